@@ -1,0 +1,268 @@
+"""Every scientific choice, as frozen and validated models.
+
+What stands here enters the identity of a cell (studies/cell.py); what does not (paths, workers, device index, progress) does
+not. Defaults are the paper's where the paper has one; a scale (studies/scales.py) overrides them. A changed default or a changed
+method needs a new `version` in its stage: tests pin golden ids and golden outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Variant = Literal["fame", "seed", "grid", "gauss"]
+Flavour = Literal["paper", "official"]
+Background = Literal["inter", "intra", "still"]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def check_beta(beta: float) -> float:
+    """The share of the frame kept as foreground, in (0, 1]; raises ValueError with what 0 would mean."""
+    if beta == 0:
+        raise ValueError("beta = 0 would keep no foreground at all; the baseline without merging is beta = 1.0")
+    if not 0 < beta <= 1:
+        raise ValueError(f"beta = {beta}: it is the share of the frame kept as foreground and lies in (0, 1]; 1.0 is the baseline")
+    return beta
+
+
+# ---------------------------------------------------------------- data
+
+
+class StagedPart(Config):
+    """One part of the embedded benchmark: how many videos, how strongly the scene goes with the action."""
+
+    train: int = Field(ge=8)
+    val: int = Field(ge=4)
+    test: int = Field(ge=4)  # performances; each is rendered once per test condition
+    rho: Share  # share of training videos whose scene is the one that goes with their action
+    actions: tuple[str, ...]  # names in fame/data/staged; A, B, C and source draw on one repertoire
+
+
+class StagedWorld(Config):
+    """The generator of the embedded benchmark; its world (palettes, couplings, performances) comes from the replicate."""
+
+    version: int = 1
+    size: int = Field(48, ge=16)  # pixels, square
+    frames: int = Field(24, ge=2)
+    fps: int = 12
+    noise: float = Field(2.0, ge=0)  # sensor noise, standard deviation in 8-bit levels
+    camera: float = Field(0.0, ge=0)  # camera drift, pixels a frame
+    likeness: Share = 0.0  # 1: figure and background draw on the same colours
+    placement: Literal["anywhere", "centre"] = "anywhere"
+    clothes: Literal["alike", "varied", "by_action"] = "alike"
+    codec: Literal["mpeg4", "libx264", "ffv1"] = "mpeg4"
+    source: StagedPart
+    A: StagedPart
+    B: StagedPart
+    C: StagedPart
+
+
+class StagedData(Config):
+    kind: Literal["staged"] = "staged"
+    part: Literal["source", "A", "B", "C"]
+    world: StagedWorld
+    short_side: int = 48
+
+
+class VideoData(Config):
+    """Videos on disk: `manifest` is the digest of the scan, so another set of files is another cell."""
+
+    kind: Literal["ucf101", "folder"]
+    manifest: str
+    fold: int = Field(1, ge=1, le=3)
+    decoder: str = "pyav"
+    short_side: int = Field(128, ge=16)
+
+
+Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
+
+
+class Clip(Config):
+    """A window of `frames` frames, `stride` apart, `size` pixels square. A shorter video is looped to fill the window."""
+
+    frames: int = Field(16, ge=2)
+    stride: int = Field(2, ge=1)
+    size: int = Field(112, ge=16)
+
+
+class Augment(Config):
+    """The released code's visual augmentation; the same for all frames of a clip."""
+
+    area: tuple[float, float] = (0.2, 1.0)  # of the frame, random resized crop, aspect ratio 3/4 to 4/3
+    flip: Share = 0.5
+    grayscale: Share = 0.2
+    jitter: Share = 0.8
+    brightness: float = 0.4
+    contrast: float = 0.4
+    saturation: float = 0.4
+    hue: float = Field(0.1, ge=0, le=0.5)  # in turns
+    blur: Share = 0.5
+    mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
+    std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)
+
+
+# ---------------------------------------------------------------- method
+
+
+class Merge(Config):
+    """Foreground-background merging (paper, section 3). `None` in its place is the baseline, beta = 1.0."""
+
+    variant: Variant = "fame"
+    beta: float = 0.5
+    background: Background = "inter"
+    views: Literal["single", "both"] = "single"
+    flavour: Flavour = "paper"
+
+    _beta = field_validator("beta")(check_beta)
+
+
+class BackgroundErasing(Config):
+    """BE: one random frame of the clip is added to every frame with a weight drawn from U(0, `weight`)."""
+
+    weight: float = Field(0.3, ge=0, le=1)
+    views: Literal["single", "both"] = "single"
+
+
+class Backbone(Config):
+    name: Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d"] = "r2plus1d_18"
+    width: int = Field(64, ge=4)  # of the narrow network's first stage; the others are as published
+
+
+class MoCo(Config):
+    dim: int = 128
+    queue: int = 2048
+    momentum: float = Field(0.999, ge=0, le=1)
+    temperature: float = Field(0.1, gt=0)
+    symmetric: bool = True
+
+
+class Optim(Config):
+    kind: Literal["sgd", "adamw"] = "sgd"
+    lr: float = Field(0.01, gt=0)
+    weight_decay: float = Field(1e-4, ge=0)
+    momentum: float = 0.9  # SGD only
+    batch: int = Field(64, ge=1)
+    epochs: int = Field(200, ge=0)
+    schedule: Literal["cosine", "step"] = "cosine"  # stepped per epoch
+    milestones: tuple[int, ...] = ()  # epochs at which a step schedule divides by ten
+
+
+Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the processor has units for it; what came is recorded in the run
+
+
+class Pretrain(Config):
+    """The first stage: an encoder. `random` is the initialisation itself, `file` a given checkpoint, known by its hash."""
+
+    stage: Literal["pretrain"] = "pretrain"
+    version: int = 1
+    kind: Literal["moco", "supervised", "random", "file"] = "moco"
+    data: Data | None = None
+    clip: Clip = Clip()
+    augment: Augment = Augment()
+    merge: Merge | None = None
+    erasing: BackgroundErasing | None = None
+    backbone: Backbone = Backbone()
+    moco: MoCo = MoCo()
+    optim: Optim = Optim()
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+    weights: str | None = None  # SHA-256 of the file, kind `file` only
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Pretrain:
+        if self.merge and self.erasing:
+            raise ValueError("a clip is either merged (merge) or background-erased (erasing), not both")
+        if self.kind in ("moco", "supervised") and self.data is None:
+            raise ValueError(f"pretraining by {self.kind} needs data")
+        if (self.kind == "file") != (self.weights is not None):
+            raise ValueError("kind 'file' and a weights hash go together")
+        return self
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+class Finetune(Config):
+    """All weights trained on the target's train split; test: `clips` uniform clips, centre crop, outputs averaged."""
+
+    stage: Literal["finetune"] = "finetune"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    augment: Augment = Augment(blur=0.0)
+    optim: Optim = Optim(lr=0.025, batch=128, epochs=150, schedule="step", milestones=(60, 120))
+    dropout: float = 0.7
+    clips: int = Field(10, ge=1)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class Probe(Config):
+    """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence."""
+
+    stage: Literal["probe"] = "probe"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    solver: Literal["sgd", "lbfgs"] = "sgd"
+    augment: Augment = Augment(blur=0.0)  # of training clips, sgd only
+    optim: Optim = Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))
+    l2: float = Field(1e-3, ge=0)  # lbfgs only, on standardised features
+    clips: int = Field(10, ge=1)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class Retrieval(Config):
+    """Nearest neighbours: `clips` features L2-normalised, averaged, centred per split, L2-normalised; cosine; train = gallery."""
+
+    stage: Literal["retrieval"] = "retrieval"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    clips: int = Field(10, ge=1)
+    ranks: tuple[int, ...] = (1, 5, 10, 20, 50)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class Kernels(Config):
+    """Figure 3: the temporal (1-D) kernels of the encoder, per layer."""
+
+    stage: Literal["kernels"] = "kernels"
+    version: int = 1
+
+
+class Activation(Config):
+    """Figure 1: class-agnostic activation maps on test videos, against the true figure where it is known."""
+
+    stage: Literal["activation"] = "activation"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    videos: int = Field(64, ge=1)
+    examples: int = Field(6, ge=1)  # maps kept for the figure
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class Masks(Config):
+    """Figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
+
+    stage: Literal["masks"] = "masks"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    betas: tuple[float, ...] = (0.3, 0.5, 0.7)
+    flavours: tuple[Flavour, ...] = ("paper", "official")
+    videos: int = Field(64, ge=1)
+    examples: int = Field(6, ge=1)
+
+
+Evaluation = Finetune | Probe | Retrieval | Kernels | Activation | Masks
+StageConfig = Annotated[Pretrain | Evaluation, Field(discriminator="stage")]

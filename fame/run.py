@@ -1,0 +1,57 @@
+"""What a stage is given beside its configuration: a folder, the replicate's seeds, a device, the data, a log.
+
+None of it is scientific: nothing here enters a cell's identity.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from fame.seeds import Seeds
+
+if TYPE_CHECKING:
+    from fame.config import StagedData, VideoData
+    from fame.data.clips import VideoSet
+
+
+@dataclass(frozen=True)
+class Run:
+    """One stage at one replicate, on disk.
+
+    `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, from which the progress bar and MLflow read.
+    """
+
+    folder: Path
+    seeds: Seeds
+    device: torch.device
+    videos: Callable[[StagedData | VideoData], VideoSet]
+
+    def log(self, **values: Any) -> None:
+        """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
+        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+            file.write(json.dumps({"time": time.time(), **values}) + "\n")
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write` on a neighbour of `path`, flush it to disk, then rename: a reader sees the old file or the new one, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(beside)
+        with open(beside, "rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as JSON at `path`, atomically."""
+    write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))

@@ -1,0 +1,30 @@
+"""Seeds by purpose, so that two cells of one replicate see the same videos in the same order.
+
+A seed is a function of (study seed, replicate, purpose) and of nothing else: never of the cell. Two methods compared at one
+replicate therefore share world, initialisation, order and crops, and their difference is paired by design.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+
+STUDY_SEED = 20220621
+SELECTION_REPLICATES = 1000  # replicates from here on are selection worlds: tuning may look at them, verdicts may not
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds of one replicate. `of("order", epoch)` is a 63-bit integer, the same on every machine."""
+
+    replicate: int = 0
+    study: int = STUDY_SEED
+
+    def of(self, *purpose: str | int) -> int:
+        text = "/".join(str(part) for part in (self.study, self.replicate, *purpose))
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+    def generator(self, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+        return torch.Generator(device=device).manual_seed(self.of(*purpose))

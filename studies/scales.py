@@ -1,0 +1,131 @@
+"""How big: the same studies, declared once, at `smoke`, `quick`, `mini` and `paper` scale. Sizes and schedules only, never methods.
+
+`smoke` is for tests: its numbers mean nothing. `quick` fits two cores for some minutes. `mini` is the scale of the claims.
+`paper` is the paper's protocol on the paper's videos.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from fame.config import Augment, Backbone, Clip, MoCo, Optim, StagedPart, StagedWorld
+from fame.errors import FameError
+
+EASY_ACTIONS = ("wave", "jump", "squat", "punch", "kick", "bow", "spin", "march")
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Sizes of one scale; `source_epochs` because the source is the larger set."""
+
+    name: str
+    note: str
+    clip: Clip
+    augment: Augment
+    backbone: Backbone
+    moco: MoCo
+    pretrain: Optim
+    source_epochs: int
+    finetune: Optim
+    dropout: float
+    probe: str  # solver
+    clips: int  # uniform clips of a video in evaluations
+    analysed: int  # videos in the analyses
+    world: StagedWorld | None = None
+    short_side: int = 128  # of stored real video
+    probe_optim: Optim = field(default_factory=lambda: Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80)))
+
+
+def world(train: int, source: int, small: int, test: int, val: int) -> StagedWorld:
+    """The embedded benchmark at one size; the parts differ in videos, actions and rho only."""
+    part = {"actions": EASY_ACTIONS, "val": val, "test": test}
+    return StagedWorld(
+        source=StagedPart(train=source, rho=0.95, **part),
+        A=StagedPart(train=train, rho=0.95, **part),
+        B=StagedPart(train=small, rho=0.8, **part),
+        C=StagedPart(train=small, rho=0.125, **part),
+    )
+
+
+STAGED_AUGMENT = Augment(area=(0.4, 1.0), blur=0.0)
+ADAM = Optim(kind="adamw", lr=1e-3, weight_decay=1e-4, batch=64, epochs=40)
+
+SMOKE = Scale(
+    name="smoke",
+    note="Smoke scale: seconds a cell, for tests. Its numbers mean nothing.",
+    clip=Clip(frames=4, stride=2, size=32),
+    augment=STAGED_AUGMENT,
+    backbone=Backbone(name="r2plus1d_narrow", width=4),
+    moco=MoCo(dim=32, queue=16, momentum=0.9, symmetric=False),
+    pretrain=ADAM.model_copy(update={"batch": 8, "epochs": 2}),
+    source_epochs=2,
+    finetune=ADAM.model_copy(update={"batch": 8, "epochs": 1}),
+    dropout=0.0,
+    probe="lbfgs",
+    clips=1,
+    analysed=8,
+    world=world(train=16, source=16, small=16, test=8, val=8),
+    short_side=48,
+)
+
+QUICK = Scale(
+    name="quick",
+    note="Quick scale: a narrow network at 32 px on the embedded benchmark, some minutes on two cores. Orderings and effects, not levels.",
+    clip=Clip(frames=8, stride=2, size=32),
+    augment=STAGED_AUGMENT,
+    backbone=Backbone(name="r2plus1d_narrow", width=8),
+    moco=MoCo(dim=64, queue=128, momentum=0.99, symmetric=False),
+    pretrain=ADAM,
+    source_epochs=30,
+    finetune=ADAM.model_copy(update={"batch": 32, "epochs": 8}),
+    dropout=0.2,
+    probe="lbfgs",
+    clips=2,
+    analysed=64,
+    world=world(train=512, source=768, small=256, test=200, val=64),
+    short_side=64,
+)
+
+MINI = Scale(
+    name="mini",
+    note="Mini scale: the embedded benchmark with schedules long enough for claims. Orderings and effects, not levels.",
+    clip=Clip(frames=8, stride=2, size=32),
+    augment=STAGED_AUGMENT,
+    backbone=Backbone(name="r2plus1d_narrow", width=16),
+    moco=MoCo(dim=64, queue=256, momentum=0.99, symmetric=False),
+    pretrain=ADAM.model_copy(update={"epochs": 160}),
+    source_epochs=120,
+    finetune=ADAM.model_copy(update={"batch": 32, "epochs": 20}),
+    dropout=0.2,
+    probe="lbfgs",
+    clips=4,
+    analysed=256,
+    world=world(train=1024, source=2048, small=512, test=600, val=128),
+    short_side=112,
+)
+
+PAPER = Scale(
+    name="paper",
+    note="The paper's protocol on R(2+1)D-18 at 16 x 112 (the paper's ablations use I3D at 224).",
+    clip=Clip(),
+    augment=Augment(),
+    backbone=Backbone(),
+    moco=MoCo(),
+    pretrain=Optim(),
+    source_epochs=200,
+    finetune=Optim(lr=0.025, batch=128, epochs=150, schedule="step", milestones=(60, 120)),
+    dropout=0.7,
+    probe="sgd",
+    clips=10,
+    analysed=512,
+    short_side=128,
+)
+
+SCALES = {scale.name: scale for scale in (SMOKE, QUICK, MINI, PAPER)}
+
+
+def scale(name: str) -> Scale:
+    """The named scale; an unknown name is a FameError that lists the known ones."""
+    if name not in SCALES:
+        raise FameError(f"unknown scale {name!r}; the scales are {', '.join(SCALES)}")
+    return SCALES[name]
