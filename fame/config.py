@@ -33,14 +33,19 @@ def check_beta(beta: float) -> float:
 # ---------------------------------------------------------------- data
 
 
+Condition = Literal["deranged", "neutral", "scene_only", "figure_only"]
+
+
 class StagedPart(Config):
     """One part of the embedded benchmark: how many videos, how strongly the scene goes with the action."""
 
     train: int = Field(ge=8)
     val: int = Field(ge=4)
     test: int = Field(ge=4)  # performances; each is rendered once per test condition
-    rho: Share  # share of training videos whose scene is the one that goes with their action
-    actions: tuple[str, ...]  # names in fame/data/staged; A, B, C and source draw on one repertoire
+    rho: Share  # share of a split's videos whose scene is the one that goes with their action
+    actions: tuple[str, ...] = Field(min_length=2)  # names in fame/data/staged_figure.py; all parts draw on one repertoire
+    conditions: tuple[Condition, ...] = ()  # counterfactual renderings of every test performance
+    balanced: bool = False  # with splits `balanced` (as large as train) and `val/balanced`: every scene equally often
 
 
 class StagedWorld(Config):
@@ -50,6 +55,10 @@ class StagedWorld(Config):
     size: int = Field(48, ge=16)  # pixels, square
     frames: int = Field(24, ge=2)
     fps: int = 12
+    figure: float = Field(0.7, gt=0, le=0.8)  # standing height as a share of the frame
+    contrast: float = Field(0.6, gt=0, le=1)  # of a backdrop's colours, about their mean
+    tint: Share = 0.7  # of a backdrop's colours near the hue of its scene family, as water is bluish
+    objects: int = Field(9, ge=0)  # random things on every backdrop
     noise: float = Field(2.0, ge=0)  # sensor noise, standard deviation in 8-bit levels
     camera: float = Field(0.0, ge=0)  # camera drift, pixels a frame
     likeness: Share = 0.0  # 1: figure and background draw on the same colours
@@ -100,7 +109,7 @@ class Augment(Config):
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
-    hue: float = Field(0.1, ge=0, le=0.5)  # in turns
+    hue: float = Field(default=0.1, ge=0, le=0.5)  # in turns
     blur: Share = 0.5
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
     std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)

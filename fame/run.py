@@ -13,20 +13,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:  # torch takes seconds to import, and whoever only reads results needs none of it
+    import torch
 
-from fame.seeds import Seeds
-
-if TYPE_CHECKING:
     from fame.config import StagedData, VideoData
     from fame.data.clips import VideoSet
+    from fame.seeds import Seeds
 
 
 @dataclass(frozen=True)
 class Run:
     """One stage at one replicate, on disk.
 
-    `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, from which the progress bar and MLflow read.
+    `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
     """
 
     folder: Path
@@ -36,16 +35,16 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
+        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": time.time(), **values}) + "\n")
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Call `write` on a neighbour of `path`, flush it to disk, then rename: a reader sees the old file or the new one, whole."""
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         write(beside)
-        with open(beside, "rb") as file:
+        with beside.open("rb") as file:
             os.fsync(file.fileno())
         beside.replace(path)
     finally:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 STUDY_SEED = 20220621
 SELECTION_REPLICATES = 1000  # replicates from here on are selection worlds: tuning may look at them, verdicts may not
@@ -27,4 +29,6 @@ class Seeds:
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     def generator(self, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+        import torch  # here, as whoever only reads results needs seeds' numbers and no torch
+
         return torch.Generator(device=device).manual_seed(self.of(*purpose))

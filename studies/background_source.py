@@ -14,5 +14,6 @@ STUDY = Study(
         Row("inter-video, still frame", fame(background="still")),
     ),
     measures=(top1("A"), top1("B"), deranged("A"), gap("A")),
-    note="With a nearly still camera another clip of the same video shows the same background, so intra-video is close to none by construction.",
+    note="With a nearly still camera another clip of the same video shows the same background: "
+    "intra-video is close to none by construction.",
 )

@@ -23,7 +23,7 @@ from fame.config import (
 )
 from fame.errors import FameError
 from studies.cell import Stage
-from studies.scales import Scale
+from studies.scales import Scale, on_real_video
 from studies.study import Measure, Method, Part, Row, Study
 
 
@@ -43,6 +43,11 @@ class Setting:
             raise FameError(f"scale {self.scale.name} needs real videos: add --dataset ucf101 --data-root DIR")
 
     @property
+    def sizes(self) -> Scale:
+        """The scale as this data wants it."""
+        return on_real_video(self.scale) if self.videos else self.scale
+
+    @property
     def dataset(self) -> str:
         return self.videos.kind if self.videos else "staged"
 
@@ -55,7 +60,7 @@ class Setting:
 
     def pretraining(self, method: Method) -> Stage | None:
         """The first stage of a method; None where its data is missing."""
-        scale = self.scale
+        scale = self.sizes
         if self.pretrained:
             return Stage(Pretrain(kind="file", weights=self.pretrained, clip=scale.clip, backbone=scale.backbone))
         if method.kind == "random":
@@ -78,14 +83,17 @@ class Setting:
         return Stage(config)
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
-        scale = self.scale
+        scale = self.sizes
         plain = scale.augment.model_copy(update={"blur": 0.0})
         match protocol:
             case "finetune":
-                return Finetune(data=data, clip=scale.clip, augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips)
+                return Finetune(
+                    data=data, clip=scale.clip, augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips
+                )
             case "probe":
-                solver = "sgd" if scale.probe == "sgd" else "lbfgs"
-                return Probe(data=data, clip=scale.clip, solver=solver, augment=plain, optim=scale.probe_optim, clips=scale.clips)
+                return Probe(
+                    data=data, clip=scale.clip, solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips
+                )
             case "retrieval":
                 return Retrieval(data=data, clip=scale.clip, clips=scale.clips)
             case "kernels":

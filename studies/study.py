@@ -1,10 +1,10 @@
 """The words in which a study is declared: method, row, measure, study. Nothing here knows how big; that is a scale's to say.
 
-    STUDY = Study(
-        name="area_ratio", title="Area ratio of the foreground region", paper="table 1", claims=("C1", "C5"),
-        rows=(Row("1.0 (baseline)", moco()), Row("0.5", fame(beta=0.5), column="single"), ...),
-        measures=(top1("A", "finetune"), top1("B", "finetune"), deranged("A")),
-    )
+STUDY = Study(
+    name="area_ratio", title="Area ratio of the foreground region", paper="table 1", claims=("C1", "C5"),
+    rows=(Row("1.0 (baseline)", moco()), Row("0.5", fame(beta=0.5), column="single"), ...),
+    measures=(top1("A", "finetune"), top1("B", "finetune"), deranged("A")),
+)
 """
 
 from __future__ import annotations

@@ -1,0 +1,33 @@
+"""FAME: contrastive video representation learning by foreground-background merging (Ding et al., CVPR 2022).
+
+The method by itself, for anybody's training loop: only torch and pydantic are needed. The names are looked up when they are used
+(PEP 562), so that a command which only reads results does not wait for torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fame.masks import foreground_mask, mask_maps
+    from fame.merging import ForegroundBackgroundMerge, erase_background
+
+__all__ = ["ForegroundBackgroundMerge", "erase_background", "foreground_mask", "mask_maps"]
+
+_HOME = {
+    "ForegroundBackgroundMerge": "fame.merging",
+    "erase_background": "fame.merging",
+    "foreground_mask": "fame.masks",
+    "mask_maps": "fame.masks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fame' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

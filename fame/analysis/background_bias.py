@@ -1,0 +1,60 @@
+"""How much a classifier leans on the background: background gap, scene-following, share of the gap closed.
+
+Pure functions on per-video facts, one head at a time, so that a report recomputes them from `predictions.csv`. A *performance* is
+one rendering of a figure's motion; it is shown in its own scene (condition `own`) and in one that is never its own (`deranged`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+CLOSED = 1 / 3  # the share of the baseline's gap that a method has to close
+
+
+def paired_rightness(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> pd.DataFrame:
+    """Per performance the share right in its own scene and in a deranged one.
+
+    Returns a frame indexed by performance with the columns `own` and `deranged` in 0..1. Performances that are shown in only one of
+    the two, or that have no name, are left out: the gap is a paired measure.
+    """
+    frame = pd.DataFrame(
+        {"performance": list(performance), "condition": list(condition), "right": [float(value) for value in right]}
+    )
+    frame = frame[frame["performance"].fillna("").ne("") & frame["condition"].isin(["own", "deranged"])]
+    table = frame.pivot_table(index="performance", columns="condition", values="right", aggfunc="mean")
+    return table.reindex(columns=["own", "deranged"]).dropna()
+
+
+def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> float:
+    """Mean over performances of [right in its own scene - right in a deranged scene], in points (-100..100); NaN without pairs."""
+    pairs = paired_rightness(performance, condition, right)
+    return float(100 * (pairs["own"] - pairs["deranged"]).mean()) if len(pairs) else float("nan")
+
+
+def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action: Iterable[Any]) -> float:
+    """Percent of deranged videos that are called by the action that goes with the scene shown; NaN without any.
+
+    `scene_action` is NaN (or missing) where no action goes with the scene; such videos do not count, nor do those whose scene goes
+    with their own action: there a right answer and one that follows the scene are the same.
+    """
+    frame = pd.DataFrame(
+        {"predicted": list(predicted), "label": list(label), "scene": pd.array(list(scene_action), dtype="Float64")}
+    )
+    frame = frame[frame["scene"].notna() & (frame["scene"] != frame["label"])]
+    return float(100 * (frame["predicted"] == frame["scene"]).mean()) if len(frame) else float("nan")
+
+
+def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
+    """The paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
+
+    It is above 0 where the method closes more than `share` of the baseline's gap (DESIGN.md, "Measures, defined"). Both are ordered
+    by replicate; ValueError where their lengths differ.
+    """
+    base, other = np.asarray(baseline, dtype=float), np.asarray(method, dtype=float)
+    if base.shape != other.shape:
+        raise ValueError(f"{base.size} gaps of the baseline and {other.size} of the method: they are paired by replicate")
+    return (1 - share) * base - other

@@ -1,0 +1,29 @@
+"""What every network of this project can do; the rest of the code knows no more of an architecture than this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+
+class Encoder(nn.Module, ABC):
+    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`).
+
+    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
+    """
+
+    dim: int
+    kernels_note: str = ""
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """Features (B, dim): the last map averaged over time and space."""
+        return self.features(clips).mean((2, 3, 4))
+
+    @abstractmethod
+    def features(self, clips: Tensor) -> Tensor:
+        """The last map (B, dim, t, h, w), after its ReLU, so never negative."""
+
+    @abstractmethod
+    def temporal_kernels(self) -> dict[str, list[Tensor]]:
+        """Per layer, `layer1` (near the input) to `layer4`, the kernels along time: tensors (out, in, k), detached."""

@@ -1,0 +1,72 @@
+"""Videos: from files on disk, or from the generator of the embedded benchmark, to clips.
+
+layouts -> scan -> manifest -> store -> clips; staged data begin at the manifest. Every step is cached and safe to call from several
+processes at once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fame.errors import FameError
+
+if TYPE_CHECKING:
+    from fame.config import StagedData, VideoData
+    from fame.data.clips import VideoSet
+    from fame.data.layouts import Kind
+    from fame.data.manifest import Manifest
+    from fame.data.parallel import Progress
+    from fame.seeds import Seeds
+
+
+def open_videos(
+    data: StagedData | VideoData,
+    seeds: Seeds,
+    cache: Path,
+    root: Path | None = None,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    exclude_broken: bool = False,
+) -> VideoSet:
+    """The videos that a configuration names, rendered or scanned, decoded once, and opened.
+
+    `cache` keeps what is made; `root` is the data set's folder (real videos only). `progress(what, done, total)` is called as files
+    are done. FameError where the files on disk are not the ones whose digest the configuration holds.
+    """
+    from fame.data.clips import VideoSet
+    from fame.data.store import FrameStore
+
+    if data.kind == "staged":
+        from fame.data.staged import render
+
+        manifest = render(data, seeds, cache, jobs, progress)
+    else:
+        manifest = _on_disk(data, cache, root, jobs, progress, exclude_broken)
+    folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
+    return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
+
+
+def scan_videos(
+    root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, exclude_broken: bool = False
+) -> Manifest:
+    """The manifest of a data set on disk; its digest is `VideoData.manifest`. Safe from several processes at once."""
+    from fame.data.scan import scan
+    from fame.data.store import locked
+
+    with locked(cache / "scan"):
+        return scan(root, kind, fold, cache / "scan", jobs, progress, exclude_broken)
+
+
+def _on_disk(
+    data: VideoData, cache: Path, root: Path | None, jobs: int, progress: Progress | None, exclude_broken: bool
+) -> Manifest:
+    if root is None:
+        raise FameError(f"{data.kind}: where are the videos? give their folder with --data-root")
+    manifest = scan_videos(root, data.kind, data.fold, cache, jobs, progress, exclude_broken)
+    if manifest.digest() != data.manifest:
+        raise FameError(
+            f"{data.kind}: the videos in {root} are not those of this run (manifest {manifest.digest()}, not "
+            f"{data.manifest}): files changed since the scan; start the study anew, or bring the files back"
+        )
+    return manifest

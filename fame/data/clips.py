@@ -1,0 +1,130 @@
+"""Clips from prepared videos: windows of frames, by row number, as tensors.
+
+A window covers `clip.frames * clip.stride` frames, as in the released code (16 frames at stride 2: 32); a start is valid in
+[0, length - window]. A video shorter than the window starts at 0 and is looped: frame i of it is frame i modulo its length.
+(The released code drops such videos; looping keeps every video in every table.)
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fame.config import Clip
+from fame.data.manifest import Manifest
+from fame.data.staged_render import read_masks
+from fame.data.store import FrameStore
+
+
+def window(clip: Clip) -> int:
+    """Frames of a video that a clip spans."""
+    return clip.frames * clip.stride
+
+
+class VideoSet:
+    """The videos of a manifest, prepared. Rows number them in the manifest's order; row and start tensors are int64, on the CPU."""
+
+    def __init__(self, manifest: Manifest, store: FrameStore) -> None:
+        if store.manifest != manifest.digest():
+            raise ValueError(f"{store.folder} holds another manifest's videos than {manifest.name}'s")
+        self.manifest = manifest
+        self.store = store
+        self.classes = manifest.classes
+        self._split = [video.split for video in manifest.videos]
+        self.splits = list(dict.fromkeys(self._split))  # names, in order of first appearance
+        self.labels = torch.tensor([video.label for video in manifest.videos])
+        self.length = torch.from_numpy(store.frames.copy())  # frames
+        self._frames, self._first = _as_frames(store)
+
+    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, FrameStore]]:
+        return VideoSet, (self.manifest, self.store)
+
+    def __len__(self) -> int:
+        return len(self.manifest.videos)
+
+    def select(self, split: str) -> Tensor:
+        """Rows of one split, in order; empty where the set has no such split."""
+        return torch.tensor([row for row, name in enumerate(self._split) if name == split], dtype=torch.long)
+
+    def tag(self, name: str) -> list[str]:
+        """One tag of every video, "" where a video has none; `path` is the path below the manifest's root."""
+        if name == "path":
+            return [video.path for video in self.manifest.videos]
+        return [video.tags.get(name, "") for video in self.manifest.videos]
+
+    # ---------------------------------------------------------------- where clips start
+
+    def random_starts(self, rows: Tensor, clip: Clip, generator: torch.Generator) -> Tensor:
+        """One start a row, uniform over the valid ones: (B,). One number is drawn a row, whatever its length."""
+        valid = self._last_start(rows, clip) + 1
+        draw = torch.rand(len(rows), generator=generator, dtype=torch.float64)
+        return torch.minimum((draw * valid).long(), valid - 1)
+
+    def uniform_starts(self, rows: Tensor, clip: Clip, n: int) -> Tensor:
+        """`n` starts a row, evenly spaced from the first valid one to the last, rounded: (B, n); the middle one for n = 1."""
+        if n < 1:
+            raise ValueError(f"{n} clips a video: at least one is needed")
+        last = self._last_start(rows, clip)[:, None]
+        if n == 1:
+            return last // 2
+        return (2 * torch.arange(n)[None] * last + (n - 1)) // (2 * (n - 1))
+
+    def _last_start(self, rows: Tensor, clip: Clip) -> Tensor:
+        return (self.length[rows] - window(clip)).clamp_min(0)
+
+    # ---------------------------------------------------------------- frames
+
+    def frame_numbers(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
+        """Frames of its video that each clip shows, (B, T); short videos are looped."""
+        if rows.shape != starts.shape or rows.ndim != 1:
+            raise ValueError(
+                f"rows and starts are of shape (B,), one start a row, not {tuple(rows.shape)} and {tuple(starts.shape)}"
+            )
+        return (starts[:, None] + torch.arange(clip.frames)[None] * clip.stride) % self.length[rows][:, None]
+
+    def clips(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | list[Tensor]:
+        """uint8 (B, T, H, W, 3), contiguous, where all videos of the set have one size; else a list of (T, H, W, 3)."""
+        numbers = self.frame_numbers(rows, starts, clip)
+        if self._frames is not None and self._first is not None:
+            return torch.from_numpy(np.take(self._frames, (self._first[rows][:, None] + numbers).numpy(), axis=0))
+        shown = zip(rows.tolist(), numbers.numpy(), strict=True)
+        return [torch.from_numpy(np.take(self.store.video(row), frames, axis=0)) for row, frames in shown]
+
+    def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
+        """The figure in each frame of `clips`, bool (B, T, H, W), at the stored size; None where a row has no true mask."""
+        videos = [self.manifest.videos[row] for row in rows.tolist()]
+        if not videos or not all(video.tags.get("mask") for video in videos):
+            return None
+        masks = []
+        for row, video, frames in zip(rows.tolist(), videos, self.frame_numbers(rows, starts, clip).numpy(), strict=True):
+            truth = _read_packed(str(self.manifest.root / video.tags["mask"]), video.width)[frames]
+            masks.append(_nearest(truth, int(self.store.heights[row]), int(self.store.widths[row])))
+        return torch.from_numpy(np.stack(masks))
+
+
+def _as_frames(store: FrameStore) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
+    """The whole file as frames (N, H, W, 3) and each video's first frame, where all videos have one size."""
+    if store.size is None:
+        return None, None
+    height, width = store.size
+    frames = store.data.view(np.ndarray).reshape(-1, height, width, 3)
+    return frames, torch.from_numpy(store.offsets // (height * width * 3))
+
+
+@lru_cache(maxsize=256)
+def _read_packed(path: str, width: int) -> NDArray[np.bool_]:
+    return read_masks(Path(path), width)
+
+
+def _nearest(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    """Masks (T, h, w) at the stored size; the same array where that is their own."""
+    if masks.shape[1:] == (height, width):
+        return masks
+    y = ((np.arange(height) + 0.5) * masks.shape[1] / height).astype(int)
+    x = ((np.arange(width) + 0.5) * masks.shape[2] / width).astype(int)
+    return masks[:, y[:, None], x[None]]

@@ -1,0 +1,127 @@
+"""A manifest: which videos a data set has, with label, split and size; its digest is what a cell's identity knows of the data.
+
+Scanned from disk (layouts.py) or written by the renderer (staged.py); everything downstream reads it and no folder listing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from fame.errors import FameError
+from fame.run import write_atomically
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Video:
+    """One video file. `path` is relative to the manifest's root, with `/`; `label` indexes the classes; sizes are in pixels.
+
+    `frames` counts what decodes, not what the header says. `tags` are further facts, such as the scene of a staged video.
+    """
+
+    path: str
+    label: int
+    split: str
+    frames: int
+    fps: float
+    width: int
+    height: int
+    tags: dict[str, str] = field(default_factory=dict)
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A named list of videos below `root`. The order of `videos` is the order of rows everywhere downstream."""
+
+    name: str
+    root: Path
+    classes: list[str]
+    videos: list[Video]
+
+    def __post_init__(self) -> None:
+        if wrong := next((video for video in self.videos if not 0 <= video.label < len(self.classes)), None):
+            raise ValueError(f"{self.name}: {wrong.path} has label {wrong.label}, but there are {len(self.classes)} classes")
+        if wrong := next((video for video in self.videos if _leaves_root(video.path)), None):
+            raise ValueError(f"{self.name}: {wrong.path} is not a path inside the manifest's root")
+        path, times = next(iter(Counter(video.path for video in self.videos).most_common(1)), ("", 0))
+        if times > 1:
+            raise ValueError(f"{self.name}: {path} is listed {times} times")
+
+    @property
+    def splits(self) -> list[str]:
+        """Names of the splits, in order of first appearance."""
+        return list(dict.fromkeys(video.split for video in self.videos))
+
+    def select(self, split: str) -> list[Video]:
+        """The videos of one split, in order; empty where the manifest has no such split."""
+        return [video for video in self.videos if video.split == split]
+
+    def digest(self) -> str:
+        """12 hex of the SHA-256 of the scientific content: classes and videos, their order included, root and name not."""
+        content = {"version": VERSION, "classes": self.classes, "videos": [asdict(video) for video in self.videos]}
+        return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
+
+    def save(self, path: Path) -> None:
+        """Write as JSON, atomically. A root that is the file's own folder is written as `.`, so that the folder can be moved."""
+        root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
+        head = {"version": VERSION, "name": self.name, "digest": self.digest(), "root": root, "classes": self.classes}
+        text = json.dumps(head, indent=1)[:-2] + ',\n "videos": [\n'
+        text += ",\n".join("  " + json.dumps(asdict(video), sort_keys=True) for video in self.videos) + "\n ]\n}\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, lambda beside: _write(beside, text))
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest:
+        """Read what `save` wrote. FameError where the file is missing, damaged, edited or of another version."""
+        mend = "delete it and run the command again, which makes a new one"
+        try:
+            value = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise FameError(f"{path}: there is no such manifest; scan or render the data first") from None
+        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise FameError(f"{path}: the manifest cannot be read ({error}); {mend}") from None
+        if not isinstance(value, dict) or value.get("version") != VERSION:
+            found = value.get("version") if isinstance(value, dict) else None
+            raise FameError(f"{path}: a manifest of version {found}, this program reads version {VERSION}; {mend}")
+        try:
+            manifest = cls(value["name"], path.parent / value["root"], value["classes"], [_video(v) for v in value["videos"]])
+        except (KeyError, TypeError, ValueError) as error:
+            raise FameError(f"{path}: the manifest is damaged ({error}); {mend}") from None
+        if manifest.digest() != value.get("digest"):
+            raise FameError(f"{path}: the manifest was changed after it was written (its digest does not agree); {mend}")
+        return manifest
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's bytes, 64 hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def count_splits(videos: Iterable[Video]) -> dict[str, int]:
+    """Videos per split, for messages: {"train": 60, "val": 7, "test": 48}."""
+    return dict(Counter(video.split for video in videos))
+
+
+def _video(value: dict[str, Any]) -> Video:
+    unknown = set(value) - {f.name for f in fields(Video)}
+    if unknown:
+        raise ValueError(f"unknown field {sorted(unknown)[0]}")
+    return Video(**value)
+
+
+def _leaves_root(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return pure.is_absolute() or ".." in pure.parts or not path
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,81 @@
+"""One function over many files in several processes: for scanning, preparing and rendering.
+
+Processes come from a fork server, never from forking the caller: it may hold threads (torch, MLflow) and locks.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from fame.errors import FameError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Progress = Callable[[str, int, int], None]  # (what is being done, files done, files in all)
+
+_LARGEST_CHUNK = 16  # files: what an interrupted process still finishes
+
+
+def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
+    """`work(item)` for every item in `jobs` processes; results in any order, the first exception raised as it was.
+
+    `work` and the items travel by pickle. One job, or one item, runs in the calling process.
+    """
+    jobs = min(jobs, len(items))
+    if jobs <= 1:
+        yield from map(work, items)
+        return
+    size = max(1, min(_LARGEST_CHUNK, len(items) // (4 * jobs)))
+    chunks = [items[start : start + size] for start in range(0, len(items), size)]
+    executor = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_live_with_parent)
+    try:
+        for future in as_completed([executor.submit(_work_on, work, chunk) for chunk in chunks]):
+            yield from future.result()
+    except BrokenProcessPool:
+        raise FameError(
+            f"a process that reads or writes videos was killed (out of memory?); run again with fewer --jobs than {jobs}"
+        ) from None
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def counted(results: Iterable[Result], what: str, total: int, progress: Progress | None) -> Iterator[Result]:
+    """Pass `results` through and report each to `progress`."""
+    if progress:
+        progress(what, 0, total)
+    for done, result in enumerate(results, 1):
+        if progress:
+            progress(what, done, total)
+        yield result
+
+
+def _work_on(work: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
+    return [work(item) for item in chunk]
+
+
+def _context() -> multiprocessing.context.BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "fame.data.store"])  # imported once, not once a process
+    return context
+
+
+def _live_with_parent() -> None:
+    """Ctrl-C is the parent's to handle; and a parent that is killed takes its processes with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

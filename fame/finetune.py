@@ -1,0 +1,85 @@
+"""Finetuning (paper, tables 1-5): encoder, dropout and a linear head, all weights trained on the target's `train` split.
+
+Test: `clips` uniform clips a video, centre crop, softmax outputs averaged. What is reported is the last epoch; no test video is
+looked at before it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fame import precision as arithmetic
+from fame.config import Finetune
+from fame.features import extract, open_encoder
+from fame.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
+from fame.supervised import Classifier, train_classifier
+
+if TYPE_CHECKING:
+    from fame.run import Run
+    from fame.seeds import Seeds
+
+HEAD = "biased"
+
+
+def draw_head(layer: nn.Linear, seeds: Seeds, purpose: str) -> None:
+    """Draw the weights of `layer` anew, in place, from the seed of (`purpose`, "head") and from no global stream."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seeds.of(purpose, "head"))
+        layer.reset_parameters()
+
+
+@torch.inference_mode()
+def classify(head: nn.Module, features: Tensor) -> Tensor:
+    """Clip features (N, clips, dim) -> predicted classes (N,): softmax per clip, averaged over the clips of a video."""
+    return head(features).softmax(dim=-1).mean(dim=1).argmax(dim=-1)
+
+
+def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]:
+    """Finetune and test; continues from `checkpoint.pt`. Writes `predictions.csv` and returns the stage's result."""
+    arithmetic.set_threads(config.threads)
+    net, _ = open_encoder(encoder, run)
+    videos = run.videos(config.data)
+    tests = tested_splits(videos)  # before training: a set that cannot be tested is found out at once
+    model = Classifier(net, len(videos.classes), config.dropout)
+    draw_head(model.linear, run.seeds, "finetune")
+    trained = train_classifier(
+        model,
+        videos,
+        training_rows(videos),
+        clip=config.clip,
+        augment=config.augment,
+        optim=config.optim,
+        precision=config.precision,
+        run=run,
+        purpose="finetune",
+        keep=True,  # until it is tested: a break during the test does not cost the training
+    )
+    head = model.linear.cpu()
+    frames = []
+    for split, rows in tests.items():
+        features = extract(
+            model.encoder,
+            videos,
+            rows,
+            clip=config.clip,
+            clips=config.clips,
+            augment=config.augment,
+            precision=config.precision,
+            device=run.device,
+        )
+        frames.append(predictions(videos, rows, split, HEAD, classify(head, features)))
+    table = pd.concat(frames, ignore_index=True)
+    artifacts = [write_predictions(run.folder, table)]
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    notes = {
+        "reported": "last epoch",
+        "training": trained,
+        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
+        "videos": {split: len(rows) for split, rows in tests.items()},
+    }
+    return {"metrics": metrics_from(table), "artifacts": artifacts, "notes": notes}

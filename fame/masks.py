@@ -1,0 +1,231 @@
+"""Foreground masks of a clip: FAME's own, and the Seed, Grid and Gauss masks of its ablation (paper, section 3.2; tables 1 and 4).
+
+A clip is X, C x T x H x W in [0, 1]; one mask serves all its frames.
+
+    S[i,j]  = 1/(T-1) * sum over c, t of |X[c,t+1] - X[c,t]|              seed region
+    P(F|x)  = P(x|F) / (P(x|F) + P(x|B))                                  colour posterior, equal priors
+    M       = the beta*H*W pixels of the highest posterior
+
+P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B) that of the 10 % it ranks lowest; neither share
+depends on beta. What the formulas leave open (1000 colours, a background count that starts at 1, the smoothing before each
+ranking) is as in the released code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the
+true one.
+
+Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
+computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import get_args
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fame.config import Flavour, Variant, check_beta
+
+LEVELS = 10  # per colour coordinate
+COLOURS = LEVELS**3
+FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
+BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
+GRID = 4  # cells a side
+MIN_SIDE = 16
+
+
+@torch.no_grad()
+def foreground_mask(clips: Tensor, *, variant: Variant = "fame", beta: float = 0.5, flavour: Flavour = "paper") -> Tensor:
+    """The mask of what to keep, one a clip.
+
+    clips: float (B, 3, T, H, W) in [0, 1], T >= 2, H and W >= 16; beta: share of the frame kept, in (0, 1].
+    Returns float32 (B, H, W), without gradient:
+      fame, seed  0 or 1, exactly max(1, int(beta*H*W)) ones
+      grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
+      gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
+    Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
+    Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour.
+    """
+    check_clips(clips)
+    check_beta(beta)
+    _check_name("variant", variant, get_args(Variant))
+    _check_name("flavour", flavour, get_args(Flavour))
+    height, width = clips.shape[-2:]
+    if variant == "gauss":
+        return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
+    clips = _float32(clips)
+    if variant == "grid":
+        cells = grid_map(frame_difference(clips))
+        kept = top_share(cells, max(1, round(beta * GRID * GRID)))
+        return spread_grid(kept, height, width).float()
+    if variant == "seed":
+        score = _smooth_like_code(frame_difference(clips))
+    else:
+        score = _maps(clips, flavour)["posterior_blurred"]
+    return top_share(score, max(1, int(beta * height * width))).float()
+
+
+@torch.no_grad()
+def mask_maps(clips: Tensor, *, flavour: Flavour = "paper") -> dict[str, Tensor]:
+    """What the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
+
+    frame_difference: S, in 0..3; frame_difference_blurred: S after smoothing, which ranks pixels for both colour samples;
+    posterior: P(F|x) of each pixel's colour, in 0..1; posterior_blurred: the same smoothed, which ranks pixels for the mask.
+    """
+    check_clips(clips)
+    _check_name("flavour", flavour, get_args(Flavour))
+    return _maps(_float32(clips), flavour)
+
+
+def frame_difference(clips: Tensor) -> Tensor:
+    """The seed region S, (B, H, W) in 0..3."""
+    change = clips.diff(dim=2).abs_()
+    return change.sum(1).mean(1)
+
+
+def colours(frames: Tensor, flavour: Flavour) -> Tensor:
+    """(B, 3, H, W) RGB in [0, 1] -> long (B, H, W) in 0..999: hue and saturation as a point on a disc, and value, ten levels each.
+
+    Levels are round(9 v + 1), half to even, before 1 is taken off: exact grey lies on the edge 5.5 and counts as the sixth level.
+    """
+    value, brightest = frames.max(1)
+    chroma = value - frames.amin(1)
+    saturation = chroma / (value + 1e-8)
+    divisor = torch.where(chroma == 0, 1.0, chroma)  # grey: any hue will do
+    red, green, blue = frames.unbind(1)
+    sectors = torch.stack([green - blue, (blue - red) + 2 * divisor, (red - green) + 4 * divisor], 1)
+    turn = sectors.gather(1, brightest[:, None])[:, 0] / divisor / 6
+    angle = 2 * math.pi * torch.where(turn < 0, turn + 1, turn)
+    if flavour == "official":
+        angle = angle * 2 * math.pi
+    coordinates = (saturation * torch.cos(angle) + 1) / 2, (saturation * torch.sin(angle) + 1) / 2, value
+    across, up, bright = (torch.round((LEVELS - 1) * v + 1) - 1 for v in coordinates)
+    colour = across + LEVELS * up + LEVELS**2 * bright  # whole numbers, exact in float32
+    return colour.long().clamp_(0, COLOURS - 1)  # values outside [0, 1] must not reach beyond the histogram
+
+
+def colour_posterior(colour: Tensor, motion: Tensor) -> Tensor:
+    """P(F|x) of every pixel, (B, H, W) in 0..1; colour: long, from `colours`; motion: the ranking of pixels, both (B, H, W)."""
+    batch, height, width = colour.shape
+    pixels = height * width
+    sampled_f, sampled_b = int(FOREGROUND_SAMPLE * pixels), int(BACKGROUND_SAMPLE * pixels)
+    foreground = top_share(motion, sampled_f)
+    background = ~top_share(motion, pixels - sampled_b)  # the rest of the same ranking, so ties never put a pixel into both samples
+    group = torch.where(foreground, 0, torch.where(background, 1, 2))
+    counts = motion.new_zeros(batch, 3 * COLOURS)
+    counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
+    in_foreground = counts[:, :COLOURS] / sampled_f
+    in_background = (counts[:, COLOURS : 2 * COLOURS] + 1) / (sampled_b + COLOURS)  # every count starts at 1
+    posterior = in_foreground / (in_foreground + in_background)
+    return posterior.gather(1, colour.flatten(1)).view_as(motion)
+
+
+def top_share(values: Tensor, count: int) -> Tensor:
+    """bool, shaped like `values` (B, H, W): exactly `count` per clip are True, the highest; equal ones in raster order."""
+    flat = values.flatten(1)
+    if count >= flat.shape[1]:
+        return torch.ones_like(values, dtype=torch.bool)
+    threshold = flat.topk(count, dim=1, sorted=False).values.amin(1, keepdim=True)
+    above, tied = flat > threshold, flat == threshold
+    room = count - above.sum(1, keepdim=True)
+    return (above | (tied & (tied.cumsum(1) <= room))).view_as(values)
+
+
+def gaussian_weights(kernel: int, sigma: float | Tensor, device: torch.device) -> Tensor:
+    """Normalised Gaussian weights, (kernel, *sigma.shape): one column for each sigma, in pixels."""
+    spread = torch.as_tensor(sigma, dtype=torch.float32, device=device)
+    offset = (torch.arange(kernel, dtype=torch.float32, device=device) - kernel // 2).view(-1, *[1] * spread.dim())
+    weights = torch.exp(-offset.square() / (2 * spread.square()))
+    return weights / weights.sum(0)
+
+
+def smooth(maps: Tensor, weights: Tensor) -> Tensor:
+    """Separable filter over the last two axes, edges reflected. maps (B, C, H, W); weights (k,) or (k, B, 1, 1, 1), k odd.
+
+    Sums of shifted views: on a CPU several times faster than a one-channel convolution, and autocast and TF32 leave them alone.
+    """
+    kernel, (height, width) = len(weights), maps.shape[-2:]
+    if kernel == 1:
+        return maps
+    reach = kernel // 2
+    padded = F.pad(maps, (reach, reach, reach, reach), mode="reflect")
+    rows = padded[..., 0:width] * weights[0]
+    for i in range(1, kernel):
+        rows = torch.addcmul(rows, padded[..., i : i + width], weights[i])
+    out = rows[..., 0:height, :] * weights[0]
+    for i in range(1, kernel):
+        out = torch.addcmul(out, rows[..., i : i + height, :], weights[i])
+    return out
+
+
+def blur_kernel(side: int) -> int:
+    """The odd kernel of the released code, in pixels: about a tenth of the side; 1, no blur, below 20."""
+    return int(0.1 * side) // 2 * 2 + 1
+
+
+def grid_map(motion: Tensor) -> Tensor:
+    """(B, H, W) -> (B, 4, 4): motion pooled over each cell. As a mean: the same order as the paper's sum where cells are equal, and
+    where 4 does not divide a side no cell gains by its size."""
+    rows = torch.stack([part.mean(1) for part in motion.tensor_split(GRID, dim=1)], 1)
+    return torch.stack([part.mean(2) for part in rows.tensor_split(GRID, dim=2)], 2)
+
+
+def spread_grid(cells: Tensor, height: int, width: int) -> Tensor:
+    """(B, 4, 4) -> (B, height, width): each cell's value at its pixels, cells as `grid_map` cuts them."""
+    row, column = (_cell_of(side, cells.device) for side in (height, width))
+    return cells[:, row][:, :, column]
+
+
+def gaussian_map(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """(height, width): exp(-d^2 / 2) with d the distance from the frame's centre in sigmas, sigma a third of each side."""
+
+    def profile(side: int) -> Tensor:
+        return torch.exp(-((torch.arange(side, device=device) - (side - 1) / 2) / (side / 3)).square() / 2)
+
+    return profile(height)[:, None] * profile(width)[None]
+
+
+def check_clips(clips: Tensor, what: str = "clips") -> None:
+    """Raises ValueError unless float (B, 3, T, H, W) with T >= 2 and sides of at least 16 pixels."""
+    if clips.dim() != 5 or clips.shape[1] != 3:
+        raise ValueError(f"{what} must be (B, 3, T, H, W), got {tuple(clips.shape)}")
+    if not clips.is_floating_point():
+        raise ValueError(f"{what} must be floating point in [0, 1], got {clips.dtype}; divide 8-bit video by 255 first")
+    frames, height, width = clips.shape[2:]
+    if frames < 2:
+        raise ValueError(f"{what} have T = {frames} frame: motion is a difference between frames, so T must be at least 2")
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"{what} are {height} x {width} pixels; the masks need at least {MIN_SIDE} x {MIN_SIDE}")
+
+
+def _maps(clips: Tensor, flavour: Flavour) -> dict[str, Tensor]:
+    difference = frame_difference(clips)
+    blurred = _smooth_like_code(difference)
+    posterior = colour_posterior(colours(clips.mean(2), flavour), blurred)
+    # the released code scales both maps to 0..1 before ranking: the ranks stay as they are, and nothing moving would be 0/0
+    return {
+        "frame_difference": difference,
+        "frame_difference_blurred": blurred,
+        "posterior": posterior,
+        "posterior_blurred": _smooth_like_code(posterior),
+    }
+
+
+def _smooth_like_code(maps: Tensor) -> Tensor:
+    kernel = blur_kernel(min(maps.shape[-2:]))
+    return smooth(maps[:, None], gaussian_weights(kernel, kernel / 3, maps.device))[:, 0]
+
+
+def _cell_of(side: int, device: torch.device) -> Tensor:
+    """The cell each of `side` rows or columns belongs to, as `tensor_split` cuts them."""
+    sizes = [len(part) for part in torch.empty(side).tensor_split(GRID)]
+    return torch.tensor([cell for cell, size in enumerate(sizes) for _ in range(size)], device=device)
+
+
+def _float32(clips: Tensor) -> Tensor:
+    return clips.float().contiguous()  # contiguous: a mean over frames laid out otherwise rounds otherwise
+
+
+def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")

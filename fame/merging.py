@@ -1,0 +1,131 @@
+"""Foreground-background merging (paper, section 3.3; table 3) and background erasing, with which the paper compares (table 2).
+
+    X_merge = X * M + Y * (1 - M)          merging: M the foreground mask of X, Y a clip to take the background from
+    x'[t]   = (1 - w) * x[t] + w * x[k]    erasing: k one random frame of the same clip, w ~ U(0, weight_max)
+
+Merging comes after crop and flip and before colour changes. Neither has parameters or is differentiated through the mask.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import torch
+from torch import Tensor, nn
+
+from fame.config import Background, Flavour, Variant, check_beta
+from fame.masks import _check_name, check_clips, foreground_mask
+
+
+class ForegroundBackgroundMerge(nn.Module):
+    """Keeps a clip's foreground and puts another clip's background behind it; usable alone in any training loop.
+
+    variant, beta, flavour: the mask, as in `foreground_mask`. beta = 1.0 keeps everything and returns the clips as they are (the
+    baseline); only gauss, which ignores beta, still merges.
+    background, where Y comes from:
+      inter  another clip of the batch, or the row of `sources` with the same number if they are given
+      intra  the same row of `sources`: another clip of the same video
+      still  as inter, but one random frame of Y stands still for all T
+    flavour `paper` never pairs a clip with itself; `official` permutes the batch plainly, so a clip can be its own background.
+    generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
+    """
+
+    def __init__(
+        self,
+        beta: float = 0.5,
+        variant: Variant = "fame",
+        background: Background = "inter",
+        flavour: Flavour = "paper",
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.beta = check_beta(beta)
+        _check_name("variant", variant, get_args(Variant))
+        _check_name("background", background, get_args(Background))
+        _check_name("flavour", flavour, get_args(Flavour))
+        self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
+
+    def forward(
+        self, clips: Tensor, sources: Tensor | None = None, generator: torch.Generator | None = None, *, mask: Tensor | None = None
+    ) -> Tensor:
+        """Merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
+
+        sources: clips of the same shape, taken row by row and never permuted. mask: (B, H, W) in 0..1 to use in place of the clip's
+        own (for controls; it is used whatever beta is). Raises ValueError for wrong shapes, intra without sources, and a
+        batch of one without sources, which holds no other clip.
+        """
+        check_clips(clips)
+        if sources is not None and sources.shape != clips.shape:
+            raise ValueError(f"sources {tuple(sources.shape)} must have the shape of clips {tuple(clips.shape)}")
+        if mask is not None and mask.shape != (len(clips), *clips.shape[-2:]):
+            raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
+        if mask is None and self.beta == 1.0 and self.variant != "gauss":
+            return clips
+        behind = self._background(clips, sources, generator or self.generator)
+        if mask is None:
+            mask = foreground_mask(clips, variant=self.variant, beta=self.beta, flavour=self.flavour)
+        # lerp is X * M + Y * (1 - M) in one pass, exact where M is 0 or 1
+        return torch.lerp(behind, clips, mask[:, None, None].to(clips.dtype))
+
+    def _background(self, clips: Tensor, sources: Tensor | None, generator: torch.Generator | None) -> Tensor:
+        if sources is None:
+            if self.background == "intra":
+                raise ValueError("background 'intra' needs sources: other clips of the same videos, in the same order")
+            if len(clips) == 1:
+                raise ValueError("a batch of 1 holds no other clip to take the background from: give sources")
+            draw = random_cycle if self.flavour == "paper" else random_permutation
+            rows = draw(len(clips), generator, clips.device)
+        else:
+            rows = None
+            clips = sources.to(clips.dtype)
+        if self.background == "still":
+            frames = _randint(clips.shape[2], len(clips), generator, clips.device)
+            rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
+            return clips[rows, :, frames][:, :, None]  # broadcast over T
+        return clips if rows is None else clips[rows]
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, variant={self.variant!r}, background={self.background!r}, flavour={self.flavour!r}"
+
+
+def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
+    """Background erasing: one random frame of each clip is added to all its frames, with a weight w ~ U(0, weight_max) a clip.
+
+    clips: float (B, 3, T, H, W); the result has the same shape, type and range. Raises ValueError unless 0 <= weight_max <= 1.
+    """
+    check_clips(clips)
+    if not 0 <= weight_max <= 1:
+        raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
+    batch, frames = len(clips), clips.shape[2]
+    chosen = _randint(frames, batch, generator, clips.device)
+    weight = _rand(batch, generator, clips.device).mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
+    still = clips[torch.arange(batch, device=clips.device), :, chosen][:, :, None]
+    return torch.lerp(clips, still, weight)
+
+
+def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
+    """A permutation without fixed points, (count,) long: `count` numbers put in random order, each sent to the next one round.
+
+    Uniform over the (count - 1)! cyclic permutations, a subset of all derangements; each element is sent to each other one with
+    equal chance. Needs no rejection, hence no loop that waits for the device.
+    """
+    order = random_permutation(count, generator, device)
+    return torch.empty_like(order).scatter_(0, order, order.roll(-1))
+
+
+def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
+    """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
+    return torch.randperm(count, generator=generator, device=_home(generator, device)).to(device)
+
+
+def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    return torch.randint(high, (count,), generator=generator, device=_home(generator, device)).to(device)
+
+
+def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    return torch.rand(count, generator=generator, device=_home(generator, device)).to(device)
+
+
+def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:
+    return device if generator is None else generator.device

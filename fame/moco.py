@@ -1,0 +1,112 @@
+"""Momentum contrast (He et al., CVPR 2020) as the paper uses it: InfoNCE against a queue of keys (section 3, step 5).
+
+The released code's symmetric loss is kept, with its one peculiarity: both views are queries in turn, only the first turn moves the
+momentum encoder, and both turns enqueue, so the negatives of the second query contain the first key of the very same clip.
+"""
+
+from __future__ import annotations
+
+import copy
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fame.backbones import Encoder
+from fame.config import MoCo
+
+
+class Projection(nn.Module):
+    """An encoder and its two-layer head: clips (B, 3, T, H, W) -> points on the unit sphere (B, dim)."""
+
+    def __init__(self, encoder: Encoder, dim: int):
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Sequential(nn.Linear(encoder.dim, encoder.dim), nn.ReLU(inplace=True), nn.Linear(encoder.dim, dim))
+
+    def forward(self, clips: Tensor) -> Tensor:
+        return functional.normalize(self.head(self.encoder(clips)).float(), dim=1)
+
+
+class MomentumContrast(nn.Module):
+    """Query encoder, momentum encoder and queue. `forward(view0, view1) -> (loss, accuracy)`, one optimisation step's worth.
+
+    The head and the queue's first content (random unit vectors) are drawn from `seed` alone. `autocast` is entered around the
+    encoders only: points, logits and loss are 32-bit.
+    """
+
+    queue: Tensor
+    position: Tensor
+
+    def __init__(self, encoder: Encoder, config: MoCo, seed: int = 0):
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.query = Projection(encoder, config.dim)
+            queue = functional.normalize(torch.randn(config.queue, config.dim), dim=1)
+        self.key = copy.deepcopy(self.query)
+        self.key.requires_grad_(False)
+        self.config = config
+        self.register_buffer("queue", queue)
+        self.register_buffer("position", torch.zeros((), dtype=torch.long))
+
+    def forward(
+        self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean InfoNCE over turns and batch, and the share of queries nearer to their own key than to every negative, in 0..1.
+
+        Moves the momentum encoder and the queue, so a call counts as a step. Raises ValueError where the batch exceeds the queue.
+        """
+        turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
+        self.follow()
+        losses, right = [], []
+        for asked, answered in turns:
+            with autocast or nullcontext():
+                points = self.query(asked)
+                keys = self.keys(answered)
+            loss, hit = info_nce(points, keys, self.queue, self.config.temperature)
+            self.enqueue(keys)
+            losses.append(loss)
+            right.append(hit)
+        return torch.stack(losses).mean(), torch.stack(right).mean()
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query; buffers of batch norm stay its own."""
+        torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), 1 - self.config.momentum)
+
+    @torch.no_grad()
+    def keys(self, clips: Tensor) -> Tensor:
+        """Points of the momentum encoder, without gradients.
+
+        On several devices the clips are to be shuffled across them here, and the keys back, so that batch statistics do not
+        tell a query its key (issue "Real datasets"); on one device query and key have separate statistics as it is.
+        """
+        points: Tensor = self.key(clips)
+        return points
+
+    @torch.no_grad()
+    def enqueue(self, keys: Tensor) -> None:
+        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; B need not divide the queue's length."""
+        length = len(self.queue)
+        if len(keys) > length:
+            raise ValueError(
+                f"a batch of {len(keys)} does not fit in a queue of {length}: give a queue at least as long as the batch"
+            )
+        places = (self.position + torch.arange(len(keys), device=keys.device)) % length
+        self.queue[places] = keys.to(self.queue.dtype)
+        self.position.copy_((self.position + len(keys)) % length)
+
+
+def info_nce(points: Tensor, keys: Tensor, negatives: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+    """Cross-entropy of each point's own key against the negatives, and the share of points for which the own key wins.
+
+    `points`, `keys`: unit vectors (B, dim), pairs by row; `negatives`: unit vectors (K, dim).
+    """
+    own = (points * keys).sum(1, keepdim=True)
+    # a copy, because the queue is overwritten before the backward pass needs it
+    others = points @ negatives.detach().clone().T
+    logits = torch.cat([own, others], 1) / temperature
+    target = torch.zeros(len(points), dtype=torch.long, device=points.device)
+    return functional.cross_entropy(logits, target), (own > others.amax(1, keepdim=True)).float().mean()

@@ -1,0 +1,180 @@
+"""The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
+
+The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, crops and
+colours come from streams of their own and merging from another, so two methods at one replicate see the same clips in the
+same order, and their difference is merging alone.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fame import precision as arithmetic
+from fame.augment import colour, normalise, random_crops
+from fame.backbones import Encoder, build_encoder, fast_layout
+from fame.checkpoint import TrainingState, save_encoder
+from fame.config import Pretrain
+from fame.errors import FameError
+from fame.given import load_given
+from fame.merging import ForegroundBackgroundMerge, erase_background
+from fame.moco import MomentumContrast
+from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
+from fame.run import Run
+from fame.supervised import Classifier, batches, train_classifier
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+ENCODER_FILE = "encoder.pt"
+GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
+
+
+def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
+    """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
+
+    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch. Raises
+    FameError for an empty training split, a queue shorter than the batch, a loss that is not finite, given weights that do not fit.
+    """
+    arithmetic.set_threads(config.threads)
+    encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
+    notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
+    metrics: dict[str, float] = {}
+    if config.kind == "file":
+        assert config.weights is not None  # the configuration's validation
+        notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, config.weights)
+    elif config.kind != "random":
+        assert config.data is not None
+        dtype = arithmetic.resolve(config.precision, run.device)
+        notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
+        videos = run.videos(config.data)
+        rows = videos.select("train")
+        if not len(rows):
+            raise FameError(
+                f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
+            )
+        batch = min(config.optim.batch, len(rows))
+        notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
+        if batch < config.optim.batch:
+            notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
+        train = _train_contrast if config.kind == "moco" else _train_labels
+        metrics = train(config, encoder, videos, rows, run)
+    save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
+
+
+def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seeds.of("head"))
+        model = Classifier(encoder, len(videos.classes))
+    return train_classifier(
+        model,
+        videos,
+        rows,
+        clip=config.clip,
+        augment=config.augment,
+        optim=config.optim,
+        precision=config.precision,
+        run=run,
+        purpose="pretrain",
+        keep=True,
+    )
+
+
+def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    optim, device = config.optim, run.device
+    batch = min(optim.batch, len(rows))
+    if config.moco.queue < batch:
+        raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
+    if batch == 1 and config.merge and config.merge.background != "intra":
+        raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
+    dtype = arithmetic.resolve(config.precision, device)
+    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head")).to(device))
+    optimiser = build_optimiser(optim, model.query.parameters())
+    # what changes the numbers must change the identity, the videos drawn included
+    identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
+    state = TrainingState(run, identity, model, optimiser)
+    done, metrics = state.restore()
+    for epoch in range(done, optim.epochs):
+        set_learning_rate(optimiser, learning_rate(optim, epoch))
+        model.train()
+        views = Views(config, videos, run, epoch)
+        total = torch.zeros(2, dtype=torch.float64)
+        order = batches(rows, optim.batch, run.seeds.generator("order", epoch))
+        began = time.perf_counter()
+        for chosen in order:
+            view0, view1 = views.draw(chosen)
+            loss, right = model(view0, view1, arithmetic.autocast(dtype, device))
+            if not torch.isfinite(loss):
+                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+            total += torch.stack([loss.detach(), right]).double().cpu()
+        seconds = max(time.perf_counter() - began, 1e-9)
+        mean_loss, mean_right = (total / len(order)).tolist()
+        metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
+        run.log(
+            step=epoch + 1,
+            steps=optim.epochs,
+            **metrics,
+            lr=optimiser.param_groups[0]["lr"],
+            seconds=seconds,
+            waiting=views.waited / seconds,
+            augmenting=views.augmented / seconds,
+        )
+        state.save(epoch + 1, metrics)
+    return metrics
+
+
+class Views:
+    """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
+
+    `waited` and `augmented` add up the seconds spent on reading clips, and on everything after it.
+    """
+
+    def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
+        self.config, self.videos, self.device = config, videos, run.device
+        self.views = run.seeds.generator("views", epoch)
+        self.merging = run.seeds.generator("merging", epoch)
+        merge = config.merge
+        self.merge: ForegroundBackgroundMerge | None = None
+        if merge is not None:
+            self.merge = ForegroundBackgroundMerge(
+                beta=merge.beta, variant=merge.variant, background=merge.background, flavour=merge.flavour
+            )
+        self.waited = self.augmented = 0.0
+
+    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Two views (B, 3, T, size, size) of the videos `rows`, on the run's device."""
+        began, waited = time.perf_counter(), self.waited
+        # every draw of the shared stream comes in the same order whatever the method
+        clips = [self._cropped(rows, self.views) for _ in range(2)]
+        clips = [self._replaced(clip, rows, number) for number, clip in enumerate(clips)]
+        augment = self.config.augment
+        view0, view1 = (normalise(colour(clip, augment, self.views), augment) for clip in clips)
+        self.augmented += time.perf_counter() - began - (self.waited - waited)
+        return view0, view1
+
+    def _cropped(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        began = time.perf_counter()
+        clip = self.config.clip
+        raw = self.videos.clips(rows, self.videos.random_starts(rows, clip, generator), clip)
+        self.waited += time.perf_counter() - began
+        raw = raw.to(self.device) if isinstance(raw, Tensor) else [one.to(self.device) for one in raw]
+        return random_crops(raw, clip.size, self.config.augment, generator)
+
+    def _replaced(self, clips: Tensor, rows: Tensor, number: int) -> Tensor:
+        """View `number` after merging or erasing; `single` treats view 0 only."""
+        merge, erasing = self.config.merge, self.config.erasing
+        if self.merge is not None and merge is not None and (number == 0 or merge.views == "both"):
+            sources = self._cropped(rows, self.merging) if merge.background == "intra" else None
+            merged: Tensor = self.merge(clips, sources, generator=self.merging)
+            return merged
+        if erasing is not None and (number == 0 or erasing.views == "both"):
+            return erase_background(clips, erasing.weight, self.merging)
+        return clips

@@ -1,0 +1,114 @@
+"""Everything that the page says, as one value: report.json. What is computed here is neither typed nor computed elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from reports.evidence import Evidence
+from reports.headline import headline
+from reports.ledger import ledger
+from reports.tables import entries
+from studies.resolve import all_stages
+from studies.study import Study
+
+
+def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command: str | None) -> dict[str, Any]:
+    """report.json: scale, commit, tables, claims, runs as every consumer may rely on; dataset, command, headline beside them."""
+    setting = evidence.setting
+    asked = evidence.store.setting() or {}
+    return {
+        "scale": setting.scale.name,
+        "commit": commit,
+        "dataset": setting.dataset,
+        "replicates": list(evidence.replicates),
+        "command": command_of(evidence, studies, asked),
+        "typed": command,
+        "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "note": setting.scale.note,
+        "videos": video_facts(evidence, studies, asked),
+        "overrides": asked.get("overrides", {}),
+        "pretrained": asked.get("pretrained"),
+        "headline": headline(evidence),
+        "tables": {study.name: entries(evidence, study) for study in studies},
+        "claims": ledger(evidence),
+        "runs": runs(evidence, studies),
+    }
+
+
+def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> str:
+    """The command that makes these runs and this page, without the reader's own folders."""
+    setting = evidence.setting
+    words = ["reproduce-paper", "--scale", setting.scale.name, "--dataset", setting.dataset]
+    if setting.videos:
+        words += ["--data-root", "DIR"]
+        words += ["--fold", str(setting.videos.fold)] if setting.videos.fold != 1 else []
+    words += ["--replicates", str(len(evidence.replicates))]
+    from studies.registry import STUDIES
+
+    if len(studies) < len(STUDIES):
+        words += [word for study in studies for word in ("--only", study.name)]
+    if setting.pretrained:
+        words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
+    for name, value in (asked.get("overrides") or {}).items():
+        words += [f"--{name}", str(value)]
+    return " ".join(words)
+
+
+def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> dict[str, Any] | None:
+    """Real videos: how many, and of how many classes, which decides whether a number can mean anything. None for staged ones."""
+    if not evidence.setting.videos:
+        return None
+    found: dict[str, Any] = {"splits": dict(asked.get("counts") or {}), "classes": None, "queries_without_class": None}
+    for stage, _ in all_stages(evidence.setting, studies).values():
+        result = evidence.result(stage, evidence.replicates[0])
+        if result and stage.kind == "retrieval":
+            notes = result.get("notes", {})
+            found["classes"] = notes.get("classes_in_gallery")
+            found["queries_without_class"] = notes.get("queries_without_gallery_class")
+            if not found["splits"]:
+                found["splits"] = {"train": notes.get("gallery", 0), **notes.get("queries", {})}
+            break
+    found["videos"] = sum(found["splits"].values())
+    return found
+
+
+def runs(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, Any]:
+    """What was asked for and what is there: counts, seconds, hardware, versions, commits, failures, and a line a run."""
+    kinds: dict[str, dict[str, float]] = {}
+    listed: list[dict[str, Any]] = []
+    failures: list[dict[str, Any]] = []
+    hardware: Counter[tuple[tuple[str, str], ...]] = Counter()
+    versions: Counter[tuple[tuple[str, str], ...]] = Counter()
+    commits: Counter[str] = Counter()
+    for stage, serves in all_stages(evidence.setting, studies).values():
+        kind = kinds.setdefault(stage.kind, {"planned": 0, "finished": 0, "failed": 0, "seconds": 0.0})
+        for replicate in evidence.replicates:
+            kind["planned"] += 1
+            result = evidence.result(stage, replicate)
+            if result is None:
+                failure = evidence.store.failure(stage.id, replicate)
+                kind["failed"] += failure is not None
+                if failure:
+                    failures.append(
+                        {"stage": stage.id, "kind": stage.kind, "replicate": replicate, "message": failure.get("message", "")}
+                    )
+                continue
+            kind["finished"] += 1
+            kind["seconds"] += float(result.get("seconds") or 0)
+            hardware[tuple(sorted((key, str(value)) for key, value in (result.get("hardware") or {}).items()))] += 1
+            versions[tuple(sorted((key, str(value)) for key, value in (result.get("versions") or {}).items()))] += 1
+            commits[str(result.get("commit") or "unknown")] += 1
+            line = {name: result.get(name) for name in ("stage", "kind", "replicate", "upstream", "seconds", "finished")}
+            listed.append(line | {"studies": list(serves)})
+    total = {name: sum(kind[name] for kind in kinds.values()) for name in ("planned", "finished", "failed", "seconds")}
+    return {
+        **total,
+        "kinds": kinds,
+        "failures": failures,
+        "hardware": [{**dict(facts), "runs": count} for facts, count in hardware.most_common()],
+        "versions": [{**dict(facts), "runs": count} for facts, count in versions.most_common()],
+        "commits": dict(commits.most_common()),
+        "list": listed,
+    }

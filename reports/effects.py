@@ -1,0 +1,54 @@
+"""What a row is compared with: the baseline of its table.
+
+Levels differ between data sets; differences to a baseline can be compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from studies.published import published
+from studies.study import Method, Row, Study, moco, random_init
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The baseline's method, and its row and column in our table ("" where it stands in another table)."""
+
+    method: Method
+    label: str
+    column: str = ""
+
+
+def reference(study: Study, row: Row) -> Reference | None:
+    """The baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
+
+    None for the row that is the baseline itself, for rows without an encoder, and for other rows without one.
+    """
+    if row.method is None:
+        return None
+    if study.name == "diving48":
+        method, name = random_init(), "random init"
+    else:
+        method, name = moco(_part(study, row.method)), "MoCo"
+    if row.method == method:
+        return None
+    for other in study.rows:
+        if other.method == method:
+            return Reference(method, other.label, other.column)
+    return Reference(method, f"{name}, pretrained on {row.method.on}")
+
+
+def _part(study: Study, method: Method) -> Literal["A", "source"]:
+    """What the baseline is pretrained on: as the row is; for random init, which is on nothing, as the table's own baseline."""
+    if method.kind != "random":
+        return method.on
+    return next((other.method.on for other in study.rows if other.method in (moco("A"), moco("source"))), method.on)  # type: ignore[union-attr]
+
+
+def published_difference(study: Study, row: Row, base: Reference, published_name: str) -> float | None:
+    """The paper's own difference to its own baseline, in points; None where it prints only one of the two, or neither."""
+    value = published(study.name, row.label, row.column, published_name)
+    origin = published(study.name, base.label, base.column, published_name)
+    return round(value.value - origin.value, 2) if value and origin else None

@@ -1,0 +1,158 @@
+"""What the store knows of a number: a value a replicate, and the values of single performances behind it.
+
+The per-performance values are recomputed from `predictions.csv`, `retrieval.csv`, `activation.csv` and `mask_quality.csv`, so that
+means and paired differences can be resampled over videos. Percent and points as in the metrics; shares and AUROCs in 0..1.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.seeds import SELECTION_REPLICATES
+from reports.statistics import Estimate, estimate
+from studies.cell import Stage
+from studies.resolve import Setting
+from studies.store import Store
+from studies.study import Measure, Method, Row
+
+PREDICTED = ("finetune", "probe")
+Values = dict[int, float]
+Side = tuple[Stage | None, str]  # a stage and a metric of it
+
+
+def performances(frame: pd.DataFrame, values: pd.Series) -> pd.Series:
+    """Mean of `values` per performance; a video without a performance stands for itself."""
+    names = frame["performance"].fillna("").astype(str)
+    return values.astype(float).groupby(names.where(names.ne(""), frame["video"].astype(str))).mean().dropna()
+
+
+def from_predictions(frame: pd.DataFrame, metric: str) -> pd.Series | None:
+    """Per performance what `metric` averages: 0 or 100 for an accuracy, -100..100 for the gap; None for an unknown metric."""
+    head, name = ("balanced", metric.removeprefix("balanced/")) if metric.startswith("balanced/") else ("biased", metric)
+    lines = frame[frame["head"] == head]
+    right = 100.0 * (lines["predicted"] == lines["label"])
+    if name == "background_gap":
+        own, deranged = (performances(lines[lines["condition"] == c], right[lines["condition"] == c]) for c in ("own", "deranged"))
+        return (own - deranged).dropna()
+    if name == "scene_following":
+        asked = (
+            (lines["condition"] == "deranged")
+            & lines["scene_action"].notna()
+            & (lines["scene_action"] != lines["label"]).fillna(False)
+        )
+        follows = 100.0 * (lines["predicted"] == lines["scene_action"]).fillna(False)
+        return performances(lines[asked], follows[asked])
+    condition = {"top1": "own", "val/top1": "val"}.get(name, name.removeprefix("top1/"))
+    if name != "val/top1" and name.split("/")[0] != "top1":
+        return None
+    asked = lines["condition"] == condition
+    return performances(lines[asked], right[asked])
+
+
+def from_ranks(frame: pd.DataFrame, metric: str) -> pd.Series:
+    """Per query 100 where its first right neighbour is among the k nearest, else 0, for `R@k` or `R@k/CONDITION`."""
+    rank, _, condition = metric.removeprefix("R@").partition("/")
+    lines = frame[frame["condition"] == (condition or "own")]
+    return performances(lines, 100.0 * (lines["rank"] <= int(rank)).fillna(False).astype(float))
+
+
+def from_activation(frame: pd.DataFrame, metric: str) -> pd.Series | None:
+    """Per video its AUROC or exchange ratio."""
+    return performances(frame, frame[metric]) if metric in frame else None
+
+
+def from_masks(frame: pd.DataFrame, metric: str) -> pd.Series | None:
+    """Per clip the measure of one kind of mask, for VARIANT/BETA/FLAVOUR/MEASURE."""
+    variant, beta, flavour, measure = metric.split("/")
+    lines = frame[(frame["variant"] == variant) & np.isclose(frame["beta"], float(beta)) & (frame["flavour"] == flavour)]
+    return lines.set_index("video")[measure].astype(float).dropna() if measure in frame else None
+
+
+class Evidence:
+    """The store, seen through a setting and a number of replicates. Files are read once."""
+
+    def __init__(self, store: Store, setting: Setting, replicates: Sequence[int]) -> None:
+        self.store, self.setting, self.replicates = store, setting, tuple(replicates)
+        self._results: dict[tuple[str, int], dict[str, Any] | None] = {}
+        self._frames: dict[tuple[str, int, str], pd.DataFrame | None] = {}
+        self._samples: dict[tuple[str, int, str], pd.Series | None] = {}
+
+    def stage(self, method: Method | None, measure: Measure) -> Stage | None:
+        """The stage behind one side of a comparison; None where the dataset lacks a part of it."""
+        return self.setting.stage(Row("", method), measure)
+
+    def result(self, stage: Stage, replicate: int) -> dict[str, Any] | None:
+        key = (stage.id, replicate)
+        if key not in self._results:
+            self._results[key] = self.store.result(*key)
+        return self._results[key]
+
+    def values(self, stage: Stage | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
+        """The metric of every finished replicate that has it."""
+        found: Values = {}
+        for replicate in self.replicates if replicates is None else replicates:
+            result = self.result(stage, replicate) if stage else None
+            value = (result or {}).get("metrics", {}).get(metric)
+            if value is not None and math.isfinite(value):
+                found[replicate] = float(value)
+        return found
+
+    def sample(self, stage: Stage | None, metric: str, replicate: int) -> pd.Series | None:
+        """The metric's value for each performance of one run; None where the run keeps no such record."""
+        if stage is None:
+            return None
+        key = (stage.id, replicate, metric)
+        if key not in self._samples:
+            self._samples[key] = self._sample(stage, replicate, metric)
+        return self._samples[key]
+
+    def _sample(self, stage: Stage, replicate: int, metric: str) -> pd.Series | None:
+        readers: dict[str, tuple[str, Callable[[pd.DataFrame, str], pd.Series | None]]] = {
+            "retrieval": ("retrieval.csv", from_ranks),
+            "activation": ("activation.csv", from_activation),
+            "masks": ("mask_quality.csv", from_masks),
+            **{kind: ("predictions.csv", from_predictions) for kind in PREDICTED},
+        }
+        if stage.kind not in readers:
+            return None
+        name, read = readers[stage.kind]
+        file = (stage.id, replicate, name)
+        if file not in self._frames:
+            self._frames[file] = self.store.table(*file)
+        frame = self._frames[file]
+        series = None if frame is None else read(frame, metric)
+        return series if series is not None and len(series) else None
+
+    def estimate(self, stage: Stage | None, metric: str) -> Estimate:
+        """The metric's mean over replicates with its interval."""
+        values = self.values(stage, metric)
+        samples = [self.sample(stage, metric, replicate) for replicate in values]
+        return estimate(list(values.values()), [s.to_numpy() for s in samples if s is not None])
+
+    def differences(self, greater: Side, lesser: Side, replicates: Sequence[int] | None = None) -> Values:
+        """greater - lesser of every replicate in which both have run."""
+        high, low = self.values(*greater, replicates), self.values(*lesser, replicates)
+        return {replicate: high[replicate] - low[replicate] for replicate in high if replicate in low}
+
+    def difference(self, greater: Side, lesser: Side) -> Estimate:
+        """The mean paired difference with its interval: by replicate from three of them on, by performance below."""
+        values = self.differences(greater, lesser)
+        paired: list[np.ndarray] = []
+        for replicate in values:
+            high, low = self.sample(*greater, replicate), self.sample(*lesser, replicate)
+            if high is not None and low is not None:
+                both = (high - low).dropna()
+                if len(both):
+                    paired.append(both.to_numpy())
+        return estimate(list(values.values()), paired)
+
+    @cached_property
+    def selection(self) -> tuple[int, ...]:
+        """Replicates in the store that tuning may look at (fame/seeds.py)."""
+        return tuple(sorted({replicate for _, replicate in self.store.all() if replicate >= SELECTION_REPLICATES}))

@@ -1,0 +1,107 @@
+"""The ablations as differences to their baseline: ours with its interval, the paper's as a hollow mark on another dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from reports.evidence import Evidence
+from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
+from studies.registry import STUDIES
+
+ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
+PANELS = 4
+FIELDS = ("row", "column", "measure", "kind", "baseline", "difference", "low", "high", "over", "n", "published_difference")
+
+
+def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """A panel a measure, a line a row of the table; None for a figure's study or where nothing can be compared yet."""
+    if name not in ABLATIONS:
+        return None
+    shown = [entry for entry in found if entry["difference"] and entry["difference"]["mean"] is not None]
+    labels = _panels(shown)
+    if not labels:
+        return None
+    rows = list(
+        dict.fromkeys((entry["row"], entry["column"], entry["difference"]["to"]) for entry in shown if entry["label"] in labels)
+    )
+    figure, axes = canvas(1, len(labels), 2.35 * len(labels) + 1.6, 0.34 * len(rows) + 1.15, sharey=True)
+    lines: list[tuple] = []
+    for axis, label in zip(axes[0], labels, strict=True):
+        axis.axvline(0, color=INK, linewidth=0.9)
+        axis.grid(axis="x", color=GRID, linewidth=0.7)
+        for entry in (entry for entry in shown if entry["label"] == label):
+            gap = entry["difference"]
+            height = rows.index((entry["row"], entry["column"], gap["to"]))
+            colour = VERMILION if entry["kind"] == "mechanism" else BLUE
+            low, high = gap["interval"] or (None, None)
+            if low is not None:
+                axis.plot([low, high], [height, height], color=colour, linewidth=1.8, solid_capstyle="round")
+            axis.plot(gap["mean"], height, "o", color=colour, markersize=5)
+            if gap["published"] is not None:
+                axis.plot(
+                    gap["published"], height, "D", markersize=5, markerfacecolor="white", markeredgecolor=MUTED, markeredgewidth=1.2
+                )
+            lines.append(
+                (
+                    entry["row"],
+                    entry["column"],
+                    label,
+                    entry["kind"],
+                    gap["to"],
+                    gap["mean"],
+                    low,
+                    high,
+                    gap["over"],
+                    gap["n"],
+                    gap["published"],
+                )
+            )
+        axis.set_title(_broken(label), loc="left")
+        axis.tick_params(axis="y", length=0)
+        axis.spines["left"].set_visible(False)
+    axes[0, 0].set_yticks(range(len(rows)), [_said(row, column, rows, base) for row, column, base in rows])
+    axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
+    figure.supxlabel("difference to the baseline, points", fontsize=9)
+    study = next(study for study in STUDIES if study.name == name)
+    over = (
+        "replicates (t)"
+        if any(entry["difference"]["over"] == "replicates" for entry in shown)
+        else "test videos of these runs, paired"
+    )
+    bases = ", ".join(dict.fromkeys(entry["difference"]["to"] for entry in shown))
+    hollow = any(line[-1] is not None for line in lines)
+    caption = f"Difference to {bases}, ours with its 95 % interval over {over}: blue as published, red mechanism."
+    caption += (
+        " Hollow diamonds: the paper's difference to its own baseline, on another dataset."
+        if hollow and not _same(evidence)
+        else ""
+    )
+    return save(figure, folder, f"{name}_effects", f"{study.title}: effects", caption, FIELDS, lines, study=name)
+
+
+def _same(evidence: Evidence) -> bool:
+    return evidence.setting.dataset == "ucf101"
+
+
+def _panels(shown: list[dict[str, Any]]) -> list[str]:
+    """The measures that are drawn: in points, without the gap (it is two others' difference), the first few."""
+    labels = dict.fromkeys(entry["label"] for entry in shown if entry["unit"] == "%")
+    if len(labels) <= PANELS:
+        return list(labels)
+    kept = [label for label in labels if not any(f"R@{k}" in label for k in (5, 10, 20, 50))]
+    return kept[:PANELS]
+
+
+def _broken(label: str) -> str:
+    return label.replace(" scenes, ", " scenes,\n")
+
+
+def _said(row: str, column: str, rows: list[tuple[str, str, str]], base: str) -> str:
+    """The row's label with its column where it has one, and the baseline where rows have different ones."""
+    name = f"{row}, {column}" if column else row
+    return (
+        name
+        if len({other for _, _, other in rows}) == 1 or not base.count("source")
+        else f"{name} (vs {base.split(',')[0]} on source)"
+    )

@@ -1,0 +1,70 @@
+"""The first number of the page: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.analysis.background_bias import CLOSED, gap_closed
+from reports.evidence import Evidence, Side
+from reports.statistics import ENOUGH, Estimate, estimate
+from studies.study import Measure, Method, deranged, fame, gap, moco, random_init, top1
+
+METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
+MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A")}
+NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
+
+
+def headline(evidence: Evidence) -> dict[str, Any] | None:
+    """Levels of random init, baseline and FAME; the differences FAME - baseline; whether a third of the background gap is closed.
+
+    None on a dataset without counterfactual videos, or with given weights: there is nothing to compare.
+    """
+    if evidence.setting.videos or evidence.setting.pretrained:
+        return None
+    levels = {
+        name: {key: plain(evidence.estimate(evidence.stage(method, measure), measure.metric)) for key, measure in MEASURES.items()}
+        for name, method in METHODS.items()
+    }
+    gains = {key: _gain(evidence, measure) for key, measure in MEASURES.items()}
+    return {
+        "text": "FAME (beta 0.5, single) minus baseline: linear probe on A, tested in deranged scenes",
+        "levels": levels,
+        "differences": {key: plain(found) for key, found in gains.items()},
+        "closed": _closed(evidence, gains),
+    }
+
+
+def plain(found: Estimate) -> dict[str, Any]:
+    return {"mean": found.mean, "interval": found.interval, "n": found.n, "over": found.over, "videos": found.videos}
+
+
+def _gain(evidence: Evidence, measure: Measure) -> Estimate:
+    return evidence.difference(_side(evidence, METHODS["FAME"], measure), _side(evidence, METHODS["baseline"], measure))
+
+
+def _side(evidence: Evidence, method: Method, measure: Measure) -> Side:
+    return evidence.stage(method, measure), measure.metric
+
+
+def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
+    """The contrast 2/3 gap(baseline) - gap(FAME); a verdict from three replicates on (DESIGN.md, "Measures, defined")."""
+    measure = MEASURES["gap"]
+    base, other = (_side(evidence, METHODS[name], measure) for name in ("baseline", "FAME"))
+    first, second = evidence.values(*base), evidence.values(*other)
+    shared = [replicate for replicate in first if replicate in second]
+    contrasts = gap_closed([first[r] for r in shared], [second[r] for r in shared])
+    runs: list[np.ndarray] = []
+    for replicate in shared:
+        low, high = evidence.sample(*base, replicate), evidence.sample(*other, replicate)
+        if low is not None and high is not None:
+            low, high = pd.Series.align(low, high, join="inner")
+            runs.append(gap_closed(low.tolist(), high.tolist()))
+    found = estimate([float(value) for value in contrasts], runs)
+    own, swapped = gains["own"].mean, gains["deranged"].mean
+    verdict = "inconclusive"
+    if found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
+        verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
+    return {"share": CLOSED, **plain(found), "verdict": verdict}

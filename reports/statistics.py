@@ -1,0 +1,197 @@
+"""Intervals, links and verdicts (DESIGN.md, "Statistics").
+
+Two kinds of interval, never mixed. Over *replicates*: the t interval, which speaks of the method. Over *videos*: performances of
+the runs at hand are resampled, which speaks of these runs only and stands in where there are fewer than three replicates. A
+difference is paired: by replicate in the first, by performance in the second.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.95
+ENOUGH = 3  # replicates; fewer give no verdict
+RESAMPLES = 2000
+SEED = 20220621
+MOST_REPLICATES = 1000  # a search for the number needed ends here
+
+Interval = tuple[float, float]
+LinkVerdict = Literal["supported", "refuted", "inconclusive", "not run"]
+Verdict = Literal["reproduced", "not reproduced", "inconclusive", "not run"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over `n` replicates. `over` says what the interval speaks of; `videos` is the number of performances of a run."""
+
+    mean: float | None
+    interval: Interval | None
+    n: int
+    over: Literal["replicates", "videos", ""] = ""
+    videos: int = 0
+
+
+NOTHING = Estimate(None, None, 0)
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval | None:
+    """mean -+ t(n - 1) * sd / sqrt(n); None for fewer than two values."""
+    x = np.asarray(values, dtype=float)
+    if x.size < 2:
+        return None
+    half = float(stats.t.ppf((1 + level) / 2, x.size - 1)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    return float(x.mean()) - half, float(x.mean()) + half
+
+
+@lru_cache(maxsize=4)
+def _weights(size: int, seed: int) -> np.ndarray:
+    """float32 (RESAMPLES, size): each row the share of each of `size` units in one resample of that many, with replacement."""
+    draws = np.random.default_rng([SEED, seed]).multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    return (draws / size).astype(np.float32)
+
+
+def video_interval(runs: Sequence[np.ndarray], level: float = LEVEL) -> Interval | None:
+    """Percentile interval of the mean over runs of each run's mean, performances resampled within each run.
+
+    `runs` holds one vector a run, a value a performance. None where a run has fewer than two performances or where no value varies:
+    then resampling can say nothing of what other videos would have given.
+    """
+    if not runs or any(values.size < 2 for values in runs) or all(np.ptp(values) == 0 for values in runs):
+        return None
+    means = np.zeros(RESAMPLES)
+    for index, values in enumerate(runs):
+        centre = float(values.mean())
+        means += centre + _weights(values.size, index) @ (values - centre).astype(np.float32)
+    low, high = np.quantile(means / len(runs), [(1 - level) / 2, (1 + level) / 2])
+    return round(float(low), 6), round(float(high), 6)  # single precision in between
+
+
+def estimate(values: Sequence[float], runs: Sequence[np.ndarray] = ()) -> Estimate:
+    """From a value a replicate and, where they are known, a vector of per-performance values a replicate."""
+    if not len(values):
+        return NOTHING
+    mean = float(np.mean(values))
+    if len(values) >= ENOUGH:
+        return Estimate(mean, t_interval(values), len(values), "replicates", runs[0].size if len(runs) else 0)
+    interval = video_interval(runs) if len(runs) == len(values) else None
+    return Estimate(mean, interval, len(values), "videos" if interval else "", runs[0].size if len(runs) else 0)
+
+
+# ---------------------------------------------------------------- links
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """A link's estimate and verdict; where that is open, how many replicates it would take (None: unknown, or too many)."""
+
+    estimate: Estimate
+    verdict: LinkVerdict
+    p_refuted: float = 1.0  # one-sided, not adjusted
+    negligible: bool = False  # the upper bound lies below the margin
+    needed: int | None = None
+
+
+def _spread(differences: Sequence[float]) -> tuple[int, float, float]:
+    x = np.asarray(differences, dtype=float)
+    return x.size, float(x.mean()), float(x.std(ddof=1)) / math.sqrt(x.size)
+
+
+def _below(bound: float, n: int, mean: float, error: float) -> float:
+    """One-sided p of "the true mean is at least `bound`"."""
+    if error == 0:
+        return 0.0 if mean < bound else 1.0
+    return float(stats.t.cdf((mean - bound) / error, n - 1))
+
+
+def judge_link(differences: Sequence[float], margin: float, found: Estimate | None = None) -> LinkResult:
+    """a > b from paired differences a - b, a value a replicate: supported if L > 0; refuted if L <= 0 and U < m; else inconclusive.
+
+    Under three replicates it is inconclusive whatever they are; `found` is then the estimate to show (over videos).
+    """
+    shown = found or estimate(differences)
+    if not len(differences):
+        return LinkResult(shown, "not run")
+    if len(differences) < ENOUGH:
+        return LinkResult(shown, "inconclusive")
+    interval = t_interval(differences)
+    assert interval is not None
+    low, high = interval
+    p = _below(margin, *_spread(differences)) if low <= 0 else 1.0
+    verdict: LinkVerdict = "supported" if low > 0 else "refuted" if high < margin else "inconclusive"
+    needed = replicates_needed(differences, margin) if verdict == "inconclusive" else None
+    return LinkResult(shown, verdict, p, high < margin, needed)
+
+
+def judge_equality(differences: Sequence[float], delta: float | None, found: Estimate | None = None) -> LinkResult:
+    """a = b within +-delta, two one-sided tests: supported if the 90 % interval lies inside; refuted if the 95 % one lies outside.
+
+    Without a delta (it is fixed on selection worlds) it stays inconclusive.
+    """
+    shown = found or estimate(differences)
+    if not len(differences):
+        return LinkResult(shown, "not run")
+    if len(differences) < ENOUGH or delta is None or delta <= 0:
+        return LinkResult(shown, "inconclusive")
+    inner, outer = t_interval(differences, 0.90), t_interval(differences)
+    assert inner is not None and outer is not None
+    n, mean, error = _spread(differences)
+    p = min(_below(-delta, n, mean, error), _below(-delta, n, -mean, error))
+    if -delta < inner[0] and inner[1] < delta:
+        return LinkResult(shown, "supported", p)
+    if outer[0] >= delta or outer[1] <= -delta:
+        return LinkResult(shown, "refuted", p)
+    return LinkResult(
+        shown,
+        "inconclusive",
+        p,
+        needed=_first_n(differences, lambda n, t90, t95: t90 < delta - abs(mean) or t95 < abs(mean) - delta),
+    )
+
+
+def replicates_needed(differences: Sequence[float], margin: float) -> int | None:
+    """The smallest n at which the observed mean and spread would decide the link a > b; None above MOST_REPLICATES."""
+    mean = float(np.mean(differences))
+    return _first_n(differences, lambda n, t90, t95: t95 < mean or (mean - t95 <= 0 and mean + t95 < margin))
+
+
+def _first_n(differences: Sequence[float], decided) -> int | None:  # type: ignore[no-untyped-def]
+    """Smallest n >= the present one for which decided(n, half-width of the 90 % interval, of the 95 % interval)."""
+    sd = float(np.std(differences, ddof=1))
+    sizes = np.arange(max(ENOUGH, len(differences)), MOST_REPLICATES + 1)
+    narrow, wide = (stats.t.ppf(q, sizes - 1) * sd / np.sqrt(sizes) for q in (0.95, 0.975))
+    for n, t90, t95 in zip(sizes, narrow, wide, strict=True):
+        if decided(int(n), float(t90), float(t95)):
+            return int(n)
+    return None
+
+
+# ---------------------------------------------------------------- claims
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment, in the order given: compare with the level that one test would have."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return [float(value) for value in adjusted]
+
+
+def judge_claim(links: Sequence[LinkResult]) -> Verdict:
+    """All links supported: reproduced. One refuted after Holm's adjustment: not reproduced. None has run: not run. Else open."""
+    if all(link.verdict == "not run" for link in links):
+        return "not run"
+    if all(link.verdict == "supported" for link in links):
+        return "reproduced"
+    adjusted = holm([link.p_refuted for link in links])
+    if any(link.verdict == "refuted" and p < (1 - LEVEL) / 2 for link, p in zip(links, adjusted, strict=True)):
+        return "not reproduced"
+    return "inconclusive"

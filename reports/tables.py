@@ -1,0 +1,183 @@
+"""A study's cells as entries of report.json and as tables: csv (tidy, one line a number), md and tex (one line a row; texts.py).
+
+Ours and the paper's stand in separate columns and are never mixed. A run that is missing is a line that says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from reports import texts
+from reports.effects import published_difference, reference
+from reports.evidence import Evidence
+from reports.texts import Line, Wide
+from studies.published import published
+from studies.study import Measure, Row, Study
+
+ANOTHER_DATASET = (
+    "The paper's columns are another dataset, network and schedule: "
+    "compare orderings and effects (differences to the baseline), not levels."
+)
+FIELDS = (
+    *(
+        "study",
+        "row",
+        "column",
+        "target",
+        "label",
+        "metric",
+        "unit",
+        "kind",
+        "status",
+        "mean",
+        "low",
+        "high",
+        "over",
+        "n",
+        "videos",
+    ),
+    *("baseline", "difference", "difference_low", "difference_high", "difference_over"),
+    *("published", "published_difference", "source", "cell"),
+)
+
+
+def unit(measure: Measure) -> str:
+    """Percent for accuracies and recalls, "points" for the gap, "" for shares, AUROCs, ratios and raw weights."""
+    if measure.metric.endswith("background_gap"):
+        return "points"
+    return "%" if measure.protocol in ("finetune", "probe", "retrieval") else ""
+
+
+def entries(evidence: Evidence, study: Study) -> list[dict[str, Any]]:
+    """The study's numbers, row by row, as report.json has them; `status` is done, failed, not run or not in this dataset."""
+    return [_entry(evidence, study, row, measure) for row in evidence.setting.rows(study) for measure in study.measures]
+
+
+def _entry(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict[str, Any]:
+    stage = evidence.setting.stage(row, measure)
+    ours = evidence.estimate(stage, measure.metric)
+    theirs = published(study.name, row.label, row.column, measure.published)
+    if stage is None:
+        status = "not in this dataset"
+    elif ours.n:
+        status = "done"
+    elif any(evidence.store.failure(link.id, replicate) for link in stage.chain() for replicate in evidence.replicates):
+        status = "failed"
+    else:
+        status = "not measured" if all(evidence.result(stage, replicate) for replicate in evidence.replicates) else "not run"
+    return {
+        "row": row.label,
+        "column": row.column,
+        "metric": measure.metric,
+        "mean": ours.mean,
+        "interval": ours.interval,
+        "n": ours.n,
+        "cell": stage.id if stage else None,
+        "published": theirs.value if theirs else None,
+        "source": theirs.source if theirs else None,
+        "target": measure.target,
+        "label": measure.label,
+        "kind": measure.kind,
+        "unit": unit(measure),
+        "status": status,
+        "over": ours.over,
+        "videos": ours.videos,
+        "difference": _difference(evidence, study, row, measure),
+    }
+
+
+def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict[str, Any] | None:
+    """To the baseline of the table, ours and the paper's; None for the baseline itself."""
+    base = None if evidence.setting.pretrained else reference(study, row)
+    if base is None:
+        return None
+    metric = measure.metric
+    ours = evidence.difference((evidence.setting.stage(row, measure), metric), (evidence.stage(base.method, measure), metric))
+    return {
+        "to": base.label,
+        "mean": ours.mean,
+        "interval": ours.interval,
+        "over": ours.over,
+        "n": ours.n,
+        "published": published_difference(study, row, base, measure.published),
+    }
+
+
+# ---------------------------------------------------------------- one line a row
+
+MASK_WORDS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}
+MASK_WORDS |= {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
+
+
+def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
+    """Entries to lines. The masks' study has one row and a metric per mask: there a mask is a line."""
+    masks = study.measures[0].protocol == "masks"
+    result = Wide()
+    lines: dict[tuple[str, str], Line] = {}
+    for entry in found:
+        row, label = entry["row"], entry["label"]
+        if masks:
+            variant, *_, measure = entry["metric"].split("/")
+            row, label = MASK_WORDS.get(variant, variant), MASK_WORDS.get(measure, measure)
+        line = lines.setdefault((row, entry["column"]), Line(row, entry["column"]))
+        line.cells[label] = entry
+        if label not in result.measures:
+            result.measures.append(label)
+        if entry["published"] is not None and label not in result.printed:
+            result.printed.append(label)
+        if entry["difference"] and label not in result.compared:
+            result.compared.append(label)
+    result.lines = list(lines.values())
+    return result
+
+
+def caption(evidence: Evidence, study: Study, table: Wide) -> str:
+    """What stands under a table: scale, replicates, what the intervals speak of, that the paper's columns are another dataset."""
+    n = len(evidence.replicates)
+    over = "t intervals over replicates" if n >= 3 else "intervals over test videos: they speak of these runs only"
+    scale, dataset = evidence.setting.scale.name, evidence.setting.dataset
+    words = [f"Scale {scale}, dataset {dataset}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
+    if table.printed:
+        words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
+    return " ".join([*words, study.note]).strip()
+
+
+def compares_levels(evidence: Evidence) -> bool:
+    """Whether our levels may be read beside the paper's: the paper's protocol on real videos only."""
+    return evidence.setting.scale.name == "paper" and evidence.setting.dataset == "ucf101"
+
+
+# ---------------------------------------------------------------- files
+
+
+def tidy(study: Study, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Lines of the csv: one number a line, under FIELDS."""
+    lines = []
+    for entry in found:
+        low, high = entry["interval"] or (None, None)
+        gap = entry["difference"] or {}
+        gap_low, gap_high = gap.get("interval") or (None, None)
+        line = {name: entry.get(name) for name in FIELDS} | {"study": study.name, "low": low, "high": high}
+        line |= {"baseline": gap.get("to"), "difference": gap.get("mean"), "difference_low": gap_low, "difference_high": gap_high}
+        lines.append(line | {"difference_over": gap.get("over"), "published_difference": gap.get("published")})
+    return lines
+
+
+def frame(study: Study, found: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The same as a DataFrame, one number a line."""
+    return pd.DataFrame(tidy(study, found), columns=list(FIELDS))
+
+
+def write(evidence: Evidence, study: Study, found: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """STUDY.csv, .md, .tex in `folder`."""
+    table = wide(study, found)
+    note = caption(evidence, study, table)
+    paths = [folder / f"{study.name}.{suffix}" for suffix in ("csv", "md", "tex")]
+    frame(study, found).to_csv(paths[0], index=False)
+    paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
+    paths[2].write_text(texts.latex(study, table, note), encoding="utf-8")
+    return paths

@@ -1,0 +1,130 @@
+"""Tables, figures, report.json and the page, written to a folder. reports/page.py decides whether that is due."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from fame.run import write_atomically
+from reports import tables, texts
+from reports.content import content
+from reports.evidence import Evidence
+from reports.figures import Drawn, draw_all
+from reports.page import DATA, PAGE
+from studies.claims import CLAIMS
+from studies.published import entries as published_entries
+from studies.published import noise, other_reports, reference_rows
+from studies.resolve import Setting
+from studies.store import Store
+from studies.study import Study
+
+DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure
+FEW = 1000  # real videos; with fewer a run is a test of the machinery
+
+
+def write_report(
+    store: Store,
+    setting: Setting,
+    studies: tuple[Study, ...],
+    replicates: tuple[int, ...],
+    folder: Path,
+    commit: str,
+    command: str | None,
+) -> list[Path]:
+    """Write everything into `folder` (with `tables/`, `figures/`) and return the files, the page last."""
+    evidence = Evidence(store, setting, replicates)
+    report = content(evidence, studies, commit, command)
+    written = [path for study in studies for path in tables.write(evidence, study, report["tables"][study.name], folder / "tables")]
+    figures = draw_all(evidence, report["tables"], folder / "figures")
+    written += [path for figure in figures for path in (figure.png, figure.svg, figure.csv)]
+    report["figures"] = [
+        {"name": figure.name, "title": figure.title, "caption": figure.caption, "png": f"figures/{figure.png.name}",
+         "svg": f"figures/{figure.svg.name}", "csv": f"figures/{figure.csv.name}"}
+        for figure in figures
+    ]  # fmt: skip
+    text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
+    _write(folder / DATA, text)
+    html = render(evidence, studies, report, figures)
+    _write(folder / PAGE, html)
+    return [*written, folder / DATA, folder / PAGE]
+
+
+def _write(path: Path, text: str) -> None:
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
+
+
+def finite(value: Any) -> Any:
+    """The same value with None for what JSON has no number for."""
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any], figures: list[Drawn]) -> str:
+    """The page: one file, pictures embedded, no request to anywhere."""
+    room = Path(__file__).with_name("templates")
+    environment = Environment(
+        loader=FileSystemLoader(room), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
+    shown = [_study(evidence, study, report["tables"][study.name], figures) for study in studies]
+    placed = {figure.name for study in shown for figure in study["figures"]}
+    facts = report["videos"]
+    return environment.get_template("page.html.j2").render(
+        report=report,
+        style=(room / "style.css").read_text(encoding="utf-8"),
+        studies=shown,
+        rest=[figure for figure in figures if figure.name not in placed],
+        claims=_claims(report["claims"]),
+        noise=noise(),
+        others=other_reports(),
+        printed=len(published_entries()),
+        levels=tables.compares_levels(evidence),
+        size=evidence.setting.scale.clip.size,
+        narrow=evidence.setting.scale.backbone.name == "r2plus1d_narrow",
+        few=bool(facts) and facts["videos"] < FEW,
+        digits=texts.digits,
+        embed=embed,
+    )
+
+
+def _study(evidence: Evidence, study: Study, found: list[dict[str, Any]], figures: list[Drawn]) -> dict[str, Any]:
+    table = tables.wide(study, found)
+    others = [entry for entry in reference_rows(study.name)]
+    return {
+        "study": study,
+        "table": table,
+        "plain": len(table.measures) > DENSE or not table.compared,
+        "published": {measure.label: measure.published for measure in study.measures},
+        "columns": any(line.column for line in table.lines),
+        "caption": tables.caption(evidence, study, table),
+        "figures": [figure for figure in figures if figure.study == study.name],
+        "reference": others,
+        "heads": {label: next(line.cells[label] for line in table.lines if label in line.cells) for label in table.measures},
+    }
+
+
+def _claims(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Claims with their verdicts beside each other."""
+    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in CLAIMS]
+
+
+def embed(figure: Drawn) -> str:
+    """The figure as a data URI: drawings from the svg, pictures from the png."""
+    kind, path = ("image/svg+xml", figure.svg) if figure.vector else ("image/png", figure.png)
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def duration(seconds: float) -> str:
+    """45 s, 12 min, 3.4 h."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

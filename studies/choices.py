@@ -1,0 +1,170 @@
+"""What somebody asked for: from the command line to a `Setting`, to `OUT/setting.json`, and back where results are only read.
+
+Overrides of a scale (clip, backbone, epochs) are scientific choices: they go through the same validated models and into every id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import ValidationError
+
+from fame.config import Backbone, Data, VideoData
+from fame.errors import FameError
+from studies.plan import staged_sizes
+from studies.registry import studies
+from studies.resolve import Setting
+from studies.scales import Scale, on_real_video, scale
+from studies.store import Store, explain
+from studies.study import Study
+
+DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation))
+Progress = Callable[[str, int, int], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Choices:
+    """The options that say what is computed; where and how fast is a `Runtime`'s to say."""
+
+    scale: str = "quick"
+    dataset: str = "staged"
+    data_root: Path | None = None
+    fold: int = 1
+    replicates: int = 1
+    studies: tuple[str, ...] = ()
+    pretrained: Path | None = None
+    backbone: str | None = None
+    frames: int | None = None  # of a clip
+    size: int | None = None  # of a clip, pixels
+    epochs: int | None = None  # of pretraining
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Choices made good: names looked up, files hashed, data scanned."""
+
+    setting: Setting
+    studies: tuple[Study, ...]
+    replicates: tuple[int, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set
+    pretrained: str | None = None  # name of the weights file
+    choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
+
+    def sizes(self, data: Data) -> Mapping[str, int]:
+        """Videos per split, for the plan."""
+        return self.counts if isinstance(data, VideoData) else staged_sizes(data)
+
+    def to_json(self) -> dict[str, Any]:
+        videos = self.setting.videos
+        return {
+            "scale": self.setting.scale.name,
+            "dataset": self.setting.dataset,
+            "manifest": videos.manifest if videos else None,
+            "videos": videos.model_dump(mode="json") if videos else None,
+            "counts": dict(self.counts),
+            "replicates": len(self.replicates),
+            "studies": [study.name for study in self.studies],
+            "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
+            "overrides": dict(self.choices),
+        }
+
+
+def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, exclude_broken: bool = False) -> Asked:
+    """Look everything up; FameError names what is wrong. Real data are scanned here: their digest belongs to the identity."""
+    if choices.replicates < 1:
+        raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
+    chosen = studies(list(choices.studies))
+    overrides = {name: value for name in ("backbone", "frames", "size", "epochs") if (value := getattr(choices, name)) is not None}
+    sized = sized_for(choices.scale, choices.dataset != "staged", overrides)
+    videos, counts = None, {}
+    if choices.dataset not in DATASETS:
+        raise FameError(f"unknown dataset {choices.dataset!r}; the datasets are {', '.join(DATASETS)}")
+    digest = sha256(choices.pretrained) if choices.pretrained else None
+    if choices.dataset != "staged":
+        root = _root(choices)
+        from fame.data import scan_videos
+        from fame.data.manifest import count_splits
+
+        kind: Any = choices.dataset
+        manifest = scan_videos(root, kind, choices.fold, cache, jobs, progress, exclude_broken)
+        counts = count_splits(manifest.videos)
+        stored = max(sized.short_side, sized.clip.size)
+        videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=choices.fold, short_side=stored))
+    elif choices.data_root is not None:
+        raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101 or --dataset folder")
+    setting = Setting(sized, videos, digest)
+    name = choices.pretrained.name if choices.pretrained else None
+    return Asked(setting, chosen, tuple(range(choices.replicates)), counts, name, overrides)
+
+
+def recall(store: Store) -> Asked:
+    """What was asked for last in this folder (setting.json). FameError where there is nothing or it is of another version."""
+    value = store.setting()
+    if value is None:
+        raise FameError(f"{store.out}: nothing was run there yet (no setting.json); name the folder with --out, or run something")
+    try:
+        videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
+        weights = value["pretrained"] or {}
+        setting = Setting(sized_for(value["scale"], videos is not None, value["overrides"]), videos, weights.get("sha256"))
+        numbers = tuple(range(value["replicates"]))
+        return Asked(setting, studies(value["studies"]), numbers, value["counts"], weights.get("name"), value["overrides"])
+    except ValidationError as error:
+        fault = explain(error)
+    except (KeyError, TypeError, AttributeError) as error:
+        fault = repr(error)
+    path = store.out / "setting.json"
+    raise FameError(f"{path}: written by another version of the program ({fault}); delete it and start the study again")
+
+
+def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scale:
+    """The named scale as the data want it, and then as the user wants it."""
+    base = scale(name)
+    return with_overrides(on_real_video(base) if real_video else base, overrides)
+
+
+def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
+    """The scale with another backbone, clip or number of pretraining epochs; FameError where a value is impossible."""
+
+    def change() -> Scale:
+        clip = {name: overrides[name] for name in ("frames", "size") if name in overrides}
+        backbone = {"name": overrides["backbone"]} if "backbone" in overrides else {}
+        epochs = {"epochs": overrides["epochs"]} if "epochs" in overrides else {}
+        return replace(
+            base,
+            clip=type(base.clip).model_validate(base.clip.model_dump() | clip),
+            backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
+            pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
+            source_epochs=overrides.get("epochs", base.source_epochs),
+        )
+
+    return _validated(change)
+
+
+def _validated(make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValidationError as error:
+        hint = "; a mask needs motion, so two frames at least" if "frames" in str(error.errors()[0]["loc"]) else ""
+        raise FameError(f"{error.title.lower()}.{explain(error)}{hint}") from None
+
+
+def sha256(path: Path) -> str:
+    """Of the weights file, 64 hex."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None
+
+
+def _root(choices: Choices) -> Path:
+    if choices.data_root is None:
+        raise FameError(f"--dataset {choices.dataset}: where are the videos? add --data-root DIR")
+    if not choices.data_root.is_dir():
+        raise FameError(f"--data-root {choices.data_root}: there is no such folder")
+    return choices.data_root

@@ -1,0 +1,86 @@
+"""The paper's numbers, read from published.toml, and which of our rows and columns is which of the paper's.
+
+They are never mixed with ours: a published value stands beside one of ours only where row, column and measure are the paper's own,
+and it carries its source. Our parts are twins of the paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of
+Kinetics-400.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+FILE = Path(__file__).with_name("published.toml")
+
+# Our column -> the paper's, per study. A column that is missing here has no twin in the paper's table.
+COLUMNS: dict[str, dict[str, str]] = {
+    "area_ratio": {"": "single", "single": "single", "both": "both"},  # the baseline is printed twice, with one value
+    "diving48": {"": "", "A": "UCF101", "source": "K400"},
+    "background_source": {"": ""},
+    "foreground_mask": {"": "", "source": "K400"},
+    "action_recognition": {"": "K400"},
+    "retrieval": {"source": "K400"},
+}
+NETWORK = "R(2+1)D"  # ours, where the paper gives one row for several networks
+
+
+@dataclass(frozen=True)
+class Published:
+    """One printed number. `value` in percent (points where the row is a difference); `source` says in words where it was read."""
+
+    table: str
+    study: str
+    row: str
+    column: str
+    metric: str
+    value: float
+    network: str
+    source: str
+
+
+@cache
+def _document() -> dict:
+    return tomllib.loads(FILE.read_text(encoding="utf-8"))
+
+
+@cache
+def entries() -> tuple[Published, ...]:
+    """Every published number, in the paper's order. KeyError where an entry names a source that is not described."""
+    document = _document()
+    return tuple(
+        Published(**{"study": "", "network": "", **entry, "source": document["sources"][entry["source"]]})
+        for entry in document["entries"]
+    )
+
+
+def noise() -> dict[str, dict[str, float]]:
+    """Per data set `points`: half-width of the 95 % interval that the size of the test set alone gives, at `videos`, `at` %."""
+    return dict(_document()["noise"])
+
+
+def published(study: str, row: str, column: str, published_name: str) -> Published | None:
+    """The paper's number for a row and column as our studies name them, or None where the paper has none.
+
+    `published_name` is `Measure.published`, for instance "UCF101 finetuned"; an empty one (a mechanism measure) has no number.
+    """
+    theirs = COLUMNS.get(study, {}).get(column)
+    if theirs is None or not published_name:
+        return None
+    found = [
+        entry for entry in entries() if (entry.study, entry.row, entry.column, entry.metric) == (study, row, theirs, published_name)
+    ]
+    if len(found) > 1:
+        found = [entry for entry in found if entry.network.startswith(NETWORK)]
+    return found[0] if found else None
+
+
+def reference_rows(study: str) -> tuple[Published, ...]:
+    """Everything the paper prints in this study's table, other methods' rows too; empty for the figures."""
+    return tuple(entry for entry in entries() if entry.study == study)
+
+
+def other_reports() -> tuple[Published, ...]:
+    """Accuracies that other people had with the method or with its baseline: realistic targets, in no table."""
+    return tuple(entry for entry in entries() if not entry.study)

@@ -1,0 +1,81 @@
+"""Stages that take no time, for tests of the harness. What goes wrong is said by the file `plan.json` in OUT: {stage id: what}.
+
+A worker process imports this module by name, as it imports the real stages (studies/worker.py, `STAGES`).
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from fame.errors import FameError
+from fame.run import Run, write_atomically
+
+EVALUATIONS = ("finetune", "probe", "retrieval", "kernels", "activation", "masks")
+FAKES = {"videos": "fake_stages:videos", "pretrain": "fake_stages:pretrain"} | dict.fromkeys(EVALUATIONS, "fake_stages:evaluate")
+
+
+class FakeSet:
+    """What `open_videos` gives, as far as the harness looks."""
+
+    @property
+    def manifest(self) -> FakeSet:
+        return self
+
+    def digest(self) -> str:
+        return "fade00000000"
+
+
+def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, exclude_broken: bool) -> FakeSet:
+    if progress:
+        progress("rendering", 1, 1)
+    return FakeSet()
+
+
+def pretrain(config: Any, run: Run) -> dict[str, Any]:
+    if config.data is not None:
+        run.videos(config.data)
+    checkpoint = run.folder / "checkpoint.pt"
+    done = int(checkpoint.read_text()) if checkpoint.exists() else 0
+    wrong = _trouble(run)
+    for epoch in range(done, 4):
+        if wrong == "slow":
+            time.sleep(0.5)
+        run.log(step=epoch + 1, steps=4, loss=1.0)
+        write_atomically(checkpoint, lambda beside, epoch=epoch: beside.write_text(str(epoch + 1)))
+        if wrong == "kill once" and not done and epoch == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if wrong == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+    (run.folder / "encoder.pt").write_text("weights")
+    checkpoint.unlink()
+    return {"metrics": {"loss": 1.0, "started_at": float(done)}, "artifacts": ["encoder.pt"], "notes": {}}
+
+
+def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
+    _trouble(run)
+    found = encoder.read_text() if encoder else ""
+    return {"metrics": {"top1": 50.0, "replicate": float(run.seeds.replicate), "encoder": float(len(found))}, "artifacts": []}
+
+
+def _trouble(run: Run) -> str:
+    """Raise, or return the name of, what the test wants to go wrong with this run."""
+    file = run.folder.parents[2] / "plan.json"
+    what: str = json.loads(file.read_text()).get(run.folder.parent.name, "") if file.exists() else ""
+    if what == "print":
+        sys.stderr.write("said by the stage\n")
+    if what == "fail":
+        raise RuntimeError("it did\nnot work")
+    if what == "user":
+        raise FameError("the videos are gone; bring them back")
+    if what == "full":
+        Path("/dev/full").write_text("x")
+    if what == "quota":
+        raise OSError(errno.EDQUOT, "quota")
+    return what

@@ -1,0 +1,178 @@
+"""An output folder with made-up runs of every stage: what the reports are tested on, in seconds and without training.
+
+The numbers are drawn from seeds, so they are the same every time; merged pretraining is given more accuracy in deranged scenes than
+plain contrast, so that tables, verdicts and figures have something to show.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from fame.config import Pretrain
+from studies.cell import Stage
+from studies.registry import STUDIES
+from studies.resolve import Setting, all_stages
+from studies.scales import QUICK, SMOKE, Scale
+from studies.store import Store
+from studies.study import Study
+
+CONDITIONS = ("own", "deranged", "neutral", "scene_only", "figure_only")
+CLASSES = 8
+LEVEL = {"random": (0.5, 0.14), "moco": (0.74, 0.17), "supervised": (0.9, 0.4), "merged": (0.75, 0.36)}
+MASKS = {"gauss": 0.45, "seed": 0.55, "grid": 0.62, "fame": 0.7}
+
+
+def kind_of(stage: Stage) -> str:
+    """random, moco, supervised or merged: what was pretrained."""
+    config = stage.upstream.config if stage.upstream else None
+    if not isinstance(config, Pretrain):
+        return "random"
+    if config.kind == "moco":
+        return "merged" if config.merge or config.erasing else "moco"
+    return config.kind if config.kind in LEVEL else "random"
+
+
+def seed_of(stage: Stage) -> int:
+    """From what the stage compares, not from its id: the numbers stay when a scale's schedule is changed."""
+    source = stage.upstream.config if stage.upstream else None
+    words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
+    if isinstance(source, Pretrain):
+        words += [source.kind, getattr(source.data, "part", ""), source.merge, source.erasing]
+    return zlib.crc32(repr(words).encode())
+
+
+def predictions(stage: Stage, random: np.random.Generator, performances: int, heads: tuple[str, ...]) -> pd.DataFrame:
+    own, deranged = LEVEL[kind_of(stage)]
+    lines = []
+    for head in heads:
+        for condition in CONDITIONS:
+            extra = (0.3 if own > 0.6 else 0.0) if head == "balanced" else 0.0
+            level = own if condition in ("own", "scene_only") else deranged + extra
+            for index in range(performances):
+                label = index % CLASSES
+                scene = {"own": label, "deranged": (label + 1 + index // CLASSES % 7) % CLASSES, "scene_only": label}.get(condition)
+                wrong = (label + 1 + int(random.integers(CLASSES - 1))) % CLASSES
+                predicted = label if random.random() < level else wrong
+                lines.append((f"{condition}/{index:04d}.mp4", f"p{index:04d}", condition, head, label, predicted, scene))
+    columns = ["video", "performance", "condition", "head", "label", "predicted", "scene_action"]
+    return pd.DataFrame(lines, columns=columns).astype({"scene_action": "Int64"})
+
+
+def ranks(stage: Stage, random: np.random.Generator, performances: int) -> pd.DataFrame:
+    lines = []
+    for condition in CONDITIONS:
+        level = LEVEL[kind_of(stage)][condition != "own"]
+        for index in range(performances):
+            rank = 1 if random.random() < level else int(random.integers(2, 60))
+            lines.append((f"{condition}/{index:04d}.mp4", f"p{index:04d}", condition, index % CLASSES, rank))
+    return pd.DataFrame(lines, columns=["video", "performance", "condition", "label", "rank"])
+
+
+def picture(random: np.random.Generator, size: int = 32, frames: int = 4, count: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """Frames uint8 (count, frames, size, size, 3) with a bright disc, and the disc's mask."""
+    y, x = np.mgrid[:size, :size]
+    video = random.integers(20, 140, (count, 1, size // 4, size // 4, 3)).repeat(4, axis=2).repeat(4, axis=3).repeat(frames, axis=1)
+    centres = random.integers(size // 4, 3 * size // 4, (count, 1, 2)) + np.arange(frames)[None, :, None]
+    truth = (y - centres[..., 0, None, None]) ** 2 + (x - centres[..., 1, None, None]) ** 2 < (size / 6) ** 2
+    video[truth] = (220, 200, 60)
+    return video.astype(np.uint8), truth
+
+
+def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> dict[str, float]:
+    """Write what such a stage leaves behind; its metrics."""
+    from fame.predictions import metrics_from
+    from fame.retrieval import metrics_from as recalls
+
+    random = np.random.default_rng([seed_of(stage), replicate])
+    if stage.kind == "pretrain":
+        epochs = stage.config.optim.epochs  # type: ignore[union-attr]
+        lines = "".join(f'{{"time": {i}, "step": {i + 1}, "steps": {epochs}, "loss": {4 - i / epochs}}}\n' for i in range(epochs))
+        (folder / "metrics.jsonl").write_text(lines, encoding="utf-8")
+        return {"loss": 3.0}
+    if stage.kind in ("finetune", "probe"):
+        frame = predictions(stage, random, performances, ("biased", "balanced") if stage.kind == "probe" else ("biased",))
+        frame.to_csv(folder / "predictions.csv", index=False)
+        return metrics_from(frame)
+    if stage.kind == "retrieval":
+        frame = ranks(stage, random, performances)
+        frame.to_csv(folder / "retrieval.csv", index=False)
+        return recalls(frame, (1, 5, 10, 20, 50), 512)
+    frames, truth = picture(random)
+    if stage.kind == "kernels":
+        spread = {"supervised": 0.05, "merged": 0.045, "moco": 0.03, "random": 0.02}[kind_of(stage)]
+        weights = {f"layer{i}": random.normal(0, spread / i, 3000).astype(np.float32) for i in range(1, 5)}
+        np.savez_compressed(folder / "weights.npz", **weights)  # type: ignore[arg-type]
+        metrics = {f"spread/{name}": float(w.std()) for name, w in weights.items()}
+        metrics |= {f"energy/{name}": 0.6 + 4 * spread + float(random.normal(0, 0.005)) for name in weights}
+        return metrics | {f"ratio/{name}": 1 + 4 * spread for name in weights}
+    if stage.kind == "activation":
+        blurred = truth * (0.9 if kind_of(stage) == "merged" else 0.3) + random.random(truth.shape) * 0.4
+        np.savez_compressed(
+            folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth, videos=np.arange(6).astype(str)
+        )
+        score = np.clip(random.normal(0.75 if kind_of(stage) == "merged" else 0.55, 0.1, performances), 0, 1)
+        ratio = np.abs(random.normal(0.8 if kind_of(stage) == "merged" else 1.6, 0.2, performances))
+        names = [f"p{index:04d}" for index in range(performances)]
+        frame = pd.DataFrame({"video": names, "performance": names, "condition": "own", "auroc": score, "exchange_ratio": ratio})
+        frame.to_csv(folder / "activation.csv", index=False)
+        return {"auroc": float(score.mean()), "exchange_ratio": float(ratio.mean())}
+    soft = random.random(truth[:, 0].shape) * 0.4 + truth[:, 0]
+    masks = {name: soft if name == "gauss" else (soft > np.quantile(soft, 0.5)).astype(np.float32) for name in MASKS}
+    np.savez_compressed(folder / "masks.npz", frames=frames, truth=truth, **masks)  # type: ignore[arg-type]
+    measures = ("recall_lift", "iou", "auroc", "recall_still")
+    lines = [
+        {"video": f"{i:04d}.mp4", "label": i % CLASSES, "variant": name, "beta": 0.5, "flavour": "paper"}
+        | {m: float(np.clip(random.normal(MASKS[name], 0.1), 0, 1)) for m in measures}
+        for i in range(performances)
+        for name in MASKS
+    ]
+    table = pd.DataFrame(lines)
+    table.to_csv(folder / "mask_quality.csv", index=False)
+    means = table.groupby("variant")[list(measures)].mean()
+    return {f"{name}/0.5/paper/{m}": float(means.loc[name, m]) for name in MASKS for m in measures}
+
+
+def fill(
+    out: Path,
+    *,
+    replicates: int = 1,
+    scale: Scale = SMOKE,
+    studies: tuple[Study, ...] = STUDIES,
+    performances: int = 48,
+    leave_out: frozenset[str] = frozenset(),
+    setting: Setting | None = None,
+) -> tuple[Store, Setting]:
+    """A store with every stage of the studies finished, but for those whose kind or id is in `leave_out`."""
+    store, chosen = Store(out).prepare(), setting or Setting(scale)
+    for stage, _ in all_stages(chosen, studies).values():
+        if {stage.id, stage.kind} & leave_out:
+            continue
+        for replicate in range(replicates):
+            folder = store.begin(stage, replicate)
+            store.finish(stage, replicate, result(stage, replicate, artefacts(stage, replicate, folder, performances), folder))
+    return store, chosen
+
+
+def result(stage: Stage, replicate: int, metrics: dict[str, float], folder: Path) -> dict[str, Any]:
+    return {
+        "stage": stage.id,
+        "kind": stage.kind,
+        "replicate": replicate,
+        "upstream": stage.upstream.id if stage.upstream else None,
+        "metrics": metrics,
+        "artifacts": sorted(path.name for path in folder.iterdir() if path.suffix in (".csv", ".npz")),
+        "notes": {"gallery": 24, "queries": {"test": 8}, "classes_in_gallery": 5} if stage.kind == "retrieval" else {},
+        "seconds": 12.5,
+        "finished": "2026-01-02T03:04:05+0000",
+        "commit": "0123abc",
+        "hardware": {"processor": "a processor", "cores": 2, "device": "cpu"},
+        "versions": {"python": "3.12", "torch": "2.0"},
+    }
+
+
+__all__ = ["QUICK", "fill"]

@@ -1,0 +1,57 @@
+"""Imports run one way: run_study -> reports -> studies -> fame; and looking at results needs neither torch nor MLflow."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FORBIDDEN = {
+    "fame": {"studies", "reports", "run_study", "mlflow", "optuna", "typer", "rich"},
+    "studies": {"reports", "run_study"},
+    "reports": {"run_study", "mlflow", "optuna"},
+}
+ONLY_THERE = {"mlflow": {"studies/tracking.py", "studies/mirror.py"}, "optuna": {"studies/search.py"}}
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of every import in a file, those inside functions and type checks included."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_no_import_runs_the_other_way(room: str) -> None:
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    wrong = {str(path.relative_to(ROOT)): found for path in files if (found := imported(path) & FORBIDDEN[room])}
+    assert not wrong
+
+
+@pytest.mark.parametrize("package", ONLY_THERE)
+def test_a_tool_is_known_in_its_room_only(package: str) -> None:
+    files = [path for room in FORBIDDEN for path in (ROOT / room).rglob("*.py")] + [ROOT / "run_study.py"]
+    using = {path.relative_to(ROOT).as_posix() for path in files if package in imported(path)}
+    assert using <= ONLY_THERE[package]
+
+
+def test_the_scan_sees_imports_inside_functions(tmp_path: Path) -> None:
+    file = tmp_path / "sample.py"
+    file.write_text("def f():\n    from studies.cell import Stage\n    import mlflow.tracking\n")
+    assert imported(file) == {"studies", "mlflow"}
+
+
+def test_the_command_line_starts_without_heavy_packages() -> None:
+    heavy = "{'torch', 'torchvision', 'mlflow', 'optuna', 'pandas', 'scipy', 'av', 'matplotlib'}"
+    code = f"import sys, run_study; sys.exit(str(sorted({heavy} & set(sys.modules))) if {heavy} & set(sys.modules) else 0)"
+    found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert found.returncode == 0, found.stderr

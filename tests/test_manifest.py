@@ -1,0 +1,119 @@
+"""The manifest: what enters its digest, what does not, and what a damaged one says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fame.data.manifest import Manifest, Video, count_splits
+from fame.errors import FameError
+
+VIDEOS = [
+    Video("A/a.avi", 0, "train", 12, 12.0, 48, 32, {"scene": "3"}, "00"),
+    Video("B/b.avi", 1, "train", 12, 12.0, 48, 32, {}, "11"),
+    Video("B/c.avi", 1, "test/deranged", 9, 25.0, 48, 32, {}, "22"),
+]
+
+
+def manifest(root: Path = Path("data"), videos: list[Video] = VIDEOS) -> Manifest:
+    return Manifest("tiny", root, ["A", "B"], list(videos))
+
+
+def test_it_returns_from_disk_as_it_was(tmp_path: Path) -> None:
+    file = tmp_path / "deep" / "manifest.json"
+    made = manifest(tmp_path / "videos")
+    made.save(file)
+    loaded = Manifest.load(file)
+    assert loaded == made and loaded.digest() == made.digest()
+    assert [path.name for path in file.parent.iterdir()] == ["manifest.json"]
+
+
+def test_a_manifest_in_its_own_root_moves_with_the_folder(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    manifest(tmp_path / "here").save(tmp_path / "here" / "manifest.json")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert Manifest.load(tmp_path / "there" / "manifest.json").root.resolve() == (tmp_path / "there").resolve()
+
+
+def test_golden_digest() -> None:
+    assert manifest().digest() == "3e3011f8bf62"  # changes only with VERSION: it is in the identity of every cell on real videos
+
+
+def test_root_and_name_are_not_in_the_digest() -> None:
+    assert manifest(Path("elsewhere")).digest() == manifest().digest() == replace(manifest(), name="other").digest()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"path": "A/z.avi"}, {"label": 1}, {"split": "val"}, {"frames": 13}, {"fps": 25.0}, {"width": 50}, {"height": 50},
+        {"tags": {"scene": "4"}}, {"sha256": "01"},
+    ],
+)  # fmt: skip
+def test_every_fact_of_a_video_is_in_the_digest(change: dict[str, Any]) -> None:
+    assert manifest(videos=[replace(VIDEOS[0], **change), *VIDEOS[1:]]).digest() != manifest().digest()
+
+
+def test_classes_and_order_are_in_the_digest() -> None:
+    assert replace(manifest(), classes=["A", "C"]).digest() != manifest().digest()
+    assert manifest(videos=VIDEOS[::-1]).digest() != manifest().digest()
+
+
+def test_splits_are_selected_in_order() -> None:
+    made = manifest()
+    assert made.splits == ["train", "test/deranged"]
+    assert made.select("train") == VIDEOS[:2] and made.select("val") == []
+    assert count_splits(VIDEOS) == {"train": 2, "test/deranged": 1}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"label": 2}, "label 2"), ({"path": "../a.avi"}, "not a path inside"), ({"path": "/a.avi"}, "not a path inside"),
+     ({"path": "B/b.avi"}, "2 times")],
+)  # fmt: skip
+def test_an_impossible_manifest_is_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        manifest(videos=[replace(VIDEOS[0], **change), *VIDEOS[1:]])
+
+
+def _absent(file: Path) -> None:
+    file.unlink()
+
+
+def _torn(file: Path) -> None:
+    file.write_text(file.read_text()[:100])
+
+
+def _edit(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | values))
+
+
+def _edited_label(file: Path) -> None:
+    videos = json.loads(file.read_text())["videos"]
+    videos[0]["label"] = 1
+    _edit(file, videos=videos)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (_absent, "there is no such manifest"),
+        (_torn, "cannot be read"),
+        (lambda file: _edit(file, version=99), "version 99, this program reads version 1"),
+        (lambda file: file.write_text("[]"), "version None"),
+        (_edited_label, "changed after it was written"),
+        (lambda file: _edit(file, videos=[{"path": "a"}]), "damaged"),
+        (lambda file: _edit(file, videos=[{"paths": "a"}]), "unknown field paths"),
+    ],
+)
+def test_a_damaged_manifest_is_one_clear_line(tmp_path: Path, damage: Any, message: str) -> None:
+    file = tmp_path / "manifest.json"
+    manifest(tmp_path).save(file)
+    damage(file)
+    with pytest.raises(FameError, match=message) as caught:
+        Manifest.load(file)
+    assert str(caught.value).startswith(str(file)) and "\n" not in str(caught.value)
