@@ -21,7 +21,7 @@ from PIL import Image
 
 from fame.config import Condition, StagedData, StagedPart, StagedWorld
 from fame.data import staged
-from fame.data.manifest import Manifest
+from fame.data.manifest import Manifest, Video
 from fame.data.staged_figure import ACTIONS, Manner, capsules
 from fame.data.staged_plan import couple, plan
 from fame.data.staged_render import read_masks, render_performance
@@ -166,7 +166,7 @@ def test_unknown_or_too_many_actions_are_named() -> None:
 
 
 def test_all_conditions_show_the_same_performance(rendered: Manifest) -> None:
-    by_performance = defaultdict(dict)
+    by_performance: dict[str, dict[str, Video]] = defaultdict(dict)
     for video in rendered.videos:
         if video.split.startswith("test"):
             by_performance[video.tags["performance"]][video.split] = video
@@ -239,8 +239,8 @@ def test_actions_share_their_postures() -> None:
     manner = Manner.draw(np.random.default_rng(3))
     arms, legs = capsules("raise", manner, 16), capsules("squat", manner, 16)
     still_arm = 6  # the arm that `raise` does not move
-    upper_arm = [points[:, still_arm, 2:] - points[:, still_arm, :2] for points in (arms, legs)]
-    assert np.allclose(*upper_arm, atol=1e-3)
+    one, other = (points[:, still_arm, 2:] - points[:, still_arm, :2] for points in (arms, legs))
+    assert np.allclose(one, other, atol=1e-3)
 
 
 def test_figures_stand_anywhere_or_in_the_centre() -> None:

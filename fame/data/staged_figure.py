@@ -220,7 +220,7 @@ def _skeleton(pose: Pose, facing: float) -> Array:
 
     def limb(start: Array, length: float, angle: Array, side: float) -> Array:
         radians = np.deg2rad(angle)
-        return start + length * np.stack([side * np.sin(radians), np.cos(radians)], axis=-1)
+        return (start + length * np.stack([side * np.sin(radians), np.cos(radians)], axis=-1)).astype(np.float32)
 
     middle = np.zeros((frames, 2), np.float32)
     lean = pose.lean * facing
@@ -230,11 +230,11 @@ def _skeleton(pose: Pose, facing: float) -> Array:
     across = np.stack([np.cos(np.deg2rad(lean)), np.sin(np.deg2rad(lean))], axis=-1)
     feet = []
     for number, side in enumerate((facing, -facing)):
-        shoulder = limb(middle, TRUNK * 0.92, 180 - lean, 1.0) + side * SHOULDERS * across
+        shoulder = (limb(middle, TRUNK * 0.92, 180 - lean, 1.0) + side * SHOULDERS * across).astype(np.float32)
         raised = pose.shoulder[number] - side * lean  # the arms hang from the trunk and tip with it
         elbow = limb(shoulder, UPPER_ARM, raised, side)
         hand = limb(elbow, FOREARM, raised + pose.elbow[number], side)
-        hip = middle + side * np.array([HIPS, 0], np.float32)
+        hip = (middle + side * np.array([HIPS, 0])).astype(np.float32)
         knee = limb(hip, THIGH, pose.hip[number], side)
         foot = limb(knee, SHANK, pose.hip[number] - pose.knee[number], side)
         feet.append(foot[:, 1])

@@ -125,7 +125,7 @@ def backdrop(family: int | None, size: int, objects: int, colours: Array, rng: n
     """
     step = np.float32(48 / size)  # lengths are in pixels of a 48 pixel frame
     ticks = (np.arange(size * OVERSAMPLING, dtype=np.float32) + 0.5) / OVERSAMPLING * step
-    x, y = np.meshgrid(ticks, ticks)
+    x, y = (axis.astype(np.float32) for axis in np.meshgrid(ticks, ticks))
     if family is None:
         labels = (y > rng.uniform(30, 42)).astype(np.intp)
     else:

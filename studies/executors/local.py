@@ -26,6 +26,8 @@ from studies.worker import Busy, Runtime, execute, message_of
 
 # Set before torch is imported: a run is defined to use one thread, and as many runs as there are cores go side by side.
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
+# glibc gives large blocks back at once and faults them in again at the next step: a third of the time of an augmented view
+KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
 PATIENCE = 5.0  # seconds a worker has to end itself before it is killed
 LOG = "log.txt"  # of a run: what the stage or a crashing library printed
 
@@ -123,8 +125,9 @@ class LocalWorkers:
 @contextmanager
 def _environment() -> Iterator[None]:
     """What a worker inherits at its start: one thread, and Ctrl-C ignored from its first instruction on (the parent stops it)."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
-    os.environ.update(ONE_THREAD)
+    settings = ONE_THREAD | KEEP_MEMORY
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     main = threading.current_thread() is threading.main_thread()
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
     try:
