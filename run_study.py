@@ -7,35 +7,34 @@ where they are needed, so that looking at results waits for none of them. Exit c
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
 import os
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from fame.config import StagedData
 from fame.errors import FameError
-from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.choices import Asked, Choices, recall, resolve
+from fame.seeds import SELECTION_REPLICATES
+from studies.choices import Asked, recall
+from studies.data_commands import data_app
 from studies.executors.local import LocalWorkers
-from studies.hardware import commit, default_jobs
+from studies.hardware import commit
+from studies.options import Out, asking
 from studies.plan import label
-from studies.progress import Watcher, duration, show_plan
+from studies.progress import duration, show_plan
 from studies.registry import STUDIES
 from studies.resolve import all_stages
 from studies.runner import Summary, run_stages
 from studies.session import Session, console, tracker, watching
 from studies.status import STATES, state_of
 from studies.store import Store
-from studies.study import Part
 
 if TYPE_CHECKING:
     from studies.beta_curve import Trial
@@ -43,28 +42,9 @@ if TYPE_CHECKING:
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
-data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, verify, contact sheets.")
 app.add_typer(data_app, name="data")
 
 STOPPED = 130  # exit code after Ctrl-C
-
-Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help="Names as `list` shows them; all where none is given.")]
-Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help="This study only; may be repeated.")]
-ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
-Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101 or folder.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk.")]
-Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3.")]
-Replicates = Annotated[int, typer.Option(help="Replicates; three are needed for a verdict.")]
-Out = Annotated[Path, typer.Option(help="Folder of runs, cache and report.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Jobs = Annotated[int | None, typer.Option(help="Runs side by side; default: one a core.")]
-Pretrained = Annotated[Path | None, typer.Option(help="Evaluate these weights instead of pretraining.")]
-BackboneName = Annotated[str | None, typer.Option("--backbone", help="Another network than the scale's.")]
-Frames = Annotated[int | None, typer.Option(help="Frames of a clip, instead of the scale's.")]
-Size = Annotated[int | None, typer.Option(help="Pixels of a clip, instead of the scale's.")]
-Epochs = Annotated[int | None, typer.Option(help="Epochs of pretraining, instead of the scale's.")]
-Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave videos that cannot be decoded out of the manifest.")]
-
 
 # ---------------------------------------------------------------- asking
 
@@ -76,45 +56,6 @@ def list_studies() -> None:
     for study in STUDIES:
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
     console.print(table)
-
-
-def open_session(
-    names: Names = None,
-    scale: ScaleName = "quick",
-    dataset: Dataset = "staged",
-    data_root: DataRoot = None,
-    fold: Fold = 1,
-    replicates: Replicates = 1,
-    only: Only = None,
-    out: Out = Path("out"),
-    device: Device = "auto",
-    jobs: Jobs = None,
-    pretrained: Pretrained = None,
-    backbone: BackboneName = None,
-    frames: Frames = None,
-    size: Size = None,
-    epochs: Epochs = None,
-    exclude_broken: Broken = False,
-) -> Session:
-    """The options of every command that runs something, stated once."""
-    chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
-    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs)
-    return Session(choices, out, device, jobs, exclude_broken)
-
-
-def asking(command: Callable[..., None], without: frozenset[str] = frozenset()) -> Callable[..., None]:
-    """`command(session, ...)` with the options of `open_session`, but for those in `without`, and its own, for typer to read."""
-    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    shared = [option for name, option in inspect.signature(open_session, eval_str=True).parameters.items() if name not in without]
-
-    def asked(**options: Any) -> None:
-        mine = {option.name: options.pop(option.name) for option in own}
-        command(open_session(**options), **mine)
-
-    asked.__name__, asked.__doc__ = command.__name__, command.__doc__
-    asked.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
-    asked.__annotations__ = {option.name: option.annotation for option in (*shared, *own)}
-    return asked
 
 
 @app.command()
@@ -240,6 +181,8 @@ def mirror_studies(store: Store, asked: Asked) -> None:
     mirror = tracker(store, lambda message: print(message, file=sys.stderr))
     if mirror is None:
         return
+    serves = {stage_id: studies for stage_id, (_, studies) in all_stages(asked.setting, asked.studies).items()}
+    mirror.rebuild(store, serves)  # what could not be mirrored when it was run; nothing is done, nor imported, where all is there
     folder = store.out / "report"
     try:
         rows = json.loads((folder / "report.json").read_text(encoding="utf-8"))["tables"]
@@ -292,95 +235,6 @@ def status(out: Out = Path("out")) -> None:
     console.print(f"{out}: " + ", ".join(told), highlight=False)
     if table.row_count:
         console.print(table)
-
-
-# ---------------------------------------------------------------- data
-
-
-@data_app.command("render")
-def data_render(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
-    """Render the embedded benchmark, all parts, and store it decoded."""
-    store, asked = _staged(scale, replicates, out)
-    from fame.data import open_videos
-
-    with watching() as watcher:
-        for replicate, part, data in _parts(asked):
-            tell = _naming(watcher, f"{part} · {replicate}")
-            open_videos(data, Seeds(replicate), store.cache, None, jobs or default_jobs("cpu"), tell)
-    console.print(f"rendered into {store.cache}", soft_wrap=True)
-
-
-@data_app.command("scan")
-def data_scan(
-    dataset: Dataset = "ucf101",
-    data_root: DataRoot = None,
-    fold: Fold = 1,
-    out: Out = Path("out"),
-    jobs: Jobs = None,
-    exclude_broken: Broken = False,
-) -> None:
-    """Decode every video of a dataset on disk once and show what is there."""
-    choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=fold)
-    if dataset == "staged":
-        raise FameError("the embedded benchmark is rendered, not scanned: use `data render`, or --dataset ucf101 or folder")
-    with watching() as watcher:
-        asked = resolve(choices, Store(out).prepare().cache, jobs or default_jobs("cpu"), watcher.data, exclude_broken)
-    assert asked.setting.videos is not None
-    console.print(f"{dataset}: " + ", ".join(f"{count} {split}" for split, count in asked.counts.items()), highlight=False)
-    console.print(f"manifest {asked.setting.videos.manifest}", highlight=False)
-
-
-@data_app.command("verify")
-def data_verify(out: Out = Path("out")) -> None:
-    """Read every rendered file against its checksum."""
-    from fame.data.staged import verify
-
-    parts = sorted(path.parent for path in (out / "cache" / "staged").glob("*/checksums.txt"))
-    if not parts:
-        raise FameError(f"{out}: no rendered benchmark there; `data render` makes one")
-    for part in parts:
-        verify(part)
-        console.print(f"{part}: sound", soft_wrap=True)
-
-
-@data_app.command("sheet")
-def data_sheet(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
-    """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
-    store, asked = _staged(scale, replicates, out)
-    from fame.data.staged import render
-    from fame.data.staged_sheet import contact_sheet, counterfactual_sheet
-
-    folder = out / "sheets"
-    with store.named_errors():
-        folder.mkdir(parents=True, exist_ok=True)
-    with watching() as watcher:
-        for replicate, part, data in _parts(asked):
-            manifest = render(
-                data, Seeds(replicate), store.cache, jobs or default_jobs("cpu"), _naming(watcher, f"{part} · {replicate}")
-            )
-            for name, draw in (("train", contact_sheet), ("conditions", counterfactual_sheet)):
-                path = folder / f"{asked.setting.scale.name}-{part}-{replicate}-{name}.png"
-                draw(manifest, path)
-                watcher.note(str(path))
-
-
-def _parts(asked: Asked) -> Iterator[tuple[int, str, StagedData]]:
-    """Every part of every replicate's world."""
-    parts: tuple[Part, ...] = ("A", "B", "C", "source")
-    for replicate in asked.replicates:
-        for part in parts:
-            data = asked.setting.data(part)
-            if isinstance(data, StagedData):
-                yield replicate, part, data
-
-
-def _staged(scale: str, replicates: int, out: Path) -> tuple[Store, Asked]:
-    store = Store(out).prepare()
-    return store, resolve(Choices(scale=scale, replicates=replicates), store.cache, 1)
-
-
-def _naming(watcher: Watcher, name: str) -> Callable[[str, int, int], None]:
-    return lambda what, done, total: watcher.data(f"{what} {name}", done, total)
 
 
 # ---------------------------------------------------------------- starting

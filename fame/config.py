@@ -55,8 +55,8 @@ class StagedWorld(Config):
     size: int = Field(48, ge=16)  # pixels, square
     frames: int = Field(24, ge=2)
     fps: int = 12
-    figure: float = Field(0.7, gt=0, le=0.8)  # standing height as a share of the frame
-    contrast: float = Field(0.6, gt=0, le=1)  # of a backdrop's colours, about their mean
+    figure: float = Field(0.6, gt=0, le=0.8)  # standing height as a share of the frame
+    contrast: float = Field(1.0, gt=0, le=1)  # of a backdrop's colours, about their mean
     tint: Share = 0.7  # of a backdrop's colours near the hue of its scene family, as water is bluish
     objects: int = Field(9, ge=0)  # random things on every backdrop
     noise: float = Field(2.0, ge=0)  # sensor noise, standard deviation in 8-bit levels

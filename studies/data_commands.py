@@ -1,0 +1,107 @@
+"""The verbs of `run_study.py data`: render, scan and check videos, and look at the embedded benchmark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import typer
+
+from fame.config import StagedData
+from fame.errors import FameError
+from fame.seeds import Seeds
+from studies.choices import Asked, Choices, resolve
+from studies.hardware import default_jobs
+from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, Out, Replicates, ScaleName
+from studies.progress import Watcher
+from studies.session import console, watching
+from studies.store import Store
+from studies.study import Part
+
+data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, verify, contact sheets.")
+
+
+@data_app.command("render")
+def data_render(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
+    """Render the embedded benchmark, all parts, and store it decoded."""
+    store, asked = _staged(scale, replicates, out)
+    from fame.data import open_videos
+
+    with watching() as watcher:
+        for replicate, part, data in _parts(asked):
+            tell = _naming(watcher, f"{part} · {replicate}")
+            open_videos(data, Seeds(replicate), store.cache, None, jobs or default_jobs("cpu"), tell)
+    console.print(f"rendered into {store.cache}", soft_wrap=True)
+
+
+@data_app.command("scan")
+def data_scan(
+    dataset: Dataset = "ucf101",
+    data_root: DataRoot = None,
+    fold: Fold = 1,
+    out: Out = Path("out"),
+    jobs: Jobs = None,
+    exclude_broken: Broken = False,
+) -> None:
+    """Decode every video of a dataset on disk once and show what is there."""
+    choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=fold)
+    if dataset == "staged":
+        raise FameError("the embedded benchmark is rendered, not scanned: use `data render`, or --dataset ucf101 or folder")
+    with watching() as watcher:
+        asked = resolve(choices, Store(out).prepare().cache, jobs or default_jobs("cpu"), watcher.data, exclude_broken)
+    assert asked.setting.videos is not None
+    console.print(f"{dataset}: " + ", ".join(f"{count} {split}" for split, count in asked.counts.items()), highlight=False)
+    console.print(f"manifest {asked.setting.videos.manifest}", highlight=False)
+
+
+@data_app.command("verify")
+def data_verify(out: Out = Path("out")) -> None:
+    """Read every rendered file against its checksum."""
+    from fame.data.staged import verify
+
+    parts = sorted(path.parent for path in (out / "cache" / "staged").glob("*/checksums.txt"))
+    if not parts:
+        raise FameError(f"{out}: no rendered benchmark there; `data render` makes one")
+    for part in parts:
+        verify(part)
+        console.print(f"{part}: sound", soft_wrap=True)
+
+
+@data_app.command("sheet")
+def data_sheet(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
+    """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
+    store, asked = _staged(scale, replicates, out)
+    from fame.data.staged import render
+    from fame.data.staged_sheet import contact_sheet, counterfactual_sheet
+
+    folder = out / "sheets"
+    with store.named_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    with watching() as watcher:
+        for replicate, part, data in _parts(asked):
+            manifest = render(
+                data, Seeds(replicate), store.cache, jobs or default_jobs("cpu"), _naming(watcher, f"{part} · {replicate}")
+            )
+            for name, draw in (("train", contact_sheet), ("conditions", counterfactual_sheet)):
+                path = folder / f"{asked.setting.scale.name}-{part}-{replicate}-{name}.png"
+                draw(manifest, path)
+                watcher.note(str(path))
+
+
+def _parts(asked: Asked) -> Iterator[tuple[int, str, StagedData]]:
+    """Every part of every replicate's world."""
+    parts: tuple[Part, ...] = ("A", "B", "C", "source")
+    for replicate in asked.replicates:
+        for part in parts:
+            data = asked.setting.data(part)
+            if isinstance(data, StagedData):
+                yield replicate, part, data
+
+
+def _staged(scale: str, replicates: int, out: Path) -> tuple[Store, Asked]:
+    store = Store(out).prepare()
+    return store, resolve(Choices(scale=scale, replicates=replicates), store.cache, 1)
+
+
+def _naming(watcher: Watcher, name: str) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: watcher.data(f"{what} {name}", done, total)

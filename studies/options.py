@@ -1,0 +1,69 @@
+"""The options of the command line, each stated once, with the help that typer shows for it."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from studies.choices import Choices
+from studies.session import Session
+
+Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help="Names as `list` shows them; all where none is given.")]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help="This study only; may be repeated.")]
+ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
+Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101 or folder.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk.")]
+Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3.")]
+Replicates = Annotated[int, typer.Option(help="Replicates; three are needed for a verdict.")]
+Out = Annotated[Path, typer.Option(help="Folder of runs, cache and report.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Jobs = Annotated[int | None, typer.Option(help="Runs side by side; default: one a core.")]
+Pretrained = Annotated[Path | None, typer.Option(help="Evaluate these weights instead of pretraining.")]
+BackboneName = Annotated[str | None, typer.Option("--backbone", help="Another network than the scale's.")]
+Frames = Annotated[int | None, typer.Option(help="Frames of a clip, instead of the scale's.")]
+Size = Annotated[int | None, typer.Option(help="Pixels of a clip, instead of the scale's.")]
+Epochs = Annotated[int | None, typer.Option(help="Epochs of pretraining, instead of the scale's.")]
+Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave videos that cannot be decoded out of the manifest.")]
+
+
+def open_session(
+    names: Names = None,
+    scale: ScaleName = "quick",
+    dataset: Dataset = "staged",
+    data_root: DataRoot = None,
+    fold: Fold = 1,
+    replicates: Replicates = 1,
+    only: Only = None,
+    out: Out = Path("out"),
+    device: Device = "auto",
+    jobs: Jobs = None,
+    pretrained: Pretrained = None,
+    backbone: BackboneName = None,
+    frames: Frames = None,
+    size: Size = None,
+    epochs: Epochs = None,
+    exclude_broken: Broken = False,
+) -> Session:
+    """The options of every command that runs something, stated once."""
+    chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
+    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs)
+    return Session(choices, out, device, jobs, exclude_broken)
+
+
+def asking(command: Callable[..., None], without: frozenset[str] = frozenset()) -> Callable[..., None]:
+    """`command(session, ...)` with the options of `open_session`, but for those in `without`, and its own, for typer to read."""
+    own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+    shared = [option for name, option in inspect.signature(open_session, eval_str=True).parameters.items() if name not in without]
+
+    def asked(**options: Any) -> None:
+        mine = {option.name: options.pop(option.name) for option in own}
+        command(open_session(**options), **mine)
+
+    asked.__name__, asked.__doc__ = command.__name__, command.__doc__
+    asked.__signature__ = inspect.Signature([*shared, *own])  # type: ignore[attr-defined]
+    asked.__annotations__ = {option.name: option.annotation for option in (*shared, *own)}
+    return asked
