@@ -12,7 +12,7 @@ from typing import Literal
 from fame.config import Augment, Backbone, Clip, MoCo, Optim, StagedPart, StagedWorld
 from fame.errors import FameError
 
-# whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of target B it hardly can
+# whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
 # (docs/benchmark.md, "Can motion be learnt?")
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
 FINER_ACTIONS = ("wave", "clap", "raise", "flap", "knee", "march", "kick", "legs")  # target B: one limb or both
