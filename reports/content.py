@@ -26,7 +26,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "command": command_of(evidence, studies, asked),
         "typed": command,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "note": setting.scale.note,
+        "note": setting.sizes.note,
         "videos": video_facts(evidence, studies, asked),
         "overrides": asked.get("overrides", {}),
         "pretrained": asked.get("pretrained"),

@@ -69,7 +69,7 @@ def _difference(found: dict[str, Any], key: str) -> str:
     if found["mean"] is None:
         return "not run"
     low, high = found["interval"] or (None, None)
-    between = f" [{low:+.1f}, {high:+.1f}]" if low is not None else ""
+    between = f" [{low:+z.1f}, {high:+z.1f}]" if low is not None else ""
     return f"{found['mean']:+.1f} points{between}, n = {found['n']}"
 
 
@@ -88,7 +88,7 @@ def _table(entries: list[dict[str, Any]]) -> list[str]:
             entry = found[label]
             ours = "not run" if entry["mean"] is None else f"{entry['mean']:.1f}"
             if entry["interval"]:
-                ours += " [{:.1f}, {:.1f}]".format(*entry["interval"])
+                ours += " [{:z.1f}, {:z.1f}]".format(*entry["interval"])
             cells.append(ours)
             if label in published:
                 cells.append("" if entry["published"] is None else f"{entry['published']:g}")

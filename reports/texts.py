@@ -37,7 +37,7 @@ def number(value: float | None, places: int, signed: bool = False) -> str:
     """A number with a real minus sign; "" for None."""
     if value is None:
         return ""
-    return f"{value:{'+' if signed else ''}.{places}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:{'+' if signed else ''}z.{places}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def interval(bounds: Interval | None, places: int, signed: bool = False) -> str:

@@ -1,7 +1,7 @@
 """What the stages compute, pinned: a changed method without a new stage `version` fails here, as a changed default fails by its id.
 
-The tolerances cover other processors and releases of torch, not another method: every number here moves by far more when an augmentation,
-the merge, the loss or the generator changes.
+The tolerances cover other processors and releases of torch, not another method: every number here moves by far more when an
+augmentation, the merge, the loss or the generator changes.
 """
 
 from __future__ import annotations
