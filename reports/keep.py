@@ -32,6 +32,10 @@ def keep(out: Path, folder: Path) -> list[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target)
             kept.append(target)
+    data = folder / "report.json"
+    told = json.loads(data.read_text(encoding="utf-8"))
+    told.pop("typed", None)  # holds paths of the machine; `command` is the one to repeat
+    data.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return kept
 
 

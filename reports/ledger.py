@@ -82,6 +82,8 @@ def _link(evidence: Evidence, link: Link, test: Test) -> LinkResult:
 
 
 def _side(evidence: Evidence, side: Side) -> tuple[Stage | None, str]:
+    if side.method and evidence.setting.pretrained:  # every method would resolve to the one given encoder, and equal itself
+        return None, side.measure.metric
     return evidence.stage(side.method, side.measure), side.measure.metric
 
 
@@ -125,6 +127,8 @@ def _weakest(test: Test, results: list[LinkResult]) -> int:
 
 
 def _why_not_run(evidence: Evidence, test: Test) -> str:
+    if evidence.setting.pretrained:
+        return "one encoder was given, so no two methods can be compared"
     stages = [evidence.stage(side.method, side.measure) for link in test.links for side in (link.greater, link.lesser)]
     return "" if any(stages) else f"the dataset {evidence.setting.dataset} has no part for it"
 

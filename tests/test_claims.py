@@ -130,3 +130,13 @@ def test_equality_needs_selection_worlds(tmp_path: Path) -> None:
         assert stage is not None
         store.finish(stage, 1000, result(stage, 1000, {"top1": level}, store.begin(stage, 1000)))
     assert equality_delta(Evidence(store, setting, range(4)), measure) == pytest.approx(2.0)
+
+
+def test_one_given_encoder_is_compared_with_nothing(tmp_path: Path) -> None:
+    """Every method resolves to the given weights; without care each claim would say that they equal themselves."""
+    setting = Setting(SMOKE, pretrained="a" * 64)
+    store, setting = fill(tmp_path, setting=setting, replicates=3, performances=8)
+    found = {(entry["id"], entry["kind"]): entry for entry in ledger(Evidence(store, setting, (0, 1, 2)))}
+    assert found["C9", "as published"]["verdict"] == found["C1", "mechanism"]["verdict"] == "not run"
+    assert "one encoder was given" in found["C9", "as published"]["reason"]
+    assert found["C11", "mechanism"]["n"] == 3  # masks need no encoder
