@@ -27,3 +27,24 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
         """Per layer, `layer1` (near the input) to `layer4`, the kernels along time: tensors (out, in, k), detached."""
+
+
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+
+
+class ResidualEncoder(Encoder):
+    """torchvision's video residual networks without their head: a stem and four layers, under its names."""
+
+    dim = 512
+
+    def __init__(self, published: nn.Module):
+        super().__init__()
+        self.stem: nn.Module = published.get_submodule("stem")
+        self.layer1, self.layer2 = published.get_submodule("layer1"), published.get_submodule("layer2")
+        self.layer3, self.layer4 = published.get_submodule("layer3"), published.get_submodule("layer4")
+
+    def features(self, clips: Tensor) -> Tensor:
+        x: Tensor = self.stem(clips)
+        for layer in LAYERS:
+            x = getattr(self, layer)(x)
+        return x

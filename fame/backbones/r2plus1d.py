@@ -12,30 +12,15 @@ from torch import Tensor, nn
 from torchvision.models.video import r2plus1d_18
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
-from fame.backbones.encoder import Encoder
+from fame.backbones.encoder import LAYERS, Encoder, ResidualEncoder
 from fame.backbones.factors import SpatialConv, TemporalConv
 
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
-
-class R2Plus1D(Encoder):
+class R2Plus1D(ResidualEncoder):
     """torchvision's network, 512 features; a clip of T frames of 112 pixels ends in a map of T/8 x 7 x 7."""
 
-    dim = 512
-
     def __init__(self) -> None:
-        super().__init__()
-        published = r2plus1d_18(weights=None)
-        self.stem: nn.Sequential = published.stem
-        self.layer1, self.layer2 = published.layer1, published.layer2
-        self.layer3, self.layer4 = published.layer3, published.layer4
-
-    def features(self, clips: Tensor) -> Tensor:
-        x = self.stem(clips)
-        for layer in LAYERS:
-            x = getattr(self, layer)(x)
-        last: Tensor = x
-        return last
+        super().__init__(r2plus1d_18(weights=None))
 
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
         """Two kernels a block and two blocks a layer: (out, middle, 3), the second factor of each Conv2Plus1D."""

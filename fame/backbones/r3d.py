@@ -5,29 +5,16 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.video import r3d_18
 
-from fame.backbones.encoder import Encoder
-from fame.backbones.r2plus1d import LAYERS
+from fame.backbones.encoder import LAYERS, ResidualEncoder
 
 
-class R3D(Encoder):
+class R3D(ResidualEncoder):
     """512 features. Its kernels mix time and space."""
 
-    dim = 512
     kernels_note = "R3D's kernels are 3 x 3 x 3: these are their temporal profiles, each kernel averaged over its 3 x 3 positions"
 
     def __init__(self) -> None:
-        super().__init__()
-        published = r3d_18(weights=None)
-        self.stem: nn.Sequential = published.stem
-        self.layer1, self.layer2 = published.layer1, published.layer2
-        self.layer3, self.layer4 = published.layer3, published.layer4
-
-    def features(self, clips: Tensor) -> Tensor:
-        x = self.stem(clips)
-        for layer in LAYERS:
-            x = getattr(self, layer)(x)
-        last: Tensor = x
-        return last
+        super().__init__(r3d_18(weights=None))
 
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
         """Temporal profiles (out, in, 3) of the 3 x 3 x 3 kernels, see `kernels_note`; the 1 x 1 x 1 shortcuts are left out."""
