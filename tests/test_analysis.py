@@ -210,8 +210,8 @@ def test_the_map_is_the_sum_of_magnitudes_of_that_layer() -> None:
         inside = narrow.layer2(narrow.layer1(narrow.stem(clips))).abs().sum(1)
         last = narrow.features(clips).abs().sum(1)
     assert heat.shape == (2, 4, 32, 32) and inside.shape == (2, 2, 4, 4)
-    # 32 pixels from 4: the two middle pixels of each cell of 8 lie 1/16 of the way to a neighbour on either side, so along each axis
-    # their mean is 30/32 of the cell and 1/32 of each neighbour (at the edge: of itself); frames 0 and 3 of 4 are the two cells in time
+    # 32 pixels from 4: the two middle pixels of each cell of 8 lie 1/16 of the way to a neighbour on either side, so their mean
+    # along an axis is 30/32 of the cell and 1/32 of each neighbour (at the edge: of itself); frames 0 and 3 are the two in time
     middle = heat.reshape(2, 4, 4, 8, 4, 8)[:, [0, 3]][:, :, :, 3:5, :, 3:5].mean((3, 5))
     wide = torch.nn.functional.pad(inside, (1, 1, 1, 1), mode="replicate")
     rows = (wide[..., :-2, :] + 30 * wide[..., 1:-1, :] + wide[..., 2:, :]) / 32
