@@ -103,7 +103,7 @@ def test_a_checkpoint_that_does_not_belong_is_passed_over_with_a_note(tmp_path, 
     run = fake_run(tmp_path)
     model, _, state = training(run)
     state.save(2, {"loss": 1.0})
-    content = torch.load(state.path)
+    content = torch.load(state.path, weights_only=True)
     if harm == "truncated":
         state.path.write_bytes(state.path.read_bytes()[:-200])
     elif harm == "empty":
