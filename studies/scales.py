@@ -142,6 +142,8 @@ def on_real_video(scale: Scale) -> Scale:
     return replace(
         scale,
         real_video=True,
+        note=f"{scale.name.capitalize()} scale on real videos: a narrow network on small crops, to try the chain. "
+        "It is not the paper's protocol." + (" Its numbers mean nothing." if scale.name == "smoke" else ""),
         clip=scale.clip.model_copy(update={"size": 32 if scale.name == "smoke" else 64}),
         moco=scale.moco.model_copy(update={"queue": 16}),
         pretrain=scale.pretrain.model_copy(update={**few, "epochs": epochs}),

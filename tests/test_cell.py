@@ -131,3 +131,11 @@ def test_stages_come_upstream_first_and_once() -> None:
         seen.add(stage_id)
     alone = all_stages(Setting(scale("smoke")), studies(["area_ratio"]))
     assert set(alone) < set(stages)
+
+
+def test_a_real_set_is_not_called_the_embedded_benchmark() -> None:
+    """The report opens with the scale's note."""
+    for name in ("quick", "mini"):
+        assert "embedded benchmark" in Setting(scale(name)).sizes.note
+        assert "real videos" in Setting(scale(name), VIDEOS).sizes.note
+        assert "embedded" not in Setting(scale(name), VIDEOS).sizes.note
