@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 OUT ?= out
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: reproduce test test-long lint setup report search lock clean
+.PHONY: reproduce test test-long bench lint setup report search lock clean
 setup: $(VENV)/ready
 
 $(VENV)/ready: requirements.lock pyproject.toml
@@ -30,6 +30,9 @@ test: setup
 
 test-long: setup
 	$(BIN)/python -m pytest -m long --timeout 1800
+
+bench: setup
+	$(BIN)/python -m benchmarks
 
 lint: setup
 	$(BIN)/ruff check .

@@ -3,6 +3,9 @@
 Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws all its
 random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend
 on probabilities, on strengths or on whether the videos have one size, and two methods with equal seeds see equal crops.
+
+On a CPU the work is done by compiled loops (fame/cpu/); the plain torch functions, here `resample` and in fame/colour.py, are the
+definition and serve every other device and type.
 """
 
 from __future__ import annotations
@@ -12,17 +15,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from fame.colour import Colours, draw_colours, rand, recolour
 from fame.config import Augment
-from fame.masks import blur_kernel, gaussian_weights, smooth
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
 ATTEMPTS = 10  # boxes tried before the centre is taken
-LUMA = (0.299, 0.587, 0.114)
-BLUR_SIGMA = (0.1, 2.0)  # pixels
-ORDERS = 4  # of jitter steps in one batch: few groups of clips, so few calls
 
 Clips = Tensor | Sequence[Tensor]  # (B, T, H, W, 3), or B tensors (T, H, W, 3) of any sizes; without the last axis: masks
 
@@ -37,12 +36,15 @@ class Crops(NamedTuple):
     flip: Tensor  # bool, left to right, after the crop
 
 
-def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
+def random_crops(
+    clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None, *, out: Tensor | None = None
+) -> Tensor:
     """Random resized crop and flip, one draw a clip.
 
-    clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1].
+    clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1],
+    written to `out` where one is given (see `apply_crops`).
     """
-    return apply_crops(clips, draw_crops(frame_sizes(clips), augment, generator), size)
+    return apply_crops(clips, draw_crops(frame_sizes(clips), augment, generator), size, out=out)
 
 
 def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: torch.Generator | None = None) -> Crops:
@@ -51,8 +53,8 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
     height, width = torch.tensor(sizes).double().unsqueeze(-1).unbind(1)  # (B, 1)
-    share, aspect, down, right = _rand((len(sizes), ATTEMPTS, 4), generator).double().unbind(2)
-    flip = _rand((len(sizes),), generator) < augment.flip
+    share, aspect, down, right = rand((len(sizes), ATTEMPTS, 4), generator).double().unbind(2)
+    flip = rand((len(sizes),), generator) < augment.flip
     low, high = augment.area
     area = (low + (high - low) * share) * height * width
     aspect = torch.exp(math.log(ASPECT[0]) + math.log(ASPECT[1] / ASPECT[0]) * aspect)
@@ -68,29 +70,74 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
     return Crops(top, left, tall, wide, flip)
 
 
-def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
+def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = None) -> Tensor:
     """Each clip's box, resized bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where asked.
 
     clips: as in `random_crops` -> float (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float (B, T, size, size),
-    to be thresholded at one half. Floating input is taken to lie in [0, 1] already. Only the pixels of each box are read.
+    to be thresholded at one half. Floating input is taken to lie in [0, 1] already. `out`: a tensor to write to; one that serves
+    batch after batch spares the system's handing out of fresh memory, which takes as long as the crops. ValueError where its shape,
+    type (float32, contiguous) or device is not that of the result.
     """
+    rows, columns = taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip)
     first = clips[0]
-    lead = (3, len(first)) if first.dim() == 4 else (len(first),)  # axes before height and width
-    out = torch.empty(len(clips), *lead, size, size, device=first.device)
-    centres = (torch.arange(size, device=first.device) * 2 + 1) / size - 1  # -1 and 1 are the outer edges of the box
-    straight = torch.stack(torch.meshgrid(centres, centres, indexing="xy"), -1)[None]
-    mirrored = straight * torch.tensor([-1.0, 1.0], device=first.device)
-    scale = 255.0 if first.dtype == torch.uint8 else 1.0
-    for i, (top, left, height, width, flip) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
-        box = clips[i][:, top : top + height, left : left + width]
-        box = (box.permute(3, 0, 1, 2) if box.dim() == 4 else box).to(torch.float32, memory_format=torch.contiguous_format)
-        if (height, width) == (size, size):
-            pixels = box.flip(-1) if flip else box
-        else:
-            frames = box.reshape(1, -1, height, width)
-            pixels = F.grid_sample(frames, mirrored if flip else straight, padding_mode="border", align_corners=False)
-        torch.div(pixels.view(out[i].shape), scale, out=out[i])
+    shape = (len(clips), *((3, len(first)) if first.dim() == 4 else (len(first),)), size, size)
+    if out is None:
+        out = torch.empty(shape, device=first.device)
+    elif out.shape != shape or out.dtype != torch.float32 or out.device != first.device or not out.is_contiguous():
+        raise ValueError(
+            f"crops of shape {shape} on {first.device} cannot be written to {out.dtype} {tuple(out.shape)} on {out.device}"
+        )
+    if isinstance(clips, Tensor):
+        _crop(clips, rows, columns, out)
+        return out
+    for i, clip in enumerate(clips):
+        down, across = (Taps(*(part[i : i + 1] for part in axis)) for axis in (rows, columns))
+        _crop(clip[None], down, across, out[i : i + 1])
     return out
+
+
+def _crop(clips: Tensor, rows: Taps, columns: Taps, out: Tensor) -> None:
+    if clips.device.type == "cpu" and clips.dtype == torch.uint8 and clips.dim() == 5:
+        from fame.cpu.crops import crop_frames  # Numba is loaded where it is used only
+
+        crop_frames(clips, rows, columns, out)
+    else:
+        out.copy_(resample(clips, rows, columns))
+
+
+class Taps(NamedTuple):
+    """The two pixels of the frame between which each pixel of a crop lies, along one axis; each field has shape (B, size)."""
+
+    low: Tensor  # long
+    high: Tensor  # long; may equal `low`, at the box's edge
+    weight: Tensor  # float: of `high`; 0 throughout where the box is not resized
+
+
+def taps(start: Tensor, length: Tensor, size: int, mirrored: Tensor | None = None) -> Taps:
+    """Pixel j of `size` lies at (j + 1/2) length / size - 1/2 from the middle of the box's first pixel, edges repeated.
+
+    start, length: long (B,), the box along the axis; mirrored: bool (B,).
+    """
+    step = torch.arange(size)[None]
+    if mirrored is not None:
+        step = torch.where(mirrored[:, None], size - 1 - step, step)
+    last = length[:, None] - 1
+    place = ((2 * step + 1) * length[:, None]).double().div_(2 * size).sub_(0.5).clamp_(min=0).minimum(last)
+    low = place.long()
+    return Taps(low + start[:, None], (low + 1).minimum(last) + start[:, None], (place - low).float())
+
+
+def resample(clips: Tensor, rows: Taps, columns: Taps) -> Tensor:
+    """Bilinear interpolation in plain torch; (B, T, H, W, 3) -> float (B, 3, T, S, S), (B, T, H, W) -> float (B, T, S, S)."""
+    pixels = clips if clips.dim() == 5 else clips[..., None]
+    rows, columns = (Taps(*(part.to(clips.device, non_blocking=True) for part in axis)) for axis in (rows, columns))
+    clip = torch.arange(len(clips), device=clips.device)[:, None]
+    weight = rows.weight[:, :, None, None, None]
+    across = torch.lerp(pixels[clip, :, rows.low].float(), pixels[clip, :, rows.high].float(), weight)  # (B, S, T, W, C)
+    weight = columns.weight[:, :, None, None, None]
+    out = torch.lerp(across[clip, :, :, columns.low], across[clip, :, :, columns.high], weight).permute(0, 4, 3, 2, 1)
+    out = out / 255 if clips.dtype == torch.uint8 else out
+    return out if clips.dim() == 5 else out[:, 0]
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
@@ -107,91 +154,46 @@ def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
 
 
 def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1].
+    """Grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
 
     Jitter: factors of brightness, contrast, saturation and a hue turn drawn per clip, applied in one of four orders drawn for
     the batch, which of them drawn per clip: each clip's order is uniform. Contrast pulls towards the mean luma of the whole clip.
     Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip.
     """
-    draws, orders = _rand((len(clips), 9), generator), _rand((ORDERS, len(JITTER)), generator).argsort(1).tolist()
-    strengths = torch.tensor([augment.brightness, augment.contrast, augment.saturation])
-    lowest = (1 - strengths).clamp(min=0)
-    factors = lowest + (1 + strengths - lowest) * draws[:, 3:6]
-    turns = augment.hue * (2 * draws[:, 6:7] - 1)
-    amounts = torch.cat([factors, turns], 1)
-    sigma = BLUR_SIGMA[0] + (BLUR_SIGMA[1] - BLUR_SIGMA[0]) * draws[:, 7]
-    out = clips.clone()
-    grey = (draws[:, 0] < augment.grayscale).nonzero()[:, 0].to(out.device)
-    if len(grey):
-        out[grey] = luma(out[grey]).expand(-1, 3, -1, -1, -1)
-    group = torch.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).long(), -1)
-    for i, order in enumerate(orders):
-        chosen = (group == i).nonzero()[:, 0]
-        if len(chosen):
-            rows = chosen.to(out.device)
-            part = out[rows]
-            for step in order:
-                part = JITTER[step](part, amounts[chosen, step].to(out.device, out.dtype).view(-1, 1, 1, 1, 1))
-            out[rows] = part
-    kernel = blur_kernel(min(clips.shape[-2:]))
-    blurred = (draws[:, 2] < augment.blur).nonzero()[:, 0]
-    if kernel > 1 and len(blurred):
-        weights = gaussian_weights(kernel, sigma[blurred].view(-1, 1, 1, 1).to(out.device), out.device).to(out.dtype)
-        rows = blurred.to(out.device)
-        out[rows] = smooth(out[rows].flatten(1, 2), weights).view(-1, *out.shape[1:])
-    return out
+    return _recoloured(clips, draw_colours(len(clips), augment, generator), None, False)
 
 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """(clips - mean) / std per channel; float (B, 3, T, H, W)."""
-    mean, std = (torch.tensor(v, device=clips.device, dtype=clips.dtype).view(3, 1, 1, 1) for v in (augment.mean, augment.std))
-    return torch.addcmul(-mean / std, clips, 1 / std)
+    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in _normalisation(augment))
+    return torch.addcmul(shift, clips, scale)
 
 
-def luma(clips: Tensor) -> Tensor:
-    """(B, 3, T, H, W) -> (B, 1, T, H, W), ITU-R BT.601 weights."""
-    red, green, blue = clips.unbind(1)
-    return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])[:, None]
+def colour_normalised(
+    clips: Tensor, augment: Augment, generator: torch.Generator | None = None, *, inplace: bool = False
+) -> Tensor:
+    """`normalise(colour(clips, augment, generator), augment)`, on a CPU in one pass. `inplace`: the clips may be overwritten."""
+    return _recoloured(clips, draw_colours(len(clips), augment, generator), augment, inplace)
 
 
-def brightness(clips: Tensor, factor: Tensor) -> Tensor:
-    return (clips * factor).clamp_(0, 1)
+def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inplace: bool) -> Tensor:
+    if clips.device.type == "cpu" and clips.dtype == torch.float32:
+        from fame.cpu import colour as compiled  # Numba is loaded where it is used only
+
+        affine = _normalisation(normalised) if normalised else (torch.ones(3), torch.zeros(3))
+        return compiled.recolour(clips, drawn, *affine, inplace=inplace)
+    out = recolour(clips, drawn)
+    return normalise(out, normalised) if normalised else out
 
 
-def contrast(clips: Tensor, factor: Tensor) -> Tensor:
-    mean = (clips.mean((2, 3, 4)) * clips.new_tensor(LUMA)).sum(1).view(-1, 1, 1, 1, 1)
-    return torch.addcmul(mean * (1 - factor), clips, factor).clamp_(0, 1)
-
-
-def saturation(clips: Tensor, factor: Tensor) -> Tensor:
-    return torch.lerp(luma(clips), clips, factor).clamp_(0, 1)
-
-
-def hue(clips: Tensor, turns: Tensor) -> Tensor:
-    """Hue turned by `turns` (B, 1, 1, 1, 1); saturation and value of HSV are kept, exactly, without going there and back.
-
-    With channels scaled to r, g, b in 0..1 (least 0, greatest 1), the hue in sixths of a turn is +-(1 + g + b - r), the sign that
-    of g - b; and r = |h - 3| - 1, g = 2 - |h - 2|, b = 2 - |h - 4|, each cut to 0..1, for h in 0..6.
-    """
-    red, green, blue = clips.unbind(1)
-    least = torch.minimum(torch.minimum(red, green), blue)
-    chroma = torch.maximum(torch.maximum(red, green), blue).sub_(least)
-    sixths = (green + blue).sub_(red).sub_(least).div_(chroma.clamp(min=1e-12)).add_(1)  # grey: chroma 0 makes any hue right
-    sixths = torch.copysign(sixths, green - blue).add_(6 * turns[:, 0])
-    sixths.sub_((sixths / 6).floor_().mul_(6))
-    out = (sixths[:, None] - sixths.new_tensor([3, 2, 4]).view(3, 1, 1, 1)).abs_()
-    out[:, 0].sub_(1)
-    out[:, 1:].neg_().add_(2)
-    return out.clamp_(0, 1).mul_(chroma[:, None]).add_(least[:, None])
-
-
-JITTER = (brightness, contrast, saturation, hue)
+def _normalisation(augment: Augment) -> tuple[Tensor, Tensor]:
+    """Scale and shift, (3,) each, on the CPU."""
+    mean, std = torch.tensor(augment.mean), torch.tensor(augment.std)
+    return 1 / std, -mean / std
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:
     """(height, width) of each clip's stored frames."""
+    if isinstance(clips, Tensor):
+        return [(clips.shape[2], clips.shape[3])] * len(clips)
     return [(clip.shape[1], clip.shape[2]) for clip in clips]
-
-
-def _rand(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    return torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device).cpu()

@@ -6,6 +6,7 @@ Everything is read with `weights_only=True`: a file of weights runs no code. Eve
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from fame.errors import FameError
 from fame.run import Run, write_atomically
 
 ENCODER_FORMAT = "fame-encoder/1"
-STATE_FORMAT = "fame-training-state/1"
+STATE_FORMAT = "fame-training-state/2"
+EVERY = 5.0  # seconds
 
 
 def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
@@ -75,6 +77,7 @@ class TrainingState:
         self.identity = hashlib.sha256(f"{STATE_FORMAT}|{seeds}|{identity}".encode()).hexdigest()
         self.modules = modules
         self.optimiser = optimiser
+        self.saved = time.monotonic()
 
     def restore(self) -> tuple[int, dict[str, float]]:
         """Epochs already done and the last one's metrics, after loading them; (0, {}) where there is nothing to continue."""
@@ -88,6 +91,7 @@ class TrainingState:
             try:
                 self.modules.load_state_dict(content["modules"])
                 self.optimiser.load_state_dict(content["optimiser"])
+                self.run.rewind(content["logged"])
             except Exception:
                 self.modules.load_state_dict(fresh)
                 raise
@@ -96,16 +100,23 @@ class TrainingState:
             self.run.log(note=f"{self.path.name} is ignored, training starts from its beginning: {error}")
             return 0, {}
 
-    def save(self, epochs: int, metrics: Mapping[str, float]) -> None:
-        """After each epoch; a few megabytes, so a kill loses the running epoch and no more."""
+    def save(self, epochs: int, metrics: Mapping[str, float], *, last: bool = False) -> None:
+        """After each epoch; written if it is the `last`, or if `EVERY` seconds have passed since training began or was last saved.
+
+        A kill loses so much and the running epoch; written each time, it would be a twentieth of a short run.
+        """
+        if not last and time.monotonic() - self.saved < EVERY:
+            return
         content = {
             "identity": self.identity,
             "epochs": epochs,
             "metrics": dict(metrics),
+            "logged": self.run.logged(),
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
         write_atomically(self.path, lambda beside: torch.save(content, beside))
+        self.saved = time.monotonic()
 
     def clear(self) -> None:
         """When the stage has its result."""

@@ -168,7 +168,7 @@ class Pretrain(Config):
     """The first stage: an encoder. `random` is the initialisation itself, `file` a given checkpoint, known by its hash."""
 
     stage: Literal["pretrain"] = "pretrain"
-    version: int = 1
+    version: int = 2
     kind: Literal["moco", "supervised", "random", "file"] = "moco"
     data: Data | None = None
     clip: Clip = Clip()
@@ -200,7 +200,7 @@ class Finetune(Config):
     """All weights trained on the target's train split; test: `clips` uniform clips, centre crop, outputs averaged."""
 
     stage: Literal["finetune"] = "finetune"
-    version: int = 1
+    version: int = 2
     data: Data
     clip: Clip = Clip()
     augment: Augment = Augment(blur=0.0)
@@ -215,7 +215,7 @@ class Probe(Config):
     """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence."""
 
     stage: Literal["probe"] = "probe"
-    version: int = 1
+    version: int = 2
     data: Data
     clip: Clip = Clip()
     solver: Literal["sgd", "lbfgs"] = "sgd"
@@ -264,7 +264,7 @@ class Masks(Config):
     """Figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
 
     stage: Literal["masks"] = "masks"
-    version: int = 1
+    version: int = 2
     data: Data
     clip: Clip = Clip()
     betas: tuple[float, ...] = (0.3, 0.5, 0.7)

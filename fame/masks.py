@@ -13,11 +13,16 @@ true one.
 
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
+
+This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. On a CPU
+`foreground_mask` takes the same steps in fewer passes over memory (fame/cpu/masks.py), unless asked for `exact`.
 """
 
 from __future__ import annotations
 
 import math
+from functools import cache
+from importlib.util import find_spec
 from typing import get_args
 
 import torch
@@ -32,10 +37,13 @@ FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for 
 BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 GRID = 4  # cells a side
 MIN_SIDE = 16
+VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
 
 
 @torch.no_grad()
-def foreground_mask(clips: Tensor, *, variant: Variant = "fame", beta: float = 0.5, flavour: Flavour = "paper") -> Tensor:
+def foreground_mask(
+    clips: Tensor, *, variant: Variant = "fame", beta: float = 0.5, flavour: Flavour = "paper", exact: bool = False
+) -> Tensor:
     """The mask of what to keep, one a clip.
 
     clips: float (B, 3, T, H, W) in [0, 1], T >= 2, H and W >= 16; beta: share of the frame kept, in (0, 1].
@@ -44,25 +52,48 @@ def foreground_mask(clips: Tensor, *, variant: Variant = "fame", beta: float = 0
       grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
+    exact: on a CPU too in plain torch. The fast path there differs from it by rounding alone: in pixels whose scores tie, and
+    where a colour lies within 1e-5 of an edge between two levels.
     Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour.
     """
     check_clips(clips)
     check_beta(beta)
-    _check_name("variant", variant, get_args(Variant))
-    _check_name("flavour", flavour, get_args(Flavour))
+    check_name("variant", variant, VARIANTS)
+    check_name("flavour", flavour, FLAVOURS)
+    return kept_pixels(clips, variant, beta, flavour, exact).float()
+
+
+def kept_pixels(clips: Tensor, variant: Variant, beta: float, flavour: Flavour, exact: bool = False) -> Tensor:
+    """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
     height, width = clips.shape[-2:]
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
-    clips = _float32(clips)
-    if variant == "grid":
-        cells = grid_map(frame_difference(clips))
-        kept = top_share(cells, max(1, round(beta * GRID * GRID)))
-        return spread_grid(kept, height, width).float()
-    if variant == "seed":
-        score = _smooth_like_code(frame_difference(clips))
+    count = max(1, int(beta * height * width))
+    if not exact and takes_fast_path(clips):
+        from fame.cpu import masks as fast
+
+        if variant != "grid":
+            return fast.keep_highest(clips, count, flavour if variant == "fame" else None)
+        motion = fast.motion_and_mean(clips)[0]
     else:
-        score = _maps(clips, flavour)["posterior_blurred"]
-    return top_share(score, max(1, int(beta * height * width))).float()
+        clips = _float32(clips)
+        if variant == "fame":
+            return top_share(_maps(clips, flavour)["posterior_blurred"], count)
+        motion = frame_difference(clips)
+    if variant == "grid":
+        kept = top_share(grid_map(motion), max(1, round(beta * GRID * GRID)))
+        return spread_grid(kept, height, width)
+    return top_share(_smooth_like_code(motion), count)
+
+
+def takes_fast_path(clips: Tensor) -> bool:
+    """Whether the kernels of fame/cpu serve these clips: on a CPU, not while torch.compile traces, with Numba installed."""
+    return not torch.compiler.is_compiling() and clips.device.type == "cpu" and _numba_is_there()
+
+
+@cache
+def _numba_is_there() -> bool:
+    return find_spec("numba") is not None
 
 
 @torch.no_grad()
@@ -73,7 +104,7 @@ def mask_maps(clips: Tensor, *, flavour: Flavour = "paper") -> dict[str, Tensor]
     posterior: P(F|x) of each pixel's colour, in 0..1; posterior_blurred: the same smoothed, which ranks pixels for the mask.
     """
     check_clips(clips)
-    _check_name("flavour", flavour, get_args(Flavour))
+    check_name("flavour", flavour, FLAVOURS)
     return _maps(_float32(clips), flavour)
 
 
@@ -88,6 +119,13 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
 
     Levels are round(9 v + 1), half to even, before 1 is taken off: exact grey lies on the edge 5.5 and counts as the sixth level.
     """
+    across, up, bright = (torch.round(v) - 1 for v in colour_coordinates(frames, flavour))
+    colour = across + LEVELS * up + LEVELS**2 * bright  # whole numbers, exact in float32
+    return colour.long().clamp_(0, COLOURS - 1)  # values outside [0, 1] must not reach beyond the histogram
+
+
+def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
+    """Across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
     value, brightest = frames.max(1)
     chroma = value - frames.amin(1)
     saturation = chroma / (value + 1e-8)
@@ -99,9 +137,7 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
     if flavour == "official":
         angle = angle * 2 * math.pi
     coordinates = (saturation * torch.cos(angle) + 1) / 2, (saturation * torch.sin(angle) + 1) / 2, value
-    across, up, bright = (torch.round((LEVELS - 1) * v + 1) - 1 for v in coordinates)
-    colour = across + LEVELS * up + LEVELS**2 * bright  # whole numbers, exact in float32
-    return colour.long().clamp_(0, COLOURS - 1)  # values outside [0, 1] must not reach beyond the histogram
+    return [(LEVELS - 1) * v + 1 for v in coordinates]
 
 
 def colour_posterior(colour: Tensor, motion: Tensor) -> Tensor:
@@ -133,7 +169,9 @@ def top_share(values: Tensor, count: int) -> Tensor:
 
 def gaussian_weights(kernel: int, sigma: float | Tensor, device: torch.device) -> Tensor:
     """Normalised Gaussian weights, (kernel, *sigma.shape): one column for each sigma, in pixels."""
-    spread = torch.as_tensor(sigma, dtype=torch.float32, device=device)
+    if not isinstance(sigma, Tensor):
+        sigma = torch.full((), sigma, dtype=torch.float32, device=device)  # filled there: a copy to the device would wait for it
+    spread = sigma.to(device, torch.float32)
     offset = (torch.arange(kernel, dtype=torch.float32, device=device) - kernel // 2).view(-1, *[1] * spread.dim())
     weights = torch.exp(-offset.square() / (2 * spread.square()))
     return weights / weights.sum(0)
@@ -198,6 +236,11 @@ def check_clips(clips: Tensor, what: str = "clips") -> None:
         raise ValueError(f"{what} are {height} x {width} pixels; the masks need at least {MIN_SIDE} x {MIN_SIDE}")
 
 
+def check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
 def _maps(clips: Tensor, flavour: Flavour) -> dict[str, Tensor]:
     difference = frame_difference(clips)
     blurred = _smooth_like_code(difference)
@@ -217,15 +260,11 @@ def _smooth_like_code(maps: Tensor) -> Tensor:
 
 
 def _cell_of(side: int, device: torch.device) -> Tensor:
-    """The cell each of `side` rows or columns belongs to, as `tensor_split` cuts them."""
-    sizes = [len(part) for part in torch.empty(side).tensor_split(GRID)]
-    return torch.tensor([cell for cell, size in enumerate(sizes) for _ in range(size)], device=device)
+    """The cell each of `side` rows or columns belongs to, as `tensor_split` cuts them: the first side % 4 are one longer."""
+    size, longer = divmod(side, GRID)
+    position = torch.arange(side, device=device)
+    return torch.maximum(position // (size + 1), (position - longer) // size)
 
 
 def _float32(clips: Tensor) -> Tensor:
     return clips.float().contiguous()  # contiguous: a mean over frames laid out otherwise rounds otherwise
-
-
-def _check_name(what: str, name: str, known: tuple[str, ...]) -> None:
-    if name not in known:
-        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")

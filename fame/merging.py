@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import Background, Flavour, Variant, check_beta
-from fame.masks import _check_name, check_clips, foreground_mask
+from fame.masks import FLAVOURS, VARIANTS, check_clips, check_name, kept_pixels, takes_fast_path
+
+BACKGROUNDS = get_args(Background)
 
 
 class ForegroundBackgroundMerge(nn.Module):
@@ -41,9 +43,9 @@ class ForegroundBackgroundMerge(nn.Module):
     ) -> None:
         super().__init__()
         self.beta = check_beta(beta)
-        _check_name("variant", variant, get_args(Variant))
-        _check_name("background", background, get_args(Background))
-        _check_name("flavour", flavour, get_args(Flavour))
+        check_name("variant", variant, VARIANTS)
+        check_name("background", background, BACKGROUNDS)
+        check_name("flavour", flavour, FLAVOURS)
         self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
 
     def forward(
@@ -62,31 +64,55 @@ class ForegroundBackgroundMerge(nn.Module):
             raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
         if mask is None and self.beta == 1.0 and self.variant != "gauss":
             return clips
-        behind = self._background(clips, sources, generator or self.generator)
+        rows, frames = self._drawn(clips, sources is not None, generator or self.generator)
         if mask is None:
-            mask = foreground_mask(clips, variant=self.variant, beta=self.beta, flavour=self.flavour)
-        # lerp is X * M + Y * (1 - M) in one pass, exact where M is 0 or 1
-        return torch.lerp(behind, clips, mask[:, None, None].to(clips.dtype))
+            with torch.no_grad():
+                mask = kept_pixels(clips, self.variant, self.beta, self.flavour)
+        behind = clips if sources is None else sources.to(clips.dtype)
+        return merge(clips, behind, mask, rows, frames)
 
-    def _background(self, clips: Tensor, sources: Tensor | None, generator: torch.Generator | None) -> Tensor:
-        if sources is None:
+    def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
+        """Which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""
+        rows = frames = None
+        if not given:
             if self.background == "intra":
                 raise ValueError("background 'intra' needs sources: other clips of the same videos, in the same order")
             if len(clips) == 1:
                 raise ValueError("a batch of 1 holds no other clip to take the background from: give sources")
             draw = random_cycle if self.flavour == "paper" else random_permutation
             rows = draw(len(clips), generator, clips.device)
-        else:
-            rows = None
-            clips = sources.to(clips.dtype)
         if self.background == "still":
             frames = _randint(clips.shape[2], len(clips), generator, clips.device)
-            rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
-            return clips[rows, :, frames][:, :, None]  # broadcast over T
-        return clips if rows is None else clips[rows]
+        return rows, frames
 
     def extra_repr(self) -> str:
         return f"beta={self.beta}, variant={self.variant!r}, background={self.background!r}, flavour={self.flavour!r}"
+
+
+def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
+    """X * M + Y * (1 - M), shape and type of `clips`, float (B, 3, T, H, W); where the mask is 0 or 1, not a bit of X or Y changes.
+
+    Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips, rows and
+    frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
+    """
+    needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
+    if clips.dtype == torch.float32 and not needs_gradient and takes_fast_path(clips):
+        from fame.cpu import merging as fast
+
+        return fast.merge(clips, behind, rows, frames, mask)
+    out = None
+    if frames is not None:
+        rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
+        behind = behind[rows, :, frames][:, :, None]  # broadcast over T
+    elif rows is not None:
+        behind = behind[rows]
+        if not needs_gradient and not torch.compiler.is_compiling():
+            out = behind  # the one copy made becomes the result
+    mask = mask[:, None, None]
+    if mask.dtype == torch.bool:
+        return torch.where(mask, clips, behind, out=out)
+    # lerp is the formula in one pass, exact where the mask is 0 or 1
+    return torch.lerp(behind, clips, mask.to(clips.dtype), out=out)
 
 
 def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
@@ -116,15 +142,22 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
     """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
-    return torch.randperm(count, generator=generator, device=_home(generator, device)).to(device)
+    return _carry(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
 def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return torch.randint(high, (count,), generator=generator, device=_home(generator, device)).to(device)
+    return _carry(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
 
 
 def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return torch.rand(count, generator=generator, device=_home(generator, device)).to(device)
+    return _carry(torch.rand(count, generator=generator, device=_home(generator, device)), device)
+
+
+def _carry(drawn: Tensor, device: torch.device | str) -> Tensor:
+    """On `device`; from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
+    if drawn.device.type == "cpu" and torch.device(device).type == "cuda":
+        return drawn.pin_memory().to(device, non_blocking=True)
+    return drawn.to(device)
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:

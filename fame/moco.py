@@ -76,15 +76,15 @@ class MomentumContrast(nn.Module):
         """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query; buffers of batch norm stay its own."""
         torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), 1 - self.config.momentum)
 
-    @torch.no_grad()
     def keys(self, clips: Tensor) -> Tensor:
         """Points of the momentum encoder, without gradients.
 
         On several devices the clips are to be shuffled across them here, and the keys back, so that batch statistics do not
         tell a query its key (issue "Real datasets"); on one device query and key have separate statistics as it is.
         """
-        points: Tensor = self.key(clips)
-        return points
+        with torch.inference_mode():
+            points: Tensor = self.key(clips)
+        return points.clone()  # what inference mode makes must not enter the loss
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> None:

@@ -1,23 +1,26 @@
 """The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
 
-The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, crops and
-colours come from streams of their own and merging from another, so two methods at one replicate see the same clips in the
-same order, and their difference is merging alone.
+The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, starts,
+views and merging draw from streams of their own, so two methods at one replicate see the same clips in the same order, and their
+difference is merging alone.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from fame import precision as arithmetic
-from fame.augment import colour, normalise, random_crops
+from fame.augment import Clips, colour_normalised, random_crops
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, save_encoder
 from fame.config import Pretrain
+from fame.data.ahead import ahead
 from fame.errors import FameError
 from fame.given import load_given
 from fame.merging import ForegroundBackgroundMerge, erase_background
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
 
 ENCODER_FILE = "encoder.pt"
 GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
+LOOK = 50  # steps between two looks at whether the loss is still finite
 
 
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
@@ -103,18 +107,18 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
-        total = torch.zeros(2, dtype=torch.float64)
+        total = torch.zeros(2, dtype=torch.float64, device=device)
         order = batches(rows, optim.batch, run.seeds.generator("order", epoch))
         began = time.perf_counter()
-        for chosen in order:
-            view0, view1 = views.draw(chosen)
+        for step, (view0, view1) in enumerate(views.pairs(order), 1):
             loss, right = model(view0, view1, arithmetic.autocast(dtype, device))
-            if not torch.isfinite(loss):
-                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
-            total += torch.stack([loss.detach(), right]).double().cpu()
+            total += torch.stack([loss.detach(), right]).double()
+            # a look at a number of the GPU waits for all its work, so it is seldom
+            if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
+                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
         seconds = max(time.perf_counter() - began, 1e-9)
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
@@ -134,13 +138,15 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
 class Views:
     """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
 
-    `waited` and `augmented` add up the seconds spent on reading clips, and on everything after it.
+    Each random choice has a stream of its own, so no choice depends on whether another one was made, and clips can be read ahead.
+    `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
     """
 
     def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
         self.config, self.videos, self.device = config, videos, run.device
-        self.views = run.seeds.generator("views", epoch)
-        self.merging = run.seeds.generator("merging", epoch)
+        self.starts, self.views, self.source_starts, self.merging = (
+            run.seeds.generator(purpose, epoch) for purpose in ("starts", "views", "source starts", "merging")
+        )
         merge = config.merge
         self.merge: ForegroundBackgroundMerge | None = None
         if merge is not None:
@@ -149,30 +155,56 @@ class Views:
             )
         self.waited = self.augmented = 0.0
 
-    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Two views (B, 3, T, size, size) of the videos `rows`, on the run's device."""
-        began, waited = time.perf_counter(), self.waited
-        # every draw of the shared stream comes in the same order whatever the method
-        clips = [self._cropped(rows, self.views) for _ in range(2)]
-        clips = [self._replaced(clip, rows, number) for number, clip in enumerate(clips)]
-        augment = self.config.augment
-        view0, view1 = (normalise(colour(clip, augment, self.views), augment) for clip in clips)
-        self.augmented += time.perf_counter() - began - (self.waited - waited)
-        return view0, view1
-
-    def _cropped(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+    def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two views (B, 3, T, size, size) of each batch of rows, on the run's device; on a GPU clips are read one batch ahead."""
         began = time.perf_counter()
+        for clips in ahead(map(self._read, order), self.device.type == "cuda"):
+            ready = time.perf_counter()
+            views = self._augmented(clips)
+            began, waiting = time.perf_counter(), ready - began
+            self.waited += waiting
+            self.augmented += began - ready
+            yield views
+            began = time.perf_counter()
+
+    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The pair of one batch."""
+        return next(self.pairs([rows]))
+
+    def _read(self, rows: Tensor) -> list[Clips]:
+        """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
+        merge = self.config.merge
+        found = [self._clips(rows, self.starts) for _ in range(2)]
+        if merge is not None and merge.background == "intra":
+            found += [self._clips(rows, self.source_starts) for _ in range(2 if merge.views == "both" else 1)]
+        return found
+
+    def _clips(self, rows: Tensor, generator: torch.Generator) -> Clips:
         clip = self.config.clip
         raw = self.videos.clips(rows, self.videos.random_starts(rows, clip, generator), clip)
-        self.waited += time.perf_counter() - began
-        raw = raw.to(self.device) if isinstance(raw, Tensor) else [one.to(self.device) for one in raw]
-        return random_crops(raw, clip.size, self.config.augment, generator)
+        if self.device.type != "cuda":
+            return raw
+        return raw.pin_memory() if isinstance(raw, Tensor) else [one.pin_memory() for one in raw]
 
-    def _replaced(self, clips: Tensor, rows: Tensor, number: int) -> Tensor:
+    def _augmented(self, raw: list[Clips]) -> tuple[Tensor, Tensor]:
+        augment = self.config.augment
+        clips = [self._cropped(one, self.views) for one in raw[:2]]
+        sources = [self._cropped(one, self.merging) for one in raw[2:]]
+        clips = [self._replaced(clip, source, number) for number, (clip, source) in enumerate(zip_longest(clips, sources))]
+        view0, view1 = (colour_normalised(clip, augment, self.views, inplace=True) for clip in clips)
+        return view0, view1
+
+    def _cropped(self, raw: Clips, generator: torch.Generator) -> Tensor:
+        def moved(frames: Tensor) -> Tensor:
+            return frames.to(self.device, non_blocking=True)
+
+        raw = moved(raw) if isinstance(raw, Tensor) else [moved(one) for one in raw]
+        return random_crops(raw, self.config.clip.size, self.config.augment, generator)
+
+    def _replaced(self, clips: Tensor, sources: Tensor | None, number: int) -> Tensor:
         """View `number` after merging or erasing; `single` treats view 0 only."""
         merge, erasing = self.config.merge, self.config.erasing
         if self.merge is not None and merge is not None and (number == 0 or merge.views == "both"):
-            sources = self._cropped(rows, self.merging) if merge.background == "intra" else None
             merged: Tensor = self.merge(clips, sources, generator=self.merging)
             return merged
         if erasing is not None and (number == 0 or erasing.views == "both"):

@@ -20,6 +20,8 @@ if TYPE_CHECKING:  # torch takes seconds to import, and whoever only reads resul
     from fame.data.clips import VideoSet
     from fame.seeds import Seeds
 
+LOG = "metrics.jsonl"
+
 
 @dataclass(frozen=True)
 class Run:
@@ -35,8 +37,18 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
-        with (self.folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
+        with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": time.time(), **values}) + "\n")
+
+    def logged(self) -> int:
+        """Bytes logged so far, for `rewind`."""
+        path = self.folder / LOG
+        return path.stat().st_size if path.exists() else 0
+
+    def rewind(self, size: int) -> None:
+        """Cut off what was logged after `size` bytes: epochs that are going to be done again."""
+        if self.logged() > size:
+            os.truncate(self.folder / LOG, size)
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:

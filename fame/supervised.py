@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fame.augment import colour, normalise, random_crops
+from fame.augment import colour_normalised, random_crops
 from fame.backbones import Encoder, fast_layout
 from fame.checkpoint import TrainingState
 from fame.config import Augment, Clip, Optim, Precision
@@ -92,7 +92,7 @@ def train_classifier(
                 raw = videos.clips(batch, videos.random_starts(batch, clip, views), clip)
                 waited += time.perf_counter() - before
                 raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
-                clips = normalise(colour(random_crops(raw, clip.size, augment, views), augment, views), augment)
+                clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views, inplace=True)
                 with autocast(dtype, device):
                     logits = model(clips)
                 target = labels[batch.to(device)]
@@ -119,7 +119,7 @@ def train_classifier(
             seconds=seconds,
             waiting=waited / max(seconds, 1e-9),
         )
-        state.save(epoch + 1, metrics)
+        state.save(epoch + 1, metrics, last=keep and epoch + 1 == optim.epochs)
     if not keep:
         state.clear()
     return {"loss": metrics.get("loss", 0.0), "accuracy": metrics.get("accuracy", 0.0)}

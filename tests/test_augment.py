@@ -10,20 +10,8 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.augment import (
-    apply_crops,
-    brightness,
-    centre_crop,
-    colour,
-    contrast,
-    draw_crops,
-    frame_sizes,
-    hue,
-    luma,
-    normalise,
-    random_crops,
-    saturation,
-)
+from fame.augment import apply_crops, centre_crop, colour, draw_crops, frame_sizes, normalise, random_crops
+from fame.colour import brightness, contrast, hue, luma, saturation
 from fame.config import Augment
 
 OFF = Augment(flip=0, grayscale=0, jitter=0, blur=0)

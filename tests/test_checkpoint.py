@@ -98,6 +98,23 @@ def test_state_restores_weights_statistics_and_optimiser(tmp_path):
     assert training(run)[2].restore() == (0, {})
 
 
+def test_a_state_is_written_after_a_while_or_when_it_is_the_last(tmp_path, monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("fame.checkpoint.EVERY", 5.0)
+    monkeypatch.setattr("fame.checkpoint.time.monotonic", lambda: now[0])
+    run = fake_run(tmp_path)
+    state = training(run)[2]
+    for epoch, passed, written in ((1, 3, 0), (2, 3, 2), (3, 4, 2), (4, 2, 4), (5, 0, 4)):
+        now[0] += passed
+        run.log(step=epoch, steps=6)
+        state.save(epoch, {})
+        assert (torch.load(state.path, weights_only=True)["epochs"] if written else 0) == written
+    assert training(run)[2].restore() == (4, {})
+    assert [json.loads(line)["step"] for line in (tmp_path / "metrics.jsonl").read_text().splitlines()] == [1, 2, 3, 4]
+    state.save(6, {}, last=True)
+    assert training(run)[2].restore() == (6, {})
+
+
 @pytest.mark.parametrize("harm", ["another", "replicate", "truncated", "empty", "incomplete", "misshapen"])
 def test_a_checkpoint_that_does_not_belong_is_passed_over_with_a_note(tmp_path, harm):
     run = fake_run(tmp_path)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import colorsys
+import itertools
 import math
+import shutil
 import subprocess
 import sys
 
@@ -12,7 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame import foreground_mask, mask_maps
+from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
 from fame.masks import blur_kernel, colour_posterior, colours, gaussian_weights, smooth, top_share
 
 HARD = ("fame", "seed")
@@ -53,8 +55,8 @@ def test_hard_masks_hold_exactly_their_share(batch, frames, height, width, beta,
         clips = torch.full_like(clips, 0.5)
     if kind == "few colours":
         clips = clips.round()
-    for variant in HARD:
-        mask = foreground_mask(clips, variant=variant, beta=beta)
+    for variant, exact in itertools.product(HARD, (False, True)):
+        mask = foreground_mask(clips, variant=variant, beta=beta, exact=exact)
         assert mask.shape == (batch, height, width) and mask.dtype == torch.float32
         assert set(mask.unique().tolist()) <= {0.0, 1.0}
         assert mask.sum((1, 2)).tolist() == [max(1, int(beta * height * width))] * batch
@@ -164,25 +166,65 @@ def test_blur_is_a_normalised_reflected_gaussian() -> None:
 
 
 def test_the_method_alone_imports_no_more_than_torch_and_pydantic() -> None:
-    heavy = ("pandas", "scipy", "mlflow", "optuna", "av", "matplotlib", "torchvision")
+    heavy = ("numba", "pandas", "scipy", "mlflow", "optuna", "av", "matplotlib", "torchvision")
     script = f"import sys, fame; print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("variant", ["fame", "seed", "grid", "gauss"])
+def test_the_plain_path_reads_no_value_back(variant) -> None:
+    """Tensors of the meta device have no values: whatever asked for one would fail."""
+    mask = foreground_mask(noise(2, 3, 33, 24).to("meta"), variant=variant)
+    assert mask.shape == (2, 33, 24) and mask.device.type == "meta"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("variant", ["fame", "seed", "grid", "gauss"])
+def test_the_host_does_not_wait_for_the_gpu(variant) -> None:
+    clips = noise(2, 3, 33, 24).cuda()
+    merge = ForegroundBackgroundMerge(variant=variant, background="still")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        foreground_mask(clips, variant=variant)
+        merge(clips, generator=torch.Generator().manual_seed(0))
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize("variant", ["fame", "seed", "grid", "gauss"])
+def test_the_plain_path_compiles_whole(variant) -> None:
+    clips = noise(2, 3, 33, 24)
+    mask = torch.compile(lambda x: foreground_mask(x, variant=variant), fullgraph=True)(clips)
+    exact = foreground_mask(clips, variant=variant, exact=True)
+    if variant == "gauss":
+        assert torch.allclose(mask, exact)
+    else:
+        assert mask.sum((1, 2)).tolist() == exact.sum((1, 2)).tolist()
+        assert ((mask * exact).sum() / torch.maximum(mask, exact).sum()) >= 0.97
+    merge = torch.compile(ForegroundBackgroundMerge(variant=variant), fullgraph=True)
+    merged, given = merge(clips, clips.flip(0), mask=exact), exact[:, None, None]
+    assert torch.allclose(merged, clips * given + clips.flip(0) * (1 - given), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float64])
 @pytest.mark.parametrize("variant", ["fame", "seed", "grid", "gauss"])
 def test_other_precisions_are_computed_in_float32(dtype, variant) -> None:
     clips = noise().to(dtype)
-    assert torch.equal(foreground_mask(clips, variant=variant), foreground_mask(clips.float(), variant=variant))
+    for exact in (False, True):
+        same = (foreground_mask(x, variant=variant, exact=exact) for x in (clips, clips.float()))
+        assert torch.equal(*same)
 
 
-def test_memory_layout_and_repetition_do_not_move_a_pixel() -> None:
+@pytest.mark.parametrize("exact", [False, True])
+def test_memory_layout_and_repetition_do_not_move_a_pixel(exact) -> None:
     clips = noise(3, 7, 31, 32)
-    mask = foreground_mask(clips)
-    assert torch.equal(mask, foreground_mask(clips.to(memory_format=torch.channels_last_3d)))
-    assert torch.equal(mask[1:], foreground_mask(clips[1:]))
-    assert torch.equal(mask, foreground_mask(clips))
+    mask = foreground_mask(clips, exact=exact)
+    assert torch.equal(mask, foreground_mask(clips.to(memory_format=torch.channels_last_3d), exact=exact))
+    assert torch.equal(mask[1:], foreground_mask(clips[1:], exact=exact))
+    assert torch.equal(mask, foreground_mask(clips, exact=exact))
 
 
 def test_masks_carry_no_gradient_and_leave_the_clip_as_it_was() -> None:

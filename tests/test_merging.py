@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fame.merging
 from fame import ForegroundBackgroundMerge, erase_background, foreground_mask
 from fame.merging import random_cycle
 
@@ -133,6 +134,46 @@ def test_merged_clips_train_an_encoder() -> None:
     assert torch.isfinite(clips.grad).all()
     # each pixel is used once as foreground or once as somebody's background, or both, or not at all
     assert set(clips.grad.unique().tolist()) <= {0.0, 1.0, 2.0}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    background=st.sampled_from(["inter", "intra", "still"]),
+    given_sources=st.booleans(),
+    hardness=st.sampled_from(["own", "bool", "0 or 1", "soft"]),
+    batch=st.integers(2, 5),
+    frames=st.integers(2, 6),
+    height=st.integers(16, 40),
+    width=st.integers(16, 40),
+    seed=st.integers(0, 10_000),
+)
+def test_merge_is_the_plain_one_bit_for_bit(background, given_sources, hardness, batch, frames, height, width, seed) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    clips, sources = torch.rand(2, batch, 3, frames, height, width, generator=generator)
+    mask = {
+        "own": None,
+        "bool": torch.rand(batch, height, width, generator=generator) < 0.5,
+        "0 or 1": torch.rand(batch, height, width, generator=generator).round(),
+        "soft": torch.rand(batch, height, width, generator=generator),
+    }[hardness]
+    arguments = (clips, sources if given_sources or background == "intra" else None)
+    merge, before = ForegroundBackgroundMerge(background=background), clips.clone()
+    merged = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fame.merging, "takes_fast_path", lambda clips: False)
+        plain = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
+    assert torch.equal(clips, before) and merged.data_ptr() != clips.data_ptr()
+    if hardness == "soft":
+        assert torch.allclose(merged, plain, atol=1e-6, rtol=0)
+    else:
+        assert torch.equal(merged, plain)
+
+
+def test_gradients_flow_through_clips_and_sources() -> None:
+    clips, sources = (noise(2, seed=seed).requires_grad_() for seed in (0, 1))
+    mask = foreground_mask(clips)[:, None, None]
+    ForegroundBackgroundMerge()(clips, sources).sum().backward()
+    assert torch.equal(clips.grad, mask.expand_as(clips)) and torch.equal(sources.grad, 1 - mask.expand_as(clips))
 
 
 def test_erasing_adds_one_frame_of_the_same_clip() -> None:

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import fame.pretrain as stage
-from fame.augment import colour, normalise
 from fame.backbones import build_encoder
 from fame.checkpoint import load_encoder, save_encoder, sha256_of
 from fame.config import Augment, Backbone, BackgroundErasing, Clip, Merge, MoCo, Optim, Pretrain
@@ -182,12 +181,11 @@ def test_merging_comes_after_cropping_and_before_colour(tmp_path, monkeypatch):
         return call
 
     monkeypatch.setattr(stage, "random_crops", watched("crop", crops))
-    monkeypatch.setattr(stage, "colour", watched("colour", colour))
-    monkeypatch.setattr(stage, "normalise", watched("normalise", normalise))
+    monkeypatch.setattr(stage, "colour_normalised", watched("colour", stage.colour_normalised))
     forward = stage.ForegroundBackgroundMerge.forward
     monkeypatch.setattr(stage.ForegroundBackgroundMerge, "forward", watched("merge", forward))
     Views(config(merge=Merge()), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(torch.arange(4))
-    assert order == ["crop", "crop", "merge", "colour", "normalise", "colour", "normalise"]
+    assert order == ["crop", "crop", "merge", "colour", "colour"]
 
 
 def test_epochs_and_replicates_draw_differently(tmp_path):

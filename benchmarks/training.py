@@ -1,0 +1,145 @@
+"""Pretraining steps to be timed: ours, as fame/pretrain.py takes them, and the plain twin's; and a step's operations."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.eager import PlainContrast, PlainViews, plain_encoder, plain_optimiser
+from benchmarks.inputs import staged_videos
+from benchmarks.setting import Setting
+from fame import precision as arithmetic
+from fame.backbones import build_encoder, fast_layout
+from fame.config import Backbone, Clip, Merge, Precision, Pretrain
+from fame.data.clips import VideoSet
+from fame.moco import MomentumContrast
+from fame.optimiser import build_optimiser
+from fame.pretrain import Views
+from fame.run import Run
+from fame.seeds import SELECTION_REPLICATES, Seeds
+from studies.scales import PAPER, QUICK, SMOKE
+
+Pair = tuple[Tensor, Tensor]
+
+
+class Step(ABC):
+    """`draw()` makes two views of the batch, `train(views)` takes one optimisation step on them, `step()` does both."""
+
+    rows: Tensor
+
+    @abstractmethod
+    def draw(self) -> Pair: ...
+
+    @abstractmethod
+    def train(self, views: Pair) -> float: ...
+
+    def step(self) -> float:
+        return self.train(self.draw())
+
+
+class Ours(Step):
+    """`_train_contrast` of fame/pretrain.py for one batch."""
+
+    def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, folder: Path, precision: Precision = "auto"):
+        self.config, self.device = config, device
+        self.run = Run(folder, Seeds(SELECTION_REPLICATES), device, lambda data: videos)
+        self.dtype = arithmetic.resolve(precision, device)
+        seeds = self.run.seeds
+        encoder = build_encoder(config.backbone, seeds.of("initialisation"))
+        self.model = fast_layout(MomentumContrast(encoder, config.moco, seeds.of("head")).to(device))
+        self.model.train()
+        self.optimiser = build_optimiser(config.optim, self.model.query.parameters())
+        self.views = Views(config, videos, self.run, 0)
+        self.rows = batch_of(videos, config.optim.batch)
+
+    def draw(self) -> Pair:
+        return self.views.draw(self.rows)
+
+    def train(self, views: Pair) -> float:
+        loss, _ = self.model(*views, arithmetic.autocast(self.dtype, self.device))
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self.optimiser.step()
+        return float(loss.detach())
+
+
+class Plain(Step):
+    """The twin of benchmarks/eager.py. `tf32`: on a GPU, 32-bit products by its tensor units."""
+
+    def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, tf32: bool = False):
+        self.config, self.tf32 = config, tf32
+        self.model = PlainContrast(plain_encoder(config.backbone), config.moco).to(device)
+        self.model.train()
+        self.optimiser = plain_optimiser(config.optim, list(self.model.query.parameters()))
+        self.views = PlainViews(config, videos, device)
+        self.rows = batch_of(videos, config.optim.batch)
+
+    def draw(self) -> Pair:
+        return self.views.draw(self.rows)
+
+    def train(self, views: Pair) -> float:
+        matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+        before = matmul.allow_tf32, cudnn.allow_tf32
+        matmul.allow_tf32 = cudnn.allow_tf32 = self.tf32
+        try:
+            loss = self.model(*views)
+            self.optimiser.zero_grad()
+            loss.backward()
+            self.optimiser.step()
+            return float(loss.detach())
+        finally:
+            matmul.allow_tf32, cudnn.allow_tf32 = before
+
+
+def batch_of(videos: VideoSet, batch: int) -> Tensor:
+    """Rows of as many videos, from the first on and round again."""
+    return torch.arange(batch) % len(videos)
+
+
+def configured(setting: Setting, backbone: Backbone, batch: int, threads: int, *, symmetric: bool | None = None) -> Pretrain:
+    """FAME's pretraining of the narrow network as scale quick has it, of the others as scale paper has it, with `batch` clips.
+
+    The data are `videos_for` these; `tiny` takes the clips of scale smoke for every network.
+    """
+    scale = QUICK if backbone.name == "r2plus1d_narrow" else PAPER
+    data, _ = videos_for(setting, backbone)
+    moco = scale.moco if symmetric is None else scale.moco.model_copy(update={"symmetric": symmetric})
+    return Pretrain(
+        data=data,
+        clip=Clip(frames=4, stride=2, size=32) if setting.tiny else scale.clip,
+        augment=scale.augment,
+        merge=Merge(),
+        backbone=backbone,
+        moco=moco,
+        optim=scale.pretrain.model_copy(update={"batch": batch}),
+        precision="auto",
+        threads=threads,
+    )
+
+
+def videos_for(setting: Setting, backbone: Backbone):  # type: ignore[no-untyped-def]
+    """Few rendered videos: at the stored size of scale quick for the narrow network, 128 pixels for the others."""
+    if setting.tiny:
+        return staged_videos(setting.folder, train=16)
+    narrow = backbone.name == "r2plus1d_narrow"
+    return staged_videos(setting.folder, train=64 if narrow else 16, size=48 if narrow else PAPER.short_side)
+
+
+def operations(config: Pretrain) -> float:
+    """Multiplications and additions of one step in convolutions and products, counted on the plain twin without computing them."""
+    with torch.device("meta"):
+        model = PlainContrast(plain_encoder(config.backbone), config.moco)
+        clip = config.clip
+        views = [torch.empty(config.optim.batch, 3, clip.frames, clip.size, clip.size) for _ in range(2)]
+        with FlopCounterMode(display=False) as counter:
+            model(*views).backward()
+    return float(counter.get_total_flops())
+
+
+NARROW = Backbone(name="r2plus1d_narrow", width=QUICK.backbone.width)
+TINY = Backbone(name="r2plus1d_narrow", width=SMOKE.backbone.width)
+FULL = Backbone(name="r2plus1d_18")

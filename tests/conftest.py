@@ -1,0 +1,11 @@
+"""Settings of every test."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def states_saved_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests that break a training off train for less than the seconds between two saved states."""
+    monkeypatch.setattr("fame.checkpoint.EVERY", 0.0)
