@@ -79,29 +79,28 @@ class Setting:
             backbone=scale.backbone,
             moco=scale.moco,
             optim=scale.pretrain.model_copy(update={"epochs": epochs}),
+            precision=scale.precision,
         )
         return Stage(config)
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
         scale = self.sizes
         plain = scale.augment.model_copy(update={"blur": 0.0})
+        common = {"data": data, "clip": scale.clip}
+        networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                return Finetune(
-                    data=data, clip=scale.clip, augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips
-                )
+                return Finetune(augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips, **networks)
             case "probe":
-                return Probe(
-                    data=data, clip=scale.clip, solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips
-                )
+                return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
             case "retrieval":
-                return Retrieval(data=data, clip=scale.clip, clips=scale.clips)
+                return Retrieval(clips=scale.clips, **networks)
             case "kernels":
                 return Kernels()
             case "activation":
-                return Activation(data=data, clip=scale.clip, videos=scale.analysed)
+                return Activation(videos=scale.analysed, **networks)
             case "masks":
-                return Masks(data=data, clip=scale.clip, videos=scale.analysed)
+                return Masks(videos=scale.analysed, **common)
         raise ValueError(f"unknown protocol {protocol!r}")
 
     def stage(self, row: Row, measure: Measure) -> Stage | None:

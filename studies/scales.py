@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fame.config import Augment, Backbone, Clip, MoCo, Optim, StagedPart, StagedWorld
+from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, StagedPart, StagedWorld
 from fame.errors import FameError
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
@@ -37,6 +37,7 @@ class Scale:
     analysed: int  # videos in the analyses
     world: StagedWorld | None = None
     short_side: int = 128  # of stored real video
+    precision: Precision = "auto"
     real_video: bool = False  # adapted by `on_real_video` already
     probe_optim: Optim = field(
         default_factory=lambda: Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))
@@ -76,6 +77,7 @@ SMOKE = Scale(
     analysed=8,
     world=world(train=16, source=16, small=16, test=8, val=8),
     short_side=48,
+    precision="fp32",
 )
 
 QUICK = Scale(
@@ -95,6 +97,7 @@ QUICK = Scale(
     analysed=64,
     world=world(train=512, source=768, small=256, test=200, val=64),
     short_side=64,
+    precision="fp32",  # bfloat16 gains nothing at this width, and equal numbers on every processor are worth more
 )
 
 MINI = Scale(
