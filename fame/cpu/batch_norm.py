@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.floats import flat, load, store
+from fame.cpu.floats import FLOAT, LIKE, at, load, store
 
 TILE = 256  # numbers, about
 CHUNK = 128  # tiles
@@ -27,51 +27,73 @@ def forward(
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
+    running: tuple[Tensor, Tensor, float],
     residual: Tensor | None,
     relu: bool,
     eps: float,
-    running_mean: Tensor,
-    running_variance: Tensor,
-    momentum: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's mean and biased variance.
+) -> tuple[Tensor, Tensor]:
+    """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
 
-    x and residual: (B, C, T, H, W), float32 or bfloat16, dense with channels last; so is the result. The rest float32 (C,); the
-    running statistics are moved towards the batch's (unbiased) by the share `momentum`.
+    x, residual and the result: float32 or bfloat16, channels last and dense in memory, shaped (N, C, ...). weight, bias: float32
+    (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third.
     """
-    found = torch.empty(4, x.shape[1])
-    rows, moments = flat(x), found.numpy()
-    running = running_mean.numpy(), running_variance.numpy()
-    _statistics(rows, weight.detach().numpy(), bias.detach().numpy(), eps, *running, momentum, moments)
-    return _applied(x, rows, moments[2], moments[3], residual, relu), found[0], found[1]
+    out, found = torch.empty_like(x), torch.empty(4, x.shape[1])
+    mean, variance, momentum = running
+    _statistics(
+        x.data_ptr(),
+        x.numel(),
+        LIKE[x.dtype],
+        x.shape[1],
+        weight.data_ptr(),
+        bias.data_ptr(),
+        mean.data_ptr(),
+        variance.data_ptr(),
+        momentum,
+        eps,
+        found.data_ptr(),
+    )
+    _affine(x.data_ptr(), x.numel(), LIKE[x.dtype], x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
+    return out, found
 
 
 def apply(
-    x: Tensor, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor, residual: Tensor | None, relu: bool, eps: float
+    x: Tensor, weight: Tensor, bias: Tensor, running: tuple[Tensor, Tensor, float], residual: Tensor | None, relu: bool, eps: float
 ) -> Tensor:
-    """As `forward` with a given mean and variance, for eval mode; no gradients."""
-    factor = (weight / (variance + eps).sqrt()).detach()
-    term = (bias - mean * factor).detach()
-    return _applied(x, flat(x), factor.numpy(), term.numpy(), residual, relu)
-
-
-def _applied(x: Tensor, rows: Array, factor: Array, term: Array, residual: Tensor | None, relu: bool) -> Tensor:
+    """As `forward`, with the running mean and variance for the batch's, which stay as they are: eval mode."""
+    mean, variance, _ = running
+    factor = weight.detach() * (variance + eps).rsqrt()
+    found = torch.stack([mean, variance, factor, bias.detach() - mean * factor])
     out = torch.empty_like(x)
-    _affine(rows, factor, term, rows if residual is None else flat(residual), residual is not None, relu, flat(out))
+    _affine(x.data_ptr(), x.numel(), LIKE[x.dtype], x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
     return out
 
 
 def backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, mean: Tensor, variance: Tensor, relu: bool, eps: float
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients to x, to what came out of the addition (so to the residual), to weight and to bias; y is the forward result."""
+    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, found: Tensor, relu: bool, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C). y is `forward`'s result."""
     through, to_x = torch.empty_like(x), torch.empty_like(x)
-    found = torch.empty(2, x.shape[1])
-    moments = mean.numpy(), variance.numpy()
+    sums = torch.empty(2, x.shape[1])
     _backward(
-        flat(x), flat(y), flat(gradient), weight.detach().numpy(), *moments, relu, eps, flat(through), flat(to_x), found.numpy()
+        x.data_ptr(),
+        y.data_ptr(),
+        gradient.data_ptr(),
+        x.numel(),
+        LIKE[x.dtype],
+        x.shape[1],
+        weight.data_ptr(),
+        found.data_ptr(),
+        relu,
+        eps,
+        through.data_ptr(),
+        to_x.data_ptr(),
+        sums.data_ptr(),
     )
-    return to_x, through, found[0], found[1]
+    return to_x, through, sums
+
+
+def _address(tensor: Tensor | None) -> int:
+    return 0 if tensor is None else tensor.data_ptr()
 
 
 @inline
@@ -102,11 +124,11 @@ def _by_channel(partial: Array, channels: int) -> Array:
 
 
 @kernel
-def _statistics(
-    x: Array, weight: Array, bias: Array, eps: float, running_mean: Array, running_variance: Array, momentum: float, found: Array
-) -> None:
-    """found: (4, C), filled with mean, variance, and the factor and term that normalise."""
-    channels = weight.shape[0]
+def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, variance_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
+    """At `found_at`: (4, C), filled with mean, variance, and the factor and term that normalise."""
+    x, found = at(x_at, numbers, like), at(found_at, 4 * channels, FLOAT).reshape((4, channels))
+    weight, bias = at(weight_at, channels, FLOAT), at(bias_at, channels, FLOAT)
+    running_mean, running_variance = at(mean_at, channels, FLOAT), at(variance_at, channels, FLOAT)
     tile = _tile(channels)
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size
@@ -138,9 +160,12 @@ def _statistics(
 
 
 @kernel
-def _affine(x: Array, factors: Array, terms: Array, residual: Array, add: bool, relu: bool, out: Array) -> None:
-    """out = max(x * factor + term + residual, 0); factors and terms (C,)."""
-    factor, term = _tiled(factors), _tiled(terms)
+def _affine(x_at, numbers, like, channels, found_at, residual_at, relu, out_at):  # type: ignore[no-untyped-def]
+    """out = max(x * factor + term + residual, 0), with rows 2 and 3 of what stands at `found_at`."""
+    x, out, found = at(x_at, numbers, like), at(out_at, numbers, like), at(found_at, 4 * channels, FLOAT)
+    factor, term = _tiled(found[2 * channels : 3 * channels]), _tiled(found[3 * channels :])
+    add = residual_at != 0
+    residual = at(residual_at, numbers, like)
     tile = factor.shape[0]
     size = tile * CHUNK
     floor = np.float32(0.0 if relu else -np.inf)
@@ -159,21 +184,12 @@ def _affine(x: Array, factors: Array, terms: Array, residual: Array, add: bool, 
 
 
 @kernel
-def _backward(
-    x: Array,
-    y: Array,
-    gradient: Array,
-    weight: Array,
-    mean: Array,
-    variance: Array,
-    relu: bool,
-    eps: float,
-    through: Array,
-    to_x: Array,
-    sums: Array,
-) -> None:
-    """sums: (2, C), filled with the gradients to weight and bias."""
-    channels = weight.shape[0]
+def _backward(x_at, y_at, gradient_at, numbers, like, channels, weight_at, found_at, relu, eps, through_at, to_x_at, sums_at):  # type: ignore[no-untyped-def]
+    """At `sums_at`: (2, C), filled with the gradients to weight and bias."""
+    x, y, gradient = at(x_at, numbers, like), at(y_at, numbers, like), at(gradient_at, numbers, like)
+    through, to_x = at(through_at, numbers, like), at(to_x_at, numbers, like)
+    weight, sums = at(weight_at, channels, FLOAT), at(sums_at, 2 * channels, FLOAT).reshape((2, channels))
+    mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     tile = _tile(channels)
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size

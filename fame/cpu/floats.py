@@ -1,4 +1,7 @@
-"""32-bit floats from stored ones and back, inside kernels: bfloat16 travels as uint16, which NumPy knows."""
+"""Memory of tensors as arrays inside kernels, by address: handing an array over takes longer than a small layer's arithmetic.
+
+bfloat16 travels as uint16, which NumPy knows; `load` and `store` go between it and 32-bit floats.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from numba import types
-from numba.extending import overload
-from numpy.typing import NDArray
-from torch import Tensor
+from numba import carray, types
+from numba.extending import intrinsic, overload
+
+from fame.cpu.compiled import inline
+
+# what tells a kernel the type of the numbers at an address
+LIKE = {torch.float32: np.empty(0, np.float32), torch.bfloat16: np.empty(0, np.uint16)}
+FLOAT = LIKE[torch.float32]
 
 
-def flat(tensor: Tensor) -> NDArray[Any]:
-    """The memory of a dense tensor, whatever its layout, as one axis; bfloat16 as uint16. Shares memory."""
-    if tensor.dtype == torch.bfloat16:
-        tensor = tensor.view(torch.uint16)
-    return torch.as_strided(tensor, (tensor.numel(),), (1,)).numpy()
+@intrinsic
+def _pointer(typing, address, like):  # type: ignore[no-untyped-def]
+    found = types.CPointer(like.dtype)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], context.get_value_type(found))
+
+    return found(address, like), generate
+
+
+@inline
+def at(address: int, count: int, like: Any) -> Any:
+    """The `count` numbers from `address` on, of the type of `like`: an array that owns nothing."""
+    return carray(_pointer(address, like), (count,))  # type: ignore[call-arg]
 
 
 def load(stored: Any) -> Any:
