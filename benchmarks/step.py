@@ -16,7 +16,7 @@ from benchmarks.setting import Setting, threads
 from benchmarks.timing import Work, alternate
 from benchmarks.training import FULL, NARROW, TINY, Ours, Plain, Step, configured, operations, videos_for
 from fame import precision as arithmetic
-from fame.config import Backbone, Pretrain
+from fame.config import Backbone, Precision, Pretrain
 from fame.data.clips import VideoSet
 
 TITLE = "Pretraining step against eager fp32, contiguous"
@@ -95,7 +95,7 @@ def _measure(setting: Setting, case: Case, sheet: Sheet) -> None:
     found = alternate(works, setting.rounds, device=setting.device, limit=LIMIT)
     where = f"{case.name}, {case.threads} thread{'s' * (case.threads > 1)}"
     where = f"{case.name}, GPU" if setting.cuda else where
-    kind = arithmetic.name(arithmetic.resolve("auto", setting.device))
+    kind = arithmetic.name(arithmetic.resolve(config.precision, setting.device))
     operation_count = operations(config)
     rates = setting.limits(case.threads).matmul
     for name in steps:
@@ -123,7 +123,8 @@ def _steps(config: Pretrain, videos: VideoSet, device: torch.device, folder: Pat
     steps: dict[str, Step] = {"ours": Ours(config, videos, device, folder), "eager fp32": Plain(config, videos, device)}
     # the published network's steps last seconds on a CPU, so there only what the target asks for is compared
     if arithmetic.resolve("auto", device) is not None and (device.type == "cuda" or config.backbone != FULL):
-        steps["ours in fp32"] = Ours(config, videos, device, folder, precision="fp32")
+        other: Precision = "bf16" if arithmetic.resolve(config.precision, device) is None else "fp32"
+        steps[f"ours in {other}"] = Ours(config, videos, device, folder, precision=other)
     if device.type == "cuda":
         steps["eager TF32"] = Plain(config, videos, device, tf32=True)
     return steps

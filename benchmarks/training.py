@@ -44,10 +44,10 @@ class Step(ABC):
 class Ours(Step):
     """`_train_contrast` of fame/pretrain.py for one batch."""
 
-    def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, folder: Path, precision: Precision = "auto"):
+    def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, folder: Path, precision: Precision | None = None):
         self.config, self.device = config, device
         self.run = Run(folder, Seeds(SELECTION_REPLICATES), device, lambda data: videos)
-        self.dtype = arithmetic.resolve(precision, device)
+        self.dtype = arithmetic.resolve(precision or config.precision, device)
         seeds = self.run.seeds
         encoder = build_encoder(config.backbone, seeds.of("initialisation"))
         self.model = fast_layout(MomentumContrast(encoder, config.moco, seeds.of("head")).to(device))
@@ -116,7 +116,7 @@ def configured(setting: Setting, backbone: Backbone, batch: int, threads: int, *
         backbone=backbone,
         moco=moco,
         optim=scale.pretrain.model_copy(update={"batch": batch}),
-        precision="auto",
+        precision=scale.precision,
         threads=threads,
     )
 
