@@ -15,6 +15,7 @@ from torchvision.transforms import v2
 
 from benchmarks import reference_mask
 from fame.backbones import Encoder, build_encoder
+from fame.backbones.chain import Block, Chain
 from fame.config import Augment, Backbone, MoCo, Optim, Pretrain
 from fame.data.clips import VideoSet
 from fame.errors import FameError
@@ -30,7 +31,7 @@ def plain_encoder(backbone: Backbone) -> Encoder:
     encoder = build_encoder(backbone)
     plain = {layer.forward for layer in LAYERS}
     for name, part in encoder.named_modules():
-        if not list(part.children()) and type(part).forward not in plain:
+        if isinstance(part, Chain | Block) or (not list(part.children()) and type(part).forward not in plain):
             what = f"{name} ({type(part).__name__})"
             raise FameError(f"{backbone.name}: {what} does not compute as torch's own layers do: no plain twin")
     return encoder

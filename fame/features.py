@@ -1,29 +1,45 @@
-"""Frozen features of uniform clips: what every evaluation reads, extracted once and shared by all heads and measures.
+"""Frozen features of uniform clips: what every evaluation reads, extracted once and shared by all heads, measures and runs.
 
 The test protocol of the paper: `clips` uniformly spaced clips of a video, centre crop, no augmentation; the encoder in eval mode.
+
+`extract` computes them; `shared_features` keeps them in CACHE/features/KEY.npz, where the next run of whatever process finds them.
+KEY is a hash of all that the numbers depend on, so a file is right or it is not found. A file has 4 bytes for each of videos x
+clips x dim: an encoder's splits come to 1 MB at quick scale, 11 MB at mini, 270 MB for UCF101 at paper scale. The folder is kept
+below `LIMIT` bytes; the files written first go first, as both probe and retrieval follow closely on the pretraining. Whoever still
+wants one of those makes it again.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fame.augment import centre_crop, normalise
 from fame.backbones import Encoder, fast_layout
-from fame.checkpoint import load_encoder
+from fame.checkpoint import load_encoder, sha256_of
 from fame.config import Augment, Backbone, Clip, Precision
+from fame.data.store import locked
+from fame.data.video import DECODER
 from fame.errors import FameError
-from fame.precision import autocast, resolve
+from fame.precision import autocast, name, resolve
+from fame.run import write_atomically
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
     from fame.run import Run
 
 BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
+VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
+FOLDER = "features"
+LIMIT = 4 << 30  # bytes of shared files
 
 
 def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
@@ -83,3 +99,80 @@ def extract(
             "the encoder gives features that are not finite: its training diverged; lower the learning rate and pretrain again"
         )
     return features
+
+
+def shared_features(
+    net: Encoder,
+    encoder: Path | None,
+    videos: VideoSet,
+    rows: Tensor,
+    *,
+    clip: Clip,
+    clips: int,
+    run: Run,
+    augment: Augment | None = None,
+    precision: Precision = "auto",
+) -> Tensor:
+    """As `extract` on the run's device by `net`, whose weights are the file `encoder`; read from `run.cache` where they lie there.
+
+    Of several processes that want the same, one computes and the others wait for it. A damaged file counts as missing. Without a
+    cache this is `extract`. OSError where the cache cannot be written.
+    """
+
+    def extracted() -> Tensor:
+        return extract(net, videos, rows, clip=clip, clips=clips, augment=augment, precision=precision, device=run.device)
+
+    if run.cache is None or encoder is None:
+        return extracted()
+    normal = augment or Augment()
+    about = {
+        "version": VERSION,
+        "encoder": sha256_of(encoder),
+        "videos": [videos.store.manifest, videos.store.short_side, DECODER],
+        "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
+        "clip": clip.model_dump(),
+        "clips": clips,
+        "normalised": [normal.mean, normal.std],
+        # not science, but rounding depends on it
+        "arithmetic": [name(resolve(precision, run.device)), run.device.type, torch.get_num_threads(), BATCH, torch.__version__],
+    }
+    key = json.dumps(about, sort_keys=True)
+    file = run.cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    if (found := _read(file, key)) is not None:
+        return found
+    with locked(file):
+        if (found := _read(file, key)) is not None:
+            return found  # made by the process that held the lock
+        found = extracted()
+        _make_room(file.parent, found.nbytes)
+        write_atomically(file, lambda beside: _write(beside, key, found))
+    return found
+
+
+def _read(file: Path, key: str) -> Tensor | None:
+    """What `_write` wrote for `key`; None for any other file. The archive's checksums tell damage."""
+    try:
+        with np.load(file, allow_pickle=False) as held:
+            return torch.from_numpy(held["features"]) if str(held["key"]) == key else None
+    except Exception:  # a damaged archive raises many kinds, and whatever it is, the file is made again
+        return None
+
+
+def _write(file: Path, key: str, features: Tensor) -> None:
+    with file.open("wb") as target:  # a file, as numpy adds .npz to a name
+        np.savez(target, features=features.numpy(), key=np.array(key))
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Remove the files written first until `needed` more bytes stay below LIMIT. A reader that has one open reads on."""
+    held = []
+    for file in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):  # another process makes room as well
+            facts = file.stat()
+            held.append((facts.st_mtime, facts.st_size, file))
+    free = LIMIT - needed - sum(size for _, size, _ in held)
+    for _, size, file in sorted(held):
+        if free >= 0:
+            return
+        file.unlink(missing_ok=True)
+        free += size

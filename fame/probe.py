@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from fame import precision as arithmetic
 from fame.checkpoint import read_weights
 from fame.config import Probe
-from fame.features import extract, open_encoder
+from fame.features import open_encoder, shared_features
 from fame.finetune import classify, draw_head
 from fame.logistic import fit_logistic
 from fame.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
@@ -51,15 +51,16 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
 
     def features(split: str, rows: Tensor) -> Tensor:
         if split not in seen:
-            seen[split] = extract(
+            seen[split] = shared_features(
                 net,
+                encoder,
                 videos,
                 rows,
                 clip=config.clip,
                 clips=config.clips,
                 augment=config.augment,
                 precision=config.precision,
-                device=run.device,
+                run=run,
             )
             run.log(phase=f"features of {split}", videos=len(rows))
         return seen[split]

@@ -19,7 +19,7 @@ from torch.nn.functional import normalize
 
 from fame import precision as arithmetic
 from fame.config import Retrieval
-from fame.features import extract, open_encoder
+from fame.features import open_encoder, shared_features
 from fame.predictions import VALIDATION, facts, tested_splits, training_rows
 from fame.run import write_atomically
 
@@ -77,9 +77,10 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     steps = 1 + len(queries)
 
     def embedded(rows: Tensor) -> Tensor:
-        return embed(
-            extract(net, videos, rows, clip=config.clip, clips=config.clips, precision=config.precision, device=run.device)
+        found = shared_features(
+            net, encoder, videos, rows, clip=config.clip, clips=config.clips, precision=config.precision, run=run
         )
+        return embed(found)
 
     gallery = embedded(train)
     run.log(step=1, steps=steps, phase="gallery")

@@ -28,12 +28,14 @@ class Run:
     """One stage at one replicate, on disk.
 
     `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
+    `cache` is a folder that runs share what they compute in (fame/features.py); None: nothing is shared.
     """
 
     folder: Path
     seeds: Seeds
     device: torch.device
     videos: Callable[[StagedData | VideoData], VideoSet]
+    cache: Path | None = None
 
     def log(self, **values: Any) -> None:
         """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""

@@ -130,7 +130,7 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
         used[getattr(data, "part", data.kind)] = opened.manifest.digest()
         return opened
 
-    run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos)
+    run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos, cache=store.cache)
     resumed = (folder / CHECKPOINT).exists()
     given = folder / GIVEN
     if getattr(stage.config, "kind", "") == "file":

@@ -83,7 +83,7 @@ def test_the_initialisation_itself_has_ratio_1_and_two_thirds_of_its_energy_vary
     metrics = measured(tmp_path)["metrics"]
     for layer in ("layer1", "layer2", "layer3", "layer4"):
         assert metrics[f"ratio/{layer}"] == pytest.approx(1)
-        assert metrics[f"energy/{layer}"] == pytest.approx(2 / 3, abs=0.03)  # three taps drawn independently
+        assert metrics[f"energy/{layer}"] == pytest.approx(2 / 3, abs=0.08)  # three taps drawn independently; few kernels
         assert metrics[f"spread/{layer}"] > 0
 
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
+import fame.features
 import fame.probe
 from fame.backbones import build_encoder
 from fame.checkpoint import save_encoder
@@ -88,13 +89,13 @@ def test_the_csv_gives_the_metrics_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_each_split_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[int, ...]] = []
-    original = fame.probe.extract
+    original = fame.features.extract
 
     def counted(encoder: Any, videos: Any, rows: torch.Tensor, **how: Any) -> torch.Tensor:
         asked.append(tuple(rows.tolist()))
         return original(encoder, videos, rows, **how)
 
-    monkeypatch.setattr("fame.probe.extract", counted)
+    monkeypatch.setattr("fame.features.extract", counted)
     probed(tmp_path, monkeypatch, Reader(label=1, scene=1))
     assert len(asked) == len(set(asked)) == 8  # train, balanced, val and five conditions
 

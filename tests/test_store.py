@@ -7,13 +7,16 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fame.config import Pretrain
 from fame.errors import FameError
+from fame.run import Run
 from studies.cell import Stage
 from studies.store import DiskFull, Store
+from studies.worker import Runtime, execute
 
 STAGE = Stage(Pretrain(kind="random"))
 RESULT = {"stage": STAGE.id, "kind": "pretrain", "replicate": 0, "upstream": None, "metrics": {"loss": 1.5}, "artifacts": []}
@@ -156,3 +159,13 @@ def test_torch_hides_a_full_disk_in_a_runtime_error(store: Store, monkeypatch: p
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
     assert isinstance(store.full_disk(hidden), DiskFull)
     assert store.full_disk(ValueError("of another kind")) is None
+
+
+def naming_its_cache(config: Pretrain, run: Run) -> dict[str, Any]:
+    """A stage that tells where it may share what it computes."""
+    return {"metrics": {}, "artifacts": [], "notes": {"cache": str(run.cache)}}
+
+
+def test_every_run_is_given_the_cache_of_its_folder(store: Store) -> None:
+    result = execute(STAGE, 0, store, Runtime(stages={"pretrain": f"{__name__}:naming_its_cache"}))
+    assert result["notes"]["cache"] == str(store.cache)

@@ -51,5 +51,5 @@ def kernel(function: Callable[..., Any]) -> Kernel:
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator for what kernels call."""
+    """Decorator for what kernels call, and for what has no loop to share among threads."""
     return numba.njit(cache=True, error_model="numpy")(function)  # type: ignore[no-any-return]

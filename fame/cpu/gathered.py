@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.cpu.compiled import inline, kernel
+from fame.cpu.compiled import inline
 from fame.cpu.floats import FLOAT, at
 
 
@@ -105,7 +105,7 @@ def _sizes(geometry):  # type: ignore[no-untyped-def]
     return rows, length, geometry[0] * geometry[1] * geometry[2] * geometry[3] * geometry[4]
 
 
-@kernel
+@inline
 def _forward(x_at, weight_at, geometry, rows_at, y_at):  # type: ignore[no-untyped-def]
     count, length, numbers = _sizes(geometry)
     outputs = geometry[5]
@@ -115,7 +115,7 @@ def _forward(x_at, weight_at, geometry, rows_at, y_at):  # type: ignore[no-untyp
     np.dot(rows.reshape((count, length)), weight.T, at(y_at, count * outputs, FLOAT).reshape((count, outputs)))
 
 
-@kernel
+@inline
 def _backward(gradient_at, rows_at, weight_at, geometry, to_x_at, to_weight_at):  # type: ignore[no-untyped-def]
     count, length, numbers = _sizes(geometry)
     outputs = geometry[5]

@@ -29,6 +29,7 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 # glibc gives large blocks back at once and faults them in again at the next step: a third of the time of an augmented view
 KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
 PATIENCE = 5.0  # seconds a worker has to end itself before it is killed
+TERMINATED = 143  # exit code of a worker that was told to end in the middle of a run
 LOG = "log.txt"  # of a run: what the stage or a crashing library printed
 
 
@@ -146,10 +147,18 @@ def _environment() -> Iterator[None]:
 
 
 def serve(pipe: Connection, out: Path, runtime: Runtime) -> None:
-    """A worker's life: take a run, execute it, answer; until the pipe closes."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that half-written neighbours of files are removed on the way out
+    """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    store = Store(out)
+    code = 0
+    try:
+        _serve(pipe, Store(out), runtime)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
+
+
+def _serve(pipe: Connection, store: Store, runtime: Runtime) -> None:
     while True:
         try:
             value, replicate = pipe.recv()
