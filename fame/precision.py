@@ -9,7 +9,6 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from threadpoolctl import threadpool_limits
 
 from fame.config import Precision
 
@@ -43,15 +42,8 @@ def name(dtype: torch.dtype | None) -> str:
 
 
 def set_threads(threads: int) -> None:
-    """Threads within an operation, of torch and of the BLAS that compiled kernels call.
-
-    Part of a run's identity, because sums of floats depend on it. ValueError for less than one.
-    """
+    """Threads within an operation. It is part of a run's identity, because sums of floats depend on it."""
     if threads < 1:
         raise ValueError(f"threads = {threads}: at least one is needed")
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
-    import scipy.linalg.cython_blas  # noqa: F401  (loads the BLAS, which is set below; it takes a moment, and readers need none)
-
-    # every library brings its own pool; two runs side by side with pools of two threads each were four times as slow
-    threadpool_limits(threads, user_api="blas")

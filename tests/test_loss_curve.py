@@ -16,7 +16,7 @@ from fame.moco import MomentumContrast
 from fame.optimiser import build_optimiser
 
 STEPS = 24
-TOLERANCE = {"fp32": 0.002, "bf16": 0.05}  # of the mean loss of each third of the steps, in nats; it falls by more than one
+TOLERANCE = {"fp32": 0.002, "bf16": 0.05}  # of the mean loss of each third of the steps, in nats
 
 
 def curve(fast: bool, kind: str) -> torch.Tensor:
@@ -49,7 +49,7 @@ def test_the_loss_curve_is_that_of_the_plain_loop(kind: str) -> None:
     if kind == "bf16" and not precision.has_bf16_units(torch.device("cpu")):
         pytest.skip("no bfloat16 units: emulated, and slow")
     plain, fast = curve(False, "fp32"), curve(True, kind)
-    assert plain[-1] < plain[0] - 1  # it learns, so the curve tells something
+    assert plain.max() - plain.min() > 0.5  # it rises while keys fill the queue and then falls: a curve that tells something
     assert fast[0] == pytest.approx(float(plain[0]), abs=TOLERANCE[kind])
     for theirs, ours in zip(plain.chunk(3), fast.chunk(3), strict=True):
         assert float(ours.mean()) == pytest.approx(float(theirs.mean()), abs=TOLERANCE[kind])
