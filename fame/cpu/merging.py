@@ -32,26 +32,20 @@ def merge(clips: Tensor, behind: Tensor, rows: Tensor | None, frames: Tensor | N
     out = torch.from_numpy(np.empty(clips.shape, np.float32))
     hard = mask.dtype == torch.bool
     kept = (mask if hard else mask.detach().float()).contiguous().flatten(1).numpy()
-    (_select if hard else _blend)(planes(clips), planes(behind), rows.numpy(), frames.numpy(), kept, out.flatten(3).numpy())
+    _merge(planes(clips), planes(behind), rows.numpy(), frames.numpy(), kept, hard, out.flatten(3).numpy())
     return out
 
 
 @kernel
-def _select(clips, behind, rows, frames, kept, out):  # type: ignore[no-untyped-def]
+def _merge(clips, behind, rows, frames, kept, hard, out):  # type: ignore[no-untyped-def]
     for j in prange(3 * len(clips)):
         i, c = j // 3, j % 3
         for t in range(clips.shape[2]):
-            still = t if frames[i] == MOVING else frames[i]
-            select(clips[i, c, t], behind[rows[i], c, still], kept[i], out[i, c, t])
-
-
-@kernel
-def _blend(clips, behind, rows, frames, kept, out):  # type: ignore[no-untyped-def]
-    for j in prange(3 * len(clips)):
-        i, c = j // 3, j % 3
-        for t in range(clips.shape[2]):
-            still = t if frames[i] == MOVING else frames[i]
-            blend(clips[i, c, t], behind[rows[i], c, still], kept[i], out[i, c, t])
+            front, back = clips[i, c, t], behind[rows[i], c, t if frames[i] == MOVING else frames[i]]
+            if hard:
+                select(front, back, kept[i], out[i, c, t])
+            else:
+                blend(front, back, kept[i], out[i, c, t])
 
 
 @inline
