@@ -22,17 +22,17 @@ from rich.table import Table
 
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from studies.choices import Asked, recall
+from studies.choices import Asked, part_of, recall
 from studies.data_commands import data_app
 from studies.executors.local import LocalWorkers
 from studies.hardware import commit
-from studies.options import Out, asking
+from studies.options import Out, PartOf, asking
 from studies.plan import label
-from studies.progress import duration, show_plan
-from studies.registry import STUDIES
+from studies.progress import duration, show_plan, size
+from studies.registry import FINDINGS, STUDIES, questions
 from studies.resolve import all_stages
 from studies.runner import Summary, run_stages
-from studies.session import Session, console, tracker, watching
+from studies.session import Session, console, standing, tracker, watching
 from studies.status import STATES, state_of
 from studies.store import Store
 
@@ -51,18 +51,29 @@ STOPPED = 130  # exit code after Ctrl-C
 
 @app.command("list")
 def list_studies() -> None:
-    """The studies: a table or figure of the paper each."""
+    """The studies: a table or figure of the paper each; and apart from them the findings, a question to the paper each."""
     table = Table("study", "paper", "title", "rows", "claims")
     for study in STUDIES:
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
-    console.print(table)
+    asked = Table("finding", "question", "rows", "claims")
+    for study in FINDINGS:
+        asked.add_row(study.name, questions()[study.name], str(len(study.rows)), " ".join(study.claims))
+    console.print(table, asked)
 
 
 @app.command()
 @asking
 def plan(session: Session) -> None:
-    """What would run, how long it would take and how much disk it would need. Nothing is started."""
-    show_plan(console, session.plan())
+    """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
+    found = session.plan()
+    show_plan(console, found)
+    session.show_standing()
+    from reports.power import foretold
+
+    asked = session.asked
+    said = foretold(asked.setting, set(found.serves), len(asked.replicates), bool(asked.choices))
+    if said:
+        console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -70,7 +81,7 @@ def plan(session: Session) -> None:
 def run(session: Session) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
     summary = session.run()
-    console.print(f"{tally(summary)} The tables: run_study.py report --out {session.store.out}", soft_wrap=True)
+    console.print(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 
 
@@ -108,7 +119,7 @@ def _search(
     console.print(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}", highlight=False)
 
 
-search = asking(_search, without=frozenset({"names", "only", "replicates", "pretrained"}))
+search = asking(_search, without=frozenset({"names", "only", "replicates", "part", "pretrained"}))
 app.command("search")(search)
 
 
@@ -118,7 +129,7 @@ def reproduce(session: Session) -> None:
     summary = session.run()
     page = make_report(session.store, session.asked)
     show_claims(page.parent / "report.json")
-    console.print(f"{tally(summary)} Report: [bold]{page}[/bold]", soft_wrap=True)
+    console.print(f"{tally(summary, session)} Report: [bold]{page}[/bold]", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 
 
@@ -143,8 +154,8 @@ def _number(value: Any) -> str:
     return f"{value:+.2f}" if isinstance(value, int | float) else "-"
 
 
-def tally(summary: Summary) -> str:
-    return f"{len(summary.done)} runs done, {summary.already} were there."
+def tally(summary: Summary, session: Session) -> str:
+    return f"{len(summary.done)} runs done, {summary.already} were there. {standing(session.store, session.asked)}".strip()
 
 
 def tell_failures(summary: Summary) -> int:
@@ -208,6 +219,38 @@ def view(
     show(out, port, browser)
 
 
+# ---------------------------------------------------------------- in parts
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packed replicates.")]
+
+
+@app.command("pack")
+def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> None:
+    """Write the finished runs of OUT's study into DIR, a small file a replicate: without weights, enough for the report."""
+    from studies.parts import pack
+
+    store = Store(out)
+    store.check_versions()
+    asked = recall(store)
+    for packed in pack(store, asked, folder, part_of(part, asked.replicates) if part is not None else ()):
+        runs = f"{packed.runs} of {packed.planned} runs"
+        console.print(f"{packed.path}: {runs}, {size(packed.size)}", highlight=False, soft_wrap=True)
+
+
+@app.command("unpack")
+def unpack_parts(folder: Folder, out: Out = Path("out")) -> None:
+    """Put packed replicates back into OUT, where the study goes on. Runs that are there already stay as they are."""
+    from studies.parts import unpack
+
+    store = Store(out).prepare()
+    done = unpack(folder, store)
+    told = standing(store, recall(store))
+    console.print(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip(), highlight=False, soft_wrap=True)
+    for line in done.left_out:
+        print(f"left out: {line}", file=sys.stderr)
+    raise typer.Exit(1 if done.left_out else 0)
+
+
 # ---------------------------------------------------------------- what is going on
 
 
@@ -232,7 +275,8 @@ def status(out: Out = Path("out")) -> None:
     others = sum(stage_id not in stages or replicate not in asked.replicates for stage_id, replicate in store.all())
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
-    console.print(f"{out}: " + ", ".join(told), highlight=False)
+    done = standing(store, asked)
+    console.print(f"{out}: " + ", ".join(told) + f". {done}" * bool(done), highlight=False)
     if table.row_count:
         console.print(table)
 

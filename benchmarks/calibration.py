@@ -1,6 +1,6 @@
 """The embedded benchmark beside real video: what makes it hard or easy for the method, measured alike on both.
 
-    python benchmarks/calibration.py REAL --cache CACHE [--replicate 1000] [--videos 60]
+    python -m benchmarks.calibration REAL --cache CACHE [--replicate 1000] [--videos 60]
 
 REAL holds UCF-101/ with actor_boxes.json, davis2016/ and sbi2015/ (any of them may be absent). Prints the table of
 docs/benchmark.md as Markdown. What ours is compared in is fixed by real video, never by what a method gains (DESIGN.md).
@@ -8,7 +8,7 @@ docs/benchmark.md as Markdown. What ours is compared in is fixed by real video, 
 Per clip of 16 consecutive frames, short side `SIDE` pixels unless said otherwise:
 
 - figure area, box area: share of the frame, mean over frames; box centre: distance from the frame's centre in sides
-- camera: displacement of the whole picture between consecutive frames by phase correlation, percent of the short side
+- camera: displacement of the whole picture between consecutive frames that fits best outside the figure, percent of the short side
 - no change: share of pixels that two consecutive decoded frames share exactly, at native size; ties: share of a clip's pixels whose
   motion S is exactly 0 (where it exceeds 10 %, the background's colour sample is arbitrary)
 - contrast: standard deviation of luminance; edges: mean absolute luminance difference of neighbours; both over 0..1
@@ -19,18 +19,17 @@ Per clip of 16 consecutive frames, short side `SIDE` pixels unless said otherwis
 from __future__ import annotations
 
 import argparse
-import itertools
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as functional
 from numpy.typing import NDArray
-from PIL import Image
 
+from benchmarks import real_clips
+from benchmarks.real_camera import camera_motion, grey, resize
+from benchmarks.real_clips import FRAMES, STRIDE, Frames
 from fame.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.config import StagedData
 from fame.data.staged import render
@@ -40,12 +39,6 @@ from fame.errors import FameError
 from fame.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
 from studies.scales import SCALES
-
-SIDE = 48
-FRAMES = 16
-STRIDE = 2  # of the frames that masks are computed on, as in training
-
-Frames = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -58,42 +51,35 @@ class Sample:
     boxes: NDArray[np.float64] | None = None  # (T, 4): x, y, w, h in pixels
 
 
-def ucf101(folder: Path, videos: int) -> Iterator[Sample]:
+def on_ucf101(folder: Path, videos: int) -> Iterator[Sample]:
     """Clips with actor boxes first, then others, from the middle of each video."""
-    notes = folder / "actor_boxes.json"
-    boxed = json.loads(notes.read_text()) if notes.exists() else {}
-    files = sorted((folder / "UCF-101").glob("*/*.avi"), key=lambda path: (path.stem not in boxed, path.stem))
-    for path in files[:videos]:
-        frames, boxes = decode(path), None
+    for video in real_clips.ucf101(folder, videos):
+        frames, boxes = video.frames, None
         start = max(0, (len(frames) - FRAMES) // 2)
-        for track in boxed.get(path.stem, [])[:1]:
-            first, found = track["first_frame"] - 1, track["boxes_xywh"]
-            start = min(max(start, first), max(first, first + len(found) - FRAMES))
-            boxes = np.array(found[start - first : start - first + FRAMES], float)
+        for track in video.tracks[:1]:
+            start = min(max(start, track.first), max(track.first, track.first + len(track.boxes) - FRAMES))
+            boxes = track.boxes[start - track.first : start - track.first + FRAMES]
         yield Sample("UCF101", frames[start : start + FRAMES], boxes=boxes)
 
 
-def davis(folder: Path, _: int) -> Iterator[Sample]:
+def on_davis(folder: Path, _: int) -> Iterator[Sample]:
     """The object sequences, still and moving cameras apart; two clips of each."""
-    for sequence in sorted((folder / "davis2016/JPEGImages").glob("*")):
-        names = sorted(path.stem for path in sequence.iterdir())
-        for start in (0, len(names) // 2):
-            some = names[start : start + FRAMES]
-            frames = np.stack([np.asarray(Image.open(sequence / f"{name}.jpg").convert("RGB")) for name in some])
-            truth = folder / "davis2016/Annotations" / sequence.name
-            masks = np.stack([np.asarray(Image.open(truth / f"{name}.png").convert("L")) > 127 for name in some])
-            yield Sample("DAVIS, near-still" if sequence.name == "breakdance" else "DAVIS, moving", frames, masks)
+    for video in real_clips.davis(folder):
+        assert video.masks is not None
+        for start in (0, len(video.frames) // 2):
+            part = slice(start, start + FRAMES)
+            group = "DAVIS, near-still" if video.name == "breakdance" else "DAVIS, moving"
+            yield Sample(group, video.frames[part], video.masks[part])
 
 
-def caviar(folder: Path, _: int) -> Iterator[Sample]:
+def on_sbi(folder: Path, _: int) -> Iterator[Sample]:
     """A surveillance camera on its post: clips in which somebody is to be seen."""
-    images = sorted((folder / "sbi2015/CAVIAR2/input").glob("*"))
-    truths = sorted((folder / "sbi2015/CAVIAR2/groundtruth").glob("*"))
-    for start in range(0, len(images) - FRAMES, 2 * FRAMES):
-        masks = np.stack([np.asarray(Image.open(path).convert("L")) > 127 for path in truths[start : start + FRAMES]])
-        if masks.any(axis=(1, 2)).all():
-            frames = np.stack([np.asarray(Image.open(path).convert("RGB")) for path in images[start : start + FRAMES]])
-            yield Sample("CAVIAR2, still", frames, masks)
+    for video in real_clips.sbi(folder):
+        assert video.masks is not None
+        for start in range(0, len(video.frames) - FRAMES, 2 * FRAMES):
+            part = slice(start, start + FRAMES)
+            if video.masks[part].any(axis=(1, 2)).all():
+                yield Sample(f"{video.name}, still", video.frames[part], video.masks[part])
 
 
 def ours(cache: Path, replicate: int, scale: str, videos: int) -> Iterator[Sample]:
@@ -111,12 +97,12 @@ def describe(sample: Sample) -> dict[str, float]:
     """Every quantity that the sample knows enough for."""
     frames = sample.frames
     found: dict[str, float] = {"no change": float((frames[1:] == frames[:-1]).all(axis=-1).mean())}
-    small = _resize(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)  # (T, 3, h, w)
-    grey = (small * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
+    small = resize(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)  # (T, 3, h, w)
+    light = grey(small)
     clip = small[::STRIDE].transpose(0, 1)[None]
-    found["contrast"] = float(grey.std(dim=(1, 2)).mean())
-    found["edges"] = float((grey.diff(dim=1).abs().mean() + grey.diff(dim=2).abs().mean()) / 2)
-    found["camera, % of side"] = 100 * _camera(grey, sample.masks) / SIDE
+    found["contrast"] = float(light.std(dim=(1, 2)).mean())
+    found["edges"] = float((light.diff(dim=1).abs().mean() + light.diff(dim=2).abs().mean()) / 2)
+    found["camera, % of side"] = camera_motion(light, sample.masks)
     found["ties"] = float((frame_difference(clip) == 0).float().mean())
     boxes = _boxes(sample.masks) if sample.masks is not None else sample.boxes
     if boxes is not None and len(boxes):
@@ -125,7 +111,7 @@ def describe(sample: Sample) -> dict[str, float]:
         found["box area"] = float((boxes[:, 2] * boxes[:, 3]).mean() / (width * height))
         found["off centre"] = float(np.hypot(*centre.T).mean())
     if sample.masks is not None:
-        found |= _figure(clip, _resize(torch.from_numpy(sample.masks)[::STRIDE, None].float())[:, 0] > 0.5)
+        found |= _figure(clip, resize(torch.from_numpy(sample.masks)[::STRIDE, None].float())[:, 0] > 0.5)
     return found
 
 
@@ -145,38 +131,6 @@ def _figure(clip: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
         values = measure(mask, maps[variant], truth[None], still)  # type: ignore[index]
         found |= {f"{variant}: {name}": float(values[key][0]) for name, key in (("recall lift", "recall_lift"), ("AUROC", "auroc"))}
     return found
-
-
-def _resize(images: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) with the short side at SIDE, by area."""
-    height, width = images.shape[-2:]
-    size = (round(height * SIDE / min(height, width)), round(width * SIDE / min(height, width)))
-    return images if size == (height, width) else functional.interpolate(images, size, mode="bilinear", antialias=True)
-
-
-def _camera(grey: torch.Tensor, masks: NDArray[np.bool_] | None) -> float:
-    """Median displacement between consecutive frames (T, h, w), pixels; where the figure is known it is painted out first."""
-    if masks is not None:
-        hidden = _resize(torch.from_numpy(masks.any(axis=0))[None, None].float())[0, 0] > 0
-        grey = grey.masked_fill(hidden, float(grey[:, ~hidden].mean()))
-    return float(np.median([_shift(a, b) for a, b in itertools.pairwise(grey)]))
-
-
-def _shift(one: torch.Tensor, other: torch.Tensor) -> float:
-    """Displacement in pixels that explains most of the picture's change: the peak of the phase correlation, to a fraction."""
-    window = torch.outer(torch.hann_window(one.shape[0], periodic=False), torch.hann_window(one.shape[1], periodic=False))
-    a, b = (torch.fft.fft2((image - image.mean()) * window) for image in (one, other))
-    cross = a * b.conj()
-    peak = torch.fft.ifft2(cross / (cross.abs() + 1e-9)).real
-    at = [int(v) for v in np.unravel_index(int(peak.argmax()), peak.shape)]
-    moved = []
-    for axis, place in enumerate(at):
-        size = peak.shape[axis]
-        line = peak.select(1 - axis, at[1 - axis])
-        left, middle, right = (max(0.0, float(line[(place + step) % size])) for step in (-1, 0, 1))
-        fraction = (right - left) / (left + middle + right + 1e-9)
-        moved.append((place if place <= size // 2 else place - size) + fraction)
-    return float(np.hypot(moved[0], moved[1]))
 
 
 def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -217,7 +171,7 @@ def main() -> None:
     torch.set_num_threads(1)
 
     def samples() -> Iterator[Sample]:
-        for part in (ucf101, davis, caviar):
+        for part in (on_ucf101, on_davis, on_sbi):
             yield from part(args.real, args.videos)
         yield from ours(args.cache, args.replicate, args.scale, args.videos)
 

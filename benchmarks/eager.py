@@ -88,7 +88,7 @@ class PlainViews:
         views = [self.cropped(rows) for _ in range(2)]
         if self.config.merge is not None:
             merge = self.config.merge
-            views[0] = reference_mask.merge(views[0], variant=merge.variant, beta=merge.beta)
+            views[0] = reference_mask.merge(views[0], variant=merge.variant, beta=merge.beta)  # type: ignore[arg-type]  # no control
         view0, view1 = (torch.stack([self.colour(clip.transpose(0, 1)).transpose(0, 1) for clip in view]) for view in views)
         return view0, view1
 

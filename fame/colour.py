@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Augment
-from fame.masks import blur_kernel, gaussian_weights, smooth
+from fame.smoothing import blur_kernel, gaussian_weights, smooth
 
 LUMA = (0.299, 0.587, 0.114)
 BLUR_SIGMA = (0.1, 2.0)  # pixels

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Variant = Literal["fame", "seed", "grid", "gauss"]
 Flavour = Literal["paper", "official"]
+Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
+OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -28,6 +30,20 @@ def check_beta(beta: float) -> float:
     if not 0 < beta <= 1:
         raise ValueError(f"beta = {beta}: it is the share of the frame kept as foreground and lies in (0, 1]; 1.0 is the baseline")
     return beta
+
+
+def check_prior(prior: float) -> float:
+    """P(F), in (0, 1); raises ValueError."""
+    if not 0 < prior < 1:
+        raise ValueError(f"prior = {prior}: it is the share of pixels expected to be foreground and lies between 0 and 1")
+    return prior
+
+
+def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
+    """Shares of the frame behind P(x|F) and P(x|B); raises ValueError where one is 0 or a pixel would be in both samples."""
+    if min(sampled) <= 0 or sum(sampled) > 1:
+        raise ValueError(f"sampled = {tuple(sampled)}: shares of foreground and background, above 0 and in all at most 1")
+    return sampled
 
 
 # ---------------------------------------------------------------- data
@@ -59,11 +75,14 @@ class StagedWorld(Config):
     contrast: float = Field(1.0, gt=0, le=1)  # of a backdrop's colours, about their mean
     tint: Share = 0.7  # of a backdrop's colours near the hue of its scene family, as water is bluish
     objects: int = Field(9, ge=0)  # random things on every backdrop
+    room: int = Field(1, ge=1)  # videos of a scene family that share one backdrop, as those of a UCF101 group do
     noise: float = Field(2.0, ge=0)  # sensor noise, standard deviation in 8-bit levels
     camera: float = Field(0.0, ge=0)  # camera drift, pixels a frame
     likeness: Share = 0.0  # 1: figure and background draw on the same colours
     placement: Literal["anywhere", "centre"] = "anywhere"
     clothes: Literal["alike", "varied", "by_action"] = "alike"
+    alike: Share = 0.0  # how far figures share one posture and size; 1: only its motion tells a figure from another
+    wander: Share = 0.0  # how far a figure goes about while it acts; 0: it keeps its place
     codec: Literal["mpeg4", "libx264", "ffv1"] = "mpeg4"
     source: StagedPart
     A: StagedPart
@@ -121,13 +140,18 @@ class Augment(Config):
 class Merge(Config):
     """Foreground-background merging (paper, section 3). `None` in its place is the baseline, beta = 1.0."""
 
-    variant: Variant = "fame"
+    variant: Variant | Control = "fame"
     beta: float = 0.5
     background: Background = "inter"
     views: Literal["single", "both"] = "single"
     flavour: Flavour = "paper"
+    prior: float = Field(0.5, gt=0, lt=1)  # P(F) in Bayes' rule; equal priors in the paper
+    sampled: tuple[Share, Share] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
+    partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
 
     _beta = field_validator("beta")(check_beta)
+    _prior = field_validator("prior")(check_prior)
+    _sampled = field_validator("sampled")(check_sampled)
 
 
 class BackgroundErasing(Config):
@@ -148,6 +172,10 @@ class MoCo(Config):
     momentum: float = Field(0.999, ge=0, le=1)
     temperature: float = Field(0.1, gt=0)
     symmetric: bool = True
+    # what the keys' batch norm uses. A key made in its query's own batch carries that batch's statistics, which tell it from the
+    # queue's; the paper shuffles clips across devices, which one device cannot. ema: running statistics, averaged like the weights
+    key_norm: Literal["batch", "ema"] = "batch"
+    own_key: bool = True  # symmetric only: as in the released code, the second query's negatives hold a key of the same clip
 
 
 class Optim(Config):

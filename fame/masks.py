@@ -7,9 +7,9 @@ A clip is X, C x T x H x W in [0, 1]; one mask serves all its frames.
     M       = the beta*H*W pixels of the highest posterior
 
 P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B) that of the 10 % it ranks lowest; neither share
-depends on beta. What the formulas leave open (1000 colours, a background count that starts at 1, the smoothing before each
-ranking) is as in the released code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the
-true one.
+depends on beta. `Bayes` names prior and shares, so that a study can ask what they matter. What the formulas leave open (1000
+colours, a background count that starts at 1, the smoothing before each ranking) is as in the released code. Flavour `official`
+also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
 
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
@@ -23,26 +23,52 @@ from __future__ import annotations
 import math
 from functools import cache
 from importlib.util import find_spec
-from typing import get_args
+from typing import NamedTuple, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from fame.config import Flavour, Variant, check_beta
+from fame.config import Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.shapes import GRID, gaussian_map, grid_map, spread_grid
+from fame.smoothing import blur_kernel, gaussian_weights, smooth
 
 LEVELS = 10  # per colour coordinate
 COLOURS = LEVELS**3
 FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
 BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
-GRID = 4  # cells a side
 MIN_SIDE = 16
 VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
 
 
+class Bayes(NamedTuple):
+    """What the colour posterior presumes; the defaults are the paper's.
+
+        P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
+
+    Another prior keeps the order of colours; it acts because the posterior is smoothed before pixels are ranked.
+    """
+
+    prior: float = 0.5  # P(F), in (0, 1)
+    sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)  # shares of the frame, above 0, in all at most 1
+
+    def counts(self, pixels: int) -> tuple[int, int]:
+        """Pixels of both samples, at least one each."""
+        return max(1, int(self.sampled[0] * pixels)), max(1, int(self.sampled[1] * pixels))
+
+
+PAPER = Bayes()
+
+
 @torch.no_grad()
 def foreground_mask(
-    clips: Tensor, *, variant: Variant = "fame", beta: float = 0.5, flavour: Flavour = "paper", exact: bool = False
+    clips: Tensor,
+    *,
+    variant: Variant = "fame",
+    beta: float = 0.5,
+    flavour: Flavour = "paper",
+    exact: bool = False,
+    prior: float = PAPER.prior,
+    sampled: tuple[float, float] = PAPER.sampled,
 ) -> Tensor:
     """The mask of what to keep, one a clip.
 
@@ -54,31 +80,37 @@ def foreground_mask(
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
     exact: on a CPU too in plain torch. The fast path there differs from it by rounding alone: in pixels whose scores tie, and
     where a colour lies within 1e-5 of an edge between two levels.
-    Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour.
+    prior, sampled: of the fame mask, as `Bayes` has them; another prior than the paper's takes the plain path.
+    Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour, a prior outside (0, 1), shares that
+    are 0 or overlap.
     """
     check_clips(clips)
     check_beta(beta)
     check_name("variant", variant, VARIANTS)
     check_name("flavour", flavour, FLAVOURS)
-    return kept_pixels(clips, variant, beta, flavour, exact).float()
+    bayes = Bayes(check_prior(prior), check_sampled(sampled))
+    return kept_pixels(clips, variant, beta, flavour, exact, bayes).float()
 
 
-def kept_pixels(clips: Tensor, variant: Variant, beta: float, flavour: Flavour, exact: bool = False) -> Tensor:
+def kept_pixels(
+    clips: Tensor, variant: Variant, beta: float, flavour: Flavour, exact: bool = False, bayes: Bayes = PAPER
+) -> Tensor:
     """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
     height, width = clips.shape[-2:]
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     count = max(1, int(beta * height * width))
-    if not exact and takes_fast_path(clips):
+    known = variant != "fame" or bayes.prior == PAPER.prior  # the kernels have no prior: 1/2 drops out of the formula
+    if not exact and known and takes_fast_path(clips):
         from fame.cpu import masks as fast
 
         if variant != "grid":
-            return fast.keep_highest(clips, count, flavour if variant == "fame" else None)
+            return fast.keep_highest(clips, count, flavour if variant == "fame" else None, bayes.sampled)
         motion = fast.motion_and_mean(clips)[0]
     else:
         clips = _float32(clips)
         if variant == "fame":
-            return top_share(_maps(clips, flavour)["posterior_blurred"], count)
+            return top_share(_maps(clips, flavour, bayes)["posterior_blurred"], count)
         motion = frame_difference(clips)
     if variant == "grid":
         kept = top_share(grid_map(motion), max(1, round(beta * GRID * GRID)))
@@ -97,7 +129,9 @@ def _numba_is_there() -> bool:
 
 
 @torch.no_grad()
-def mask_maps(clips: Tensor, *, flavour: Flavour = "paper") -> dict[str, Tensor]:
+def mask_maps(
+    clips: Tensor, *, flavour: Flavour = "paper", prior: float = PAPER.prior, sampled: tuple[float, float] = PAPER.sampled
+) -> dict[str, Tensor]:
     """What the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
 
     frame_difference: S, in 0..3; frame_difference_blurred: S after smoothing, which ranks pixels for both colour samples;
@@ -105,7 +139,7 @@ def mask_maps(clips: Tensor, *, flavour: Flavour = "paper") -> dict[str, Tensor]
     """
     check_clips(clips)
     check_name("flavour", flavour, FLAVOURS)
-    return _maps(_float32(clips), flavour)
+    return _maps(_float32(clips), flavour, Bayes(check_prior(prior), check_sampled(sampled)))
 
 
 def frame_difference(clips: Tensor) -> Tensor:
@@ -140,11 +174,11 @@ def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
     return [(LEVELS - 1) * v + 1 for v in coordinates]
 
 
-def colour_posterior(colour: Tensor, motion: Tensor) -> Tensor:
+def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Tensor:
     """P(F|x) of every pixel, (B, H, W) in 0..1; colour: long, from `colours`; motion: the ranking of pixels, both (B, H, W)."""
     batch, height, width = colour.shape
     pixels = height * width
-    sampled_f, sampled_b = int(FOREGROUND_SAMPLE * pixels), int(BACKGROUND_SAMPLE * pixels)
+    sampled_f, sampled_b = bayes.counts(pixels)
     foreground = top_share(motion, sampled_f)
     background = ~top_share(motion, pixels - sampled_b)  # the rest of the same ranking, so ties never put a pixel into both samples
     group = torch.where(foreground, 0, torch.where(background, 1, 2))
@@ -152,7 +186,8 @@ def colour_posterior(colour: Tensor, motion: Tensor) -> Tensor:
     counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
     in_foreground = counts[:, :COLOURS] / sampled_f
     in_background = (counts[:, COLOURS : 2 * COLOURS] + 1) / (sampled_b + COLOURS)  # every count starts at 1
-    posterior = in_foreground / (in_foreground + in_background)
+    # Bayes' rule divided by the prior; the paper's equal priors multiply by exactly 1
+    posterior = in_foreground / (in_foreground + (1 - bayes.prior) / bayes.prior * in_background)
     return posterior.gather(1, colour.flatten(1)).view_as(motion)
 
 
@@ -165,62 +200,6 @@ def top_share(values: Tensor, count: int) -> Tensor:
     above, tied = flat > threshold, flat == threshold
     room = count - above.sum(1, keepdim=True)
     return (above | (tied & (tied.cumsum(1) <= room))).view_as(values)
-
-
-def gaussian_weights(kernel: int, sigma: float | Tensor, device: torch.device) -> Tensor:
-    """Normalised Gaussian weights, (kernel, *sigma.shape): one column for each sigma, in pixels."""
-    if not isinstance(sigma, Tensor):
-        sigma = torch.full((), sigma, dtype=torch.float32, device=device)  # filled there: a copy to the device would wait for it
-    spread = sigma.to(device, torch.float32)
-    offset = (torch.arange(kernel, dtype=torch.float32, device=device) - kernel // 2).view(-1, *[1] * spread.dim())
-    weights = torch.exp(-offset.square() / (2 * spread.square()))
-    return weights / weights.sum(0)
-
-
-def smooth(maps: Tensor, weights: Tensor) -> Tensor:
-    """Separable filter over the last two axes, edges reflected. maps (B, C, H, W); weights (k,) or (k, B, 1, 1, 1), k odd.
-
-    Sums of shifted views: on a CPU several times faster than a one-channel convolution, and autocast and TF32 leave them alone.
-    """
-    kernel, (height, width) = len(weights), maps.shape[-2:]
-    if kernel == 1:
-        return maps
-    reach = kernel // 2
-    padded = F.pad(maps, (reach, reach, reach, reach), mode="reflect")
-    rows = padded[..., 0:width] * weights[0]
-    for i in range(1, kernel):
-        rows = torch.addcmul(rows, padded[..., i : i + width], weights[i])
-    out = rows[..., 0:height, :] * weights[0]
-    for i in range(1, kernel):
-        out = torch.addcmul(out, rows[..., i : i + height, :], weights[i])
-    return out
-
-
-def blur_kernel(side: int) -> int:
-    """The odd kernel of the released code, in pixels: about a tenth of the side; 1, no blur, below 20."""
-    return int(0.1 * side) // 2 * 2 + 1
-
-
-def grid_map(motion: Tensor) -> Tensor:
-    """(B, H, W) -> (B, 4, 4): motion pooled over each cell. As a mean: the same order as the paper's sum where cells are equal, and
-    where 4 does not divide a side no cell gains by its size."""
-    rows = torch.stack([part.mean(1) for part in motion.tensor_split(GRID, dim=1)], 1)
-    return torch.stack([part.mean(2) for part in rows.tensor_split(GRID, dim=2)], 2)
-
-
-def spread_grid(cells: Tensor, height: int, width: int) -> Tensor:
-    """(B, 4, 4) -> (B, height, width): each cell's value at its pixels, cells as `grid_map` cuts them."""
-    row, column = (_cell_of(side, cells.device) for side in (height, width))
-    return cells[:, row][:, :, column]
-
-
-def gaussian_map(height: int, width: int, device: torch.device | None = None) -> Tensor:
-    """(height, width): exp(-d^2 / 2) with d the distance from the frame's centre in sigmas, sigma a third of each side."""
-
-    def profile(side: int) -> Tensor:
-        return torch.exp(-((torch.arange(side, device=device) - (side - 1) / 2) / (side / 3)).square() / 2)
-
-    return profile(height)[:, None] * profile(width)[None]
 
 
 def check_clips(clips: Tensor, what: str = "clips") -> None:
@@ -241,10 +220,10 @@ def check_name(what: str, name: str, known: tuple[str, ...]) -> None:
         raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
 
 
-def _maps(clips: Tensor, flavour: Flavour) -> dict[str, Tensor]:
+def _maps(clips: Tensor, flavour: Flavour, bayes: Bayes) -> dict[str, Tensor]:
     difference = frame_difference(clips)
     blurred = _smooth_like_code(difference)
-    posterior = colour_posterior(colours(clips.mean(2), flavour), blurred)
+    posterior = colour_posterior(colours(clips.mean(2), flavour), blurred, bayes)
     # the released code scales both maps to 0..1 before ranking: the ranks stay as they are, and nothing moving would be 0/0
     return {
         "frame_difference": difference,
@@ -257,13 +236,6 @@ def _maps(clips: Tensor, flavour: Flavour) -> dict[str, Tensor]:
 def _smooth_like_code(maps: Tensor) -> Tensor:
     kernel = blur_kernel(min(maps.shape[-2:]))
     return smooth(maps[:, None], gaussian_weights(kernel, kernel / 3, maps.device))[:, 0]
-
-
-def _cell_of(side: int, device: torch.device) -> Tensor:
-    """The cell each of `side` rows or columns belongs to, as `tensor_split` cuts them: the first side % 4 are one longer."""
-    size, longer = divmod(side, GRID)
-    position = torch.arange(side, device=device)
-    return torch.maximum(position // (size + 1), (position - longer) // size)
 
 
 def _float32(clips: Tensor) -> Tensor:

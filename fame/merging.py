@@ -8,15 +8,16 @@ Merging comes after crop and flip and before colour changes. Neither has paramet
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from fame.config import Background, Flavour, Variant, check_beta
-from fame.masks import FLAVOURS, VARIANTS, check_clips, check_name, kept_pixels, takes_fast_path
+from fame.config import Background, Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
-BACKGROUNDS = get_args(Background)
+Partners = Literal["others", "any"]
+BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
 
 
 class ForegroundBackgroundMerge(nn.Module):
@@ -28,7 +29,9 @@ class ForegroundBackgroundMerge(nn.Module):
       inter  another clip of the batch, or the row of `sources` with the same number if they are given
       intra  the same row of `sources`: another clip of the same video
       still  as inter, but one random frame of Y stands still for all T
-    flavour `paper` never pairs a clip with itself; `official` permutes the batch plainly, so a clip can be its own background.
+    partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
+    its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
+    prior, sampled: of the fame mask, as in `foreground_mask`.
     generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
     """
 
@@ -39,13 +42,19 @@ class ForegroundBackgroundMerge(nn.Module):
         background: Background = "inter",
         flavour: Flavour = "paper",
         *,
+        partners: Partners | None = None,
+        prior: float = PAPER.prior,
+        sampled: tuple[float, float] = PAPER.sampled,
         generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.beta = check_beta(beta)
+        self.bayes = Bayes(check_prior(prior), check_sampled(sampled))
         check_name("variant", variant, VARIANTS)
         check_name("background", background, BACKGROUNDS)
         check_name("flavour", flavour, FLAVOURS)
+        self.partners: Partners = partners or ("others" if flavour == "paper" else "any")
+        check_name("partners", self.partners, PARTNERS)
         self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
 
     def forward(
@@ -67,7 +76,7 @@ class ForegroundBackgroundMerge(nn.Module):
         rows, frames = self._drawn(clips, sources is not None, generator or self.generator)
         if mask is None:
             with torch.no_grad():
-                mask = kept_pixels(clips, self.variant, self.beta, self.flavour)
+                mask = kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
         behind = clips if sources is None else sources.to(clips.dtype)
         return merge(clips, behind, mask, rows, frames)
 
@@ -79,7 +88,7 @@ class ForegroundBackgroundMerge(nn.Module):
                 raise ValueError("background 'intra' needs sources: other clips of the same videos, in the same order")
             if len(clips) == 1:
                 raise ValueError("a batch of 1 holds no other clip to take the background from: give sources")
-            draw = random_cycle if self.flavour == "paper" else random_permutation
+            draw = random_cycle if self.partners == "others" else random_permutation
             rows = draw(len(clips), generator, clips.device)
         if self.background == "still":
             frames = _randint(clips.shape[2], len(clips), generator, clips.device)

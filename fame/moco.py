@@ -2,6 +2,8 @@
 
 The released code's symmetric loss is kept, with its one peculiarity: both views are queries in turn, only the first turn moves the
 momentum encoder, and both turns enqueue, so the negatives of the second query contain the first key of the very same clip.
+`MoCo.own_key = False` takes that one key, and nothing else, out of the second query's negatives: it is masked in the queue. To
+enqueue after both turns would also exchange the other clips' fresh keys for the oldest ones, and be a second change.
 """
 
 from __future__ import annotations
@@ -61,34 +63,53 @@ class MomentumContrast(nn.Module):
         turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
         self.follow()
         losses, right = [], []
+        hidden: Tensor | None = None  # of each query, the place in the queue of its own clip's key
         for asked, answered in turns:
             with autocast or nullcontext():
                 points = self.query(asked)
                 keys = self.keys(answered)
-            loss, hit = info_nce(points, keys, self.queue, self.config.temperature)
-            self.enqueue(keys)
+            loss, hit = info_nce(points, keys, self.queue, self.config.temperature, hidden)
+            places = self.enqueue(keys)
+            hidden = None if self.config.own_key else places
             losses.append(loss)
             right.append(hit)
         return torch.stack(losses).mean(), torch.stack(right).mean()
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query; buffers of batch norm stay its own."""
-        torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), 1 - self.config.momentum)
+        """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query.
+
+        With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021); else they stay
+        the key encoder's own.
+        """
+        share = 1 - self.config.momentum
+        torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), share)
+        if self.config.key_norm == "ema":
+            torch._foreach_lerp_(_statistics(self.key), _statistics(self.query), share)
+
+    def train(self, mode: bool = True) -> MomentumContrast:
+        """As torch's; with `key_norm` ema the key encoder stays in evaluation, where batch norm uses running statistics."""
+        super().train(mode)
+        if self.config.key_norm == "ema":
+            self.key.eval()
+        return self
 
     def keys(self, clips: Tensor) -> Tensor:
         """Points of the momentum encoder, without gradients.
 
         On several devices the clips are to be shuffled across them here, and the keys back, so that batch statistics do not
-        tell a query its key (issue "Real datasets"); on one device query and key have separate statistics as it is.
+        tell a query its key (issue "Real datasets"). One device cannot do that: there `key_norm` ema takes the statistics out.
         """
         with torch.inference_mode():
             points: Tensor = self.key(clips)
         return points.clone()  # what inference mode makes must not enter the loss
 
     @torch.no_grad()
-    def enqueue(self, keys: Tensor) -> None:
-        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; B need not divide the queue's length."""
+    def enqueue(self, keys: Tensor) -> Tensor:
+        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; B need not divide the queue's length.
+
+        Returns their places, long (B,).
+        """
         length = len(self.queue)
         if len(keys) > length:
             raise ValueError(
@@ -97,16 +118,27 @@ class MomentumContrast(nn.Module):
         places = (self.position + torch.arange(len(keys), device=keys.device)) % length
         self.queue[places] = keys.to(self.queue.dtype)
         self.position.copy_((self.position + len(keys)) % length)
+        return places
 
 
-def info_nce(points: Tensor, keys: Tensor, negatives: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def _statistics(network: nn.Module) -> list[Tensor]:
+    """Running means and variances of batch norm."""
+    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+
+
+def info_nce(
+    points: Tensor, keys: Tensor, negatives: Tensor, temperature: float, hidden: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     """Cross-entropy of each point's own key against the negatives, and the share of points for which the own key wins.
 
-    `points`, `keys`: unit vectors (B, dim), pairs by row; `negatives`: unit vectors (K, dim).
+    `points`, `keys`: unit vectors (B, dim), pairs by row; `negatives`: unit vectors (K, dim). `hidden`: long (B,), one negative a
+    point that does not count for it.
     """
     own = (points * keys).sum(1, keepdim=True)
     # a copy, because the queue is overwritten before the backward pass needs it
     others = points @ negatives.detach().clone().T
+    if hidden is not None:
+        others = others.scatter(1, hidden[:, None], -torch.inf)
     logits = torch.cat([own, others], 1) / temperature
     target = torch.zeros(len(points), dtype=torch.long, device=points.device)
     return functional.cross_entropy(logits, target), (own > others.amax(1, keepdim=True)).float().mean()

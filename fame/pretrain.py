@@ -2,7 +2,7 @@
 
 The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, starts,
 views and merging draw from streams of their own, so two methods at one replicate see the same clips in the same order, and their
-difference is merging alone.
+difference is merging alone. So are a control's masks (fame/controls.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +20,7 @@ from fame.augment import Clips, colour_normalised, random_crops
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, save_encoder
 from fame.config import Pretrain
+from fame.controls import Controlled, cropped_truth, merging_of
 from fame.data.ahead import ahead
 from fame.errors import FameError
 from fame.given import load_given
@@ -135,6 +136,13 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     return metrics
 
 
+class Raw(NamedTuple):
+    """Clips as they are stored, and the true figure in each of their frames where a control asks for it."""
+
+    clips: Clips
+    truth: Tensor | None
+
+
 class Views:
     """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
 
@@ -147,12 +155,8 @@ class Views:
         self.starts, self.views, self.source_starts, self.merging = (
             run.seeds.generator(purpose, epoch) for purpose in ("starts", "views", "source starts", "merging")
         )
-        merge = config.merge
-        self.merge: ForegroundBackgroundMerge | None = None
-        if merge is not None:
-            self.merge = ForegroundBackgroundMerge(
-                beta=merge.beta, variant=merge.variant, background=merge.background, flavour=merge.flavour
-            )
+        self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
+        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch))
         self.waited = self.augmented = 0.0
 
     def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -171,41 +175,57 @@ class Views:
         """The pair of one batch."""
         return next(self.pairs([rows]))
 
-    def _read(self, rows: Tensor) -> list[Clips]:
+    def _read(self, rows: Tensor) -> list[Raw]:
         """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
         merge = self.config.merge
-        found = [self._clips(rows, self.starts) for _ in range(2)]
+        found = [self._clips(rows, self.starts, self._merges(number)) for number in range(2)]
         if merge is not None and merge.background == "intra":
             found += [self._clips(rows, self.source_starts) for _ in range(2 if merge.views == "both" else 1)]
         return found
 
-    def _clips(self, rows: Tensor, generator: torch.Generator) -> Clips:
+    def _clips(self, rows: Tensor, generator: torch.Generator, masked: bool = False) -> Raw:
         clip = self.config.clip
-        raw = self.videos.clips(rows, self.videos.random_starts(rows, clip, generator), clip)
-        if self.device.type != "cuda":
-            return raw
-        return raw.pin_memory() if isinstance(raw, Tensor) else [one.pin_memory() for one in raw]
+        starts = self.videos.random_starts(rows, clip, generator)
+        raw = self.videos.clips(rows, starts, clip)
+        truth = self.controlled.truth(self.videos, rows, starts, clip) if masked else None
+        if self.device.type == "cuda":
+            raw = raw.pin_memory() if isinstance(raw, Tensor) else [one.pin_memory() for one in raw]
+            truth = None if truth is None else truth.pin_memory()
+        return Raw(raw, truth)
 
-    def _augmented(self, raw: list[Clips]) -> tuple[Tensor, Tensor]:
+    def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
         augment = self.config.augment
-        clips = [self._cropped(one, self.views) for one in raw[:2]]
-        sources = [self._cropped(one, self.merging) for one in raw[2:]]
-        clips = [self._replaced(clip, source, number) for number, (clip, source) in enumerate(zip_longest(clips, sources))]
+        cropped = [self._cropped(one, self.views) for one in raw[:2]]
+        sources = [self._cropped(one, self.merging)[0] for one in raw[2:]]
+        pairs = enumerate(zip_longest(cropped, sources))
+        clips = [self._replaced(clip, truth, source, number) for number, ((clip, truth), source) in pairs]
         view0, view1 = (colour_normalised(clip, augment, self.views, inplace=True) for clip in clips)
         return view0, view1
 
-    def _cropped(self, raw: Clips, generator: torch.Generator) -> Tensor:
+    def _cropped(self, raw: Raw, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Clips float (B, 3, T, size, size) and, where it was read, the figure in any of their frames, bool (B, size, size)."""
+
         def moved(frames: Tensor) -> Tensor:
             return frames.to(self.device, non_blocking=True)
 
-        raw = moved(raw) if isinstance(raw, Tensor) else [moved(one) for one in raw]
-        return random_crops(raw, self.config.clip.size, self.config.augment, generator)
+        size, augment = self.config.clip.size, self.config.augment
+        before = generator.clone_state() if raw.truth is not None else None
+        clips = moved(raw.clips) if isinstance(raw.clips, Tensor) else [moved(one) for one in raw.clips]
+        found = random_crops(clips, size, augment, generator)
+        truth = None if raw.truth is None or before is None else cropped_truth(moved(raw.truth), size, augment, before)
+        return found, truth
 
-    def _replaced(self, clips: Tensor, sources: Tensor | None, number: int) -> Tensor:
-        """View `number` after merging or erasing; `single` treats view 0 only."""
-        merge, erasing = self.config.merge, self.config.erasing
-        if self.merge is not None and merge is not None and (number == 0 or merge.views == "both"):
-            merged: Tensor = self.merge(clips, sources, generator=self.merging)
+    def _merges(self, number: int) -> bool:
+        """Whether view `number` is merged; `single` treats view 0 only."""
+        merge = self.config.merge
+        return merge is not None and (number == 0 or merge.views == "both")
+
+    def _replaced(self, clips: Tensor, truth: Tensor | None, sources: Tensor | None, number: int) -> Tensor:
+        """View `number` after merging or erasing."""
+        erasing = self.config.erasing
+        if self.merge is not None and self._merges(number):
+            mask = self.controlled.mask(clips, truth)
+            merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask)
             return merged
         if erasing is not None and (number == 0 or erasing.views == "both"):
             return erase_background(clips, erasing.weight, self.merging)

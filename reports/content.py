@@ -9,6 +9,7 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
+from reports.standing import standing
 from reports.tables import entries
 from studies.resolve import all_stages
 from studies.study import Study
@@ -23,6 +24,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "commit": commit,
         "dataset": setting.dataset,
         "replicates": list(evidence.replicates),
+        "standing": standing(evidence, studies),
         "command": command_of(evidence, studies, asked),
         "typed": command,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -45,9 +47,12 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
         words += ["--data-root", "DIR"]
         words += ["--fold", str(setting.videos.fold)] if setting.videos.fold != 1 else []
     words += ["--replicates", str(len(evidence.replicates))]
-    from studies.registry import STUDIES
+    from studies.registry import FOR_CLAIMS, STUDIES
+    from studies.registry import studies as named
 
-    if len(studies) < len(STUDIES):
+    if studies == named([FOR_CLAIMS]):
+        words += ["--only", FOR_CLAIMS]
+    elif studies != STUDIES:
         words += [word for study in studies for word in ("--only", study.name)]
     if setting.pretrained:
         words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
@@ -61,9 +66,10 @@ def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str,
     if not evidence.setting.videos:
         return None
     found: dict[str, Any] = {"splits": dict(asked.get("counts") or {}), "classes": None, "queries_without_class": None}
-    for stage, _ in all_stages(evidence.setting, studies).values():
-        result = evidence.result(stage, evidence.replicates[0])
-        if result and stage.kind == "retrieval":
+    retrievals = [stage for stage, _ in all_stages(evidence.setting, studies).values() if stage.kind == "retrieval"]
+    for stage in retrievals:
+        result = next((result for number in evidence.replicates if (result := evidence.result(stage, number))), None)
+        if result:
             notes = result.get("notes", {})
             found["classes"] = notes.get("classes_in_gallery")
             found["queries_without_class"] = notes.get("queries_without_gallery_class")

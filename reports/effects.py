@@ -5,7 +5,7 @@ Levels differ between data sets; differences to a baseline can be compared.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from studies.published import published
@@ -24,14 +24,15 @@ class Reference:
 def reference(study: Study, row: Row) -> Reference | None:
     """The baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
 
-    None for the row that is the baseline itself, for rows without an encoder, and for other rows without one.
+    None for the row that is the baseline itself, for rows without an encoder, and for other rows without one. Where a row differs
+    from the scale (another world, schedule, loss), so does its baseline.
     """
     if row.method is None:
         return None
     if study.name == "diving48":
         method, name = random_init(), "random init"
     else:
-        method, name = moco(_part(study, row.method)), "MoCo"
+        method, name = replace(moco(_part(study, row.method)), changes=row.method.changes), "MoCo"
     if row.method == method:
         return None
     for other in study.rows:

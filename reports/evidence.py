@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +25,14 @@ from studies.study import Measure, Method, Row
 PREDICTED = ("finetune", "probe")
 Values = dict[int, float]
 Side = tuple[Stage | None, str]  # a stage and a metric of it
+
+
+@dataclass(frozen=True)
+class Gain:
+    """By how much one side is above another, as one side of a comparison: of each replicate and performance that has both."""
+
+    of: Side | Gain
+    over: Side | Gain
 
 
 def performances(frame: pd.DataFrame, values: pd.Series) -> pd.Series:
@@ -135,22 +144,32 @@ class Evidence:
         samples = [self.sample(stage, metric, replicate) for replicate in values]
         return estimate(list(values.values()), [s.to_numpy() for s in samples if s is not None])
 
-    def differences(self, greater: Side, lesser: Side, replicates: Sequence[int] | None = None) -> Values:
-        """greater - lesser of every replicate in which both have run."""
-        high, low = self.values(*greater, replicates), self.values(*lesser, replicates)
+    def differences(self, greater: Side | Gain, lesser: Side | Gain, replicates: Sequence[int] | None = None) -> Values:
+        """greater - lesser of every replicate in which both have run; where a side is a gain, both of its sides."""
+        high, low = (
+            self.differences(side.of, side.over, replicates) if isinstance(side, Gain) else self.values(*side, replicates)
+            for side in (greater, lesser)
+        )
         return {replicate: high[replicate] - low[replicate] for replicate in high if replicate in low}
 
-    def difference(self, greater: Side, lesser: Side) -> Estimate:
-        """The mean paired difference with its interval: by replicate from three of them on, by performance below."""
+    def difference(self, greater: Side | Gain, lesser: Side | Gain) -> Estimate:
+        """The mean paired difference with its interval: by replicate from three of them on, by performance below.
+
+        Sides in two worlds that differ in how things are drawn (likeness) are paired by performance as well: a replicate stages the
+        same performances in both, by name (tests/test_likeness.py checks that).
+        """
         values = self.differences(greater, lesser)
-        paired: list[np.ndarray] = []
-        for replicate in values:
-            high, low = self.sample(*greater, replicate), self.sample(*lesser, replicate)
-            if high is not None and low is not None:
-                both = (high - low).dropna()
-                if len(both):
-                    paired.append(both.to_numpy())
-        return estimate(list(values.values()), paired)
+        samples = [self._paired(greater, lesser, replicate) for replicate in values]
+        return estimate(list(values.values()), [sample.to_numpy() for sample in samples if sample is not None])
+
+    def _paired(self, greater: Side | Gain, lesser: Side | Gain, replicate: int) -> pd.Series | None:
+        """greater - lesser for each performance that both know; None where there is none."""
+        high, low = (
+            self._paired(side.of, side.over, replicate) if isinstance(side, Gain) else self.sample(*side, replicate)
+            for side in (greater, lesser)
+        )
+        both = None if high is None or low is None else (high - low).dropna()
+        return both if both is not None and len(both) else None
 
     @cached_property
     def selection(self) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """Results worth keeping: copied out of a run's folder into docs/results, and quoted in the README from there.
 
-`python -m reports.keep OUT docs/results/quick` copies report.json, the tables and the figures with their CSV, and
-rewrites the README between its markers. No number there is typed: a test compares the README with what stands in docs/results.
+`python -m reports.keep OUT docs/results/NAME` copies report.json, the tables and the figures with their CSV, and rewrites README.md
+between two pairs of markers: the run shown (of the claims' scale where one is kept, else `quick`), and the verdicts on the claims,
+which only the claims' scale has. No number there is typed: a test compares the README with what stands in docs/results.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
+from studies.progress import duration
 
-BEGIN, END = "<!-- begin: written by reports/keep.py -->", "<!-- end: written by reports/keep.py -->"
+RUN = ("<!-- begin: written by reports/keep.py -->", "<!-- end: written by reports/keep.py -->")
+LEDGER = ("<!-- begin: claims, written by reports/keep.py -->", "<!-- end: claims, written by reports/keep.py -->")
+CLAIMS_SCALE, DEFAULT = "mini", "quick"  # folders of docs/results that the README quotes
+NOT_RUN = f"The claims are judged at scale `{CLAIMS_SCALE}`, which has not been run yet."
 KEPT = ("report.json", "tables/*.md", "tables/*.csv", "figures/*.png", "figures/*.csv")
 QUOTED = "area_ratio"
 
 
 def keep(out: Path, folder: Path) -> list[Path]:
-    """Copy the report of `out` to `folder`, which is emptied first; returns the files. FameError where there is no report."""
+    """Copy the report of `out` to `folder`, in place of the one there; returns the files. FameError where there is no report.
+
+    Other files in `folder` stay: the packed replicates may lie there (docs/running.md).
+    """
     report = out / "report"
     if not (report / "report.json").exists():
         raise FameError(f"{out} holds no report: make one with run_study.py report --out {out}")
-    shutil.rmtree(folder, ignore_errors=True)
+    for name in ("tables", "figures"):
+        shutil.rmtree(folder / name, ignore_errors=True)
     kept = []
     for pattern in KEPT:
         for source in sorted(report.glob(pattern)):
@@ -35,6 +44,8 @@ def keep(out: Path, folder: Path) -> list[Path]:
     data = folder / "report.json"
     told = json.loads(data.read_text(encoding="utf-8"))
     told.pop("typed", None)  # holds paths of the machine; `command` is the one to repeat
+    told.setdefault("machine", told["runs"]["hardware"])  # with command and commit: what it took, in one place
+    told.setdefault("seconds", told["runs"]["seconds"])
     data.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     return kept
 
@@ -59,13 +70,16 @@ def excerpt(report: dict[str, Any], folder: str) -> str:
         "",
         *_table(report["tables"][QUOTED]),
         "",
-        f"![Figure 1: activation maps]({folder}/figures/activation_maps_figure1.png)",
-        f"![Figure 3: temporal kernel weights]({folder}/figures/temporal_kernels_figure3.png)",
-        f"![Figure 4: foreground masks]({folder}/figures/mask_quality_figure4.png)",
+        *(f"![{text}]({folder}/{figure['png']})" for figure in report["figures"] if (text := PICTURES.get(figure["name"]))),
     ]
     return "\n".join(lines)
 
 
+PICTURES = {
+    "activation_maps_figure1": "Figure 1: activation maps",
+    "temporal_kernels_figure3": "Figure 3: temporal kernel weights",
+    "mask_quality_figure4": "Figure 4: foreground masks",
+}
 LABELS = {"own": "own scenes", "deranged": "deranged scenes", "gap": "background gap"}
 
 
@@ -100,18 +114,59 @@ def _table(entries: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
-def quoted(readme: str) -> str:
+def claims(report: dict[str, Any] | None, folder: str) -> str:
+    """Markdown for the README: a line a claim and kind, with the link that decides it; one line where that was not run."""
+    if report is None:
+        return NOT_RUN
+    runs, standing = report["runs"], report["standing"]
+    made = f"From `{report['command']}`: {runs['finished']} of {runs['planned']} runs, {duration(runs['seconds'])} of computing"
+    lines = [f"{made}; all of it in [{folder}]({folder}).", ""]
+    if standing["interim"]:
+        lines += [f"**{standing['interim'].capitalize()}. Until all are there nothing is decided.**", ""]
+    lines += [text for remark in standing["remarks"] for text in (remark, "")]
+    lines += ["| | claim | measured | verdict | its weakest link | difference | n |", "| --- | --- | --- | --- | --- | --- | --- |"]
+    for claim in report["claims"]:
+        words = [claim["id"], claim["text"], claim["kind"], f"**{claim['verdict']}**", claim.get("weakest", "")]
+        cells = [*words, effect(claim["effect"], claim["interval"]), str(claim["n"])]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def effect(mean: float | None, bounds: list[float] | None) -> str:
+    """Points with one digit, shares and AUROCs with three."""
+    if mean is None:
+        return ""
+    places = 1 if abs(mean) >= 0.5 or (bounds and bounds[1] - bounds[0] > 1) else 3
+    return f"{mean:+z.{places}f}" + (f" [{bounds[0]:+z.{places}f}, {bounds[1]:+z.{places}f}]" if bounds else "")
+
+
+def quoted(readme: str, marks: tuple[str, str] = RUN) -> str:
     """What stands between the markers; FameError where they are missing."""
-    if BEGIN not in readme or END not in readme:
-        raise FameError(f"README.md has lost the markers {BEGIN!r} and {END!r}")
-    return readme.split(BEGIN, 1)[1].split(END, 1)[0].strip("\n")
+    begin, end = marks
+    if begin not in readme or end not in readme:
+        raise FameError(f"README.md has lost the markers {begin!r} and {end!r}")
+    return readme.split(begin, 1)[1].split(end, 1)[0].strip("\n")
 
 
-def quote(readme: str, text: str) -> str:
+def quote(readme: str, text: str, marks: tuple[str, str] = RUN) -> str:
     """The README with `text` between its markers."""
-    old = quoted(readme)
-    before, after = readme.split(BEGIN, 1)[0], readme.split(END, 1)[1]
-    return readme if old == text else f"{before}{BEGIN}\n{text}\n{END}{after}"
+    old = quoted(readme, marks)
+    before, after = readme.split(marks[0], 1)[0], readme.split(marks[1], 1)[1]
+    return readme if old == text else f"{before}{marks[0]}\n{text}\n{marks[1]}{after}"
+
+
+def quoting(readme: str, results: Path) -> str:
+    """The README as the reports kept in `results` want it."""
+    kept = {name: _kept(results / name) for name in (CLAIMS_SCALE, DEFAULT)}
+    name, shown = next(((name, report) for name, report in kept.items() if report), ("", None))
+    if shown:
+        readme = quote(readme, excerpt(shown, (results / name).as_posix()))
+    return quote(readme, claims(kept[CLAIMS_SCALE], (results / CLAIMS_SCALE).as_posix()), LEDGER)
+
+
+def _kept(folder: Path) -> dict[str, Any] | None:
+    path = folder / "report.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 def main(arguments: list[str]) -> int:
@@ -119,14 +174,19 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m reports.keep OUT docs/results/NAME\n")
         return 2
     out, folder = Path(arguments[0]), Path(arguments[1])
+    readme = Path("README.md")
     try:
+        text = readme.read_text(encoding="utf-8")
+        for marks in (RUN, LEDGER):
+            quoted(text, marks)  # before anything is replaced
         keep(out, folder)
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-        readme = Path("README.md")
-        readme.write_text(quote(readme.read_text(encoding="utf-8"), excerpt(report, folder.as_posix())), encoding="utf-8")
+        readme.write_text(quoting(text, folder.parent), encoding="utf-8")
     except FameError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.code
+    except OSError as error:
+        sys.stderr.write(f"error: {error.filename}: {error.strerror}; call it from the project's folder\n")
+        return 2
     return 0
 
 

@@ -1,54 +1,54 @@
-"""The claims' verdicts, computed from the runs: one entry a claim and kind, with every link behind it."""
+"""The claims' verdicts, computed from the runs and from real video as measured: one entry a claim and kind, with every link."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from reports.evidence import Evidence
+from reports.evidence import Evidence, Gain
+from reports.evidence import Side as Number
+from reports.real_video import SHOWN, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
-from studies.cell import Stage
 from studies.claims import CLAIMS, EQUAL_AT_MOST, GAIN, GATE, GATE_POINTS, Claim, Link, Side, Test
+from studies.links import RealMask
+from studies.registry import FOR_CLAIMS
 from studies.study import Measure
 
+UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
 
-def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS) -> list[dict[str, Any]]:
-    """The `claims` of report.json, in order: `as published` before `mechanism` where a claim has both."""
+
+def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS, real: RealVideo | None = None) -> list[dict[str, Any]]:
+    """The `claims` of report.json, in order: what decides a claim first, `mechanism` last. `real`: None takes what is kept."""
     gate = gate_verdict(evidence)
-    return [entry for claim in claims for entry in judge(evidence, claim, gate)]
+    real = kept() if real is None else real
+    return [entry for claim in claims for entry in judge(evidence, real, claim, gate)]
 
 
-def judge(evidence: Evidence, claim: Claim, gate: str) -> list[dict[str, Any]]:
+def judge(evidence: Evidence, real: RealVideo, claim: Claim, gate: str) -> list[dict[str, Any]]:
     """A claim's entries; `gate` is the reason why nothing learnt is judged, "" where that is sound."""
-    if not claim.tests:
-        nothing = {
-            "verdict": "not run",
-            "kind": "mechanism",
-            "effect": None,
-            "interval": None,
-            "n": 0,
-            "rule": "",
-            "reason": claim.missing,
-        }
-        return [{"id": claim.id, "text": claim.text, "where": claim.where, "metric": "", "links": [], **nothing}]
-    return [_entry(evidence, claim, test, gate) for test in claim.tests]
+    return [_entry(evidence, real, claim, test, gate) for test in claim.tests]
 
 
-def _entry(evidence: Evidence, claim: Claim, test: Test, gate: str) -> dict[str, Any]:
-    results = [_link(evidence, link, test) for link in test.links]
+def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test, gate: str) -> dict[str, Any]:
+    results = [_link(evidence, real, link, test) for link in test.links]
+    beside = [_link(evidence, real, link, test) for link in test.beside]
+    units = UNITS[test.source]
     verdict, reason = judge_claim(results), ""
     fewest = min(result.estimate.n for result in results)
     missing = sum(result.verdict == "not run" for result in results)
-    learnt = any(link.greater.method for link in test.links)
+    learnt = any(link.greater.learnt or link.lesser.learnt for link in test.links)
     if verdict == "not run":
         reason = _why_not_run(evidence, test)
-    elif evidence.setting.scale.name == "smoke":
+    elif test.source == "runs" and evidence.setting.scale.name == "smoke":
         verdict, reason = "inconclusive", "smoke scale: its numbers mean nothing"
+    elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
+        verdict, reason = "inconclusive", f"interim: {fewest} of {len(evidence.replicates)} replicates; all are needed"
     elif verdict != "inconclusive" and learnt and gate:
         verdict, reason = "inconclusive", gate
     elif missing and verdict == "inconclusive":
         reason = f"{missing} of {len(results)} links have no runs"
     elif fewest < ENOUGH:
-        reason = f"n = {fewest}; a verdict needs {ENOUGH} replicates"
+        reason = f"n = {fewest}; a verdict needs {ENOUGH} {units}"
     elif verdict == "inconclusive":
         reason = _how_many(results, test)
     weakest = _weakest(test, results)
@@ -60,31 +60,48 @@ def _entry(evidence: Evidence, claim: Claim, test: Test, gate: str) -> dict[str,
         "effect": shown.mean,
         "interval": shown.interval,
         "n": fewest,
-        "rule": f"{test.rule}; m = {test.margin:g}" if _ordered(test) else test.rule,
+        "rule": _rule(test),
         "reason": reason,
         "text": claim.text,
         "where": claim.where,
         "metric": test.metric,
         "weakest": test.links[weakest].text,
-        "over": shown.over,
+        "over": units if shown.over == "replicates" else shown.over,
         "supported": sum(result.verdict == "supported" for result in results),
-        "links": [_link_json(link, result) for link, result in zip(test.links, results, strict=True)],
+        "links": [_link_json(link, result, units) for link, result in zip(test.links, results, strict=True)],
+        "beside": [_link_json(link, result, units) for link, result in zip(test.beside, beside, strict=True)],
     }
 
 
-def _link(evidence: Evidence, link: Link, test: Test) -> LinkResult:
+def _link(evidence: Evidence, real: RealVideo, link: Link, test: Test) -> LinkResult:
+    margin = test.margin_of(link)
+    if isinstance(link.greater.measure, RealMask) and isinstance(link.lesser.measure, RealMask):
+        return judge_link(list(real.differences(link.greater.measure, link.lesser.measure).values()), margin)
     greater, lesser = _side(evidence, link.greater), _side(evidence, link.lesser)
     differences = list(evidence.differences(greater, lesser).values())
     found = evidence.difference(greater, lesser)
     if link.relation == "equal":
-        return judge_equality(differences, equality_delta(evidence, link.greater.measure), found)
-    return judge_link(differences, test.margin, found)
+        result = judge_equality(differences, equality_delta(evidence, _run(link.greater)), found)
+    else:
+        result = judge_link(differences, margin, found)
+    return replace(result, verdict="inconclusive", needed=None) if _interim(evidence, link, result) else result
 
 
-def _side(evidence: Evidence, side: Side) -> tuple[Stage | None, str]:
-    if side.method and evidence.setting.pretrained:  # every method would resolve to the one given encoder, and equal itself
-        return None, side.measure.metric
-    return evidence.stage(side.method, side.measure), side.measure.metric
+def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
+    """Whether replicates of a link from runs are still missing: nothing is decided by those that happen to be there."""
+    return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < len(evidence.replicates)
+
+
+def _side(evidence: Evidence, side: Side) -> Number | Gain:
+    given = side.learnt and evidence.setting.pretrained  # every method would resolve to the one given encoder, and equal itself
+    number = None if given else evidence.stage(side.method, _run(side)), _run(side).metric
+    return Gain(number, _side(evidence, side.minus)) if side.minus else number
+
+
+def _run(side: Side) -> Measure:
+    """The measure of a side whose number comes from runs."""
+    assert isinstance(side.measure, Measure)
+    return side.measure
 
 
 def equality_delta(evidence: Evidence, measure: Measure) -> float | None:
@@ -107,7 +124,8 @@ def gate_verdict(evidence: Evidence) -> str:
         return "whether the baseline learnt anything is unknown: its balanced accuracy beside random init's has not run"
     gain = sum(differences.values()) / len(differences)
     if gain >= GATE_POINTS:
-        return ""
+        n, planned = len(differences), len(evidence.replicates)
+        return "" if n == planned else f"interim: whether the baseline learnt anything is known of {n} of {planned} replicates"
     return (
         f"the baseline is {gain:+.1f} points of balanced accuracy from random init, under the {GATE_POINTS:g} that verdicts require"
     )
@@ -117,20 +135,34 @@ def _ordered(test: Test) -> bool:
     return all(link.relation == "greater" for link in test.links)
 
 
+def _rule(test: Test) -> str:
+    """In words, with the margin: one, or each link's where they differ."""
+    if not _ordered(test):
+        return test.rule
+    margins = [test.margin_of(link) for link in test.links]
+    if len(set(margins)) == 1:
+        return f"{test.rule}; m = {margins[0]:g}"
+    return f"{test.rule}; m = {', '.join(f'{margin:g}' for margin in margins)}, link by link"
+
+
 def _weakest(test: Test, results: list[LinkResult]) -> int:
-    """The link that decides a conjunction: the lowest difference, or the largest where sides should be equal."""
+    """The link that decides a conjunction: the lowest difference, or the largest where sides should be equal; in margins."""
     run = [index for index, result in enumerate(results) if result.estimate.mean is not None]
     if not run:
         return 0
-    means = {index: float(results[index].estimate.mean or 0.0) for index in run}
+    means = {index: float(results[index].estimate.mean or 0.0) / (test.margin_of(test.links[index]) or 1.0) for index in run}
     return min(run, key=means.__getitem__) if _ordered(test) else max(run, key=lambda index: abs(means[index]))
 
 
 def _why_not_run(evidence: Evidence, test: Test) -> str:
+    if test.source == "real video":
+        return f"{SHOWN} is not there: measure with python -m benchmarks.real_masks REAL {SHOWN}"
     if evidence.setting.pretrained:
         return "one encoder was given, so no two methods can be compared"
-    stages = [evidence.stage(side.method, side.measure) for link in test.links for side in (link.greater, link.lesser)]
-    return "" if any(stages) else f"the dataset {evidence.setting.dataset} has no part for it"
+    sides = [part for link in test.links for side in (link.greater, link.lesser) for part in side.parts]
+    if not any(evidence.stage(side.method, _run(side)) for side in sides):
+        return f"the dataset {evidence.setting.dataset} has no part for it"
+    return f"needs the study {test.needs} (--only {FOR_CLAIMS})" if test.needs else ""
 
 
 def _how_many(results: list[LinkResult], test: Test) -> str:
@@ -140,18 +172,20 @@ def _how_many(results: list[LinkResult], test: Test) -> str:
     if not open_links:
         return "a link is refuted, but not after Holm's adjustment"
     if any(result.needed is None for result in open_links):
-        return "at this mean and spread more than 1000 replicates would not decide it"
-    return f"at this mean and spread about {max(result.needed or 0 for result in open_links)} replicates would decide it"
+        return f"at this mean and spread more than 1000 {UNITS[test.source]} would not decide it"
+    most = max(result.needed or 0 for result in open_links)
+    return f"at this mean and spread about {most} {UNITS[test.source]} would decide it"
 
 
-def _link_json(link: Link, result: LinkResult) -> dict[str, Any]:
+def _link_json(link: Link, result: LinkResult, units: str) -> dict[str, Any]:
     return {
         "link": link.text,
         "verdict": result.verdict,
         "effect": result.estimate.mean,
         "interval": result.estimate.interval,
-        "over": result.estimate.over,
+        "over": units if result.estimate.over == "replicates" else result.estimate.over,
         "n": result.estimate.n,
         "negligible": result.negligible,
         "needed": result.needed,
+        "p_sign_flip": result.p_sign_flip,
     }

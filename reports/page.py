@@ -21,7 +21,8 @@ STAMP = ".stamp.json"
 PAGE = "index.html"
 DATA = "report.json"
 ROOM = Path(__file__).parent
-DECLARED = ("claims.py", "published.py", "published.toml", "resolve.py")  # the studies themselves are hashed as they are declared
+# the studies themselves are hashed as they are declared
+DECLARED = ("claims.py", "links.py", "published.py", "published.toml", "resolve.py")
 
 
 def build(
@@ -60,11 +61,14 @@ def build(
 
 
 def fingerprint(store: Store, setting: Setting, studies: tuple[Study, ...], replicates: tuple[int, ...], commit: str) -> str:
-    """SHA-256 over all that the report is made from: results and failures, setting, declared studies, code of the reports."""
+    """SHA-256 over all that the report is made from: results, failures, setting, declared studies, masks on real video, code."""
+    from reports.real_video import KEPT
+
     digest = hashlib.sha256()
     asked = (setting, studies, replicates, commit, store.setting())
     digest.update(repr(asked).encode())
     code = [*ROOM.rglob("*.py"), *(ROOM / "templates").iterdir(), *(ROOM.with_name("studies") / name for name in DECLARED)]
+    code += [KEPT] if KEPT.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
     for path in sorted(code) + sorted(results):
         digest.update(str(path.relative_to(path.parents[2])).encode())

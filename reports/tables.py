@@ -22,6 +22,7 @@ ANOTHER_DATASET = (
     "The paper's columns are another dataset, network and schedule: "
     "compare orderings and effects (differences to the baseline), not levels."
 )
+SHORT = 6  # cells that a caption names
 FIELDS = (
     *(
         "study",
@@ -91,9 +92,9 @@ def _entry(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict
 
 
 def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict[str, Any] | None:
-    """To the baseline of the table, ours and the paper's; None for the baseline itself."""
+    """To the baseline of the table, ours and the paper's; None for the baseline itself and for masks."""
     base = None if evidence.setting.pretrained else reference(study, row)
-    if base is None:
+    if base is None or measure.protocol == "masks":  # masks are of the videos, whatever was trained on them
         return None
     metric = measure.metric
     ours = evidence.difference((evidence.setting.stage(row, measure), metric), (evidence.stage(base.method, measure), metric))
@@ -141,9 +142,23 @@ def caption(evidence: Evidence, study: Study, table: Wide) -> str:
     over = "t intervals over replicates" if n >= 3 else "intervals over test videos: they speak of these runs only"
     scale, dataset = evidence.setting.scale.name, evidence.setting.dataset
     words = [f"Scale {scale}, dataset {dataset}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
+    words += [_short(table, n)] if n > 1 else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
-    return " ".join([*words, study.note]).strip()
+    return " ".join(filter(None, [*words, study.note]))
+
+
+def _short(table: Wide, n: int) -> str:
+    """Which cells lack replicates; "" where none does."""
+    run = [(line, cell) for line in table.lines for cell in line.cells.values() if cell["status"] in ("done", "failed", "not run")]
+    cells = [(line, entry) for line, entry in run if entry["n"] < n]
+    if not cells:
+        return ""
+    if len(cells) == len(run) and len({entry["n"] for _, entry in cells}) == 1:
+        return f"Interim: every cell has {cells[0][1]['n']} of the {n} replicates."
+    named = [f"{' '.join(filter(None, (line.row, line.column)))}, {entry['label']}: {entry['n']}" for line, entry in cells[:SHORT]]
+    more = f"; and {len(cells) - SHORT} other cells" if len(cells) > SHORT else ""
+    return f"Cells with fewer than {n} replicates: {'; '.join(named)}{more}."
 
 
 def compares_levels(evidence: Evidence) -> bool:

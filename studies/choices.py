@@ -6,7 +6,7 @@ Overrides of a scale (clip, backbone, epochs) are scientific choices: they go th
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -19,7 +19,7 @@ from studies.plan import staged_sizes
 from studies.registry import studies
 from studies.resolve import Setting
 from studies.scales import Scale, on_real_video, scale
-from studies.store import Store, explain
+from studies.store import SETTING, Store, explain
 from studies.study import Study
 
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation))
@@ -35,13 +35,14 @@ class Choices:
     dataset: str = "staged"
     data_root: Path | None = None
     fold: int = 1
-    replicates: int = 1
+    replicates: int | None = None  # the scale's own number
     studies: tuple[str, ...] = ()
     pretrained: Path | None = None
     backbone: str | None = None
     frames: int | None = None  # of a clip
     size: int | None = None  # of a clip, pixels
     epochs: int | None = None  # of pretraining
+    part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,12 @@ class Asked:
     counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set
     pretrained: str | None = None  # name of the weights file
     choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
+    part: tuple[int, ...] = ()  # replicates to run now; empty: all
+
+    @property
+    def now(self) -> tuple[int, ...]:
+        """The replicates that this call runs."""
+        return self.part or self.replicates
 
     def sizes(self, data: Data) -> Mapping[str, int]:
         """Videos per split, for the plan."""
@@ -67,7 +74,7 @@ class Asked:
             "manifest": videos.manifest if videos else None,
             "videos": videos.model_dump(mode="json") if videos else None,
             "counts": dict(self.counts),
-            "replicates": len(self.replicates),
+            "replicates": list(self.replicates),
             "studies": [study.name for study in self.studies],
             "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
             "overrides": dict(self.choices),
@@ -76,11 +83,13 @@ class Asked:
 
 def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, exclude_broken: bool = False) -> Asked:
     """Look everything up; FameError names what is wrong. Real data are scanned here: their digest belongs to the identity."""
-    if choices.replicates < 1:
+    if choices.replicates is not None and choices.replicates < 1:
         raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
     chosen = studies(list(choices.studies))
     overrides = {name: value for name in ("backbone", "frames", "size", "epochs") if (value := getattr(choices, name)) is not None}
     sized = sized_for(choices.scale, choices.dataset != "staged", overrides)
+    numbers = tuple(range(sized.first, sized.first + (choices.replicates or sized.replicates)))
+    part = part_of(choices.part, numbers) if choices.part is not None else ()
     videos, counts = None, {}
     if choices.dataset not in DATASETS:
         raise FameError(f"unknown dataset {choices.dataset!r}; the datasets are {', '.join(DATASETS)}")
@@ -99,7 +108,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101 or --dataset folder")
     setting = Setting(sized, videos, digest)
     name = choices.pretrained.name if choices.pretrained else None
-    return Asked(setting, chosen, tuple(range(choices.replicates)), counts, name, overrides)
+    return Asked(setting, chosen, numbers, counts, name, overrides, part)
 
 
 def recall(store: Store) -> Asked:
@@ -107,18 +116,59 @@ def recall(store: Store) -> Asked:
     value = store.setting()
     if value is None:
         raise FameError(f"{store.out}: nothing was run there yet (no setting.json); name the folder with --out, or run something")
+    return from_json(value, f"{store.out / SETTING}", "delete it and start the study again")
+
+
+def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
+    """The inverse of `Asked.to_json`; FameError, with `where` it was read and the `mend`, where it is of another version."""
     try:
         videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
         weights = value["pretrained"] or {}
         setting = Setting(sized_for(value["scale"], videos is not None, value["overrides"]), videos, weights.get("sha256"))
-        numbers = tuple(range(value["replicates"]))
+        numbers = _replicates(value["replicates"])
         return Asked(setting, studies(value["studies"]), numbers, value["counts"], weights.get("name"), value["overrides"])
     except ValidationError as error:
         fault = explain(error)
     except (KeyError, TypeError, AttributeError) as error:
         fault = repr(error)
-    path = store.out / "setting.json"
-    raise FameError(f"{path}: written by another version of the program ({fault}); delete it and start the study again")
+    raise FameError(f"{where}: written by another version of the program ({fault}); {mend}")
+
+
+def _replicates(value: Any) -> tuple[int, ...]:
+    """The numbers in setting.json; a single number is how many from 0 on, as earlier versions wrote it. TypeError for others."""
+    numbers = tuple(range(value)) if type(value) is int else tuple(value)
+    if not numbers or any(type(number) is not int or number < 0 for number in numbers):
+        raise TypeError(f"replicates {value!r}")
+    return numbers
+
+
+def part_of(text: str, replicates: Sequence[int]) -> tuple[int, ...]:
+    """The replicates that `text` names ("3", "2-4", "1,5"), in order and once each; FameError where one is none of `replicates`."""
+    study = f"the study's replicates are {listed(replicates)}"
+    chosen: set[int] = set()
+    for word in text.split(","):
+        low, dash, high = (end.strip() for end in word.partition("-"))
+        if not low.isdecimal() or not (high.isdecimal() if dash else not high):
+            raise FameError(f"--part {text}: {word.strip()!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
+        ends = int(low), int(high or low)
+        if ends[0] > ends[1]:
+            raise FameError(f"--part {text}: {word.strip()!r} runs backwards; write {ends[1]}-{ends[0]} ({study})")
+        outside = next((end for end in ends if end not in replicates), None)
+        if outside is not None:
+            raise FameError(f"--part {text}: there is no replicate {outside}; {study} (--replicates sets how many)")
+        chosen |= {number for number in replicates if ends[0] <= number <= ends[1]}
+    return tuple(sorted(chosen))
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`1-6`, `1-3, 5`: for the eye."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
 
 
 def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scale:

@@ -12,7 +12,7 @@ from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.choices import Asked, Choices, resolve
 from studies.hardware import default_jobs
-from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, Out, Replicates, ScaleName
+from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, Out, PartOf, Replicates, ScaleName
 from studies.progress import Watcher
 from studies.session import console, watching
 from studies.store import Store
@@ -22,9 +22,11 @@ data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, ver
 
 
 @data_app.command("render")
-def data_render(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
-    """Render the embedded benchmark, all parts, and store it decoded."""
-    store, asked = _staged(scale, replicates, out)
+def data_render(
+    scale: ScaleName = "quick", replicates: Replicates = None, part: PartOf = None, out: Out = Path("out"), jobs: Jobs = None
+) -> None:
+    """Render the embedded benchmark, all its sets, and store it decoded."""
+    store, asked = _staged(scale, replicates, part, out)
     from fame.data import open_videos
 
     with watching() as watcher:
@@ -68,9 +70,11 @@ def data_verify(out: Out = Path("out")) -> None:
 
 
 @data_app.command("sheet")
-def data_sheet(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out = Path("out"), jobs: Jobs = None) -> None:
+def data_sheet(
+    scale: ScaleName = "quick", replicates: Replicates = None, part: PartOf = None, out: Out = Path("out"), jobs: Jobs = None
+) -> None:
     """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
-    store, asked = _staged(scale, replicates, out)
+    store, asked = _staged(scale, replicates, part, out)
     from fame.data.staged import render
     from fame.data.staged_sheet import contact_sheet, counterfactual_sheet
 
@@ -91,16 +95,16 @@ def data_sheet(scale: ScaleName = "quick", replicates: Replicates = 1, out: Out 
 def _parts(asked: Asked) -> Iterator[tuple[int, str, StagedData]]:
     """Every part of every replicate's world."""
     parts: tuple[Part, ...] = ("A", "B", "C", "source")
-    for replicate in asked.replicates:
+    for replicate in asked.now:
         for part in parts:
             data = asked.setting.data(part)
             if isinstance(data, StagedData):
                 yield replicate, part, data
 
 
-def _staged(scale: str, replicates: int, out: Path) -> tuple[Store, Asked]:
+def _staged(scale: str, replicates: int | None, part: str | None, out: Path) -> tuple[Store, Asked]:
     store = Store(out).prepare()
-    return store, resolve(Choices(scale=scale, replicates=replicates), store.cache, 1)
+    return store, resolve(Choices(scale=scale, replicates=replicates, part=part), store.cache, 1)
 
 
 def _naming(watcher: Watcher, name: str) -> Callable[[str, int, int], None]:

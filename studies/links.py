@@ -7,29 +7,71 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
+from fame.config import Flavour, Variant
+from studies.findings import likeness as alike
 from studies.study import Measure, Method, background_erasing, deranged, fame, moco, random_init, recall_at, supervised, top1
 from studies.temporal_kernels import LAYERS
 
-Kind = Literal["as published", "mechanism"]
+Kind = Literal["as published", "mechanism", "real video"]
+Camera = Literal["all", "still", "moving"]
 BETAS = (0.7, 0.5, 0.3)
 
 
 @dataclass(frozen=True)
+class RealMask:
+    """How one kind of mask covers the object in real video: not run in a study, but kept as measured (reports/real_video.py).
+
+    `measure` is a column of docs/results/real-masks/sequences.csv; `camera` which sequences count; `size` of the crop in pixels.
+    """
+
+    variant: Variant
+    measure: str
+    said: str
+    camera: Camera = "all"
+    size: int = 112
+    beta: float = 0.5
+    flavour: Flavour = "paper"
+
+    @property
+    def label(self) -> str:
+        cameras = "all cameras" if self.camera == "all" else f"{self.camera} cameras"
+        return f"{self.said}, {self.size} px, {cameras}"
+
+
+@dataclass(frozen=True)
 class Side:
-    """One number of a comparison. `method` is None where no encoder is needed (masks)."""
+    """One number of a comparison: a measure of a method or, with `minus`, by how much it is above another side: a gain.
+
+    `method` is None for masks of the unchanged world. Where a mask's side has one, it tells the world; no encoder is looked at.
+    """
 
     name: str
     method: Method | None
-    measure: Measure
+    measure: Measure | RealMask
+    minus: Side | None = None
+
+    @property
+    def parts(self) -> tuple[Side, ...]:
+        """Itself, and what is taken from it."""
+        return (self, *self.minus.parts) if self.minus else (self,)
+
+    @property
+    def learnt(self) -> bool:
+        """Whether it says anything of what an encoder learnt: a mask never does."""
+        return any(side.method and isinstance(side.measure, Measure) and side.measure.protocol != "masks" for side in self.parts)
 
 
 @dataclass(frozen=True)
 class Link:
-    """`greater` is above `lesser`; with `relation` "equal" they differ by no more than the claim's delta."""
+    """`greater` is above `lesser`; with `relation` "equal" they differ by no more than the claim's delta.
+
+    `margin`: where a test mixes units, the link's own instead of the test's.
+    """
 
     greater: Side
     lesser: Side
     relation: Literal["greater", "equal"] = "greater"
+    margin: float | None = None
 
     @property
     def text(self) -> str:
@@ -86,7 +128,7 @@ def transfer() -> tuple[Link, ...]:
     return tuple(links)
 
 
-def kernels(measure: str, label: str, kind: Kind) -> tuple[Link, ...]:
+def kernels(measure: str, label: str, kind: Literal["as published", "mechanism"]) -> tuple[Link, ...]:
     measures = tuple(Measure(f"{measure}/{layer}", "kernels", "A", f"{layer} {label}", kind=kind) for layer in LAYERS)
     contrastive = ("contrastive", moco())
     return (*above(("supervised", supervised()), contrastive, measures), *above(FAME, contrastive, measures))
@@ -117,3 +159,52 @@ def covers() -> tuple[Link, ...]:
 
     named = (("recall_still", "recall on figure pixels that do not move"), ("recall_lift", "recall lift"))
     return tuple(Link(of("fame", measure, label), of("seed", measure, label)) for measure, label in named)
+
+
+def likeness(mask_margin: float) -> tuple[Link, ...]:
+    """C10: from a world without shared colours to one where all are shared, the mask loses, and so does FAME's gain."""
+    return (_unlike(alike.MASK, mask_margin), Link(_gain(0.0), _gain(1.0)))
+
+
+def likeness_beside(mask_margin: float) -> tuple[Link, ...]:
+    """Whether there is a gain to lose, at either end; and what the mask without a colour step loses."""
+    ends = [
+        above((f"FAME at likeness {at:g}", alike.FAME_AT[at]), ("baseline", alike.BASELINE_AT[at]), (alike.SCENES,))[0]
+        for at in (0.0, 1.0)
+    ]
+    return (*ends, _unlike(alike.SEED_MASK, mask_margin))
+
+
+def _unlike(measure: Measure, margin: float) -> Link:
+    """The same kind of mask in both worlds, which the method stands for."""
+    high, low = (Side(f"likeness {at:g}", alike.FAME_AT[at], measure) for at in (0.0, 1.0))
+    return Link(high, low, margin=margin)
+
+
+def _gain(at: float) -> Side:
+    base = Side("baseline", alike.BASELINE_AT[at], alike.SCENES)
+    return Side(f"(FAME - baseline) at likeness {at:g}", alike.FAME_AT[at], alike.SCENES, minus=base)
+
+
+STILL_RECALL, LIFT = ("recall_still", "recall on the object's pixels that do not move"), ("recall_lift", "recall lift")
+BOX_LIFT = ("box_recall_lift", "recall lift of the actor's box")
+
+
+def covers_really() -> tuple[Link, ...]:
+    """C11 where nothing was made by us: against true masks, at the paper's size and flavour, whatever the camera does."""
+    return tuple(_really(*measure) for measure in (STILL_RECALL, LIFT))
+
+
+def covers_beside() -> tuple[Link, ...]:
+    """The same for still and moving cameras apart, in the released code's flavour, at the benchmark's size, and against boxes."""
+    cameras: tuple[Camera, ...] = ("still", "moving")
+    links = [_really(*measure, camera=camera) for measure in (STILL_RECALL, LIFT) for camera in cameras]
+    links += [_really(*measure, flavour="official") for measure in (STILL_RECALL, LIFT)]
+    links += [_really(*measure, size=32) for measure in (STILL_RECALL, LIFT)]
+    return (*links, _really(*BOX_LIFT), *(_really(*BOX_LIFT, camera=camera) for camera in cameras))
+
+
+def _really(measure: str, said: str, camera: Camera = "all", size: int = 112, flavour: Flavour = "paper") -> Link:
+    name = "FAME" if flavour == "paper" else "FAME (released code's colours)"
+    greater = RealMask("fame", measure, said, camera, size, flavour=flavour)
+    return Link(Side(name, None, greater), Side("Seed", None, RealMask("seed", measure, said, camera, size)))

@@ -12,13 +12,18 @@ import typer
 from studies.choices import Choices
 from studies.session import Session
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help="Names as `list` shows them; all where none is given.")]
-Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help="This study only; may be repeated.")]
+NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
+ONE = "This study only, or findings, or claims; may be repeated."
+Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMED)]
+Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help=ONE)]
 ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
 Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101 or folder.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk.")]
 Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3.")]
-Replicates = Annotated[int, typer.Option(help="Replicates; three are needed for a verdict.")]
+Replicates = Annotated[
+    int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
+]
+PartOf = Annotated[str | None, typer.Option("--part", metavar="N", help="Run these of the study's replicates only: 3, 2-4 or 1,5.")]
 Out = Annotated[Path, typer.Option(help="Folder of runs, cache and report.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Jobs = Annotated[int | None, typer.Option(help="Runs side by side; default: one a core.")]
@@ -36,7 +41,8 @@ def open_session(
     dataset: Dataset = "staged",
     data_root: DataRoot = None,
     fold: Fold = 1,
-    replicates: Replicates = 1,
+    replicates: Replicates = None,
+    part: PartOf = None,
     only: Only = None,
     out: Out = Path("out"),
     device: Device = "auto",
@@ -50,7 +56,7 @@ def open_session(
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
-    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs)
+    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, part)
     return Session(choices, out, device, jobs, exclude_broken)
 
 

@@ -152,7 +152,10 @@ def forward_seconds(backbone: Backbone) -> float:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every run of some studies, which of them are done, and what the others need."""
+    """Every run of some studies, which of them are done, and what the others need.
+
+    A finished pretraining whose encoder is gone is not done while an evaluation of it is missing.
+    """
 
     tasks: tuple[Task, ...]
     serves: Mapping[str, tuple[str, ...]]  # stage id: names of studies
@@ -200,7 +203,8 @@ def make_plan(
     """Look at the store and count."""
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
-    done = frozenset(task.key for task in tasks if store.finished(*task.key))
+    finished = frozenset(task.key for task in tasks if store.finished(*task.key))
+    done = finished - _lost(store, tasks, finished)
     forecast = Forecast(device, sizes)
     forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
     todo = [task for task in tasks if task.key not in done]
@@ -210,6 +214,12 @@ def make_plan(
     size = sum(3e6 * _megapixels(data, sizes) for data in missing) + sum(_bytes(task.stage, sizes) for task in todo)
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
     return Plan(tasks, serves, done, forecast, jobs, seconds, int(size))
+
+
+def _lost(store: Store, tasks: Iterable[Task], finished: frozenset[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Pretrainings that a missing evaluation needs and whose encoder is gone: they have to be trained again."""
+    needed = {up.key: up for task in tasks if task.key not in finished and (up := task.upstream()) is not None}
+    return {key for key, task in needed.items() if store.lost_encoder(task.stage, task.replicate)}
 
 
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:

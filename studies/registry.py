@@ -1,4 +1,4 @@
-"""All studies, in the paper's order."""
+"""All studies: the paper's tables and figures in its order, and apart from them the findings, which go beyond it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from studies import (
     retrieval,
     temporal_kernels,
 )
+from studies.findings import camera, figure_size, learning_rates, likeness, quirks, sampling, schedules, shortcut, true_mask
 from studies.study import Study
 
 STUDIES: tuple[Study, ...] = (
@@ -27,11 +28,34 @@ STUDIES: tuple[Study, ...] = (
     activation_maps.STUDY,
 )
 
+ASKED = (schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, true_mask, quirks)
+FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
+ALL_FINDINGS = "findings"  # the name that stands for all of them
+FOR_CLAIMS = "claims"  # the name that stands for all that claims are judged by: the paper's studies, and findings that test a claim
+
+
+def questions() -> dict[str, str]:
+    """What each finding asks, by its name: the question that its file begins with."""
+    found: dict[str, str] = {}
+    for module in ASKED:
+        asks, mark, _ = (module.__doc__ or "").partition("\n")[0].partition("?")
+        found[module.STUDY.name] = asks + mark if mark else module.STUDY.title
+    return found
+
 
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
-    """The named studies in the paper's order; all where none is named. An unknown name is a FameError that lists the known ones."""
-    known = {study.name: study for study in STUDIES}
-    unknown = sorted(set(names or ()) - set(known))
+    """The named studies in the order above; the paper's, and no finding, where none is named.
+
+    `findings` names all findings, `claims` all studies that claims are judged by. An unknown name is a FameError that lists the
+    known ones.
+    """
+    if not names:
+        return STUDIES
+    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims))}
+    asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
+    known = [study.name for study in (*STUDIES, *FINDINGS)]
+    unknown = sorted(asked - {*known, *groups})
     if unknown:
-        raise FameError(f"unknown study {', '.join(unknown)}; the studies are {', '.join(known)}")
-    return tuple(study for study in STUDIES if not names or study.name in names)
+        papers, others = ", ".join(known[: len(STUDIES)]), ", ".join(known[len(STUDIES) :])
+        raise FameError(f"unknown study {', '.join(unknown)}; the studies are {papers}; the {ALL_FINDINGS} are {others}")
+    return tuple(study for study in (*STUDIES, *FINDINGS) if study.name in asked)

@@ -7,24 +7,34 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from fame.config import (
+    OF_TRUTH,
     Activation,
     Data,
     Evaluation,
     Finetune,
     Kernels,
     Masks,
+    Optim,
     Pretrain,
     Probe,
     Retrieval,
     StagedData,
+    StagedWorld,
     VideoData,
 )
 from fame.errors import FameError
 from studies.cell import Stage
 from studies.scales import Scale, on_real_video
-from studies.study import Measure, Method, Part, Row, Study
+from studies.store import explain
+from studies.study import UNCHANGED, Changes, Measure, Method, Pairs, Part, Row, Study, Value
+
+Model = TypeVar("Model", bound=BaseModel)
+PARTS = ("source", "A", "B", "C")
 
 
 @dataclass(frozen=True)
@@ -51,34 +61,39 @@ class Setting:
     def dataset(self) -> str:
         return self.videos.kind if self.videos else "staged"
 
-    def data(self, part: Part) -> Data | None:
-        """The videos of a part; None where this dataset has no such part (a real set stands in target A's place alone)."""
+    def data(self, part: Part, changes: Changes = UNCHANGED) -> Data | None:
+        """The videos of a part, of the world as a method changes it.
+
+        None where this dataset has no such part (a real set stands in target A's place alone) or is no world to be changed.
+        """
         if self.videos:
-            return self.videos if part == "A" else None
+            return self.videos if part == "A" and not changes.world else None
         assert self.scale.world is not None
-        return StagedData(part=part, world=self.scale.world, short_side=self.scale.world.size)
+        world = changed_world(self.scale.world, changes.world)
+        return StagedData(part=part, world=world, short_side=world.size)
 
     def pretraining(self, method: Method) -> Stage | None:
         """The first stage of a method; None where its data is missing."""
-        scale = self.sizes
+        scale, changes = self.sizes, method.changes
         if self.pretrained:
             return Stage(Pretrain(kind="file", weights=self.pretrained, clip=scale.clip, backbone=scale.backbone))
         if method.kind == "random":
             return Stage(Pretrain(kind="random", clip=scale.clip, backbone=scale.backbone))
-        data = self.data(method.on)
-        if data is None:
-            return None
+        data = self.data(method.on, changes)
+        if data is None or (self.videos and method.merge and method.merge.variant in OF_TRUTH):
+            return None  # real videos have no true masks
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
+        optim = scale.pretrain.model_copy(update={"epochs": epochs})
         config = Pretrain(
             kind=method.kind,
             data=data,
             clip=scale.clip,
-            augment=scale.augment,
+            augment=changed(scale.augment, changes.augment, "augment"),
             merge=method.merge,
             erasing=method.erasing,
             backbone=scale.backbone,
-            moco=scale.moco,
-            optim=scale.pretrain.model_copy(update={"epochs": epochs}),
+            moco=changed(scale.moco, changes.moco, "moco"),
+            optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
         )
         return Stage(config)
@@ -105,7 +120,7 @@ class Setting:
 
     def stage(self, row: Row, measure: Measure) -> Stage | None:
         """The stage whose result holds this number; None where the dataset lacks a part of it."""
-        data = self.data(measure.target)
+        data = self.data(measure.target, row.method.changes if row.method else UNCHANGED)
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
@@ -125,6 +140,50 @@ class Setting:
         for row in self.rows(study):
             for measure in study.measures:
                 yield row, measure, self.stage(row, measure)
+
+
+def changed(model: Model, changes: Pairs, what: str) -> Model:
+    """The model with other values in some fields, validated; FameError where a field is unknown or a value impossible."""
+    if not changes:
+        return model
+    unknown = sorted(name for name, _ in changes if name not in type(model).model_fields)
+    if unknown:
+        raise FameError(f"{what} has no {', '.join(unknown)}; it has {', '.join(type(model).model_fields)}")
+    try:
+        return type(model).model_validate(model.model_dump() | dict(changes))
+    except ValidationError as error:
+        raise FameError(f"{what}.{explain(error)}") from None
+
+
+def changed_world(world: StagedWorld, changes: Pairs) -> StagedWorld:
+    """The world with other values; "rho" is target A's, and "PART.FIELD" a field of any part."""
+    own: dict[str, Any] = {}
+    for name, value in changes:
+        part, _, field = ("A.rho" if name == "rho" else name).rpartition(".")
+        if not part:
+            own[name] = value
+        elif part in PARTS:
+            own[part] = changed(own.get(part, getattr(world, part)), ((field, value),), f"world.{part}")
+        else:
+            raise FameError(f"world has no part {part!r} ({name}); the parts are {', '.join(PARTS)}")
+    return changed(world, tuple(own.items()), "world")
+
+
+def changed_optim(optim: Optim, changes: Pairs) -> Optim:
+    """The optimiser with other values, then with learning rate and epochs (at least one, milestones with them) times a factor."""
+    told = dict(changes)
+    lr, epochs = (_factor(name, told.pop(name, 1)) for name in ("lr_times", "epochs_times"))
+    optim = changed(optim, tuple(told.items()), "optim")
+    if lr == epochs == 1:
+        return optim
+    count, steps = max(1, round(optim.epochs * epochs)), tuple(round(milestone * epochs) for milestone in optim.milestones)
+    return changed(optim, (("lr", optim.lr * lr), ("epochs", count), ("milestones", steps)), "optim")
+
+
+def _factor(name: str, value: Value) -> float:
+    if not isinstance(value, int | float) or value <= 0:
+        raise FameError(f"optim.{name} = {value!r}: it is a factor above 0")
+    return value
 
 
 def all_stages(setting: Setting, studies: tuple[Study, ...]) -> dict[str, tuple[Stage, tuple[str, ...]]]:

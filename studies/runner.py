@@ -1,6 +1,7 @@
 """What is missing is run: the data first, then stages, upstream before downstream, the longest chain first, side by side.
 
-The store is asked what is finished, so a second start repeats nothing. A failed run takes down only what depends on it.
+The store is asked what is finished, so a second start repeats nothing, but for a pretraining that came without its encoder
+(studies/parts.py) and that a missing evaluation needs. A failed run takes down only what depends on it.
 """
 
 from __future__ import annotations
@@ -182,13 +183,16 @@ class Schedule:
         for task in self._ready():
             if self.executor.free < 1:
                 return
-            if task.key in self.later and self.store.finished(*task.key):  # another process has done it
+            if task.key in self.later and self._finished(task):  # another process has done it
                 del self.waiting[task.key]
                 self._finish(Outcome(task, "done"))
                 continue
             del self.waiting[task.key]
             self.running[task.key] = (task, time.monotonic(), self._share(task.key))
             self.executor.submit(task)
+
+    def _finished(self, task: Task) -> bool:
+        return self.store.finished(*task.key) and not self.store.lost_encoder(task.stage, task.replicate)
 
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key

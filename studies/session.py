@@ -12,12 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from fame.errors import FameError
-from studies.choices import Asked, Choices, resolve
+from studies.choices import Asked, Choices, listed, resolve
 from studies.hardware import default_jobs, resolve_device
 from studies.plan import Plan, make_plan
 from studies.progress import Bars, Lines, Watcher, show_plan, size
 from studies.resolve import all_stages
 from studies.runner import Summary, run_all
+from studies.status import done_replicates
 from studies.store import Store
 from studies.worker import Runtime
 
@@ -40,14 +41,16 @@ class Session:
         self.runtime = Runtime(self.device, choices.data_root, choices.pretrained, exclude_broken)
 
     def plan(self) -> Plan:
+        """Of the replicates that this call runs."""
         stages = all_stages(self.asked.setting, self.asked.studies)
-        return make_plan(self.store, stages, self.asked.replicates, self.jobs, self.device, self.asked.sizes)
+        return make_plan(self.store, stages, self.asked.now, self.jobs, self.device, self.asked.sizes)
 
     def run(self) -> Summary:
         """Show the plan where there is something to do, and do it."""
         plan = self.plan()
         if plan.todo:
             show_plan(console, plan)
+            self.show_standing()
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
                 need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
@@ -58,13 +61,29 @@ class Session:
                 self.store,
                 self.asked.setting,
                 self.asked.studies,
-                self.asked.replicates,
+                self.asked.now,
                 jobs=self.jobs,
                 runtime=self.runtime,
                 watcher=watcher,
                 mirror=tracker(self.store, watcher.note),
                 plan=plan,
             )
+
+    def show_standing(self) -> None:
+        """A line on the replicates done and those of this call; none where it goes without saying."""
+        told = [standing(self.store, self.asked)]
+        told += [f"In this part: {listed(self.asked.part)}."] if self.asked.part else []
+        if any(told):
+            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+
+
+def standing(store: Store, asked: Asked) -> str:
+    """`4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
+    done = done_replicates(store, all_stages(asked.setting, asked.studies), asked.replicates)
+    if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
+        return ""
+    which = f" ({listed(done)})" if done else ""
+    return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -35,6 +36,12 @@ def state_of(store: Store, stage_id: str, replicate: int) -> State:
     if failure := store.failure(stage_id, replicate):
         return State("failed", _age(folder / FAILURE), str(failure.get("message", "")))
     return State("broken off", _age(life))
+
+
+def done_replicates(store: Store, stages: Iterable[str], replicates: Iterable[int]) -> tuple[int, ...]:
+    """Those of which every run is finished; `stages` are ids."""
+    ids = tuple(stages)
+    return tuple(number for number in replicates if all(store.finished(stage_id, number) for stage_id in ids))
 
 
 def _age(path: Path) -> float:

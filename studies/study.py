@@ -5,47 +5,111 @@ STUDY = Study(
     rows=(Row("1.0 (baseline)", moco()), Row("0.5", fame(beta=0.5), column="single"), ...),
     measures=(top1("A", "finetune"), top1("B", "finetune"), deranged("A")),
 )
+
+A method may differ from the scale in named fields: fame(world={"rho": 0.5}, optim={"epochs_times": 2}); see `Changes`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, TypedDict, Unpack
 
-from fame.config import Background, BackgroundErasing, Flavour, Merge, Variant
+from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Variant
 
 Part = Literal["source", "A", "B", "C"]
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
+Value = float | str | bool | tuple[float, ...]
+Pairs = tuple[tuple[str, Value], ...]
+
+
+class Overrides(TypedDict, total=False):
+    """Fields to set, by group, as a study writes them."""
+
+    world: Mapping[str, Value]
+    optim: Mapping[str, Value]
+    moco: Mapping[str, Value]
+    augment: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Fields in which a method differs from the scale, by group, sorted, so that equal changes are equal. Empty: in none.
+
+    world    of `StagedWorld`, for pretraining and every test; "rho" is target A's own ("A.rho" and "source.rho" are any part's)
+    optim    of the pretraining's `Optim`; "lr_times" and "epochs_times" multiply what the scale has
+    moco     of `MoCo`
+    augment  of the pretraining's `Augment`; the evaluations keep the scale's
+
+    studies/resolve.py applies them, and refuses unknown fields and impossible values.
+    """
+
+    world: Pairs = ()
+    optim: Pairs = ()
+    moco: Pairs = ()
+    augment: Pairs = ()
+
+    @classmethod
+    def of(cls, **overrides: Unpack[Overrides]) -> Changes:
+        """From mappings. A factor of 1 is no change, so that its row is the very method without it."""
+        told: dict[str, Mapping[str, Value]] = dict(overrides)  # type: ignore[arg-type]
+        return cls(
+            **{
+                group: tuple(sorted((name, value) for name, value in found.items() if not (name.endswith("_times") and value == 1)))
+                for group, found in told.items()
+            }
+        )
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, field.name) for field in fields(self))
+
+
+UNCHANGED = Changes()
 
 
 @dataclass(frozen=True)
 class Method:
-    """How the encoder comes about: what is pretrained, how clips are merged or erased, on which part."""
+    """How the encoder comes about: what is pretrained, how clips are merged or erased, on which part, unlike the scale in what."""
 
     kind: Literal["moco", "supervised", "random"] = "moco"
     merge: Merge | None = None
     erasing: BackgroundErasing | None = None
     on: Literal["A", "source"] = "A"  # UCF101's twin, Kinetics' twin
+    changes: Changes = UNCHANGED
 
 
-def moco(on: Literal["A", "source"] = "A") -> Method:
+def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Method:
     """The baseline: contrast without merging, beta = 1.0."""
-    return Method(on=on)
+    return Method(on=on, changes=Changes.of(**overrides))
 
 
 def fame(
     beta: float = 0.5,
     *,
-    variant: Variant = "fame",
+    variant: Variant | Control = "fame",
     background: Background = "inter",
     views: Literal["single", "both"] = "single",
     flavour: Flavour = "paper",
+    prior: float = 0.5,
+    sampled: tuple[float, float] = (0.5, 0.1),
+    partners: Literal["others", "any"] | None = None,
     on: Literal["A", "source"] = "A",
+    **overrides: Unpack[Overrides],
 ) -> Method:
-    """MoCo on merged clips. The Gaussian and the grid masks go through here as variants."""
-    if variant == "gauss":
-        beta = 0.5  # the soft mask ignores it; one value, so that one cell stands for it
-    return Method(merge=Merge(variant=variant, beta=beta, background=background, views=views, flavour=flavour), on=on)
+    """MoCo on merged clips. The Gaussian, the grid and the controls' masks go through here as variants."""
+    if variant in ("gauss", "true"):
+        beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
+    merge = Merge(
+        variant=variant,
+        beta=beta,
+        background=background,
+        views=views,
+        flavour=flavour,
+        prior=prior,
+        sampled=sampled,
+        partners=partners,
+    )
+    return Method(merge=merge, on=on, changes=Changes.of(**overrides))
 
 
 def background_erasing(on: Literal["A", "source"] = "A") -> Method:
@@ -56,17 +120,22 @@ def supervised() -> Method:
     return Method(kind="supervised")
 
 
-def random_init() -> Method:
-    return Method(kind="random")
+def random_init(**overrides: Unpack[Overrides]) -> Method:
+    """The initialisation itself; what is changed of the world is seen by its tests."""
+    return Method(kind="random", changes=Changes.of(**overrides))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `column` tells apart twin columns of one row, as single and both in table 1."""
+    """One line of the table. `column` tells apart twin columns of one row, as single and both in table 1.
+
+    `at`: where the row stands on the axis of the study's curve, a line for each column; see `Study.curve`.
+    """
 
     label: str
     method: Method | None = None  # None: the masks study, which needs no encoder
     column: str = ""
+    at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -115,7 +184,10 @@ def recall_at(k: int, target: Part, condition: str = "") -> Measure:
 
 @dataclass(frozen=True)
 class Study:
-    """One table or figure of the paper: its rows, its measures and the claims it tests."""
+    """One table or figure of the paper, or a question to it: its rows, its measures and the claims it tests.
+
+    `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
+    """
 
     name: str
     title: str
@@ -124,3 +196,4 @@ class Study:
     rows: tuple[Row, ...]
     measures: tuple[Measure, ...]
     note: str = ""
+    curve: str = ""

@@ -7,6 +7,7 @@ plain contrast, so that tables, verdicts and figures have something to show.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
 def fill(
     out: Path,
     *,
-    replicates: int = 1,
+    replicates: int | Sequence[int] = 1,
     scale: Scale = SMOKE,
     studies: tuple[Study, ...] = STUDIES,
     performances: int = 48,
@@ -152,7 +153,7 @@ def fill(
     for stage, _ in all_stages(chosen, studies).values():
         if {stage.id, stage.kind} & leave_out:
             continue
-        for replicate in range(replicates):
+        for replicate in range(replicates) if isinstance(replicates, int) else replicates:
             folder = store.begin(stage, replicate)
             store.finish(stage, replicate, result(stage, replicate, artefacts(stage, replicate, folder, performances), folder))
     return store, chosen

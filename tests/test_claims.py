@@ -7,8 +7,9 @@ from filled import fill, result
 
 from reports.evidence import Evidence
 from reports.ledger import equality_delta, gate_verdict, ledger
+from reports.real_video import RealVideo
 from studies.claims import CLAIMS, POINTS, SHARE
-from studies.registry import STUDIES
+from studies.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.resolve import Setting, all_stages
 from studies.scales import MINI, QUICK, SMOKE
 from studies.store import Store
@@ -20,33 +21,42 @@ MASKS = tuple(study for study in STUDIES if study.name == "mask_quality")
 
 def test_all_claims_in_order() -> None:
     assert [claim.id for claim in CLAIMS] == [f"C{number}" for number in range(1, 13)]
-    assert all(claim.tests or claim.missing for claim in CLAIMS)
+    assert all(claim.tests for claim in CLAIMS)
 
 
 def test_what_the_studies_say_they_test_is_a_claim() -> None:
-    assert {name for study in STUDIES for name in study.claims} == {claim.id for claim in CLAIMS if claim.tests}
+    assert {name for study in (*STUDIES, *FINDINGS) for name in study.claims} == {claim.id for claim in CLAIMS}
+    needed = {test.needs for claim in CLAIMS for test in claim.tests} - {""}
+    assert needed == {study.name for study in FINDINGS if study.claims}
+    assert studies([FOR_CLAIMS]) == (*STUDIES, *(study for study in FINDINGS if study.name in needed))
 
 
 @pytest.mark.parametrize("scale", [SMOKE, QUICK])
 def test_every_side_of_a_link_is_run_by_some_study(scale) -> None:  # type: ignore[no-untyped-def]
     setting = Setting(scale)
-    run = all_stages(setting, STUDIES)
+    papers, every = all_stages(setting, STUDIES), all_stages(setting, studies([FOR_CLAIMS]))
+    assert set(papers) < set(every) < set(all_stages(setting, (*STUDIES, *FINDINGS)))
     for claim in CLAIMS:
         for test in claim.tests:
-            for link in test.links:
-                for side in (link.greater, link.lesser):
+            run, missing = every if test.needs else papers, 0
+            for link in (*test.links, *test.beside):
+                for side in (*link.greater.parts, *link.lesser.parts) if test.source == "runs" else ():
                     stage = setting.stage(Row("", side.method), side.measure)
                     assert stage is not None and stage.id in run, f"{claim.id}: {link.text}"
+                    missing += stage.id not in papers
                 assert link.greater != link.lesser
+            assert bool(missing) == bool(test.needs), f"{claim.id} needs what the paper's studies have"
 
 
 def test_links_and_margins() -> None:
     links = {(claim.id, test.kind): len(test.links) for claim in CLAIMS for test in claim.tests}
     assert links["C1", "as published"] == 12 and links["C1", "mechanism"] == 6  # 3 betas x single, both (x A, B)
     assert links["C2", "mechanism"] == 2 and links["C3", "mechanism"] == 7 and links["C7", "mechanism"] == 8
+    assert links["C10", "mechanism"] == 2
+    assert links["C11", "real video"] == links["C11", "mechanism"] == 2
     margins = {(claim.id, test.kind): test.margin for claim in CLAIMS for test in claim.tests}
     assert margins["C1", "as published"] == POINTS == 2.0
-    assert margins["C8", "mechanism"] == margins["C11", "mechanism"] == SHARE == 0.02
+    assert margins["C8", "mechanism"] == margins["C11", "mechanism"] == margins["C11", "real video"] == SHARE == 0.02
     assert all(link.relation == "equal" for test in CLAIMS[4].tests for link in test.links)
 
 
@@ -55,9 +65,9 @@ def verdicts(evidence: Evidence) -> dict[tuple[str, str], dict]:
 
 
 def test_an_empty_store_runs_no_claim(tmp_path: Path) -> None:
-    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(QUICK), [0]))
+    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(QUICK), [0]), real=RealVideo())
     assert {entry["verdict"] for entry in found} == {"not run"}
-    assert [entry["id"] for entry in found if entry["id"] == "C10"] == ["C10"]
+    assert {entry["id"] for entry in found} == {claim.id for claim in CLAIMS}
     assert {"id", "verdict", "kind", "effect", "interval", "n", "rule"} <= set(found[0])
 
 
@@ -110,6 +120,7 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
     entry = verdicts(Evidence(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
     assert all(link["negligible"] for link in entry["links"])
+    assert all(link["p_sign_flip"] == pytest.approx(2 / 2**4) for link in entry["links"])  # too few to say more
 
 
 def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:

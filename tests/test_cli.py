@@ -20,6 +20,7 @@ import run_study
 from studies.choices import Choices, recall, resolve, with_overrides
 from studies.resolve import Setting
 from studies.scales import scale
+from studies.spread import spread_at
 from studies.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -65,6 +66,14 @@ class Stopping(Here):
         (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),
         (["plan", "--data-root", "."], "--data-root . goes with a dataset on disk"),
         (["plan", "--replicates", "0"], "--replicates 0: at least one"),
+        (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-10"),
+        (["plan", "--part", "1"], "--part 1: there is no replicate 1; the study's replicates are 0 (--replicates sets"),
+        (["plan", "--scale", "mini", "--part", "2-19"], "--part 2-19: there is no replicate 19"),
+        (["plan", "--scale", "mini", "--part", "4-2"], "'4-2' runs backwards; write 2-4"),
+        (["run", "--scale", "mini", "--part", "1,,2"], "--part 1,,2: '' is no replicate; write 3, 2-4 or 1,5"),
+        (["plan", "--part", "one"], "'one' is no replicate"),
+        (["pack", "parts", "--out", "new"], "new: nothing was run there yet"),
+        (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.xz"),
         (["plan", "--jobs", "0"], "--jobs 0: at least one"),
         (["plan", "--frames", "1"], "clip.frames = 1: Input should be greater than or equal to 2; a mask needs motion"),
         (["plan", "--size", "8"], "clip.size = 8: Input should be greater than or equal to 16"),
@@ -108,6 +117,32 @@ def test_an_unexpected_error_is_one_line_too_and_debug_shows_where(
     monkeypatch.setenv("FAME_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         typed("plan", "--scale", "smoke")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--replicates", "10"],
+            "): 3.0 points with 80 % power; 95 % half-width 2.1 points (sd 3 points of x, 2 selection worlds, y)",
+        ),
+        (["--replicates", "2"], "): none, as a verdict needs 3 replicates"),
+        (["--replicates", "10", "--epochs", "9"], "): unknown: the scale's network, clip or epochs were changed"),
+        (["--replicates", "10", "--scale", "quick"], "): unknown: no selection worlds were run at this scale"),
+        (["temporal_kernels"], None),  # it does not ask for the headline
+        (["--scale", "smoke"], None),  # its numbers mean nothing
+    ],
+)
+def test_plan_says_which_effect_so_many_replicates_detect(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured, words: list[str], told: str | None
+) -> None:
+    file = Path("spread.toml")
+    file.write_text('[mini]\nsd = 3\nreplicates = [1000, 1001]\nmeasure = "x"\nsource = "y"\n')
+    monkeypatch.setattr("reports.power.spread_at", lambda scale, _: spread_at(scale, file))
+    assert typed("plan", "--scale", "mini", *words) == 0
+    line = capfd.readouterr().out.splitlines()[-1]
+    assert line.startswith("smallest effect that n = ") == (told is not None)
+    assert told is None or line.endswith(told)
 
 
 def test_a_run_of_another_version_is_named_and_nothing_is_touched(typed: Typed, capfd: Captured) -> None:
@@ -254,16 +289,28 @@ def test_list_names_every_study(typed: Typed, capfd: Captured) -> None:
         assert name in out
 
 
+def test_list_shows_findings_apart_with_their_questions(typed: Typed, capfd: Captured) -> None:
+    from studies.registry import FINDINGS, STUDIES, questions
+
+    assert typed("list") == 0
+    papers, mark, findings = capfd.readouterr().out.partition("question")
+    assert mark and "Does the baseline catch up?" in findings and "C10" in findings
+    for study in FINDINGS:
+        assert study.name in findings and questions()[study.name] in findings
+        assert f" {study.name} " not in papers
+    assert all(f" {study.name} " in papers for study in STUDIES)
+
+
 def test_the_frozen_command_line() -> None:
     """What scripts and readers rely on. Take nothing away."""
     import inspect
 
     options = set(inspect.signature(run_study.reproduce).parameters)
     promised = {"scale", "dataset", "data_root", "out", "device", "jobs", "backbone", "exclude_broken"}
-    assert promised | {"replicates", "only", "pretrained"} <= options
+    assert promised | {"replicates", "part", "only", "pretrained"} <= options
     assert promised | {"trials"} <= set(inspect.signature(run_study.search).parameters)
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
-    assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "data"}
+    assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "pack", "unpack", "data"}
     data = {command.name for command in run_study.data_app.registered_commands}
     assert data == {"render", "scan", "verify", "sheet"}
 

@@ -1,20 +1,27 @@
 """What the README says of a run is what that run wrote."""
 
+import contextlib
 import json
+import re
 from pathlib import Path
 
 import pytest
+from filled import QUICK, fill
 
 from fame.errors import FameError
-from reports.keep import excerpt, keep, quote, quoted
+from reports.keep import LEDGER, NOT_RUN, RUN, claims, excerpt, keep, main, quote, quoted, quoting
+from reports.page import build
+from studies.registry import STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "quick"
 
 
 def test_readme_quotes_the_kept_results():
-    report = json.loads((RESULTS / "report.json").read_text(encoding="utf-8"))
-    assert quoted((ROOT / "README.md").read_text(encoding="utf-8")) == excerpt(report, "docs/results/quick")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    with contextlib.chdir(ROOT):
+        assert readme == quoting(readme, Path("docs/results"))
+    assert quoted(readme) and quoted(readme, LEDGER)
 
 
 def test_another_number_would_be_noticed():
@@ -34,10 +41,9 @@ def test_kept_figures_are_all_there():
 
 
 def test_quote_replaces_only_between_the_markers():
-    from reports.keep import BEGIN, END
-
-    readme = f"# x\n{BEGIN}\nold\n{END}\nrest\n"
-    assert quote(readme, "new") == f"# x\n{BEGIN}\nnew\n{END}\nrest\n"
+    begin, end = RUN
+    readme = f"# x\n{begin}\nold\n{end}\nrest\n"
+    assert quote(readme, "new") == f"# x\n{begin}\nnew\n{end}\nrest\n"
     with pytest.raises(FameError, match="markers"):
         quote("# x\n", "new")
 
@@ -46,3 +52,43 @@ def test_keep_needs_a_report(tmp_path):
     with pytest.raises(FameError, match="holds no report"):
         keep(tmp_path, tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
+
+
+def test_the_claims_scale_is_quoted_where_it_is_kept(tmp_path, monkeypatch):
+    """Interim with two of three replicates: said above the verdicts, of which none is decided. Packed replicates stay."""
+    monkeypatch.chdir(tmp_path)
+    store, setting = fill(tmp_path / "out", scale=QUICK, replicates=2, performances=8)
+    build(store, setting, STUDIES, 3, tmp_path / "out", commit="0123abcdef")
+    readme = Path("README.md")
+    readme.write_text("\n".join(["# x", *RUN, "between", *LEDGER, "rest", ""]), encoding="utf-8")
+    folder = Path("docs/results/mini")
+    packed = folder / "parts" / "replicate-0001.tar.xz"
+    packed.parent.mkdir(parents=True)
+    packed.write_bytes(b"part")
+    assert quoted(quoting(readme.read_text(encoding="utf-8"), folder.parent), LEDGER) == NOT_RUN
+    assert main(["out", folder.as_posix()]) == 0
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    assert report["seconds"] == report["runs"]["seconds"] > 0 and report["machine"][0]["processor"] == "a processor"
+    assert {"command", "commit"} <= set(report) and packed.read_bytes() == b"part"
+    text = readme.read_text(encoding="utf-8")
+    assert quoted(text) == excerpt(report, "docs/results/mini") and quoted(text, LEDGER) == claims(report, "docs/results/mini")
+    assert "**Interim: 2 of 3 replicates. Until all are there" in text and "between" in text and text.endswith("rest\n")
+    trained = [claim for claim in report["claims"] if claim["id"] in ("C1", "C2", "C3", "C9")]
+    assert {claim["verdict"] for claim in trained} == {link["verdict"] for claim in trained for link in claim["links"]}
+    assert {claim["verdict"] for claim in trained} == {"inconclusive"}
+    assert all(claim["reason"] == "interim: 2 of 3 replicates; all are needed" for claim in trained)
+    line = next(line for line in text.splitlines() if line.startswith("| C1 | ") and "| mechanism |" in line)
+    assert "| **inconclusive** |" in line and re.search(r"\| [+-][\d.]+ \[[+-][\d.]+, [+-][\d.]+\] \| 2 \|$", line)
+    report["claims"][0]["verdict"] = "reproduced"
+    (folder / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    assert quoting(text, folder.parent) != text, "another verdict would be noticed"
+
+
+def test_lost_markers_are_told_before_anything_is_replaced(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["out", "docs/results/mini"]) == 2
+    assert capsys.readouterr().err == "error: README.md: No such file or directory; call it from the project's folder\n"
+    Path("README.md").write_text("# x\n", encoding="utf-8")
+    assert main(["out", "docs/results/mini"]) == 2
+    assert "README.md has lost the markers" in capsys.readouterr().err
+    assert not Path("docs").exists()

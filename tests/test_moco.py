@@ -159,3 +159,30 @@ def test_a_few_steps_learn_to_tell_clips_apart():
         optimiser.step()
         losses.append(loss.item())
     assert sum(losses[-5:]) / 5 < 0.7 * sum(losses[:5]) / 5
+
+
+def normalised(**changes) -> MomentumContrast:
+    """With a network that has batch norm."""
+    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
+    return MomentumContrast(encoder, MoCo(**{"dim": 5, "queue": 16, **changes}), seed=3).train()
+
+
+@pytest.mark.parametrize("key_norm", ["batch", "ema"])
+def test_only_running_statistics_keep_the_company_out_of_a_key(key_norm):
+    """A key made in its query's own batch carries that batch's statistics: in other company the same clip has another key."""
+    model = normalised(key_norm=key_norm)
+    clips = torch.rand(8, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3))
+    company = torch.cat([clips[:1], clips[1:] ** 3])
+    assert torch.allclose(model.keys(clips)[0], model.keys(company)[0], atol=1e-6) == (key_norm == "ema")
+
+
+def test_ema_keys_follow_the_running_statistics_of_queries():
+    model = normalised(key_norm="ema", momentum=0.75)
+    names = [name for name, _ in model.key.named_buffers() if "running" in name]
+    assert names
+    began = {name: model.key.get_buffer(name).clone() for name in names}
+    model.query(torch.rand(4, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3)))
+    model.follow()
+    for name in names:
+        torch.testing.assert_close(model.key.get_buffer(name), 0.75 * began[name] + 0.25 * model.query.get_buffer(name))
+    assert not torch.equal(began[names[0]], model.key.get_buffer(names[0]))

@@ -46,6 +46,7 @@ def test_report_json_has_the_schema(report: dict) -> None:
     assert all(keys <= set(entry) for table in report["tables"].values() for entry in table)
     keys = {"id", "verdict", "kind", "effect", "interval", "n", "rule"}
     assert all(keys <= set(claim) for claim in report["claims"])
+    assert all("p_sign_flip" in link for claim in report["claims"] for link in claim["links"])
     assert {claim["id"] for claim in report["claims"]} == {f"C{i}" for i in range(1, 13)}
     assert {claim["verdict"] for claim in report["claims"]} <= {"reproduced", "not reproduced", "inconclusive", "not run"}
     assert report["runs"]["finished"] == report["runs"]["planned"] > 50 and not report["runs"]["failures"]
@@ -80,6 +81,8 @@ def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Pat
         "satisfy the method's assumptions",
         "no test of UCF101",
         "within test-set noise",
+        "sign-flip p among a rule's links is information and does not decide",
+        "its smallest value is 2/2 n",
     ):
         assert words in text.replace("&#39;", "'"), words
     assert "inconclusive (n = 1)" in text and "not run" in text  # C10

@@ -9,7 +9,7 @@ from scipy import stats
 
 from fame.predictions import metrics_from
 from fame.retrieval import metrics_from as recalls
-from reports.evidence import from_predictions, from_ranks
+from reports.evidence import from_activation, from_predictions, from_ranks
 from reports.statistics import (
     estimate,
     holm,
@@ -17,6 +17,7 @@ from reports.statistics import (
     judge_equality,
     judge_link,
     replicates_needed,
+    sign_flip_p,
     t_interval,
     video_interval,
 )
@@ -46,6 +47,46 @@ def test_video_interval_covers_and_agrees_with_the_normal_one() -> None:
     values = random.normal(10, 4, 400)
     low, high = video_interval([values]) or (0, 0)
     assert high - low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.08)
+
+
+def test_video_interval_known_answers() -> None:
+    """Two performances give 0, 50 and 100 in a quarter, a half and a quarter of resamples; 30 right of 100 a binomial share."""
+    assert video_interval([np.array([0.0, 100.0])]) == (0.0, 100.0)
+    assert video_interval([np.array([0.0, 100.0])], level=0.4) == (50.0, 50.0)
+    low, high = video_interval([100.0 * (np.arange(100) < 30)]) or (0, 0)
+    assert (low, high) == pytest.approx(stats.binom.ppf([0.025, 0.975], 100, 0.3), abs=1)  # 21 and 39 of 100
+    runs = [100.0 * (np.arange(100) < right) for right in (30, 50)]  # each resampled by itself
+    low, high = video_interval(runs) or (0, 0)
+    half = 1.96 * np.sqrt(0.3 * 0.7 + 0.5 * 0.5) / 2 * 10
+    assert (low, high) == pytest.approx((40 - half, 40 + half), abs=0.7)
+
+
+def test_performances_are_resampled_not_their_videos() -> None:
+    """Five videos of each performance, all right or all wrong, tell no more than one of each: else the interval is too narrow."""
+    right = np.random.default_rng(4).random(40) < 0.6
+    lines = [(f"{i}-{k}", f"p{i}", "own", "biased", 0, 0 if right[i] else 1, 0) for i in range(40) for k in range(5)]
+    frame = pd.DataFrame(lines, columns=["video", "performance", "condition", "head", "label", "predicted", "scene_action"])
+    sample = from_predictions(frame, "top1")
+    assert sample is not None and len(sample) == 40
+    low, high = video_interval([sample.to_numpy()]) or (0, 0)
+    apart = video_interval([np.repeat(100.0 * right, 5)]) or (0, 0)
+    assert (high - low) / (apart[1] - apart[0]) == pytest.approx(np.sqrt(5), rel=0.1)
+    maps = from_activation(frame.assign(auroc=0.7), "auroc")
+    assert maps is not None and len(maps) == len(from_ranks(frame.assign(rank=1), "R@1")) == 40
+    alone = from_predictions(frame.assign(performance=""), "top1")  # real videos: nothing is known of who performs
+    assert alone is not None and len(alone) == 200
+
+
+def test_a_gap_is_resampled_with_both_scenes_of_a_performance() -> None:
+    """Right in both scenes or in none: whichever performances are drawn, the gap is 0, though the accuracies are uncertain."""
+    lines = [(f"{c}{i}", f"p{i}", c, "biased", 0, i % 2, 1) for c in ("own", "deranged") for i in range(40)]
+    lines[0] = (*lines[0][:5], 1, 1)  # p0 is wrong in its own scene only
+    frame = pd.DataFrame(lines, columns=["video", "performance", "condition", "head", "label", "predicted", "scene_action"])
+    gap, own = (from_predictions(frame, name) for name in ("background_gap", "top1"))
+    assert gap is not None and own is not None and gap.mean() == pytest.approx(-2.5)
+    low, high = video_interval([gap.to_numpy()]) or (0, 0)
+    wide = video_interval([own.to_numpy()]) or (0, 0)
+    assert high == 0 and high - low <= 10 and wide[1] - wide[0] > 25
 
 
 def test_video_interval_is_the_same_every_time_and_none_where_nothing_varies() -> None:
@@ -114,6 +155,28 @@ def test_replicates_needed_decides_and_one_fewer_does_not() -> None:
     assert np.mean(differences) > half(n) and np.mean(differences) <= half(n - 1)
 
 
+def test_sign_flip_known_answers() -> None:
+    """By hand: 3, 2, -1 sum to 4; of +-3 +-2 +-1 four in eight are as far from 0 (6, 4, -4, -6)."""
+    assert sign_flip_p([3.0, 2.0, -1.0]) == sign_flip_p([-3.0, -2.0, 1.0]) == pytest.approx(0.5)
+    assert sign_flip_p([1.0, 2.0, -3.0]) == sign_flip_p([0.0, 0.0]) == 1.0
+    assert sign_flip_p([1.0]) is None and sign_flip_p([]) is None
+    for n in (2, 6, 10, 12):
+        assert sign_flip_p([1.0 + i for i in range(n)]) == pytest.approx(2 / 2**n)
+
+
+def test_sign_flip_of_darwins_maize() -> None:
+    """Fisher (The Design of Experiments, 21) counted 2 x 863 of the 32768 patterns of 15 differences; above 12 they are sampled."""
+    maize = [49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48]
+    assert sign_flip_p(maize) == pytest.approx(2 * 863 / 32768, abs=0.012) and sign_flip_p(maize) == sign_flip_p(maize)
+
+
+def test_the_sign_flip_is_carried_and_does_not_decide() -> None:
+    for found in (judge_link([5.0, 6.0, 7.0], 2.0), judge_equality([0.1, 0.2, 0.15], 2.0)):
+        assert found.verdict == "supported" and found.p_sign_flip == pytest.approx(0.25)  # the smallest of three replicates
+    assert judge_equality([0.1, 0.2, 0.3], None).p_sign_flip == pytest.approx(0.25)
+    assert judge_link([5.0, 6.0], 2.0).p_sign_flip is None  # no verdict, nothing beside it
+
+
 def test_holm_known_answer() -> None:
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0]
@@ -143,6 +206,7 @@ def test_equality_by_two_one_sided_tests() -> None:
     assert judge_equality(far, 2.0).verdict == judge_equality([-x for x in far], 2.0).verdict == "refuted"
     assert judge_equality(far, 2.0).p_refuted < 0.001
     assert judge_equality(wide, 2.0).verdict == "inconclusive" and (judge_equality(wide, 2.0).needed or 0) > 4
+    assert judge_equality([2.6, 3.4, 3.1, 2.9], 0.01).verdict == "refuted"
     assert judge_equality(close, None).verdict == judge_equality(close, -1.0).verdict == "inconclusive"
 
 

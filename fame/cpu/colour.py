@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fame.colour import JITTER, LUMA, Colours, brightness, contrast, saturation
 from fame.cpu.compiled import inline, kernel, prange
-from fame.masks import blur_kernel, gaussian_weights
+from fame.smoothing import blur_kernel, gaussian_weights
 
 BLOCK = 1024  # pixels: three channels and the sums below take 20 KiB
 BRIGHTNESS, CONTRAST, SATURATION = (JITTER.index(step) for step in (brightness, contrast, saturation))

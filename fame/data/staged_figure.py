@@ -32,6 +32,9 @@ PARTS = (
 )  # fmt: skip
 
 
+STOPS = 6  # of a wandering figure, before it comes back to where it began
+
+
 @dataclass
 class Pose:
     """Joint angles over time, each of shape (T,); index 0 is the active side (`Manner.mirror` says which one the viewer sees)."""
@@ -63,21 +66,30 @@ class Manner:
     knee: tuple[float, float]
     lean: float
     idle: float  # phase of the slow sway of somebody who stands
+    stops: tuple[tuple[float, float], ...]  # places, as `place`, that it goes to one after the other where it wanders
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Manner:
-        """One manner. Every video draws the same number of values, so performances never depend on one another."""
+    def draw(cls, rng: np.random.Generator, alike: float = 0.0) -> Manner:
+        """One manner. Every video draws the same number of values, so performances never depend on one another.
+
+        alike, 0..1: how far posture and size are drawn to the middle of their range; at 1 a still figure does not tell its video.
+        """
 
         def uniform(low: float, high: float) -> float:
             return float(rng.uniform(low, high))
 
+        def kept(low: float, high: float) -> float:
+            value, middle = uniform(low, high), (low + high) / 2
+            return value if alike == 0 else middle + (1 - alike) * (value - middle)
+
         def pair(low: float, high: float) -> tuple[float, float]:
-            return uniform(low, high), uniform(low, high)
+            return kept(low, high), kept(low, high)
 
         return cls(
             period=uniform(8.0, 14.0), phase=uniform(0, 1), amplitude=uniform(0.8, 1.2), rhythm=uniform(0.35, 0.65),
-            mirror=bool(rng.integers(2)), scale=uniform(0.85, 1.15), place=pair(0, 1), shoulder=pair(40, 85), elbow=pair(5, 30),
-            hip=pair(5, 18), knee=pair(0, 20), lean=uniform(-5, 5), idle=uniform(0, 1),
+            mirror=bool(rng.integers(2)), scale=kept(0.85, 1.15), place=(uniform(0, 1), uniform(0, 1)), shoulder=pair(40, 85),
+            elbow=pair(5, 30), hip=pair(5, 18), knee=pair(0, 20), lean=kept(-5, 5), idle=uniform(0, 1),
+            stops=tuple((uniform(0, 1), uniform(0, 1)) for _ in range(STOPS)),
         )  # fmt: skip
 
 

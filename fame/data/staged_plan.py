@@ -96,11 +96,21 @@ def _derangement(labels: Labels, shown: Labels, rng: np.random.Generator) -> Lab
     return elsewhere
 
 
+def _rooms(shown: Labels, size: int) -> list[int]:
+    """For each video the first one of those that share its backdrop: `size` videos of one scene family, whatever their action."""
+    rooms = np.arange(len(shown))
+    for scene in np.unique(shown):
+        rows = np.flatnonzero(shown == scene)
+        rooms[rows] = rows[np.arange(len(rows)) // size * size]
+    return [int(room) for room in rooms]
+
+
 def _performances(
     data: StagedData, seeds: Seeds, split: str, labels: Labels, shown: Labels, condition: str, coupling: list[int]
 ) -> list[Planned]:
     part: StagedPart = getattr(data.world, data.part)
     tints = hues(seeds.of("staged", "hues"))
+    rooms = _rooms(shown, data.world.room if split in ("train", "val") else 1)  # heads are trained and tested before many backdrops
     ending = CODECS[data.world.codec][0]
     where = split if condition == OWN else f"{split}/{condition}"
     videos = []
@@ -123,7 +133,7 @@ def _performances(
             motion=seed("motion"),
             sensor=seed("sensor"),
             clothes=seeds.of("staged", "clothes", action) if data.world.clothes == "by_action" else seed("clothes"),
-            scene=seed("scene", condition) if condition in ("deranged", "neutral") else seed("scene"),
+            scene=seed("scene", condition) if condition in ("deranged", "neutral") else seed("scene", at=(split, rooms[index])),
         )
         videos.append(Planned(recipe, where, label, performance, recipe.family, seen))
     return videos

@@ -25,6 +25,7 @@ Array = NDArray[np.float32]
 Frames = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 BLOCK = 8  # frames painted at a time
+LEG = 16  # frames from one stop of a wandering figure to the next
 
 CODECS: dict[str, tuple[str, str, dict[str, str]]] = {  # file ending, pixel format, options
     "mpeg4": ("avi", "yuv420p", {"qmin": "2", "qmax": "3", "flags": "+bitexact"}),
@@ -49,6 +50,8 @@ class Look:
     contrast: float
     tint: float
     objects: int
+    alike: float
+    wander: float
     codec: str
 
 
@@ -76,7 +79,7 @@ def render_performance(recipes: Sequence[Recipe], look: Look) -> Iterator[tuple[
     first = recipes[0]
     if any((r.action, r.motion, r.sensor, r.clothes) != (first.action, first.motion, first.sensor, first.clothes) for r in recipes):
         raise ValueError("recipes of several performances; give those of one")
-    manner = Manner.draw(np.random.default_rng(first.motion))
+    manner = Manner.draw(np.random.default_rng(first.motion), look.alike)
     points, unit = _place(capsules(first.action, manner, look.frames), manner, look)
     cameras = _camera(np.random.default_rng(first.sensor), look)
     outline = _outline(points + np.tile(cameras, 2)[:, None], unit, look)
@@ -109,9 +112,23 @@ def _place(skeleton: Array, manner: Manner, look: Look) -> tuple[Array, float]:
     for axis in (0, 1):
         line = points[..., axis::2]
         low, high = float(line.min()) - margin, float(line.max()) + margin
-        share = 0.5 if look.placement == "centre" else manner.place[axis]
-        points[..., axis::2] += np.float32(share * (look.size - (high - low)) - low)
+        share = np.full(look.frames, 0.5) if look.placement == "centre" else _whereabouts(manner, axis, look)
+        points[..., axis::2] += (share * (look.size - (high - low)) - low).astype(np.float32)[:, None, None]
     return points, unit
+
+
+def _whereabouts(manner: Manner, axis: int, look: Look) -> Array:
+    """Where the figure is, 0..1 of the room it leaves along an axis, (T,): from its place to a stop every `LEG` frames, smoothly.
+
+    `wander` says how far towards each stop it goes: at 0 it keeps its place.
+    """
+    place = manner.place[axis]
+    if look.wander == 0:
+        return np.full(look.frames, place)
+    stops = np.array([place, *(place + look.wander * (stop[axis] - place) for stop in manner.stops)])
+    legs, done = np.divmod(np.arange(look.frames) / LEG, 1.0)
+    here, there = (stops[(legs.astype(np.intp) + k) % len(stops)] for k in (0, 1))
+    return here + (0.5 - 0.5 * np.cos(np.pi * done)) * (there - here)
 
 
 def _camera(rng: np.random.Generator, look: Look) -> Array:

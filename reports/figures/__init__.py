@@ -1,4 +1,4 @@
-"""Figures 1, 3 and 4, the ablations' effects and the training curves: each as png, svg and the csv it was drawn from."""
+"""Figures 1, 3 and 4, the ablations' effects, the findings' and the training curves: each as png, svg and the csv behind it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["Drawn", "draw_all"]
 
 def draw_all(evidence: Evidence, tables: dict[str, list[dict]], folder: Path) -> list[Drawn]:
     """Every figure for which the runs are there, in the paper's order; `tables` are the entries of report.json by study."""
-    from reports.figures import activation, effects, kernels, masks, training
+    from reports.figures import activation, curves, effects, kernels, masks, training
 
     drawn = [activation.draw(evidence, folder), kernels.draw(evidence, folder), masks.draw(evidence, folder)]
     drawn += [effects.draw(evidence, name, found, folder) for name, found in tables.items()]
+    drawn += [curves.draw(name, found, folder) for name, found in tables.items()]
     drawn.append(training.draw(evidence, folder))
     return [figure for figure in drawn if figure]

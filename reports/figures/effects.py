@@ -7,16 +7,17 @@ from typing import Any
 
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
-from studies.registry import STUDIES
+from studies.registry import FINDINGS, STUDIES
 
 ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
+DRAWN = (*ABLATIONS, *(study.name for study in FINDINGS if not study.curve))
 PANELS = 4
 FIELDS = ("row", "column", "measure", "kind", "baseline", "difference", "low", "high", "over", "n", "published_difference")
 
 
 def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """A panel a measure, a line a row of the table; None for a figure's study or where nothing can be compared yet."""
-    if name not in ABLATIONS:
+    if name not in DRAWN:
         return None
     shown = [entry for entry in found if entry["difference"] and entry["difference"]["mean"] is not None]
     labels = _panels(shown)
@@ -63,7 +64,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     axes[0, 0].set_yticks(range(len(rows)), [_said(row, column, rows, base) for row, column, base in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("difference to the baseline, points", fontsize=9)
-    study = next(study for study in STUDIES if study.name == name)
+    study = next(study for study in (*STUDIES, *FINDINGS) if study.name == name)
     over = (
         "replicates (t)"
         if any(entry["difference"]["over"] == "replicates" for entry in shown)

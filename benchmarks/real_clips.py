@@ -1,0 +1,135 @@
+"""Real video for measurements: DAVIS 2016 and SBI with true masks, UCF101 with actor boxes, read where they lie.
+
+Third-party data: numbers may be written from it, frames never. A folder has any of
+
+    davis2016/JPEGImages/NAME/*.jpg, davis2016/Annotations/NAME/*.png
+    sbi2015/NAME/input/*, sbi2015/NAME/groundtruth/*       (in the order of their names)
+    UCF-101/CLASS/*.avi, actor_boxes.json                  (per-frame boxes x, y, w, h; first_frame counts from 1)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fame.data.video import decode
+from fame.errors import FameError
+
+Frames = NDArray[np.uint8]
+Truth = NDArray[np.bool_]
+
+FRAMES, STRIDE = 16, 2  # of a clip, as the method takes them; stride 1 where a sequence is too short for 2
+
+
+@dataclass(frozen=True)
+class Track:
+    """One actor's box in consecutive frames."""
+
+    first: int  # frame, from 0
+    boxes: NDArray[np.float64]  # (n, 4): x, y, w, h in pixels
+
+
+@dataclass(frozen=True)
+class Video:
+    """A real sequence at native size. `unit` is what is independent of the others: clips of one UCF101 group are one recording."""
+
+    set: str
+    name: str
+    unit: str
+    frames: Frames  # (T, H, W, 3)
+    masks: Truth | None = None  # (T, H, W), the object
+    tracks: tuple[Track, ...] = ()
+
+    def truth(self) -> Truth | None:
+        """bool (T, H, W): the object's mask, else all actors' boxes filled; None where neither is known."""
+        if self.masks is not None or not self.tracks:
+            return self.masks
+        filled = np.zeros(self.frames.shape[:3], dtype=bool)
+        for track in self.tracks:
+            for frame, (x, y, w, h) in zip(filled[track.first :], np.round(track.boxes).astype(int), strict=False):
+                frame[max(0, y) : max(0, y + h), max(0, x) : max(0, x + w)] = True
+        return filled
+
+    def known(self) -> Truth:
+        """bool (T,): frames in which the truth has been annotated; with masks all of them."""
+        if self.masks is not None:
+            return np.ones(len(self.frames), dtype=bool)
+        found = np.zeros(len(self.frames), dtype=bool)
+        for track in self.tracks:
+            found[track.first : track.first + len(track.boxes)] = True
+        return found
+
+
+def davis(folder: Path) -> Iterator[Video]:
+    """The object sequences, in the order of their names."""
+    for images in sorted((folder / "davis2016/JPEGImages").glob("*")):
+        truth = folder / "davis2016/Annotations" / images.name
+        files = sorted(images.glob("*.jpg"))
+        masks = [truth / f"{path.stem}.png" for path in files]
+        yield Video("DAVIS 2016", images.name, images.name, read_images(files), read_masks(masks))
+
+
+def sbi(folder: Path) -> Iterator[Video]:
+    """Surveillance cameras on their posts."""
+    for place in sorted(path.parent for path in (folder / "sbi2015").glob("*/input")):
+        files, masks = sorted((place / "input").glob("*")), sorted((place / "groundtruth").glob("*"))
+        if len(files) != len(masks):
+            raise FameError(f"sbi2015/{place.name}: {len(files)} frames but {len(masks)} masks; get the sequence anew")
+        yield Video("SBI", place.name, place.name, read_images(files), read_masks(masks))
+
+
+def ucf101(folder: Path, most: int | None = None, boxed_only: bool = False) -> Iterator[Video]:
+    """Videos with actor boxes first, then the others, each by name; at most `most`."""
+    notes = folder / "actor_boxes.json"
+    boxes: dict[str, list[dict[str, Any]]] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
+    files = sorted((folder / "UCF-101").glob("*/*.avi"), key=lambda path: (path.stem not in boxes, path.stem))
+    for path in [path for path in files if path.stem in boxes or not boxed_only][:most]:
+        found = tuple(Track(track["first_frame"] - 1, np.array(track["boxes_xywh"], float)) for track in boxes.get(path.stem, ()))
+        unit = path.stem.removeprefix("v_").rpartition("_c")[0] or path.stem
+        yield Video("UCF101", path.stem, unit, decode(path), tracks=found)
+
+
+def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
+    """Frame numbers (FRAMES,) of each of the disjoint clips that fit into the annotated stretches, and their stride.
+
+    The stride is STRIDE unless no stretch holds such a clip, then 1; the clips of a stretch lie in its middle. Empty where
+    even that is too long.
+    """
+    stretches = list(_stretches(video.known()))
+    for stride in (STRIDE, 1):
+        span = (FRAMES - 1) * stride + 1
+        clips = []
+        for first, length in stretches:
+            begin = first + length % span // 2
+            clips += [begin + index * span + stride * np.arange(FRAMES) for index in range(length // span)]
+        if clips:
+            return clips, stride
+    return [], 0
+
+
+def _stretches(known: Truth) -> Iterator[tuple[int, int]]:
+    """First frame and length of every run of annotated frames."""
+    place = 0
+    for is_known, run in groupby(known.tolist()):
+        length = len(list(run))
+        if is_known:
+            yield place, length
+        place += length
+
+
+def read_images(files: Sequence[Path]) -> Frames:
+    """uint8 (T, H, W, 3), RGB."""
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files])
+
+
+def read_masks(files: Sequence[Path]) -> Truth:
+    """bool (T, H, W); grey levels above the middle are the object (SBI marks doubtful pixels with 170)."""
+    return np.stack([np.asarray(Image.open(path).convert("L")) > 127 for path in files])

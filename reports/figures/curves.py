@@ -1,0 +1,116 @@
+"""The findings as curves over what they vary: background gap, gain in deranged scenes, and the masks where they are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import inf, isclose
+from pathlib import Path
+from typing import Any
+
+from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
+from studies.registry import FINDINGS
+from studies.study import Study
+
+FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n")
+GAP, SWAPPED = "background_gap", "top1/deranged"
+NAMED = {"baseline": METHODS["contrastive"], "FAME": VERMILION, "FAME 0.3": ORANGE, "FAME 0.5": VERMILION, "FAME 0.7": PURPLE}
+OTHERS = (VERMILION, ORANGE, BLUE, SKY, GREEN, PURPLE)
+Point = tuple[float, dict[str, Any]]  # place on the axis; mean, interval, over, n
+
+
+@dataclass
+class Panel:
+    """One graph: its lines by name, each a number of points."""
+
+    title: str
+    zero: bool = False  # whether 0 means no difference
+    lines: dict[str, list[Point]] = field(default_factory=dict)
+
+    def add(self, line: str, at: float, found: dict[str, Any] | None) -> None:
+        points = self.lines.setdefault(line, [])
+        if found and found["mean"] is not None and at not in [place for place, _ in points]:
+            points.append((at, found))
+
+    @property
+    def drawn(self) -> dict[str, list[Point]]:
+        return {name: sorted(points, key=lambda point: point[0]) for name, points in self.lines.items() if points}
+
+
+def draw(name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """A figure of a study that names an axis (`Study.curve`) from its entries; None for others and where nothing is there yet."""
+    study = next((study for study in FINDINGS if study.name == name and study.curve), None)
+    shown = [panel for panel in panels(study, found) if panel.drawn] if study else []
+    if study is None or not shown:
+        return None
+    places = sorted({at for panel in shown for points in panel.drawn.values() for at, _ in points})
+    figure, axes = canvas(1, len(shown), 3.3 * len(shown) + 0.4, 3.0)
+    lines: list[tuple] = []
+    for axis, panel in zip(axes[0], shown, strict=True):
+        if panel.zero:
+            axis.axhline(0, color=INK, linewidth=0.9)
+        aside = beside(places, len(panel.drawn))
+        for number, (label, points) in enumerate(panel.drawn.items()):
+            colour = NAMED.get(label, OTHERS[number % len(OTHERS)])
+            means = [value["mean"] for _, value in points]
+            axis.plot([aside(at, number) for at, _ in points], means, "o-", color=colour, markersize=4, label=label)
+            for at, value in points:
+                low, high = value["interval"] or (None, None)
+                if low is not None:
+                    axis.plot([aside(at, number)] * 2, [low, high], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="round")
+                lines.append((panel.title, label, at, value["mean"], low, high, value["over"], value["n"]))
+        if geometric(places):
+            axis.set_xscale("log")
+            axis.minorticks_off()
+        narrowest = min(after - at for at, after in pairwise([*places, inf]))
+        close = not geometric(places) and narrowest < 0.08 * (places[-1] - places[0])  # their labels would touch
+        said = [f"{at:.3g}" for at in places]
+        axis.set_xticks(places, [text.removeprefix("0") or "0" for text in said] if close else said)
+        axis.set_title(panel.title, loc="left")
+        axis.grid(color=GRID, linewidth=0.7)
+        if len(panel.drawn) > 1:
+            axis.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85)
+    figure.supxlabel(study.curve, fontsize=9)
+    over = "replicates (t)" if any(line[-2] == "replicates" for line in lines) else "test videos of these runs"
+    caption = f"Over {study.curve}, with 95 % intervals over {over}. Gains are paired with the baseline at the same setting."
+    return save(figure, folder, f"{name}_curve", study.title, caption, FIELDS, lines, study=name)
+
+
+def panels(study: Study, found: list[dict[str, Any]]) -> list[Panel]:
+    """The gap of every method, in points; each one's gain in deranged scenes; the masks' measures, which no method changes."""
+    at = {(row.label, row.column): row.at for row in study.rows}
+    gaps = Panel("background gap, points")
+    gains = Panel("gain in deranged scenes, points", zero=True)
+    masks = Panel("masks of these videos")
+    of_masks = {measure.label for measure in study.measures if measure.protocol == "masks"}
+    for entry in found:
+        place = at.get((entry["row"], entry["column"]))
+        if place is None:
+            continue
+        if entry["label"] in of_masks:
+            masks.add(entry["label"], place, entry)
+        elif entry["metric"] == GAP:
+            gaps.add(entry["row"], place, entry)
+        elif entry["metric"] == SWAPPED and entry["difference"]:
+            gains.add(entry["row"], place, entry["difference"])
+    return [gaps, gains, masks]
+
+
+def beside(places: list[float], lines: int) -> Callable[[float, int], float]:
+    """Where a line's point is drawn: a hundredth of the axis from the next line's, so that intervals do not hide one another."""
+    logarithmic, span = geometric(places), places[-1] - places[0]
+
+    def aside(at: float, line: int) -> float:
+        step = 0.012 * (line - (lines - 1) / 2)
+        return at * (places[-1] / places[0]) ** step if logarithmic else at + step * span
+
+    return aside
+
+
+def geometric(places: list[float]) -> bool:
+    """Whether each place is the one before it times a common factor, so that equal steps need a logarithmic axis."""
+    if len(places) < 3 or places[0] <= 0:
+        return False
+    ratios = [high / low for low, high in pairwise(places)]
+    return all(isclose(ratio, ratios[0], rel_tol=0.01) for ratio in ratios)
