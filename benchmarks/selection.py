@@ -11,26 +11,19 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-for _name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):
-    os.environ.setdefault(_name, "1000000000")
-
-from fame.errors import FameError  # noqa: E402
-from fame.seeds import SELECTION_REPLICATES  # noqa: E402
-from studies import study  # noqa: E402
-from studies.cell import Stage  # noqa: E402
-from studies.resolve import Setting  # noqa: E402
-from studies.scales import QUICK, Scale  # noqa: E402
-from studies.store import Store  # noqa: E402
-from studies.worker import Busy, execute  # noqa: E402
+from fame.errors import FameError
+from fame.seeds import SELECTION_REPLICATES
+from studies import study
+from studies.cell import Stage
+from studies.resolve import Setting
+from studies.runner import run_stages
+from studies.scales import QUICK, Scale
+from studies.store import Store
 
 METHODS = {
     "moco": study.moco,
@@ -65,53 +58,66 @@ def sized(trial: dict[str, Any]) -> Scale:
     )
 
 
-def measure(trial: dict[str, Any], out: Path) -> dict[str, Any]:
-    """Pretrain and probe; the trial with its metrics and seconds."""
-    replicate = trial.get("replicate", SELECTION_REPLICATES)
-    if replicate < SELECTION_REPLICATES:
-        raise FameError(f"replicate {replicate} is for verdicts: selection looks at {SELECTION_REPLICATES} and later")
-    setting = Setting(sized(trial))
-    upstream = setting.pretraining(METHODS[trial["method"]](**trial.get("merge", {})))
-    data = setting.data("A")
-    assert upstream is not None and data is not None
-    store = Store(out)
-    trained = _executed(upstream, replicate, store)
-    probed = _executed(Stage(setting.evaluation("probe", data), upstream), replicate, store)
-    metrics = {name: round(probed["metrics"][name], 1) for name in KEPT if name in probed["metrics"]}
-    told = {name: round(value, 3) for name, value in trained["metrics"].items()}
-    spent = {"steps": trained["notes"].get("steps", 0), "seconds": round(trained["seconds"])}
-    return {**trial, "replicate": replicate, **told, **metrics, **spent, "commit": trained["commit"][:12]}
+@dataclass(frozen=True)
+class Trial:
+    """A line of the file, resolved to the linear probe on A at its end."""
+
+    said: dict[str, Any]
+    replicate: int
+    probe: Stage
+
+    @classmethod
+    def read(cls, line: str) -> Trial:
+        """FameError for a world that verdicts look at."""
+        said = json.loads(line)
+        replicate = said.get("replicate", SELECTION_REPLICATES)
+        if replicate < SELECTION_REPLICATES:
+            raise FameError(f"replicate {replicate} is for verdicts: selection looks at {SELECTION_REPLICATES} and later")
+        setting = Setting(sized(said))
+        upstream, data = setting.pretraining(METHODS[said["method"]](**said.get("merge", {}))), setting.data("A")
+        assert upstream is not None and data is not None  # the embedded benchmark has all parts
+        return cls(said, replicate, Stage(setting.evaluation("probe", data), upstream))
+
+    def measured(self, store: Store) -> dict[str, Any] | None:
+        """What was said, with metrics and seconds; None where a run has failed."""
+        assert self.probe.upstream is not None
+        trained, probed = (store.result(stage.id, self.replicate) for stage in (self.probe.upstream, self.probe))
+        if trained is None or probed is None:
+            return None
+        metrics = {name: round(probed["metrics"][name], 1) for name in KEPT if name in probed["metrics"]}
+        told = {name: round(value, 3) for name, value in trained["metrics"].items()}
+        spent = {"steps": trained["notes"].get("steps", 0), "seconds": round(trained["seconds"])}
+        return {**self.said, "replicate": self.replicate, **told, **metrics, **spent, "commit": trained["commit"][:12]}
 
 
-def _executed(stage: Stage, replicate: int, store: Store) -> dict[str, Any]:
-    """The run's result; trials that share a run wait for whichever is at it."""
-    while True:
-        try:
-            return execute(stage, replicate, store)
-        except Busy:
-            time.sleep(1)
-
-
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("trials", type=Path)
     parser.add_argument("log", type=Path)
     parser.add_argument("--out", type=Path, default=Path("out/selection"))
     parser.add_argument("--jobs", type=int, default=2)
-    asked = parser.parse_args()
-    trials = [json.loads(line) for line in asked.trials.read_text(encoding="utf-8").splitlines() if line.strip()]
-    with ProcessPoolExecutor(asked.jobs) as pool:
-        waiting = {pool.submit(measure, trial, asked.out): trial for trial in trials}
-        for done in as_completed(waiting):
-            try:
-                line = json.dumps(done.result())
-            except FameError as error:
-                line = json.dumps({**waiting[done], "error": str(error)})
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
-            with asked.log.open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-    return 0
+    asked = parser.parse_args(arguments)
+    try:
+        trials = [Trial.read(line) for line in asked.trials.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return run(trials, Store(asked.out), asked.log, asked.jobs)
+    except FameError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return error.code
+
+
+def run(trials: list[Trial], store: Store, log: Path, jobs: int) -> int:
+    """Run what is missing, world by world, and log a line a trial; 1 where one failed, with its complaint."""
+    complaints = []
+    for replicate in sorted({trial.replicate for trial in trials}):
+        here = [trial for trial in trials if trial.replicate == replicate]
+        stages = {stage.id: (stage, ("selection",)) for trial in here for stage in trial.probe.chain()}
+        complaints += run_stages(store, stages, [replicate], jobs=jobs).complaints()
+        with log.open("a", encoding="utf-8") as file:
+            for found in filter(None, (trial.measured(store) for trial in here)):
+                file.write(json.dumps(found) + "\n")
+    for complaint in complaints:
+        sys.stderr.write(f"{complaint}\n")
+    return 1 if complaints else 0
 
 
 if __name__ == "__main__":

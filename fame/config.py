@@ -145,8 +145,8 @@ class Merge(Config):
     background: Background = "inter"
     views: Literal["single", "both"] = "single"
     flavour: Flavour = "paper"
-    prior: float = Field(0.5, gt=0, lt=1)  # P(F) in Bayes' rule; equal priors in the paper
-    sampled: tuple[Share, Share] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
+    prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
+    sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
     partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
 
     _beta = field_validator("beta")(check_beta)

@@ -105,7 +105,7 @@ def kept_pixels(
         from fame.cpu import masks as fast
 
         if variant != "grid":
-            return fast.keep_highest(clips, count, flavour if variant == "fame" else None, bayes.sampled)
+            return fast.keep_highest(clips, count, flavour if variant == "fame" else None, bayes)
         motion = fast.motion_and_mean(clips)[0]
     else:
         clips = _float32(clips)

@@ -66,6 +66,7 @@ def excerpt(report: dict[str, Any], folder: str) -> str:
         "",
         *(f"- {LABELS[key]}: {_difference(found, key)}" for key, found in gain.items() if key in LABELS),
         "",
+        *_deranged(report["tables"]),
         f"Verdicts on the claims: {counted}.",
         "",
         *_table(report["tables"][QUOTED]),
@@ -80,7 +81,18 @@ PICTURES = {
     "temporal_kernels_figure3": "Figure 3: temporal kernel weights",
     "mask_quality_figure4": "Figure 4: foreground masks",
 }
+MISLED = "A deranged scenes, linear"  # label of `studies.study.deranged("A")`
 LABELS = {"own": "own scenes", "deranged": "deranged scenes", "gap": "background gap"}
+
+
+def _deranged(tables: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """How far up any encoder gets where scenes mislead: below chance a gain may be less shortcut without more motion."""
+    found = [entry for entries in tables.values() for entry in entries if entry["label"] == MISLED and entry["mean"] is not None]
+    if not found:
+        return []
+    best = max(found, key=lambda entry: entry["mean"])
+    name = ", ".join(filter(None, (best["row"], best["column"])))
+    return [f"The highest accuracy of any encoder in deranged scenes (linear probe on A) is {best['mean']:.1f} % ({name}).", ""]
 
 
 def _difference(found: dict[str, Any], key: str) -> str:

@@ -17,17 +17,15 @@ from torch import Tensor
 
 from fame.config import Flavour
 from fame.cpu.mask_kernels import colours_kernel, keep_kernel, motion_and_mean_kernel
-from fame.masks import BACKGROUND_SAMPLE, FOREGROUND_SAMPLE, LEVELS
+from fame.masks import LEVELS, PAPER, Bayes
 from fame.smoothing import blur_kernel, gaussian_weights
 
 
-def keep_highest(
-    clips: Tensor, count: int, flavour: Flavour | None, sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)
-) -> Tensor:
+def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:
     """bool (B, H, W), exactly `count` True a clip: the fame mask in `flavour`, or with None the seed mask.
 
     clips: float (B, 3, T, H, W) on a CPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
-    sampled: shares of the frame behind P(x|F) and P(x|B). The prior is 1/2.
+    bayes: the shares of both samples; its prior has to be 1/2.
     """
     height, width = clips.shape[-2:]
     pixels = height * width
@@ -38,7 +36,7 @@ def keep_highest(
         height,
         _blur(min(height, width)),
         min(count, pixels),
-        (max(1, int(sampled[0] * pixels)), max(1, int(sampled[1] * pixels))),
+        bayes.counts(pixels),
         LEVELS,
         flavour is not None,
         flavour == "official",

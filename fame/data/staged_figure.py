@@ -79,8 +79,7 @@ class Manner:
             return float(rng.uniform(low, high))
 
         def kept(low: float, high: float) -> float:
-            value, middle = uniform(low, high), (low + high) / 2
-            return value if alike == 0 else middle + (1 - alike) * (value - middle)
+            return (1 - alike) * uniform(low, high) + alike * (low + high) / 2
 
         def pair(low: float, high: float) -> tuple[float, float]:
             return kept(low, high), kept(low, high)

@@ -123,8 +123,6 @@ def _whereabouts(manner: Manner, axis: int, look: Look) -> Array:
     `wander` says how far towards each stop it goes: at 0 it keeps its place.
     """
     place = manner.place[axis]
-    if look.wander == 0:
-        return np.full(look.frames, place)
     stops = np.array([place, *(place + look.wander * (stop[axis] - place) for stop in manner.stops)])
     legs, done = np.divmod(np.arange(look.frames) / LEG, 1.0)
     here, there = (stops[(legs.astype(np.intp) + k) % len(stops)] for k in (0, 1))
