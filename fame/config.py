@@ -7,7 +7,7 @@ method needs a new `version` in its stage: tests pin golden ids and golden outpu
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -21,6 +21,14 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class Config(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def later(default: Any) -> Any:
+    """A field added after runs were kept: at `default`, which is what was done before there was a choice, it leaves ids alone."""
+    return Field(default, json_schema_extra={LATER: True})
+
+
+LATER = "later"  # mark of such a field, for studies/cell.py
 
 
 def check_beta(beta: float) -> float:

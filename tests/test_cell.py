@@ -8,8 +8,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from fame import config as configs
-from fame.config import Clip, Merge, Optim, Pretrain, Probe, Retrieval, VideoData
-from studies.cell import Stage, canonical
+from fame.config import Clip, Config, Merge, Optim, Pretrain, Probe, Retrieval, VideoData, later
+from studies.cell import Stage, canonical, identified
 from studies.registry import STUDIES, studies
 from studies.resolve import Setting, all_stages
 from studies.scales import SCALES, scale
@@ -139,3 +139,18 @@ def test_a_real_set_is_not_called_the_embedded_benchmark() -> None:
         assert "embedded benchmark" in Setting(scale(name)).sizes.note
         assert "real videos" in Setting(scale(name), VIDEOS).sizes.note
         assert "embedded" not in Setting(scale(name), VIDEOS).sizes.note
+
+
+class Nested(Config):
+    old: int = 1
+    new: int = later(0)
+
+
+class Outer(Config):
+    inner: Nested = Nested()
+    new: Nested | None = later(None)
+
+
+def test_a_field_that_came_later_enters_the_id_only_where_it_says_something_new():
+    assert identified(Outer()) == {"inner": {"old": 1}}
+    assert identified(Outer(inner=Nested(old=2, new=3), new=Nested())) == {"inner": {"old": 2, "new": 3}, "new": {"old": 1}}
