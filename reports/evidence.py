@@ -102,6 +102,11 @@ class Evidence:
             self._results[key] = self.store.result(*key)
         return self._results[key]
 
+    @property
+    def awaited(self) -> int:
+        """Replicates a verdict waits for: those asked for, and at least as many as the scale fixed beforehand."""
+        return max(len(self.replicates), self.setting.sizes.replicates)
+
     def values(self, stage: Stage | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
         """The metric of every finished replicate that has it."""
         found: Values = {}

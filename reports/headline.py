@@ -65,7 +65,7 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
     found = estimate([float(value) for value in contrasts], runs)
     own, swapped = gains["own"].mean, gains["deranged"].mean
     verdict = "inconclusive"
-    whole = found.n == len(evidence.replicates)  # n is fixed beforehand: until all are there nothing is decided
+    whole = found.n == evidence.awaited  # n is fixed beforehand: until all are there nothing is decided
     if whole and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
         verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
     return {"share": CLOSED, **plain(found), "verdict": verdict}

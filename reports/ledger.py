@@ -42,7 +42,7 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test, gate: 
     elif test.source == "runs" and evidence.setting.scale.name == "smoke":
         verdict, reason = "inconclusive", "smoke scale: its numbers mean nothing"
     elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
-        verdict, reason = "inconclusive", f"interim: {fewest} of {len(evidence.replicates)} replicates; all are needed"
+        verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
     elif verdict != "inconclusive" and learnt and gate:
         verdict, reason = "inconclusive", gate
     elif missing and verdict == "inconclusive":
@@ -89,7 +89,7 @@ def _link(evidence: Evidence, real: RealVideo, link: Link, test: Test) -> LinkRe
 
 def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
     """Whether replicates of a link from runs are still missing: nothing is decided by those that happen to be there."""
-    return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < len(evidence.replicates)
+    return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < evidence.awaited
 
 
 def _side(evidence: Evidence, side: Side) -> Number | Gain:
@@ -124,7 +124,7 @@ def gate_verdict(evidence: Evidence) -> str:
         return "whether the baseline learnt anything is unknown: its balanced accuracy beside random init's has not run"
     gain = sum(differences.values()) / len(differences)
     if gain >= GATE_POINTS:
-        n, planned = len(differences), len(evidence.replicates)
+        n, planned = len(differences), evidence.awaited
         return "" if n == planned else f"interim: whether the baseline learnt anything is known of {n} of {planned} replicates"
     return (
         f"the baseline is {gain:+.1f} points of balanced accuracy from random init, under the {GATE_POINTS:g} that verdicts require"

@@ -1,5 +1,6 @@
 """The claims are whole, resolve to stages that the studies run, and are judged as DESIGN.md says."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,7 +106,7 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
 
 
 def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
-    store, setting = Store(tmp_path).prepare(), Setting(MINI)
+    store, setting = Store(tmp_path).prepare(), Setting(replace(MINI, replicates=4))
     levels = {"recall_still": 0.6, "recall_lift": 0.5}
 
     for replicate in range(4):
@@ -121,6 +122,8 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
     assert all(link["negligible"] for link in entry["links"])
     assert all(link["p_sign_flip"] == pytest.approx(2 / 2**4) for link in entry["links"])  # too few to say more
+    entry = verdicts(Evidence(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four of ten cannot stop there
+    assert entry["verdict"] == "inconclusive" and "4 of 10" in entry["reason"]
 
 
 def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:
