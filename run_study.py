@@ -35,6 +35,7 @@ from studies.runner import Summary, run_stages
 from studies.session import Session, console, standing, tracker, watching
 from studies.status import STATES, state_of
 from studies.store import Store
+from studies.weights_commands import weights_app
 
 if TYPE_CHECKING:
     from studies.beta_curve import Trial
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
 app.add_typer(data_app, name="data")
+app.add_typer(weights_app, name="weights")
 
 STOPPED = 130  # exit code after Ctrl-C
 

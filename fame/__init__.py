@@ -1,7 +1,7 @@
 """FAME: contrastive video representation learning by foreground-background merging (Ding et al., CVPR 2022).
 
-The method by itself, for anybody's training loop: only torch and pydantic are needed. The names are looked up when they are used
-(PEP 562), so that a command which only reads results does not wait for torch.
+The method by itself, for anybody's training loop: only torch and pydantic are needed, for encoders torchvision too. The names are
+looked up when they are used (PEP 562), so that a command which only reads results does not wait for torch.
 """
 
 from __future__ import annotations
@@ -10,15 +10,17 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fame.given import load_encoder
     from fame.masks import foreground_mask, mask_maps
     from fame.merging import ForegroundBackgroundMerge, erase_background
 
-__all__ = ["ForegroundBackgroundMerge", "erase_background", "foreground_mask", "mask_maps"]
+__all__ = ["ForegroundBackgroundMerge", "erase_background", "foreground_mask", "load_encoder", "mask_maps"]
 
 _HOME = {
     "ForegroundBackgroundMerge": "fame.merging",
     "erase_background": "fame.merging",
     "foreground_mask": "fame.masks",
+    "load_encoder": "fame.given",
     "mask_maps": "fame.masks",
 }
 

@@ -170,7 +170,7 @@ class BackgroundErasing(Config):
 
 
 class Backbone(Config):
-    name: Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d"] = "r2plus1d_18"
+    name: Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"] = "r2plus1d_18"
     width: int = Field(64, ge=4)  # of the narrow network's first stage; the others are as published
 
 
@@ -217,6 +217,7 @@ class Pretrain(Config):
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
     weights: str | None = None  # SHA-256 of the file, kind `file` only
+    ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
@@ -226,6 +227,8 @@ class Pretrain(Config):
             raise ValueError(f"pretraining by {self.kind} needs data")
         if (self.kind == "file") != (self.weights is not None):
             raise ValueError("kind 'file' and a weights hash go together")
+        if self.ranks < 1 or self.optim.batch % self.ranks:
+            raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
         return self
 
 

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from fame.backbones import Encoder
 from fame.config import MoCo
+from fame.distributed import gathered, here, restored, shuffled
 
 
 class Projection(nn.Module):
@@ -40,6 +41,7 @@ class MomentumContrast(nn.Module):
 
     queue: Tensor
     position: Tensor
+    turns: Tensor
 
     def __init__(self, encoder: Encoder, config: MoCo, seed: int = 0):
         super().__init__()
@@ -52,6 +54,9 @@ class MomentumContrast(nn.Module):
         self.config = config
         self.register_buffer("queue", queue)
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
+        self.seed = seed
+        if here().size > 1:
+            self.register_buffer("turns", torch.zeros((), dtype=torch.long))  # shuffles so far: a resumed run goes on with the next
 
     def forward(
         self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
@@ -69,8 +74,8 @@ class MomentumContrast(nn.Module):
                 points = self.query(asked)
                 keys = self.keys(answered)
             loss, hit = info_nce(points, keys, self.queue, self.config.temperature, hidden)
-            places = self.enqueue(keys)
-            hidden = None if self.config.own_key else places
+            places = self.enqueue(gathered(keys))
+            hidden = None if self.config.own_key else here().mine(places)
             losses.append(loss)
             right.append(hit)
         return torch.stack(losses).mean(), torch.stack(right).mean()
@@ -85,7 +90,7 @@ class MomentumContrast(nn.Module):
         share = 1 - self.config.momentum
         torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), share)
         if self.config.key_norm == "ema":
-            torch._foreach_lerp_(_statistics(self.key), _statistics(self.query), share)
+            torch._foreach_lerp_(statistics(self.key), statistics(self.query), share)
 
     def train(self, mode: bool = True) -> MomentumContrast:
         """As torch's; with `key_norm` ema the key encoder stays in evaluation, where batch norm uses running statistics."""
@@ -97,11 +102,17 @@ class MomentumContrast(nn.Module):
     def keys(self, clips: Tensor) -> Tensor:
         """Points of the momentum encoder, without gradients.
 
-        On several devices the clips are to be shuffled across them here, and the keys back, so that batch statistics do not
-        tell a query its key (issue "Real datasets"). One device cannot do that: there `key_norm` ema takes the statistics out.
+        On several ranks the clips are shuffled across them, and the points back, so that the batch's statistics do not tell a query
+        its key. One device cannot do that: there `key_norm` ema takes the statistics out, and then no shuffle is needed.
         """
+        ranks = here()
         with torch.inference_mode():
-            points: Tensor = self.key(clips)
+            if ranks.size == 1 or self.config.key_norm == "ema":
+                points: Tensor = self.key(clips)
+            else:
+                self.turns += 1
+                others, places = shuffled(clips, self.seed + int(self.turns))
+                points = ranks.mine(restored(self.key(others), places))
         return points.clone()  # what inference mode makes must not enter the loss
 
     @torch.no_grad()
@@ -121,9 +132,9 @@ class MomentumContrast(nn.Module):
         return places
 
 
-def _statistics(network: nn.Module) -> list[Tensor]:
+def statistics(network: nn.Module) -> list[Tensor]:
     """Running means and variances of batch norm."""
-    return [buffer for buffer in network.buffers() if buffer.is_floating_point()]
+    return [value for name, value in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
 
 
 def info_nce(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -18,20 +19,22 @@ from torch import Tensor
 from fame import precision as arithmetic
 from fame.augment import Clips, colour_normalised, random_crops
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.checkpoint import TrainingState, save_encoder
+from fame.checkpoint import TrainingState, load_encoder, save_encoder
 from fame.config import Pretrain
 from fame.controls import Controlled, cropped_truth, merging_of
 from fame.data.ahead import ahead
+from fame.distributed import average, here, parallel, together
 from fame.errors import FameError
 from fame.given import load_given
 from fame.merging import ForegroundBackgroundMerge, erase_background
-from fame.moco import MomentumContrast
+from fame.moco import MomentumContrast, statistics
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.run import Run
 from fame.supervised import Classifier, batches, train_classifier
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
+    from fame.seeds import Seeds
 
 ENCODER_FILE = "encoder.pt"
 GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
@@ -65,8 +68,13 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
         if batch < config.optim.batch:
             notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
-        train = _train_contrast if config.kind == "moco" else _train_labels
-        metrics = train(config, encoder, videos, rows, run)
+        if config.kind == "moco" and config.ranks > 1:
+            notes["ranks"] = config.ranks
+            metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
+            encoder, _ = load_encoder(run.folder / ENCODER_FILE)
+        else:
+            train = _train_contrast if config.kind == "moco" else _train_labels
+            metrics = train(config, encoder, videos, rows, run)
     save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
@@ -90,15 +98,30 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
     )
 
 
+def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:
+    """What each of several ranks does; the first one writes the encoder."""
+    arithmetic.set_threads(config.threads)
+    run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
+    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
+    metrics = _train_contrast(config, encoder, videos, videos.select("train"), run)
+    if here().first:
+        save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
+    return metrics
+
+
 def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    optim, device = config.optim, run.device
-    batch = min(optim.batch, len(rows))
+    optim, device, ranks = config.optim, run.device, here()
+    batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
+    if not batch:
+        raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if config.moco.queue < batch:
         raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    if batch == 1 and config.merge and config.merge.background != "intra":
+    if batch == ranks.size and config.merge and config.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
     model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head")).to(device))
+    # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
+    trained = parallel(model)
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
@@ -109,10 +132,10 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = batches(rows, optim.batch, run.seeds.generator("order", epoch))
+        order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
         began = time.perf_counter()
         for step, (view0, view1) in enumerate(views.pairs(order), 1):
-            loss, right = model(view0, view1, arithmetic.autocast(dtype, device))
+            loss, right = trained(view0, view1, arithmetic.autocast(dtype, device))
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             optimiser.step()
@@ -121,6 +144,7 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
         seconds = max(time.perf_counter() - began, 1e-9)
+        average([total, *statistics(model)])
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
         run.log(
@@ -132,7 +156,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
             waiting=views.waited / seconds,
             augmenting=views.augmented / seconds,
         )
-        state.save(epoch + 1, metrics)
+        if ranks.first:
+            state.save(epoch + 1, metrics)
     return metrics
 
 
@@ -146,17 +171,19 @@ class Raw(NamedTuple):
 class Views:
     """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
 
-    Each random choice has a stream of its own, so no choice depends on whether another one was made, and clips can be read ahead.
+    Each random choice has a stream of its own (and each rank its own streams), so no choice depends on whether another one was
+    made, and clips can be read ahead.
     `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
     """
 
     def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
         self.config, self.videos, self.device = config, videos, run.device
+        rank = ("rank", here().rank) if here().size > 1 else ()
         self.starts, self.views, self.source_starts, self.merging = (
-            run.seeds.generator(purpose, epoch) for purpose in ("starts", "views", "source starts", "merging")
+            run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts", "merging")
         )
         self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
-        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch))
+        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0
 
     def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:

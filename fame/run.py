@@ -28,7 +28,8 @@ class Run:
     """One stage at one replicate, on disk.
 
     `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
-    `cache` is a folder that runs share what they compute in (fame/features.py); None: nothing is shared.
+    `cache` is a folder that runs share what they compute in (fame/features.py); None: nothing is shared. A `quiet` run logs
+    nothing: of several ranks, one speaks.
     """
 
     folder: Path
@@ -36,9 +37,12 @@ class Run:
     device: torch.device
     videos: Callable[[StagedData | VideoData], VideoSet]
     cache: Path | None = None
+    quiet: bool = False
 
     def log(self, **values: Any) -> None:
         """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
+        if self.quiet:
+            return
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
             file.write(json.dumps({"time": time.time(), **values}) + "\n")
 
@@ -49,7 +53,7 @@ class Run:
 
     def rewind(self, size: int) -> None:
         """Cut off what was logged after `size` bytes: epochs that are going to be done again."""
-        if self.logged() > size:
+        if not self.quiet and self.logged() > size:
             os.truncate(self.folder / LOG, size)
 
 

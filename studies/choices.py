@@ -22,6 +22,7 @@ from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
 from studies.study import Study
 
+OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation))
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class Choices:
     frames: int | None = None  # of a clip
     size: int | None = None  # of a clip, pixels
     epochs: int | None = None  # of pretraining
+    ranks: int | None = None  # processes that share a pretraining's batches
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
 
 
@@ -86,7 +88,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     if choices.replicates is not None and choices.replicates < 1:
         raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
     chosen = studies(list(choices.studies))
-    overrides = {name: value for name in ("backbone", "frames", "size", "epochs") if (value := getattr(choices, name)) is not None}
+    overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
     sized = sized_for(choices.scale, choices.dataset != "staged", overrides)
     numbers = tuple(range(sized.first, sized.first + (choices.replicates or sized.replicates)))
     part = part_of(choices.part, numbers) if choices.part is not None else ()
@@ -178,7 +180,10 @@ def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scal
 
 
 def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip or number of pretraining epochs; FameError where a value is impossible."""
+    """The scale with another backbone, clip, number of pretraining epochs or of ranks; FameError where a value is impossible."""
+    ranks = overrides.get("ranks", base.ranks)
+    if ranks < 1 or base.pretrain.batch % ranks:
+        raise FameError(f"--ranks {ranks}: the batch of {base.pretrain.batch} is shared by them equally")
 
     def change() -> Scale:
         clip = {name: overrides[name] for name in ("frames", "size") if name in overrides}
@@ -190,6 +195,7 @@ def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
             backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
             pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
             source_epochs=overrides.get("epochs", base.source_epochs),
+            ranks=ranks,
         )
 
     return _validated(change)

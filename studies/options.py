@@ -32,6 +32,7 @@ BackboneName = Annotated[str | None, typer.Option("--backbone", help="Another ne
 Frames = Annotated[int | None, typer.Option(help="Frames of a clip, instead of the scale's.")]
 Size = Annotated[int | None, typer.Option(help="Pixels of a clip, instead of the scale's.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of pretraining, instead of the scale's.")]
+RanksOf = Annotated[int | None, typer.Option("--ranks", help="Processes, one a GPU, that share each batch of a pretraining.")]
 Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave videos that cannot be decoded out of the manifest.")]
 
 
@@ -52,11 +53,12 @@ def open_session(
     frames: Frames = None,
     size: Size = None,
     epochs: Epochs = None,
+    ranks: RanksOf = None,
     exclude_broken: Broken = False,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
-    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, part)
+    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part)
     return Session(choices, out, device, jobs, exclude_broken)
 
 

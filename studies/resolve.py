@@ -95,6 +95,7 @@ class Setting:
             moco=changed(scale.moco, changes.moco, "moco"),
             optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
+            ranks=scale.ranks if method.kind == "moco" else 1,
         )
         return Stage(config)
 

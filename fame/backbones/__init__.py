@@ -1,4 +1,4 @@
-"""Networks that turn clips into features, one architecture a file: R(2+1)D-18 and its narrow form, R3D-18, S3D."""
+"""Networks that turn clips into features, one architecture a file: R(2+1)D-18 and its narrow form, R3D-18, S3D, I3D, C3D."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ import torch
 from torch import nn
 from torchvision.models.video.resnet import BasicBlock
 
+from fame.backbones.c3d import C3D
 from fame.backbones.chain import Block, Chain, paired
 from fame.backbones.encoder import Encoder
+from fame.backbones.i3d import I3D
 from fame.backbones.r2plus1d import NarrowR2Plus1D, R2Plus1D
 from fame.backbones.r3d import R3D
 from fame.backbones.s3d import S3D
 from fame.config import Backbone
 
-__all__ = ["R3D", "S3D", "Encoder", "NarrowR2Plus1D", "R2Plus1D", "build_encoder", "fast_layout"]
+__all__ = ["C3D", "I3D", "R3D", "S3D", "Encoder", "NarrowR2Plus1D", "R2Plus1D", "build_encoder", "fast_layout"]
 
 Module = TypeVar("Module", bound=nn.Module)
+PUBLISHED: dict[str, type[R2Plus1D | R3D | S3D | I3D | C3D]] = {
+    "r2plus1d_18": R2Plus1D,
+    "r3d_18": R3D,
+    "s3d": S3D,
+    "i3d": I3D,
+    "c3d": C3D,
+}
 
 
 def build_encoder(backbone: Backbone, seed: int = 0) -> Encoder:
@@ -29,9 +38,7 @@ def build_encoder(backbone: Backbone, seed: int = 0) -> Encoder:
         torch.manual_seed(seed)
         if backbone.name == "r2plus1d_narrow":
             return NarrowR2Plus1D(backbone.width)
-        if backbone.name == "r2plus1d_18":
-            return R2Plus1D()
-        return R3D() if backbone.name == "r3d_18" else S3D()
+        return PUBLISHED[backbone.name]()
 
 
 def fast_layout(module: Module) -> Module:

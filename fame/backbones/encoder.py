@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from fame.given import Loaded
 
 
 class Encoder(nn.Module, ABC):
     """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`).
 
     `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
+    `loaded` says where the weights came from, which keys of the file were used and which were left; None where it was no file.
     """
 
     dim: int
     kernels_note: str = ""
+    loaded: Loaded | None = None
 
     def forward(self, clips: Tensor) -> Tensor:
         """Features (B, dim): the last map averaged over time and space."""

@@ -1,0 +1,130 @@
+"""I3D (Carreira & Zisserman, CVPR 2017): Inception-v1 with every square kernel inflated to a cube.
+
+Padding is TensorFlow's `same`: output sizes are ceil(size / stride); what is missing for that is added half before and half
+after, the odd one after, so it depends on the input's size. The code that FAME's authors released pads by kernel - stride whatever
+the size. The two agree where all that enters the first convolution and the strided poolings of width 3 is even, as with 4n frames
+of 112 or 224 pixels.
+Parameters bear the released checkpoints' names (`conv3d_1a_7x7.conv3d.weight`, `mixed_3b.branch_1.0.batch3d.bias`).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fame.backbones.encoder import Encoder
+
+Size = tuple[int, int, int]
+
+# channels of a block: of its input; branch 0; branch 1 reduced, spread; branch 2 reduced, spread; branch 3
+MIXED = {
+    "mixed_3b": (192, 64, 96, 128, 16, 32, 32),
+    "mixed_3c": (256, 128, 128, 192, 32, 96, 64),
+    "mixed_4b": (480, 192, 96, 208, 16, 48, 64),
+    "mixed_4c": (512, 160, 112, 224, 24, 64, 64),
+    "mixed_4d": (512, 128, 128, 256, 24, 64, 64),
+    "mixed_4e": (512, 112, 144, 288, 32, 64, 64),
+    "mixed_4f": (528, 256, 160, 320, 32, 128, 128),
+    "mixed_5b": (832, 256, 160, 320, 32, 128, 128),
+    "mixed_5c": (832, 384, 192, 384, 48, 128, 128),
+}
+# parts between poolings that lie beyond the first convolutions: the stages that stand for layer1..layer4
+STAGES = {
+    "layer1": ("conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3"),
+    "layer2": ("mixed_3b", "mixed_3c"),
+    "layer3": ("mixed_4b", "mixed_4c", "mixed_4d", "mixed_4e", "mixed_4f"),
+    "layer4": ("mixed_5b", "mixed_5c"),
+}
+
+
+def same_padding(size: Sequence[int], kernel: Sequence[int], stride: Sequence[int]) -> list[int]:
+    """What `functional.pad` is told, last axis first, so that windows give ceil(size / stride) outputs along each axis."""
+    found: list[int] = []
+    for length, window, step in reversed(list(zip(size, kernel, stride, strict=True))):
+        missing = max((-(-length // step) - 1) * step + window - length, 0)
+        found += [missing // 2, missing - missing // 2]
+    return found
+
+
+class SamePool(nn.Module):
+    """Maximum over windows, padded as above. Zeros serve as padding: everything that is pooled has gone through a ReLU."""
+
+    def __init__(self, kernel: Size, stride: Size):
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C, ceil(T / stride), ...)."""
+        x = functional.pad(x, same_padding(x.shape[2:], self.kernel, self.stride))
+        return functional.max_pool3d(x, self.kernel, self.stride)
+
+
+class Mixed(nn.Module):
+    """An inception block: four branches side by side, their channels joined; time and space stay."""
+
+    def __init__(self, given: int, alone: int, reduce1: int, spread1: int, reduce2: int, spread2: int, pooled: int):
+        super().__init__()
+        self.branch_0 = _unit(given, alone, 1)
+        self.branch_1 = nn.Sequential(_unit(given, reduce1, 1), _unit(reduce1, spread1, 3))
+        self.branch_2 = nn.Sequential(_unit(given, reduce2, 1), _unit(reduce2, spread2, 3))
+        self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), _unit(given, pooled, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, C', T, H, W)."""
+        return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], 1)
+
+
+class I3D(Encoder):
+    """1024 features; a clip of T frames of 224 pixels ends in a map of T/8 x 7 x 7."""
+
+    dim = 1024
+    kernels_note = "I3D's kernels are 7 x 7 x 7 and 3 x 3 x 3: these are their temporal profiles, each averaged over its positions"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv3d_1a_7x7 = _unit(3, 64, 7, stride=2)
+        self.maxPool3d_2a_3x3 = SamePool((1, 3, 3), (1, 2, 2))
+        self.conv3d_2b_1x1 = _unit(64, 64, 1)
+        self.conv3d_2c_3x3 = _unit(64, 192, 3)
+        self.maxPool3d_3a_3x3 = SamePool((1, 3, 3), (1, 2, 2))
+        for name, channels in MIXED.items():
+            self.add_module(name, Mixed(*channels))
+        self.maxPool3d_4a_3x3 = SamePool((3, 3, 3), (2, 2, 2))
+        self.maxPool3d_5a_2x2 = SamePool((2, 2, 2), (2, 2, 2))
+
+    def features(self, clips: Tensor) -> Tensor:
+        x = functional.pad(clips, same_padding(clips.shape[2:], (7, 7, 7), (2, 2, 2)))
+        x = self.maxPool3d_2a_3x3(self.conv3d_1a_7x7(x))
+        x = self.maxPool3d_3a_3x3(self.conv3d_2c_3x3(self.conv3d_2b_1x1(x)))
+        for name in MIXED:
+            if name == "mixed_4b":
+                x = self.maxPool3d_4a_3x3(x)
+            elif name == "mixed_5b":
+                x = self.maxPool3d_5a_2x2(x)
+            x = self.get_submodule(name)(x)
+        return x
+
+    def temporal_kernels(self) -> dict[str, list[Tensor]]:
+        """Temporal profiles (out, in, 7 or 3) of the cubic kernels, see `kernels_note`; kernels of one frame are left out."""
+        found: dict[str, list[Tensor]] = {}
+        for layer, places in STAGES.items():
+            parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]
+            found[layer] = [part.weight.detach().mean((3, 4)) for part in parts if part.kernel_size[0] > 1]
+        return found
+
+
+def _unit(given: int, planes: int, kernel: int, stride: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU. At stride 1 an odd kernel's `same` padding is symmetric, whatever the size; at stride 2 it is
+    not, and the input comes padded."""
+    padding = kernel // 2 if stride == 1 else 0
+    return nn.Sequential(
+        OrderedDict(
+            conv3d=nn.Conv3d(given, planes, kernel, stride, padding, bias=False),
+            batch3d=nn.BatchNorm3d(planes),
+            relu=nn.ReLU(inplace=True),
+        )
+    )

@@ -1,0 +1,155 @@
+"""Several processes, one a device, that train one encoder: who this one is, what they exchange, and how they are started.
+
+Each rank takes its share of every batch. Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks, as in
+He et al. (CVPR 2020), so that no key carries the statistics of its query's batch; every rank enqueues the keys of all, so the queue
+is the same everywhere. The processes are those of one machine; several machines are not served.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from fame.errors import FameError
+
+PATIENCE = timedelta(minutes=30)  # a rank may wait so long for another, which may be reading videos
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among those that train together; alone, rank 0 of 1."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process logs and writes files."""
+        return self.rank == 0
+
+    def mine(self, whole: Tensor) -> Tensor:
+        """This rank's part of what all ranks have in common: the rank-th of `size` equal pieces along the first dimension."""
+        if len(whole) % self.size:
+            raise ValueError(f"{len(whole)} rows cannot be shared by {self.size} ranks equally")
+        share = len(whole) // self.size
+        return whole[self.rank * share : (self.rank + 1) * share]
+
+
+def here() -> Ranks:
+    """Who this process is."""
+    if not distributed.is_available() or not distributed.is_initialized():
+        return Ranks()
+    return Ranks(distributed.get_rank(), distributed.get_world_size())
+
+
+def gathered(part: Tensor) -> Tensor:
+    """The parts (B, ...) of all ranks, one after the other: (size B, ...). Without gradients; alone, `part` itself."""
+    size = here().size
+    if size == 1:
+        return part
+    parts = [torch.empty_like(part) for _ in range(size)]
+    distributed.all_gather(parts, part.contiguous())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def average(values: Iterable[Tensor]) -> None:
+    """Put the mean over ranks in the place of each tensor's values."""
+    size = here().size
+    if size > 1:
+        for value in values:
+            distributed.all_reduce(value)
+            value /= size
+
+
+def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """As many rows of all ranks' parts, in an order drawn from `seed`, and where each row of all of them has gone, (size B,).
+
+    What is computed of the rows comes back by `restored`.
+    """
+    ranks = here()
+    whole = gathered(part)
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).to(part.device)
+    return ranks.mine(whole[order]), order.argsort()
+
+
+def restored(part: Tensor, places: Tensor) -> Tensor:
+    """Results (B, ...) of shuffled rows, of all ranks in the order before the shuffle: (size B, ...)."""
+    return gathered(part)[places]
+
+
+def parallel(model: nn.Module) -> nn.Module:
+    """`model` with gradients averaged over ranks as they are made; its buffers are left to the caller. Alone, `model` itself.
+
+    torch renames the option that leaves buffers alone; whichever name this torch has is used.
+    """
+    if here().size == 1:
+        return model
+    known = inspect.signature(DistributedDataParallel).parameters
+    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
+    make: Callable[..., nn.Module] = DistributedDataParallel
+    return make(model, **{option: False})
+
+
+# ---------------------------------------------------------------- processes
+
+
+@contextmanager
+def joined(device: str, rank: int, size: int, meeting: str) -> Iterator[torch.device]:
+    """Join the other ranks at `meeting` (an init method) and leave them at the end; gives this rank's device."""
+    own = torch.device("cuda", rank % max(1, torch.cuda.device_count())) if device.startswith("cuda") else torch.device(device)
+    if own.type == "cuda":
+        torch.cuda.set_device(own)
+    backend = "nccl" if own.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=PATIENCE)
+    try:
+        yield own
+    finally:
+        distributed.destroy_process_group()
+
+
+def check(size: int, device: str) -> None:
+    """FameError where this machine cannot hold `size` ranks."""
+    if not distributed.is_available():
+        raise FameError(f"{size} ranks were asked for, and this build of torch has no torch.distributed; ask for one")
+    if device.startswith("cuda") and size > torch.cuda.device_count():
+        raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
+
+
+def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) -> Any:
+    """`work(device, *arguments)` in `size` processes of this machine that have joined one another; what rank 0 returned.
+
+    `work` and what it is given and returns travel by pickle. A FameError of any rank is raised here as one; all are ended then.
+    """
+    check(size, device)
+    with TemporaryDirectory(prefix="fame-ranks-") as folder:
+        meeting = (Path(folder) / "meeting").as_uri()
+        given = (work, size, device, meeting, Path(folder) / "result.pt", arguments)
+        try:
+            torch.multiprocessing.spawn(_one, given, nprocs=size)
+        except torch.multiprocessing.ProcessRaisedException as error:
+            told = str(error).strip().splitlines()[-1]
+            name, _, text = told.partition(": ")
+            if name.rpartition(".")[2] == FameError.__name__:
+                raise FameError(text) from None
+            raise
+        return torch.load(Path(folder) / "result.pt", weights_only=True)
+
+
+def _one(
+    rank: int, work: Callable[..., Any], size: int, device: str, meeting: str, result: Path, arguments: tuple[Any, ...]
+) -> None:
+    with joined(device, rank, size, meeting) as own:
+        found = work(own, *arguments)
+        if rank == 0:
+            torch.save(found, result)
