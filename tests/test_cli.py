@@ -66,7 +66,7 @@ class Stopping(Here):
         (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),
         (["plan", "--data-root", "."], "--data-root . goes with a dataset on disk"),
         (["plan", "--replicates", "0"], "--replicates 0: at least one"),
-        (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-10"),
+        (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-8"),
         (["plan", "--part", "1"], "--part 1: there is no replicate 1; the study's replicates are 0 (--replicates sets"),
         (["plan", "--scale", "mini", "--part", "2-19"], "--part 2-19: there is no replicate 19"),
         (["plan", "--scale", "mini", "--part", "4-2"], "'4-2' runs backwards; write 2-4"),
