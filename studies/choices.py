@@ -15,8 +15,9 @@ from pydantic import ValidationError
 
 from fame.config import Backbone, Data, VideoData
 from fame.errors import FameError
+from fame.seeds import SELECTION_REPLICATES
 from studies.plan import staged_sizes
-from studies.registry import studies
+from studies.registry import SELECTION, studies
 from studies.resolve import Setting
 from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
@@ -90,7 +91,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     chosen = studies(list(choices.studies))
     overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
     sized = sized_for(choices.scale, choices.dataset != "staged", overrides)
-    numbers = tuple(range(sized.first, sized.first + (choices.replicates or sized.replicates)))
+    numbers = numbered(sized, chosen, choices.replicates)
     part = part_of(choices.part, numbers) if choices.part is not None else ()
     videos, counts = None, {}
     if choices.dataset not in DATASETS:
@@ -111,6 +112,13 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     setting = Setting(sized, videos, digest)
     name = choices.pretrained.name if choices.pretrained else None
     return Asked(setting, chosen, numbers, counts, name, overrides, part)
+
+
+def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
+    """The study's replicates: as many as asked for, else as the scale fixed. The study `selection` has the worlds of selection."""
+    apart = any(study.name == SELECTION for study in chosen)
+    first, many = (SELECTION_REPLICATES, sized.selected) if apart else (sized.first, sized.replicates)
+    return tuple(range(first, first + (asked or many)))
 
 
 def recall(store: Store) -> Asked:

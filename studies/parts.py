@@ -19,6 +19,7 @@ from fame.run import write_atomically
 from studies.archive import Files, Run, decode, encode, files_of, parsed, path_in, paths_in
 from studies.cell import Stage
 from studies.choices import Asked, from_json, listed
+from studies.registry import SELECTION
 from studies.resolve import all_stages
 from studies.store import CHECKPOINT, CONFIG, ENCODER, FAILURE, RESULT, SETTING, Store
 from studies.worker import LOCK
@@ -138,6 +139,8 @@ def _put(store: Store, run: Run, files: Files, done: Unpacked) -> None:
 def _take_setting(store: Store, path: Path, setting: dict[str, Any], done: Unpacked) -> None:
     """A new folder takes the part's setting; one that has a setting keeps it, and a difference is told."""
     there = store.setting()
+    if setting.get("studies") == [SELECTION] and there is not None and there.get("scale") == setting.get("scale"):
+        return  # selection worlds lie beside a study of their scale
     if there is None:
         from_json(setting, f"{path}: {SETTING}", "its runs are there; run the study, which writes a new one")
         store.write_setting(setting)

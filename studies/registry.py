@@ -11,6 +11,7 @@ from studies import (
     diving48,
     foreground_mask,
     retrieval,
+    selection,
     temporal_kernels,
 )
 from studies.findings import camera, figure_size, learning_rates, likeness, quirks, sampling, schedules, shortcut, true_mask
@@ -31,6 +32,7 @@ STUDIES: tuple[Study, ...] = (
 ASKED = (schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, true_mask, quirks)
 FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
 ALL_FINDINGS = "findings"  # the name that stands for all of them
+SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
 FOR_CLAIMS = "claims"  # the name that stands for all that claims are judged by: the paper's studies, and findings that test a claim
 
 
@@ -46,16 +48,21 @@ def questions() -> dict[str, str]:
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """The named studies in the order above; the paper's, and no finding, where none is named.
 
-    `findings` names all findings, `claims` all studies that claims are judged by. An unknown name is a FameError that lists the
-    known ones.
+    `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
+    selection worlds. An unknown name is a FameError that lists the known ones.
     """
     if not names:
         return STUDIES
+    if SELECTION in names:
+        if set(names) != {SELECTION}:
+            raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
+        return (selection.STUDY,)
     groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims))}
     asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
     known = [study.name for study in (*STUDIES, *FINDINGS)]
     unknown = sorted(asked - {*known, *groups})
     if unknown:
         papers, others = ", ".join(known[: len(STUDIES)]), ", ".join(known[len(STUDIES) :])
-        raise FameError(f"unknown study {', '.join(unknown)}; the studies are {papers}; the {ALL_FINDINGS} are {others}")
+        all_of_them = f"the studies are {papers}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
+        raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
     return tuple(study for study in (*STUDIES, *FINDINGS) if study.name in asked)

@@ -37,6 +37,7 @@ class Scale:
     analysed: int  # videos in the analyses
     first: int = 0  # number of the first replicate
     replicates: int = 1  # how many, fixed before any of them is run
+    selected: int = 5  # selection worlds, from SELECTION_REPLICATES on, of the study `selection`
     world: StagedWorld | None = None
     short_side: int = 128  # of stored real video
     precision: Precision = "auto"
