@@ -108,7 +108,7 @@ class StagedData(Config):
 class VideoData(Config):
     """Videos on disk: `manifest` is the digest of the scan, so another set of files is another cell."""
 
-    kind: Literal["ucf101", "folder"]
+    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]  # the layouts of fame/data/layouts
     manifest: str
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"

@@ -108,7 +108,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         stored = max(sized.short_side, sized.clip.size)
         videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=choices.fold, short_side=stored))
     elif choices.data_root is not None:
-        raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101 or --dataset folder")
+        raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, folder, ...")
     setting = Setting(sized, videos, digest)
     name = choices.pretrained.name if choices.pretrained else None
     return Asked(setting, chosen, numbers, counts, name, overrides, part)

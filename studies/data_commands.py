@@ -48,7 +48,9 @@ def data_scan(
     """Decode every video of a dataset on disk once and show what is there."""
     choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=fold)
     if dataset == "staged":
-        raise FameError("the embedded benchmark is rendered, not scanned: use `data render`, or --dataset ucf101 or folder")
+        raise FameError(
+            "the embedded benchmark is rendered, not scanned: use `data render`, or name a --dataset on disk (ucf101, folder, ...)"
+        )
     with watching() as watcher:
         asked = resolve(choices, Store(out).prepare().cache, jobs or default_jobs("cpu"), watcher.data, exclude_broken)
     assert asked.setting.videos is not None

@@ -17,9 +17,9 @@ ONE = "This study only, or findings, or claims; may be repeated."
 Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMED)]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help=ONE)]
 ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
-Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101 or folder.")]
+Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101, hmdb51, kinetics400, diving48 or folder.")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk.")]
-Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3.")]
+Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3; kinetics400 and diving48 have one.")]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
 ]

@@ -60,7 +60,10 @@ class Stopping(Here):
         (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
         (["run", "--only", "no_such_study"], "unknown study no_such_study"),
         (["plan", "--scale", "huge"], "unknown scale 'huge'; the scales are smoke, quick, mini, paper"),
-        (["plan", "--dataset", "kinetics"], "unknown dataset 'kinetics'; the datasets are staged, ucf101, folder"),
+        (
+            ["plan", "--dataset", "kinetics"],
+            "unknown dataset 'kinetics'; the datasets are staged, ucf101, hmdb51, kinetics400, diving48, folder",
+        ),
         (["plan", "--scale", "paper"], "scale paper needs real videos: add --dataset"),
         (["plan", "--dataset", "ucf101"], "where are the videos? add --data-root DIR"),
         (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),

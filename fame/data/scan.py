@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fame.data.layouts import Entry, Kind, Listing, read_layout
+from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.manifest import Manifest, Video, count_splits, file_sha256
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER, VideoError, VideoInfo, inspect
@@ -39,13 +39,14 @@ def scan(
     listing = read_layout(root, kind, fold, cache)
     memory = cache / f"scan-{kind}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.jsonl"
     _tell_missing(kind, listing, memory.with_suffix(f".fold{fold}.missing.txt"))
+    _tell_counts([*compare_with_official(kind, fold, listing), *listing.notes], memory.with_suffix(f".fold{fold}.counts.txt"))
     facts, faults = _facts(root, listing.entries, memory, jobs, progress)
     if faults:
         _judge_faults(kind, faults, len(listing.entries), memory.with_suffix(".broken.txt"), exclude_broken)
     videos = [_video(entry, facts[entry.path]) for entry in listing.entries if entry.path in facts]
     if not any(video.split == "train" for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
-    name = f"ucf101-fold{fold}" if kind == "ucf101" else root.name
+    name = root.name if kind == "folder" else f"{kind}-fold{fold}"
     log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
     return Manifest(name, root, listing.classes, videos)
 
@@ -134,6 +135,16 @@ def _tell_missing(kind: Kind, listing: Listing, file: Path) -> None:
     listed = len(listing.missing) + len(listing.entries)
     first = ", ".join(listing.missing[:_NAMED])
     log.warning("%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file)
+
+
+def _tell_counts(lines: list[str], file: Path) -> None:
+    """What differs from the published set and what is left out: once for each state of the folder."""
+    text = "".join(f"{line}\n" for line in lines)
+    if text == (file.read_text(encoding="utf-8") if file.exists() else ""):
+        return
+    _write_list(file, lines)
+    for line in lines:
+        log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
 
 
 def _write_list(file: Path, lines: list[str]) -> None:

@@ -1,0 +1,56 @@
+"""Where real data sets keep their videos, labels and splits: one reader a layout.
+
+A reader lists what should be there without opening a video (fame/data/scan.py opens them). The official test list is the split
+`test`; validation videos are whole groups held out of the training list (groups.py), never a test video.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from fame.data.layouts.diving48 import read_diving48
+from fame.data.layouts.folder import read_class_folders
+from fame.data.layouts.groups import VAL_SHARE, group_of, hold_out_groups, hold_out_sources
+from fame.data.layouts.hmdb51 import read_hmdb51
+from fame.data.layouts.kinetics import read_kinetics
+from fame.data.layouts.listing import SPLITS, Entry, Listing
+from fame.data.layouts.official import FOLDS, OFFICIAL, compare_with_official
+from fame.data.layouts.ucf101 import read_ucf101
+from fame.errors import FameError
+
+Kind = Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]
+_READERS = {"ucf101": read_ucf101, "hmdb51": read_hmdb51, "kinetics400": read_kinetics, "diving48": read_diving48}
+
+__all__ = [
+    "FOLDS",
+    "OFFICIAL",
+    "SPLITS",
+    "VAL_SHARE",
+    "Entry",
+    "Kind",
+    "Listing",
+    "compare_with_official",
+    "group_of",
+    "hold_out_groups",
+    "hold_out_sources",
+    "read_class_folders",
+    "read_diving48",
+    "read_hmdb51",
+    "read_kinetics",
+    "read_layout",
+    "read_ucf101",
+]
+
+
+def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:
+    """List the videos below `root`; FameError where it does not look like `kind`. A split made here is kept in `cache`."""
+    if not root.is_dir():
+        raise FameError(f"{kind}: {root} is not a folder; give the data set's folder with --data-root")
+    if fold > FOLDS.get(kind, fold):
+        only = "is the only one" if FOLDS[kind] == 1 else f"to fold {FOLDS[kind]} are published"
+        raise FameError(f"{kind}: there is no fold {fold}; fold 1 {only}")
+    listing = read_class_folders(root, fold, cache) if kind == "folder" else _READERS[kind](root, fold)
+    if not any(entry.split == "train" for entry in listing.entries):
+        raise FameError(f"{kind}: {root} has no training video; at least one is needed")
+    return listing

@@ -1,0 +1,80 @@
+"""HMDB51: class folders of clips, and 51 x 3 split files `CLASS_test_splitN.txt` (1 train, 2 test, 0 in neither).
+
+Clips are named SOURCE_CLASS_BODY_CAMERA_PEOPLE_VIEW_QUALITY_N.avi. Many are cut from one film, often for several classes, so
+validation holds out whole sources. The official train and test lists themselves share sources; they are left as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from fame.data.layouts.groups import hold_out_sources
+from fame.data.layouts.listing import Entry, Listing, left_out, none_found, read_lines, videos_below
+from fame.errors import FameError
+
+VIDEOS = ("HMDB51", "hmdb51_org", "hmdb51", "videos")  # else the class folders lie in the root itself
+LISTS = ("testTrainMulti_7030_splits", "hmdb51_splits", "test_train_splits", "testTrainMulti", "splits", "annotations", ".")
+MOST = 0.15  # of a class's training clips may be in val; sources are cut so unevenly that a class would else lose half
+_IDS = {"0": None, "1": "train", "2": "test"}
+_TAIL = re.compile(r"_[a-z]_(?:nm|cm)_np\d+_[a-z]{2}_(?:bad|med|goo)_\d+$")  # the meta labels of a clip's name
+
+
+def read_hmdb51(root: Path, fold: int) -> Listing:
+    """The fold's test clips are the test split. Validation is chosen on the lists, so a clip that is missing moves no other."""
+    lists = _lists(root, fold)
+    videos = next((root / name for name in VIDEOS if (root / name).is_dir()), root)
+    suffix = f"_test_split{fold}.txt"
+    files = sorted(lists.glob(f"*{suffix}"))
+    classes = [file.name.removesuffix(suffix) for file in files]
+    listed, unused = [], set()
+    for label, file in enumerate(files):
+        for line in read_lines("hmdb51", file):
+            name, split = _parse(file, line)
+            if split is None:
+                unused.add((classes[label], Path(name).stem))
+            else:
+                listed.append(Entry(f"{classes[label]}/{name}", label, split))
+    on_disk = {(name, path.stem): path for name in classes for path in reversed(videos_below(videos / name))}
+    entries, missing = [], []
+    for entry in hold_out_sources(listed, fold, source_of, most=MOST):
+        found = on_disk.pop((classes[entry.label], Path(entry.path).stem), None)
+        if found is None:
+            missing.append(entry.path)
+        else:
+            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
+    if not entries:
+        raise none_found("hmdb51", len(missing), lists, videos, missing[0] if missing else "none listed")
+    strangers = [path.relative_to(root).as_posix() for key, path in on_disk.items() if key not in unused]
+    return Listing(classes, entries, missing, left_out(strangers, f"no split file of fold {fold} names them"))
+
+
+def source_of(path: str) -> str:
+    """What `CLASS/CLIP.avi` was cut from: the clip's name before its class, without a number at the end (parts of one film).
+
+    `kiss/The_Matrix_4_kiss_h_cm_np2_le_goo_0.avi` is of `The_Matrix`; a name that is not built so is its own source.
+    """
+    name = Path(path)
+    before = _TAIL.sub("", name.stem)
+    if before == name.stem:
+        return path
+    source = before.removesuffix(f"_{name.parent.name}")
+    return re.sub(r"[_-]*\d+$", "", source) or source
+
+
+def _lists(root: Path, fold: int) -> Path:
+    for name in LISTS:
+        if any((root / name).glob(f"*_test_split{fold}.txt")):
+            return root / name
+    raise FameError(
+        f"hmdb51: {root} has no split files CLASS_test_split{fold}.txt in {', '.join(LISTS[:-1])} or beside them; "
+        "unpack the official three splits there"
+    )
+
+
+def _parse(file: Path, line: str) -> tuple[str, str | None]:
+    """(name, split) of a line `NAME ID`; the name may hold any character."""
+    name, _, number = line.strip().rpartition(" ")
+    if not name.strip() or number not in _IDS:
+        raise FameError(f"hmdb51: {file} has the line {line.strip()!r}, which is not NAME.avi and 0, 1 or 2; get the file again")
+    return name.strip(), _IDS[number]

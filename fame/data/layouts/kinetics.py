@@ -1,0 +1,166 @@
+"""Kinetics-400: `train/CLASS/*.mp4`, `val/CLASS/*.mp4`, and the csv lists of what should be there.
+
+A copy of Kinetics is never whole: videos vanish from where they were published. What the lists name and the disk has not is
+counted. Numbers are reported on the official `val`, so that is the split `test` here; the official `test` came without labels
+and is not read. Everything in `train` is trained on, as in the paper, unless `splits.toml` asks for a validation split. There is
+one split, so fold 1 is the only fold.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import NamedTuple
+
+from fame.data.layouts.groups import place_by_hash
+from fame.data.layouts.listing import Entry, Listing, first_file, left_out, none_found, read_text, videos_below
+from fame.data.layouts.rule import read_rule
+from fame.errors import FameError
+
+FOLDERS = {"train": ("train", "videos_train"), "test": ("val", "validate", "validation", "videos_val")}
+_WORDS = {"train": ("train",), "test": ("val", "validate", "validation")}
+LISTS = {
+    split: tuple(f"{before}{word}.csv" for before in ("", "kinetics_", "kinetics400_") for word in _WORDS[split])
+    for split in _WORDS
+}
+COLUMNS = ("label", "youtube_id")  # time_start and time_end too, where one file name needs them
+_NAME = re.compile(r"(?P<id>.+)_(?P<start>\d{6})_(?P<end>\d{6})$")
+
+
+class Clip(NamedTuple):
+    """One row of a list: ten seconds of one video on YouTube."""
+
+    id: str
+    start: int | None
+    end: int | None
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.id if self.start is None or self.end is None else f"{self.id}_{self.start:06d}_{self.end:06d}"
+
+
+def read_kinetics(root: Path, fold: int) -> Listing:
+    """A split with a csv list is what the list names and the disk has; one without is what its class folders have.
+
+    Class names are compared without spaces, underscores and apostrophes, so `playing guitar` is `playing_guitar`. The order of
+    the classes is that of their names, with or without lists.
+    """
+    rule = read_rule(root, "kinetics400", ("val", "seed"), val=0.0)
+    places = {split: next((root / name for name in names if (root / name).is_dir()), None) for split, names in FOLDERS.items()}
+    lists = {split: first_file((root, root / "annotations"), names) for split, names in LISTS.items()}
+    if places["train"] is None:
+        raise FameError(
+            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])} with the videos; name the folder that has"
+        )
+    wanted = {split: _read_list(file) for split, file in lists.items() if file is not None}
+    folders = {split: _class_folders(place) for split, place in places.items() if place is not None and split not in wanted}
+    names = _names([clip.label for clips in wanted.values() for clip in clips] + [n for found in folders.values() for n in found])
+    label = {key: index for index, key in enumerate(names)}
+    entries: list[Entry] = []
+    missing: list[str] = []
+    strangers: list[str] = []
+    for split in FOLDERS:
+        place = places[split]
+        if split in wanted:
+            on_disk = _Files(place)
+            for clip in wanted[split]:
+                found = on_disk.take(clip)
+                if found is None:
+                    missing.append(f"{_WORDS[split][0]}/{clip.label}/{clip.name}")
+                else:
+                    entries.append(Entry(found.relative_to(root).as_posix(), label[_key(clip.label)], split))
+            strangers += [path.relative_to(root).as_posix() for path in on_disk.left()]
+        elif place is not None:
+            for name, videos in folders[split].items():
+                entries += [Entry(path.relative_to(root).as_posix(), label[_key(name)], split) for path in videos]
+    if not entries:
+        if missing:
+            raise none_found("kinetics400", len(missing), lists["train"] or root, places["train"], missing[0])
+        raise FameError(
+            f"kinetics400: no video in {places['train']}/CLASS and no csv list beside it; get the videos, or the lists too"
+        )
+    # By a threshold on the hash, not by rank: which videos a copy lacks moves none of the others.
+    held = {e.path for e in entries if e.split == "train" and place_by_hash(video_of(e.path), fold, rule.seed) < rule.val}
+    entries = [entry._replace(split="val") if entry.path in held else entry for entry in entries]
+    return Listing(list(names.values()), entries, missing, left_out(strangers, "the csv lists do not name them"))
+
+
+def video_of(path: str) -> str:
+    """The YouTube id of a file: `train/abseiling/0wR5jVB-WPk_000417_000427.mp4` is of `0wR5jVB-WPk`."""
+    stem = Path(path).stem
+    found = _NAME.match(stem)
+    return found["id"] if found else stem
+
+
+class _Files:
+    """The videos of one split by id and times. Each is given out once: no file becomes two entries."""
+
+    def __init__(self, place: Path | None) -> None:
+        self._by_name: dict[str, list[Path]] = defaultdict(list)
+        for path in videos_below(place) if place else []:
+            self._by_name[path.stem].append(path)
+
+    def take(self, clip: Clip) -> Path | None:
+        """ID_SSSSSS_EEEEEE, else ID alone; of several such files the one in the class's own folder."""
+        for name in (clip.name, clip.id):
+            files = self._by_name.get(name)
+            if files:
+                best = next((path for path in files if _key(path.parent.name) == _key(clip.label)), files[0])
+                files.remove(best)
+                return best
+        return None
+
+    def left(self) -> list[Path]:
+        return sorted(path for files in self._by_name.values() for path in files)
+
+
+def _read_list(file: Path) -> list[Clip]:
+    """The rows that have a label, in order and once each."""
+    rows = csv.DictReader(read_text("kinetics400", file).splitlines())
+    absent = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+    if absent:
+        raise FameError(f"kinetics400: {file} has no column {' and no column '.join(absent)}; the columns are label, youtube_id, "
+                        "time_start, time_end, split")  # fmt: skip
+    clips = {}
+    for row in rows:
+        number = rows.line_num
+        if not row["youtube_id"]:
+            raise FameError(f"kinetics400: line {number} of {file} has no youtube_id; mend it, or get the official list again")
+        if row["label"]:
+            clip = Clip(
+                row["youtube_id"], _second(file, number, row, "time_start"), _second(file, number, row, "time_end"), row["label"]
+            )
+            clips[clip] = clip
+    return list(clips)
+
+
+def _second(file: Path, number: int, row: dict[str, str], column: str) -> int | None:
+    text = row.get(column)
+    if not text:
+        return None
+    try:
+        return int(float(text))
+    except ValueError:
+        raise FameError(
+            f"kinetics400: line {number} of {file} has {column} {text!r}, which is no number of seconds; mend it"
+        ) from None
+
+
+def _class_folders(place: Path) -> dict[str, list[Path]]:
+    found = {path.name: videos_below(path) for path in sorted(place.iterdir()) if path.is_dir() and not path.name.startswith(".")}
+    return {name: videos for name, videos in found.items() if videos}
+
+
+def _names(seen: list[str]) -> dict[str, str]:
+    """Class names by key, in the order of the keys; spelled as first seen, with spaces."""
+    names: dict[str, str] = {}
+    for name in seen:
+        names.setdefault(_key(name), name.replace("_", " "))
+    return {key: names[key] for key in sorted(names)}
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\W_]", "", name).lower()
