@@ -15,6 +15,7 @@ from fame.data.layouts import Entry, group_of, hold_out_groups, read_class_folde
 from fame.data.scan import scan
 from fame.errors import FameError
 from fame.seeds import Seeds
+from tests.miniatures import folder, put, ucf101
 from tests.videos import truncate, write_video
 
 REAL = Path(__file__).parents[2] / "shared" / "real-video"
@@ -23,29 +24,6 @@ REAL = Path(__file__).parents[2] / "shared" / "real-video"
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", 6).read_bytes()
-
-
-def put(path: Path, content: bytes = b"") -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-    return path
-
-
-def ucf101(root: Path, content: bytes = b"", groups: int = 10, videos: str = "UCF-101", lists: str = "ucfTrainTestlist") -> Path:
-    """Three classes, groups 1 and 2 are the test list; class 3 has the case quirk of HandstandPushups."""
-    classes = {"Diving": "Diving", "Archery": "Archery", "HandstandPushups": "HandStandPushups"}
-    train, test = [], []
-    for name, stem in classes.items():
-        for group in range(1, groups + 3):
-            for take in (1, 2):
-                listed = f"{name}/v_{stem}_g{group:02d}_c{take:02d}.avi"
-                put(root / videos / listed, content)
-                (test if group <= 2 else train).append(listed)
-    label = {name: index for index, name in enumerate(classes, 1)}
-    put(root / lists / "classInd.txt", "\r\n".join(f"{label[name]} {name}" for name in classes).encode())
-    put(root / lists / "trainlist01.txt", "".join(f"{line} {label[line.split('/')[0]]}\n" for line in train).encode())
-    put(root / lists / "testlist01.txt", ("\n".join(test) + "\n\n").encode())
-    return root
 
 
 # ---------------------------------------------------------------- listing
@@ -172,12 +150,6 @@ def test_a_folder_without_videos_says_where_they_were_sought(tmp_path: Path) -> 
 
 
 # ---------------------------------------------------------------- scanning
-
-
-def folder(root: Path, content: bytes, videos: int = 12) -> Path:
-    for index in range(videos):
-        put(root / f"class{index % 2}" / f"{index:02d}.avi", content)
-    return root
 
 
 def test_a_scan_knows_what_decodes_and_a_second_one_opens_nothing(

@@ -52,7 +52,7 @@ def hold_out_sources(
     for entry in train:
         contents[source(entry.path)][entry.label] += 1
     of_class = Counter(entry.label for entry in train)
-    room = {label: max(1 if count > 1 else 0, int(most * count)) for label, count in of_class.items()}
+    room = {label: max(1 if count > 1 else 0, int(most * count + 1e-9)) for label, count in of_class.items()}
     left = int(share * len(train) + 0.5)
     held = set()
     for name in by_hash(contents, fold, seed):
