@@ -79,6 +79,18 @@ def test_missing_files_are_counted_and_named(tmp_path: Path) -> None:
     assert len(listing.entries) == 70
 
 
+def test_validation_does_not_depend_on_what_is_missing(tmp_path: Path) -> None:
+    """Chosen on the train list: what a copy lacks moves no video, not even where a class has too few groups left to divide."""
+    root = ucf101(tmp_path)
+    whole = read_ucf101(root, 1).entries
+    gone = [entry.path for index, entry in enumerate(whole) if index % 3]
+    for path in gone:
+        (root / path).unlink()
+    part = read_ucf101(root, 1)
+    assert part.entries == [entry for entry in whole if entry.path not in gone]
+    assert {entry.split for entry in part.entries} == {"train", "val", "test"}
+
+
 def test_ucf101_that_is_not_there_says_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(FameError, match="is not a folder"):
         scan(tmp_path / "no", "ucf101", 1, tmp_path / "cache", 1)

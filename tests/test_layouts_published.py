@@ -322,7 +322,7 @@ def test_counts_are_compared_with_the_official_ones() -> None:
     ]
     whole = compare_with_official("hmdb51", 3, listing_of(3230, 340, 1530, 51))
     assert whole == ["hmdb51 fold 3: 3570 train and 1530 test videos of 51 classes, as published"]
-    assert compare_with_official("kinetics400", 1, listing_of(9, 0, 0, 2))[0] == "kinetics400: train 9 of about 240000 videos"
+    assert compare_with_official("kinetics400", 1, listing_of(9, 0, 0, 2))[0] == "kinetics400: train 9 of 246534 videos"
     assert compare_with_official("folder", 1, listing_of(1, 0, 0, 1)) == []
 
 

@@ -10,29 +10,28 @@ from fame.data.layouts.listing import Listing
 
 @dataclass(frozen=True)
 class Official:
-    """Videos of the published train and test lists and classes. `about`: the count depends on the day a copy was made."""
+    """Videos of the published train and test lists and classes."""
 
     train: int
     test: int
     classes: int
     source: str
-    about: bool = False
 
 
 _UCF = "the three official lists (ucfTrainTestlist); 13320 videos are the set, each in train or test of every fold"
 _HMDB = "the official 153 split files: 70 train and 30 test clips a class; 6766 clips listed (the paper of 2011 counts 6849)"
 _K400 = (
-    "Kay et al. 2017: 306245 clips in all, about 50 a class in val and 100 in test; no two copies agree, and one that results were "
-    "published of has 240436 train and 19796 val (MMAction2's documentation)"
+    "the copy that the Common Visual Data Foundation hosts, as FiftyOne's documentation counts it; about 50 a class in val (Kay et "
+    "al. 2017). No two copies agree: others that results were published of have 234619 to 240436 train videos"
 )
-_DIVING = "version 2's lists, as their users count them (15027 and 1970); not counted by us. The videos are more: about 18404 clips"
+_DIVING = "version 2's lists, as their users count them; not counted by us. The archive of videos has more: 18404 clips"
 
 OFFICIAL: dict[tuple[str, int], Official] = {
     ("ucf101", 1): Official(9537, 3783, 101, _UCF),
     ("ucf101", 2): Official(9586, 3734, 101, _UCF),
     ("ucf101", 3): Official(9624, 3696, 101, _UCF),
     **{("hmdb51", fold): Official(3570, 1530, 51, _HMDB) for fold in (1, 2, 3)},
-    ("kinetics400", 1): Official(240_000, 20_000, 400, _K400, about=True),
+    ("kinetics400", 1): Official(246534, 19906, 400, _K400),
     ("diving48", 1): Official(15027, 1970, 48, _DIVING),
 }
 FOLDS = {kind: max(fold for other, fold in OFFICIAL if other == kind) for kind, _ in OFFICIAL}  # of each published set
@@ -47,10 +46,9 @@ def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
     if official is None:
         return []
     name = f"{kind} fold {fold}" if FOLDS[kind] > 1 else kind
-    about = "about " if official.about else ""
     count = Counter("test" if entry.split == "test" else "train" for entry in listing.entries)
     lines = [
-        f"{name}: {split} {count[split]} of {about}{published} videos"
+        f"{name}: {split} {count[split]} of {published} videos"
         for split, published in (("train", official.train), ("test", official.test))
         if count[split] != published
     ]

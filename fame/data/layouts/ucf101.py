@@ -10,7 +10,10 @@ from fame.errors import FameError
 
 
 def read_ucf101(root: Path, fold: int) -> Listing:
-    """The official test list of the fold is the test split; a share of the train list's groups on disk is the validation split."""
+    """The fold's official test list is the test split, and a share of each class's groups in its train list the validation split.
+
+    Validation is chosen on the list, so a video that is missing moves no other.
+    """
     videos = first_folder("ucf101", root, ("UCF-101", "data"), "the videos")
     lists = first_folder("ucf101", root, ("ucfTrainTestlist", "anno"), "the split files")
     names = [_word(lists / "classInd.txt", line, 1) for line in read_lines("ucf101", lists / "classInd.txt")]
@@ -18,24 +21,25 @@ def read_ucf101(root: Path, fold: int) -> Listing:
     # Names are compared without case: classInd.txt has HandstandPushups, its files v_HandStandPushups, and copies mix the two.
     on_disk = {path.relative_to(videos).as_posix().lower(): path for path in sorted(videos.rglob("*.avi"))}
     by_base = {path.rpartition("/")[2]: found for path, found in on_disk.items()}  # v_CLASS_gNN_cNN.avi is unique in the set
-    entries, missing = [], []
+    listed = []
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"
         for line in read_lines("ucf101", file):
-            listed = line.split()[0]
-            name, _, base = listed.rpartition("/")
-            found = on_disk.get(listed.lower()) or by_base.get(base.lower())
+            path = line.split()[0]
+            name = path.rpartition("/")[0]
             if name.lower() not in label:
-                raise FameError(
-                    f"ucf101: {file} lists {listed}, whose class is not in {lists / 'classInd.txt'}; mend the split file"
-                )
-            if found is None:
-                missing.append(listed)
-            else:
-                entries.append(Entry(found.relative_to(root).as_posix(), label[name.lower()], split))
+                raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
+            listed.append(Entry(path, label[name.lower()], split))
+    entries, missing = [], []
+    for entry in hold_out_groups(listed, fold):
+        found = on_disk.get(entry.path.lower()) or by_base.get(entry.path.rpartition("/")[2].lower())
+        if found is None:
+            missing.append(entry.path)
+        else:
+            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
     if not entries:
         raise none_found("ucf101", len(missing), lists, videos, missing[0] if missing else "none listed")
-    return Listing(names, hold_out_groups(entries, fold), missing)
+    return Listing(names, entries, missing)
 
 
 def _word(file: Path, line: str, index: int) -> str:
