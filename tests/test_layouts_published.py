@@ -151,6 +151,14 @@ def test_the_real_hmdb51_lists(fold: int) -> None:
     assert all(where[entry.path.removeprefix("HMDB51/")] == entry.split for entry in listing.entries)
 
 
+@needs_real
+def test_real_hmdb51_clips_are_decoded(tmp_path: Path) -> None:
+    manifest = scan(REAL, "hmdb51", 3, tmp_path, 1)
+    assert manifest.name == "hmdb51-fold3" and len(manifest.videos) == 5 and len(manifest.classes) == 51
+    assert Counter(video.split for video in manifest.videos) == {"train": 2, "val": 2, "test": 1}
+    assert {video.height for video in manifest.videos} == {240} and all(video.frames > 20 for video in manifest.videos)
+
+
 # ---------------------------------------------------------------- Kinetics-400
 
 

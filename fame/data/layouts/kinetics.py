@@ -53,7 +53,7 @@ def read_kinetics(root: Path, fold: int) -> Listing:
     lists = {split: first_file((root, root / "annotations"), names) for split, names in LISTS.items()}
     if places["train"] is None:
         raise FameError(
-            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])} with the videos; name the folder that has"
+            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])} with the videos; give the folder that has with --data-root"
         )
     wanted = {split: _read_list(file) for split, file in lists.items() if file is not None}
     folders = {split: _class_folders(place) for split, place in places.items() if place is not None and split not in wanted}

@@ -73,8 +73,9 @@ def read_json(kind: str, file: Path) -> Any:
 
 
 def videos_below(folder: Path) -> list[Path]:
-    """Every file below `folder`, at any depth, whose name ends as a video's does, in order; hidden ones are passed over."""
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and not path.name.startswith("."))
+    """Every file below `folder`, at any depth, whose name ends as a video's does, in order; what is hidden is passed over."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def none_found(kind: str, listed: int, lists: Path, videos: Path, first: str) -> FameError:
