@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+
+from fame.data.layouts import Listing
 
 HMDB_CLASSES = ("brush_hair", "kick", "kick_ball")
 DIVES = [["Back", "15som", "05Twis", "FREE"], ["Inward", "35som", "NoTwis", "TUCK"], ["Forward", "15som", "NoTwis", "PIKE"]]
@@ -92,3 +95,13 @@ def folder(root: Path, content: bytes = b"", videos: int = 12) -> Path:
     for index in range(videos):
         put(root / f"class{index % 2}" / f"{index:02d}.avi", content)
     return root
+
+
+def counts(listing: Listing) -> dict[str, int]:
+    """Videos of each split."""
+    return dict(Counter(entry.split for entry in listing.entries))
+
+
+def of(listing: Listing, split: str) -> list[str]:
+    """Paths of one split."""
+    return [entry.path for entry in listing.entries if entry.split == split]

@@ -53,35 +53,38 @@ def read_kinetics(root: Path, fold: int) -> Listing:
     lists = {split: first_file((root, root / "annotations"), names) for split, names in LISTS.items()}
     if places["train"] is None:
         raise FameError(
-            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])} with the videos; give the folder that has with --data-root"
+            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])}; give the folder that has with --data-root"
         )
-    wanted = {split: _read_list(file) for split, file in lists.items() if file is not None}
-    folders = {split: _class_folders(place) for split, place in places.items() if place is not None and split not in wanted}
-    names = _names([clip.label for clips in wanted.values() for clip in clips] + [n for found in folders.values() for n in found])
-    label = {key: index for index, key in enumerate(names)}
-    entries: list[Entry] = []
+    found: list[tuple[Path, str, str]] = []  # file, class, split
+    named: list[str] = []  # every class that a list or a folder has: one whose videos are all missing keeps its number
     missing: list[str] = []
     strangers: list[str] = []
-    for split in FOLDERS:
-        place = places[split]
-        if split in wanted:
+    for split, place in places.items():
+        file = lists[split]
+        if file is not None:
             on_disk = _Files(place)
-            for clip in wanted[split]:
-                found = on_disk.take(clip)
-                if found is None:
+            clips = _read_list(file)
+            named += [clip.label for clip in clips]
+            for clip in clips:
+                path = on_disk.take(clip)
+                if path is None:
                     missing.append(f"{_WORDS[split][0]}/{clip.label}/{clip.name}")
                 else:
-                    entries.append(Entry(found.relative_to(root).as_posix(), label[_key(clip.label)], split))
+                    found.append((path, clip.label, split))
             strangers += [path.relative_to(root).as_posix() for path in on_disk.left()]
         elif place is not None:
-            for name, videos in folders[split].items():
-                entries += [Entry(path.relative_to(root).as_posix(), label[_key(name)], split) for path in videos]
-    if not entries:
-        if missing:
-            raise none_found("kinetics400", len(missing), lists["train"] or root, places["train"], missing[0])
+            folders = _class_folders(place)
+            named += folders
+            found += [(path, name, split) for name, videos in folders.items() for path in videos]
+    if not found and missing:
+        raise none_found("kinetics400", len(missing), lists["train"] or root, places["train"], missing[0])
+    if not found:
         raise FameError(
             f"kinetics400: no video in {places['train']}/CLASS and no csv list beside it; get the videos, or the lists too"
         )
+    names = _names(named)
+    label = {key: index for index, key in enumerate(names)}
+    entries = [Entry(path.relative_to(root).as_posix(), label[_key(name)], split) for path, name, split in found]
     # By a threshold on the hash, not by rank: which videos a copy lacks moves none of the others.
     held = {e.path for e in entries if e.split == "train" and place_by_hash(video_of(e.path), fold, rule.seed) < rule.val}
     entries = [entry._replace(split="val") if entry.path in held else entry for entry in entries]
