@@ -84,7 +84,7 @@ class Asked:
         }
 
 
-def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, exclude_broken: bool = False) -> Asked:
+def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, most_broken: float = 0.0) -> Asked:
     """Look everything up; FameError names what is wrong. Real data are scanned here: their digest belongs to the identity."""
     if choices.replicates is not None and choices.replicates < 1:
         raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
@@ -103,7 +103,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         from fame.data.manifest import count_splits
 
         kind: Any = choices.dataset
-        manifest = scan_videos(root, kind, choices.fold, cache, jobs, progress, exclude_broken)
+        manifest = scan_videos(root, kind, choices.fold, cache, jobs, progress, most_broken)
         counts = count_splits(manifest.videos)
         stored = max(sized.short_side, sized.clip.size)
         videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=choices.fold, short_side=stored))

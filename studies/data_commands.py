@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import typer
+from rich.table import Table
 
 from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.choices import Asked, Choices, resolve
 from studies.hardware import default_jobs
-from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, Out, PartOf, Replicates, ScaleName
+from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, MostBroken, Out, PartOf, Replicates, ScaleName, bound_on_broken
 from studies.progress import Watcher
 from studies.session import console, watching
 from studies.store import Store
@@ -44,18 +45,44 @@ def data_scan(
     out: Out = Path("out"),
     jobs: Jobs = None,
     exclude_broken: Broken = False,
+    most_broken: MostBroken = None,
 ) -> None:
-    """Decode every video of a dataset on disk once and show what is there."""
+    """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
     choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=fold)
     if dataset == "staged":
         raise FameError(
             "the embedded benchmark is rendered, not scanned: use `data render`, or name a --dataset on disk (ucf101, folder, ...)"
         )
-    with watching() as watcher:
-        asked = resolve(choices, Store(out).prepare().cache, jobs or default_jobs("cpu"), watcher.data, exclude_broken)
-    assert asked.setting.videos is not None
+    from fame.data.scan import report_file
+    from fame.data.scan_report import BrokenVideos
+
+    cache, bound = Store(out).prepare().cache, bound_on_broken(exclude_broken, most_broken)
+    try:
+        with watching() as watcher:
+            asked = resolve(choices, cache, jobs or default_jobs("cpu"), watcher.data, bound)
+    except BrokenVideos as error:
+        _show_findings(error.report)
+        raise
+    assert asked.setting.videos is not None and data_root is not None
+    _show_findings(report_file(data_root, asked.setting.videos.kind, fold, cache / "scan"))
     console.print(f"{dataset}: " + ", ".join(f"{count} {split}" for split, count in asked.counts.items()), highlight=False)
     console.print(f"manifest {asked.setting.videos.manifest}", highlight=False)
+
+
+def _show_findings(report: Path) -> None:
+    """A table of faults and remarks by split, and where each is listed; nothing where the scan found none."""
+    from fame.data.layouts import SPLITS
+    from fame.data.scan_report import counted_by, read_report
+
+    found = read_report(report)
+    if not found:
+        return
+    table = Table("what", "name", *SPLITS, box=None)
+    kinds: dict[str, str] = {finding.name: finding.what for finding in found}
+    for name, counts in counted_by(found).items():
+        table.add_row(kinds[name], name, *(str(counts[split] or "") for split in SPLITS))
+    console.print(table)
+    console.print(f"each is listed in {report}", soft_wrap=True, highlight=False)
 
 
 @data_app.command("verify")

@@ -33,7 +33,19 @@ Frames = Annotated[int | None, typer.Option(help="Frames of a clip, instead of t
 Size = Annotated[int | None, typer.Option(help="Pixels of a clip, instead of the scale's.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of pretraining, instead of the scale's.")]
 RanksOf = Annotated[int | None, typer.Option("--ranks", help="Processes, one a GPU, that share each batch of a pretraining.")]
-Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave videos that cannot be decoded out of the manifest.")]
+Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave broken videos out, up to a hundredth of the set.")]
+MostBroken = Annotated[
+    float | None,
+    typer.Option("--most-broken", metavar="SHARE", min=0, max=1, help="As --exclude-broken, up to this share."),
+]
+
+
+def bound_on_broken(exclude: bool, most: float | None) -> float:
+    """The share of broken videos that may be left out; 0: none, the run stops at the first. It changes no result but by what is
+    left out, which the manifest's digest says, so it is in no identity."""
+    from fame.data.scan_report import MOST_BROKEN
+
+    return most if most is not None else MOST_BROKEN if exclude else 0.0
 
 
 def open_session(
@@ -55,11 +67,12 @@ def open_session(
     epochs: Epochs = None,
     ranks: RanksOf = None,
     exclude_broken: Broken = False,
+    most_broken: MostBroken = None,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
     choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part)
-    return Session(choices, out, device, jobs, exclude_broken)
+    return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 
 def asking(command: Callable[..., None], without: frozenset[str] = frozenset()) -> Callable[..., None]:

@@ -29,7 +29,7 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 class Session:
     """What was asked for, where, and with what. Making one checks the choices and every run that lies in the folder."""
 
-    def __init__(self, choices: Choices, out: Path, device: str, jobs: int | None, exclude_broken: bool) -> None:
+    def __init__(self, choices: Choices, out: Path, device: str, jobs: int | None, most_broken: float) -> None:
         if jobs is not None and jobs < 1:
             raise FameError(f"--jobs {jobs}: at least one run at a time is needed")
         self.store = Store(out).prepare()
@@ -37,8 +37,8 @@ class Session:
         self.device = resolve_device(device)
         self.jobs = jobs or default_jobs(self.device)
         with watching() as watcher:
-            self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, exclude_broken)
-        self.runtime = Runtime(self.device, choices.data_root, choices.pretrained, exclude_broken)
+            self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
+        self.runtime = Runtime(self.device, choices.data_root, choices.pretrained, most_broken)
 
     def plan(self) -> Plan:
         """Of the replicates that this call runs."""

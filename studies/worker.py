@@ -51,7 +51,7 @@ class Runtime:
     device: str = "cpu"
     data_root: Path | None = None
     pretrained: Path | None = None  # the file behind pretraining kind `file`
-    exclude_broken: bool = False
+    most_broken: float = 0.0  # share of broken videos that may be left out
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
     def entry(self, kind: str) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ def open_once(
     """`fame.data.open_videos`, remembered for the life of the process."""
     key = (data.model_dump_json(), seeds.replicate, str(cache))
     if key not in _opened:
-        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.data_root, jobs, progress, runtime.exclude_broken)
+        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.data_root, jobs, progress, runtime.most_broken)
     return _opened[key]
 
 

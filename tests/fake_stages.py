@@ -32,7 +32,7 @@ class FakeSet:
         return "fade00000000"
 
 
-def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, exclude_broken: bool) -> FakeSet:
+def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, most_broken: float) -> FakeSet:
     if progress:
         progress("rendering", 1, 1)
     return FakeSet()

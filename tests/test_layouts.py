@@ -202,8 +202,8 @@ def test_an_interrupted_scan_goes_on_where_it_was(tmp_path: Path, clip: bytes, m
 def test_several_processes_scan_as_one_does(tmp_path: Path, clip: bytes) -> None:
     root = folder(tmp_path / "set", clip)
     put(root / "class0" / "00.avi", b"broken")
-    one = scan(root, "folder", 1, tmp_path / "one", 1, exclude_broken=True)
-    two = scan(root, "folder", 1, tmp_path / "two", 2, exclude_broken=True)
+    one = scan(root, "folder", 1, tmp_path / "one", 1, most_broken=0.1)
+    two = scan(root, "folder", 1, tmp_path / "two", 2, most_broken=0.1)
     assert one == two and len(one.videos) == 11
 
 
@@ -222,12 +222,10 @@ def test_broken_videos_are_named_and_left_out_on_request(tmp_path: Path, clip: b
     with pytest.raises(FameError) as caught:
         scan(root, "folder", 1, tmp_path / "cache", 1)
     message = str(caught.value)
-    assert (
-        message.startswith("folder: 2 of 20 videos cannot be decoded (class0/00.avi: not a video") and "--exclude-broken" in message
-    )
-    (listed,) = (tmp_path / "cache").glob("*.broken.txt")
-    assert str(listed) in message and listed.read_text().splitlines()[1] == "class1/01.avi: the file is empty"
-    manifest = scan(root, "folder", 1, tmp_path / "cache", 1, exclude_broken=True)
+    assert message.startswith("folder: 2 of 20 videos are broken: ") and "class0/00.avi: not-a-video: " in message
+    (listed,) = (tmp_path / "cache").glob("*.report.csv")
+    assert str(listed) in message and listed.read_text().splitlines()[1].endswith("fault,empty,the file is empty")
+    manifest = scan(root, "folder", 1, tmp_path / "cache", 1, most_broken=0.1)
     assert len(manifest.videos) == 18 and "they are left out" in caplog.text
     put(root / "class0" / "00.avi", clip)  # a mended file is seen
     put(root / "class1" / "01.avi", clip)
@@ -238,8 +236,8 @@ def test_too_many_broken_videos_are_no_bad_luck(tmp_path: Path, clip: bytes) -> 
     root = folder(tmp_path / "set", clip, 12)
     for index in range(0, 6, 2):
         truncate(root / "class0" / f"{index:02d}.avi", 0.3)
-    with pytest.raises(FameError, match="more than 10% may not be left out"):
-        scan(root, "folder", 1, tmp_path / "cache", 1, exclude_broken=True)
+    with pytest.raises(FameError, match=r"more than the share of 0\.1 that may be left out"):
+        scan(root, "folder", 1, tmp_path / "cache", 1, most_broken=0.1)
 
 
 def test_missing_entries_warn_once(tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fame.data.video import VideoError, decode, inspect, scaled_size
+from fame.data.faults import VideoError
+from fame.data.inspection import VideoInfo, inspect
+from fame.data.video import decode, scaled_size
 from tests.videos import moving_square, truncate, write_sound, write_video
 
 
@@ -18,7 +20,7 @@ from tests.videos import moving_square, truncate, write_sound, write_video
 def test_containers_and_codecs_decode_to_the_frames_written(tmp_path: Path, suffix: str, codec: str) -> None:
     written = moving_square(12, 32, 48)
     path = write_video(tmp_path / f"a.{suffix}", written, fps=12, codec=codec)
-    assert inspect(path).__dict__ == {"frames": 12, "fps": 12.0, "width": 48, "height": 32}
+    assert (found := inspect(path)) == VideoInfo(12, 12.0, 48, 32, found.remarks) and set(found.remarks) == {"short"}
     decoded = decode(path)
     assert decoded.dtype == np.uint8 and decoded.shape == (12, 32, 48, 3)
     assert np.abs(decoded.astype(int) - written).mean() < 8
@@ -49,9 +51,11 @@ def test_scaled_sizes() -> None:
     assert scaled_size(48, 48, 48) == (48, 48)
 
 
-def test_a_one_frame_video_is_a_video(tmp_path: Path) -> None:
+def test_a_single_frame_decodes_and_is_no_video(tmp_path: Path) -> None:
     path = write_video(tmp_path / "one.avi", 1)
-    assert inspect(path).frames == 1 and decode(path).shape[0] == 1
+    assert decode(path).shape[0] == 1
+    with pytest.raises(VideoError, match="one-frame: a single frame shows no motion"):
+        inspect(path)
 
 
 def _noise() -> np.ndarray:
@@ -82,7 +86,7 @@ FAULTS = {
     "empty": (_empty, "the file is empty"),
     "text": (_text, "not a video"),
     "half": (_half, "of 40 frames decode"),
-    "header": (_header_only, "not a video, or cut off"),
+    "header": (_header_only, "truncated: cut off before its index"),
     "folder": (_folder, "it is a folder"),
     "sound": (lambda path: write_sound(path), "no video stream"),
     "absent": (lambda path: None, "no such file"),
@@ -117,5 +121,5 @@ def test_damage_in_the_middle_is_seen(tmp_path: Path) -> None:
 
 
 def test_a_fault_travels_between_processes(tmp_path: Path) -> None:
-    error = pickle.loads(pickle.dumps(VideoError(tmp_path / "a.avi", "the file is empty")))
-    assert error.fault == "the file is empty" and error.path == tmp_path / "a.avi" and error.code == 2
+    error = pickle.loads(pickle.dumps(VideoError(tmp_path / "a.avi", "empty", "the file is empty")))
+    assert error.name == "empty" and error.fault == "the file is empty" and error.path == tmp_path / "a.avi" and error.code == 2

@@ -27,7 +27,7 @@ def open_videos(
     root: Path | None = None,
     jobs: int = 1,
     progress: Progress | None = None,
-    exclude_broken: bool = False,
+    most_broken: float = 0.0,
 ) -> VideoSet:
     """The videos that a configuration names, rendered or scanned, decoded once, and opened.
 
@@ -42,28 +42,26 @@ def open_videos(
 
         manifest = render(data, seeds, cache, jobs, progress)
     else:
-        manifest = _on_disk(data, cache, root, jobs, progress, exclude_broken)
+        manifest = _on_disk(data, cache, root, jobs, progress, most_broken)
     folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
     return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
 
 
 def scan_videos(
-    root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, exclude_broken: bool = False
+    root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, most_broken: float = 0.0
 ) -> Manifest:
     """The manifest of a data set on disk; its digest is `VideoData.manifest`. Safe from several processes at once."""
     from fame.data.scan import scan
     from fame.data.store import locked
 
     with locked(cache / "scan"):
-        return scan(root, kind, fold, cache / "scan", jobs, progress, exclude_broken)
+        return scan(root, kind, fold, cache / "scan", jobs, progress, most_broken)
 
 
-def _on_disk(
-    data: VideoData, cache: Path, root: Path | None, jobs: int, progress: Progress | None, exclude_broken: bool
-) -> Manifest:
+def _on_disk(data: VideoData, cache: Path, root: Path | None, jobs: int, progress: Progress | None, most_broken: float) -> Manifest:
     if root is None:
         raise FameError(f"{data.kind}: where are the videos? give their folder with --data-root")
-    manifest = scan_videos(root, data.kind, data.fold, cache, jobs, progress, exclude_broken)
+    manifest = scan_videos(root, data.kind, data.fold, cache, jobs, progress, most_broken)
     if manifest.digest() != data.manifest:
         raise FameError(
             f"{data.kind}: the videos in {root} are not those of this run (manifest {manifest.digest()}, not "

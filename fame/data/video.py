@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -19,34 +18,15 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from fame.errors import FameError
+from fame.data.containers import cut_off
+from fame.data.faults import VideoError
 
 DECODER = "pyav-1"  # changed when the pixels or the counting change: stores and cached scans are then made anew
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
+_CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
+_READ = 0.8  # share of a file's bytes that its packets reach where nothing is lost; the rest is an index at most
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
-
-
-class VideoError(FameError):
-    """A file that is no usable video. `fault` says what is wrong without the file's name."""
-
-    def __init__(self, path: Path, fault: str) -> None:
-        super().__init__(f"{path}: {fault}; replace the file, or rerun with --exclude-broken to leave it out")
-        self.path = path
-        self.fault = fault
-
-    def __reduce__(self) -> tuple[type[VideoError], tuple[Path, str]]:
-        return VideoError, (self.path, self.fault)  # so that it travels from a decoding process
-
-
-@dataclass(frozen=True)
-class VideoInfo:
-    """What a file holds: frames that decode, frames per second, width and height in pixels."""
-
-    frames: int
-    fps: float
-    width: int
-    height: int
 
 
 def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, int]:
@@ -57,16 +37,9 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
     return round(width * short_side / short), round(height * short_side / short)
 
 
-def inspect(path: Path) -> VideoInfo:
-    """Decode the whole file and count; VideoError where a user would otherwise train on half a video."""
-    with _opened(path) as (container, stream):
-        frames = sum(1 for _ in _frames(path, container, stream))
-        return VideoInfo(frames, round(float(stream.average_rate or 0), 3), stream.width, stream.height)
-
-
 def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
     """All frames of a file: uint8 (T, H, W, 3), RGB, the short side scaled to `short_side` pixels by area averaging."""
-    with _opened(path) as (container, stream):
+    with opened(path) as (container, stream):
         width, height = scaled_size(stream.width, stream.height, short_side)
         reformatter = VideoReformatter()  # kept over the frames: building swscale's tables costs ten times a frame's conversion
         return np.stack(
@@ -74,52 +47,80 @@ def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
                 reformatter.reformat(
                     frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1
                 ).to_ndarray()
-                for frame in _frames(path, container, stream)
+                for frame in frames_of(path, container, stream)
             ]
         )
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A file and its first video stream, set to decode on one thread. VideoError where there is none."""
     try:
         if path.is_dir():
-            raise VideoError(path, "it is a folder, not a file")
+            raise VideoError(path, "folder", "it is a folder, not a file")
         if path.stat().st_size == 0:
-            raise VideoError(path, "the file is empty")
+            raise VideoError(path, "empty", "the file is empty")
         container = av.open(str(path))
     except FileNotFoundError:
-        raise VideoError(path, "there is no such file") from None
+        raise VideoError(path, "absent", "there is no such file") from None
     except PermissionError:
-        raise VideoError(path, "the file may not be read (permissions)") from None
+        raise VideoError(path, "unreadable", "the file may not be read (permissions)") from None
     except av.error.FFmpegError as error:
-        fault = f"not a video, or cut off before its index ({error.strerror})"
-        raise VideoError(path, fault) from None
+        if _ends_early(path):
+            raise VideoError(path, "truncated", f"cut off before its index ({error.strerror})") from None
+        raise VideoError(path, "not-a-video", f"not a video ({error.strerror})") from None
     except OSError as error:
-        raise VideoError(path, f"the file cannot be read ({error.strerror})") from None
+        raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None
     with container:
         if not container.streams.video:
-            raise VideoError(path, "it has no video stream")
+            sound = "sound only: " if container.streams.audio else ""
+            raise VideoError(path, "audio-only" if sound else "not-a-video", f"{sound}it has no video stream")
         stream = container.streams.video[0]
+        if container.format.name.endswith("_pipe"):
+            raise VideoError(path, "image", f"a still picture ({container.format.name.removesuffix('_pipe')}), not a video")
         if stream.codec_context is None:
-            raise VideoError(path, "no decoder knows its video stream")
+            raise VideoError(path, "no-decoder", "no decoder knows its video stream")
         stream.thread_type = "NONE"
         yield container, stream
 
 
-def _frames(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
+def frames_of(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Every frame that decodes; VideoError at the end where that are none, or markedly fewer than announced."""
-    decoded = 0
+    decoded = damaged = read = 0
     try:
-        for frame in container.decode(stream):
-            decoded += 1
-            yield frame
+        for packet in container.demux(stream):
+            if packet.pos is not None:
+                read = max(read, packet.pos + packet.size)
+            for frame in packet.decode():
+                decoded += 1
+                damaged += bool(frame.is_corrupt)
+                yield frame
     except av.error.FFmpegError as error:
-        raise VideoError(path, f"decoding fails after {decoded} frames ({error.strerror})") from None
+        if _ends_early(path):
+            raise VideoError(path, "truncated", f"cut off: decoding ends after {decoded} frames") from None
+        raise VideoError(path, "corrupt", f"decoding fails after {decoded} frames ({error.strerror})") from None
     announced, tolerance = _announced(container, stream)
+    of_all = f"{decoded} of {announced} frames decode"
     if decoded == 0:
-        raise VideoError(path, f"no frame of it decodes{f' ({announced} announced)' if announced else ''}")
+        truncated = _ends_early(path)
+        raise VideoError(path, "truncated" if truncated else "no-frames", of_all if announced else "no frame of it decodes")
     if announced - decoded > max(2, tolerance * announced):
-        raise VideoError(path, f"truncated or damaged: {decoded} of {announced} frames decode")
+        if _ends_early(path):
+            raise VideoError(path, "truncated", f"cut off: {of_all}")
+        if damaged or read < _READ * path.stat().st_size:
+            raise VideoError(path, "corrupt", f"damaged within: {of_all}")
+        raise VideoError(path, "overstated", f"sound, but its header announces more: {of_all}")
+    if damaged > _CONCEALED * decoded:
+        raise VideoError(path, "corrupt", f"damaged within: the decoder conceals errors in {damaged} of {decoded} frames")
+    if not announced and _ends_early(path):
+        raise VideoError(path, "truncated", f"cut off after {decoded} frames")
+
+
+def _ends_early(path: Path) -> bool:
+    try:
+        return cut_off(path)
+    except OSError:
+        return False
 
 
 def _announced(container: InputContainer, stream: VideoStream) -> tuple[int, float]:

@@ -1,0 +1,143 @@
+"""What a scan found, as a file to read: each fault and remark with its video, split, name and a line; and the bound on faults.
+
+Evaluation never replaces a video silently: a broken one stops the run, or is left out, listed here and counted by split.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from fame.data.faults import FAULTS, REMARKS, Fault, Remark, VideoError
+from fame.data.layouts import SPLITS, Entry
+from fame.errors import FameError
+from fame.run import write_atomically
+
+MOST_BROKEN = 0.01  # share of a set that --exclude-broken leaves out; beyond it the copy is damaged and numbers are of another set
+_NAMED = 10  # broken videos named in a message; the report has them all
+
+Facts = dict[str, Any]  # frames, fps, width, height, remarks, sha256
+log = logging.getLogger(__name__)
+
+
+class Finding(NamedTuple):
+    """One line of the report. `video` is relative to the set's root."""
+
+    video: str
+    split: str
+    what: Literal["fault", "remark"]
+    name: Fault | Remark
+    says: str
+
+
+class BrokenVideos(FameError):
+    """More videos are broken than may be left out; `report` lists them."""
+
+    def __init__(self, message: str, report: Path) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+def findings(entries: Iterable[Entry], facts: Mapping[str, Facts], faults: Mapping[str, VideoError]) -> list[Finding]:
+    """Faults first, then remarks, each in the order of the names in faults.py and then of the entries."""
+    entries = list(entries)
+    found = [Finding(e.path, e.split, "fault", faults[e.path].name, faults[e.path].fault) for e in entries if e.path in faults]
+    known = [entry for entry in entries if entry.path in facts]
+    found += [Finding(e.path, e.split, "remark", name, says) for e in known for name, says in facts[e.path]["remarks"].items()]
+    found += _copies(known, facts)
+    order = {name: index for index, name in enumerate([*FAULTS, *REMARKS])}
+    return sorted(found, key=lambda finding: order[finding.name])
+
+
+def _copies(entries: list[Entry], facts: Mapping[str, Facts]) -> list[Finding]:
+    """Videos of the same bytes: `leaked` across train (or val) and test, `duplicate` otherwise, all but the first."""
+    by_content = defaultdict(list)
+    for entry in entries:
+        by_content[facts[entry.path]["sha256"]].append(entry)
+    found = []
+    for same in by_content.values():
+        for index, entry in enumerate(same):
+            across = [other for other in same if (other.split == "test") != (entry.split == "test")]
+            if across:
+                says = f"the same bytes as {across[0].path} ({across[0].split})"
+                found.append(Finding(entry.path, entry.split, "remark", "leaked", says))
+            elif index:
+                says = f"the same bytes as {same[0].path} ({same[0].split})"
+                found.append(Finding(entry.path, entry.split, "remark", "duplicate", says))
+    return found
+
+
+def counted_by(found: Iterable[Finding]) -> dict[str, dict[str, int]]:
+    """Videos per name and split: {"truncated": {"train": 2, "test": 1}}, in the order of the report."""
+    counts: dict[str, dict[str, int]] = {}
+    for finding in found:
+        row = counts.setdefault(finding.name, dict.fromkeys(SPLITS, 0))
+        row[finding.split] = row.get(finding.split, 0) + 1
+    return counts
+
+
+def write_report(file: Path, found: list[Finding]) -> bool:
+    """Write the findings as csv; True where the file says something else than before."""
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(Finding._fields)
+    rows.writerows(found)
+    if file.exists() and file.read_text(encoding="utf-8") == text.getvalue():
+        return False
+    write_lines(file, text.getvalue().splitlines())
+    return True
+
+
+def read_report(file: Path) -> list[Finding]:
+    """What `write_report` wrote; FameError where it is not there or of another form."""
+    try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
+    except (OSError, TypeError) as error:
+        raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
+
+
+def tell(kind: str, found: list[Finding], report: Path, news: bool) -> None:
+    """One line on the remarks, where the report says something new; a warning where test videos are among those trained on."""
+    remarks = [finding for finding in found if finding.what == "remark"]
+    if not remarks or not news:
+        return
+    many = Counter(finding.name for finding in remarks)
+    level = logging.WARNING if many["leaked"] else logging.INFO
+    log.log(level, "%s: remarks: %s; list: %s", kind, ", ".join(f"{count} {name}" for name, count in many.items()), report)
+
+
+def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_broken: float) -> None:
+    """BrokenVideos where more are broken than a share `most_broken` of `total`, or a warning where that many may be left out.
+
+    Above 0 a single broken video is always within the bound: a hundredth of a small set would be none.
+    """
+    faults = [finding for finding in found if finding.what == "fault"]
+    if not faults:
+        return
+    named = "; ".join(f"{finding.video}: {finding.name}: {finding.says}" for finding in faults[:_NAMED])
+    splits = ", ".join(f"{count} {split}" for split, count in Counter(finding.split for finding in faults).items())
+    more = f"; {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    what = f"{kind}: {len(faults)} of {total} videos are broken: {splits} ({named}{more}; list: {report})"
+    if most_broken <= 0:
+        mend = f"put sound files in their place, or leave them out with --exclude-broken (at most {MOST_BROKEN:.0%} of the set)"
+        raise BrokenVideos(f"{what}; {mend}", report)
+    if len(faults) > max(1, most_broken * total):
+        enough = math.ceil(1000 * len(faults) / total) / 1000
+        bound = f"more than the share of {most_broken:g} that may be left out"
+        mend = f"get the set again, or put sound files in their place; --most-broken {enough:g} would leave them all out"
+        raise BrokenVideos(f"{what}; {bound}: {mend}", report)
+    log.warning("%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
+
+
+def write_lines(file: Path, lines: list[str]) -> None:
+    """A text file of these lines, written whole."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{line}\n" for line in lines)
+    write_atomically(file, lambda beside: beside.write_text(text, encoding="utf-8"))

@@ -1,0 +1,222 @@
+"""Planted faults: each is found under its own name, listed, and left out or not as the bound says."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from fame.data import scan as scan_module
+from fame.data.containers import cut_off
+from fame.data.faults import FAULTS, REMARKS
+from fame.data.scan import report_file, scan
+from fame.data.scan_report import BrokenVideos, Finding, counted_by, read_report
+from tests.miniatures import put
+from tests.videos import moving_square, truncate, write_sound, write_video
+
+
+def noise(frames: int = 40, height: int = 32, width: int = 32, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 255, (frames, height, width, 3), dtype=np.uint8)
+
+
+def patched(path: Path, begin: float, end: float) -> None:
+    """Random bytes over a part of a file."""
+    content = bytearray(path.read_bytes())
+    first, last = int(begin * len(content)), int(end * len(content))
+    content[first:last] = np.random.default_rng(1).integers(0, 256, last - first, dtype=np.uint8).tobytes()
+    path.write_bytes(content)
+
+
+def overstated(path: Path) -> None:
+    """An avi whose header and stream header claim twice the frames."""
+    content = bytearray(write_video(path, noise()).read_bytes())
+    for at in (content.find(b"avih") + 24, content.find(b"strh") + 40):
+        assert struct.unpack_from("<I", content, at) == (40,)
+        struct.pack_into("<I", content, at, 80)
+    path.write_bytes(content)
+
+
+def rotated(path: Path) -> None:
+    """An mp4 with a display matrix of a quarter turn."""
+    content = bytearray(write_video(path, noise(), codec="libx264").read_bytes())
+    struct.pack_into(">9i", content, content.find(b"tkhd") + 44, 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+
+
+def two_sizes(path: Path) -> None:
+    """Two transport streams of different sizes, one after the other."""
+    parts = [write_video(path.with_suffix(f".{width}.ts"), noise(width=width), codec="libx264") for width in (32, 48)]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+
+
+def uneven(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for index, shown in enumerate(noise()):
+            frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
+            frame.pts = index + 5 * (index // 8)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def odd(path: Path) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 33, 31, "yuv444p"
+        for shown in noise(height=31, width=33):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(shown, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def monochrome(path: Path) -> None:
+    write_video(path, np.repeat(noise()[..., :1], 3, axis=3))
+
+
+def image(path: Path) -> None:
+    from PIL import Image
+
+    Image.fromarray(noise()[0]).save(path.with_suffix(".png"))
+    path.with_suffix(".png").rename(path)
+
+
+def held_in_parts(path: Path) -> None:
+    """Damage within one frame, which the decoder conceals."""
+    write_video(path, noise())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 200] = bytes(200)
+    path.write_bytes(content)
+
+
+Make = Callable[[Path], object]
+PLANTED: dict[str, tuple[str, str, Make]] = {  # file: what, name, how it is made
+    "empty.avi": ("fault", "empty", lambda path: path.touch()),
+    "half.avi": ("fault", "truncated", lambda path: truncate(write_video(path, noise()))),
+    "half.mp4": ("fault", "truncated", lambda path: truncate(write_video(path, noise(), codec="libx264"))),
+    "half.mkv": ("fault", "truncated", lambda path: truncate(write_video(path, noise(), codec="libx264"))),
+    "text.avi": ("fault", "not-a-video", lambda path: path.write_text("not a video\n" * 50)),
+    "image.avi": ("fault", "image", image),
+    "only_sound.avi": ("fault", "audio-only", write_sound),
+    "one.avi": ("fault", "one-frame", lambda path: write_video(path, 1)),
+    "claims.avi": ("fault", "overstated", overstated),
+    "middle.avi": ("fault", "corrupt", lambda path: patched(write_video(path, noise()), 1 / 3, 1 / 2)),
+    "middle.mp4": ("fault", "corrupt", lambda path: patched(write_video(path, noise(), codec="libx264"), 1 / 3, 1 / 2)),
+    "middle.mkv": ("fault", "corrupt", lambda path: patched(write_video(path, noise(), codec="libx264"), 1 / 3, 1 / 2)),
+    "sizes.mp4": ("fault", "size-changes", two_sizes),
+    "folder.avi": ("fault", "folder", lambda path: path.mkdir()),
+    "link.avi": ("fault", "absent", lambda path: path.symlink_to(path.with_name("nothing.avi"))),
+    "uneven.mp4": ("remark", "variable-rate", uneven),
+    "turned.mp4": ("remark", "rotated", rotated),
+    "odd.mkv": ("remark", "odd-size", odd),
+    "grey.avi": ("remark", "grey", monochrome),
+    "short.avi": ("remark", "short", lambda path: write_video(path, noise(12))),
+    "scratched.avi": ("remark", "concealed", held_in_parts),
+}
+
+
+def planted(root: Path) -> Path:
+    """Class folders by split: what PLANTED says in the training class, sound videos, and copies within and across splits."""
+    for name, (_, _, make) in PLANTED.items():
+        path = root / "train" / "a" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path)
+    for index in range(3):
+        write_video(root / "train" / "b" / f"sound{index}.avi", noise(seed=2 + index))
+    for split, name in (("train", "copy.avi"), ("test", "leak.avi")):
+        source = root / "train" / "b" / ("sound0.avi" if split == "train" else "sound1.avi")
+        put(root / split / "b" / name, source.read_bytes())
+    write_video(root / "test" / "a" / "sound.avi", noise(seed=9))
+    write_video(root / "val" / "a" / "sound.avi", noise(seed=10))
+    return root
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return planted(tmp_path_factory.mktemp("planted"))
+
+
+def found_in(root: Path, cache: Path) -> list[Finding]:
+    return read_report(report_file(root, "folder", 1, cache))
+
+
+def test_every_planted_kind_is_found_under_its_name(damaged: Path, tmp_path: Path) -> None:
+    with pytest.raises(BrokenVideos) as caught:
+        scan(damaged, "folder", 1, tmp_path, 1)
+    found = found_in(damaged, tmp_path)
+    assert caught.value.report == report_file(damaged, "folder", 1, tmp_path)
+    expected = {(f"train/a/{name}", "train", what, kind) for name, (what, kind, _) in PLANTED.items()}
+    copies = {
+        ("train/b/sound0.avi", "train", "remark", "duplicate"),
+        ("train/b/sound1.avi", "train", "remark", "leaked"),
+        ("test/b/leak.avi", "test", "remark", "leaked"),
+    }
+    assert {finding[:4] for finding in found} == expected | copies  # and nothing is said of the sound ones
+    assert all(finding.says for finding in found)
+    kinds = {finding.name for finding in found}
+    assert len(kinds) >= 18 and kinds <= {*FAULTS, *REMARKS}
+    assert counted_by(found)["leaked"] == {"train": 1, "val": 0, "test": 1}
+
+
+def test_without_leave_the_first_fault_stops_with_ten_named_and_the_list(damaged: Path, tmp_path: Path) -> None:
+    with pytest.raises(BrokenVideos, match=r"^folder: 15 of 28 videos are broken: 15 train ") as caught:
+        scan(damaged, "folder", 1, tmp_path, 1)
+    message = str(caught.value)
+    assert message.count("train/a/") == 10 and "; 5 more; list: " in message and "--exclude-broken" in message
+    assert str(caught.value.report) in message and "\n" not in message
+
+
+def test_the_bound_decides(damaged: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(BrokenVideos, match=r"share of 0\.5 that may be left out: .*--most-broken 0\.536 would"):
+        scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.5)
+    manifest = scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.536)
+    left = {Path(video.path).name for video in manifest.videos}
+    assert len(manifest.videos) == 13 and not left & {name for name, (what, _, _) in PLANTED.items() if what == "fault"}
+    assert "they are left out: numbers on this copy are of 13 videos" in caplog.text
+
+
+def test_one_broken_test_video_of_a_small_set_is_within_any_bound_but_none(tmp_path: Path) -> None:
+    for split in ("train", "val", "test"):
+        for index in range(2):
+            write_video(tmp_path / "set" / split / "a" / f"{index}.avi", noise(seed=index + 7 * len(split)))
+    (tmp_path / "set/test/a/0.avi").write_bytes(b"")
+    with pytest.raises(BrokenVideos, match="1 of 6 videos are broken: 1 test "):
+        scan(tmp_path / "set", "folder", 1, tmp_path, 1, most_broken=0)
+    assert len(scan(tmp_path / "set", "folder", 1, tmp_path, 1, most_broken=0.01).select("test")) == 1
+
+
+def test_a_second_scan_decodes_nothing_but_what_may_have_mended(
+    damaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = scan(damaged, "folder", 1, tmp_path, 1, most_broken=1)
+    report = found_in(damaged, tmp_path)
+    looked: list[str] = []
+    inspect = scan_module.inspect
+    monkeypatch.setattr(scan_module, "inspect", lambda path: (looked.append(path.name), inspect(path))[1])
+    assert scan(damaged, "folder", 1, tmp_path, 1, most_broken=1) == first
+    assert sorted(looked) == ["folder.avi", "link.avi"] and found_in(damaged, tmp_path) == report
+
+
+def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -> None:
+    from run_study import app
+
+    command = ["data", "scan", "--dataset", "folder", "--data-root", str(damaged), "--out", str(tmp_path), "--jobs", "1"]
+    stopped = CliRunner().invoke(app, command)
+    assert stopped.exit_code != 0 and any(line.split()[:3] == ["fault", "truncated", "3"] for line in stopped.output.splitlines())
+    went = CliRunner().invoke(app, [*command, "--most-broken", "1"])
+    assert went.exit_code == 0 and "10 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
+
+
+@pytest.mark.parametrize(("suffix", "codec"), [("avi", "mpeg4"), ("mp4", "libx264"), ("mkv", "libx264"), ("mov", "mpeg4")])
+def test_a_container_that_is_whole_is_not_cut_off_and_one_byte_less_is(tmp_path: Path, suffix: str, codec: str) -> None:
+    path = write_video(tmp_path / f"a.{suffix}", moving_square(40), codec=codec)
+    assert not cut_off(path)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert cut_off(path)
