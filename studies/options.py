@@ -43,7 +43,7 @@ MostBroken = Annotated[
 def bound_on_broken(exclude: bool, most: float | None) -> float:
     """The share of broken videos that may be left out; 0: none, the run stops at the first. It changes no result but by what is
     left out, which the manifest's digest says, so it is in no identity."""
-    from fame.data.scan_report import MOST_BROKEN
+    from fame.data.faults import MOST_BROKEN  # imports no decoder: reading results shall start fast
 
     return most if most is not None else MOST_BROKEN if exclude else 0.0
 

@@ -39,6 +39,7 @@ Remark = Literal[
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)
 REMARKS: tuple[Remark, ...] = get_args(Remark)
+MOST_BROKEN = 0.01  # share of a set that --exclude-broken leaves out; beyond it the copy is damaged and numbers are of another set
 PASSING: tuple[Fault, ...] = ("absent", "unreadable", "folder")  # may be mended without a change of the file: never remembered
 
 

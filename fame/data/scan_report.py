@@ -14,12 +14,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from fame.data.faults import FAULTS, REMARKS, Fault, Remark, VideoError
+from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.layouts import SPLITS, Entry
 from fame.errors import FameError
 from fame.run import write_atomically
 
-MOST_BROKEN = 0.01  # share of a set that --exclude-broken leaves out; beyond it the copy is damaged and numbers are of another set
 _NAMED = 10  # broken videos named in a message; the report has them all
 
 Facts = dict[str, Any]  # frames, fps, width, height, remarks, sha256
