@@ -82,7 +82,12 @@ PICTURES = {
     "mask_quality_figure4": "Figure 4: foreground masks",
 }
 MISLED = "A deranged scenes, linear"  # label of `studies.study.deranged("A")`
-LABELS = {"own": "own scenes", "deranged": "deranged scenes", "gap": "background gap"}
+LABELS = {
+    "own": "own scenes",
+    "deranged": "deranged scenes",
+    "gap": "background gap",
+    "balanced": "deranged scenes, head trained on scene-balanced videos",
+}
 
 
 def _deranged(tables: dict[str, list[dict[str, Any]]]) -> list[str]:

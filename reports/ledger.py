@@ -50,8 +50,8 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test, gate: 
     elif fewest < ENOUGH:
         reason = f"n = {fewest}; a verdict needs {ENOUGH} {units}"
     elif verdict == "inconclusive":
-        reason = _how_many(results, test)
-    weakest = _weakest(test, results)
+        reason = _how_many(evidence, results, test)
+    weakest = _weakest(test, results, verdict)
     shown = results[weakest].estimate
     return {
         "id": claim.id,
@@ -106,10 +106,14 @@ def _run(side: Side) -> Measure:
 
 def equality_delta(evidence: Evidence, measure: Measure) -> float | None:
     """min(3 points, a third of FAME's mean gain on selection worlds); None where no selection world has run or there is no gain."""
-    sides = [(evidence.stage(method, measure), measure.metric) for method in GAIN]
-    gains = evidence.differences(sides[0], sides[1], evidence.selection)
-    gain = sum(gains.values()) / len(gains) if gains else 0.0
+    gains = _selection_gains(evidence, measure)
+    gain = sum(gains) / len(gains) if gains else 0.0
     return min(EQUAL_AT_MOST, gain / 3) if gain > 0 else None
+
+
+def _selection_gains(evidence: Evidence, measure: Measure) -> list[float]:
+    sides = [(evidence.stage(method, measure), measure.metric) for method in GAIN]
+    return list(evidence.differences(sides[0], sides[1], evidence.selection).values())
 
 
 def gate_verdict(evidence: Evidence) -> str:
@@ -145,9 +149,14 @@ def _rule(test: Test) -> str:
     return f"{test.rule}; m = {', '.join(f'{margin:g}' for margin in margins)}, link by link"
 
 
-def _weakest(test: Test, results: list[LinkResult]) -> int:
-    """The link that decides a conjunction: the lowest difference, or the largest where sides should be equal; in margins."""
+def _weakest(test: Test, results: list[LinkResult], verdict: str) -> int:
+    """The link that decides a conjunction: the lowest difference, or the largest where sides should be equal; in margins.
+
+    Of a claim that is not reproduced, among the links that are refuted: one with a wide interval may lie lower and decide nothing.
+    """
     run = [index for index, result in enumerate(results) if result.estimate.mean is not None]
+    if verdict == "not reproduced":
+        run = [index for index in run if results[index].verdict == "refuted"]
     if not run:
         return 0
     means = {index: float(results[index].estimate.mean or 0.0) / (test.margin_of(test.links[index]) or 1.0) for index in run}
@@ -165,16 +174,25 @@ def _why_not_run(evidence: Evidence, test: Test) -> str:
     return f"needs the study {test.needs} (--only {FOR_CLAIMS})" if test.needs else ""
 
 
-def _how_many(results: list[LinkResult], test: Test) -> str:
+def _how_many(evidence: Evidence, results: list[LinkResult], test: Test) -> str:
     open_links = [result for result in results if result.verdict == "inconclusive"]
     if not _ordered(test) and all(result.needed is None for result in open_links):
-        return "delta is fixed on selection worlds, of which none has run (or FAME gains nothing there)"
+        return _without_delta(evidence, test)
     if not open_links:
         return "a link is refuted, but not after Holm's adjustment"
     if any(result.needed is None for result in open_links):
         return f"at this mean and spread more than 1000 {UNITS[test.source]} would not decide it"
     most = max(result.needed or 0 for result in open_links)
     return f"at this mean and spread about {most} {UNITS[test.source]} would decide it"
+
+
+def _without_delta(evidence: Evidence, test: Test) -> str:
+    """Why "about equal" has no delta: a third of a gain that was not measured, or is none."""
+    gains = {_run(link.greater).label: _selection_gains(evidence, _run(link.greater)) for link in test.links}
+    if not all(gains.values()):
+        return "delta is fixed on selection worlds, of which none has run"
+    told = "; ".join(f"{sum(found) / len(found):+.1f} points, {label}" for label, found in gains.items())
+    return f"the rule has no delta: FAME gains nothing on the selection worlds ({told}; n = {min(map(len, gains.values()))})"
 
 
 def _link_json(link: Link, result: LinkResult, units: str) -> dict[str, Any]:
