@@ -11,6 +11,7 @@ from reports.headline import headline
 from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
+from studies.paper_sets import absent
 from studies.resolve import all_stages
 from studies.study import Study
 
@@ -62,11 +63,22 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
 
 
 def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> dict[str, Any] | None:
-    """Real videos: how many, and of how many classes, which decides whether a number can mean anything. None for staged ones."""
-    if not evidence.setting.videos:
+    """Real videos: how many, and of how many classes, which decides whether a number can mean anything. None for staged ones.
+
+    The numbers are target A's; `sets` has those of every part, and `absent` names the paper's sets that are not there.
+    """
+    setting = evidence.setting
+    if not setting.videos:
         return None
     found: dict[str, Any] = {"splits": dict(asked.get("counts") or {}), "classes": None, "queries_without_class": None}
-    retrievals = [stage for stage, _ in all_stages(evidence.setting, studies).values() if stage.kind == "retrieval"]
+    beside = {part: one["counts"] for part, one in (asked.get("others") or {}).items()}
+    found["sets"] = [
+        {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": beside.get(part, found["splits"])}
+        for part, one in setting.sets.items()
+    ]
+    found["absent"] = absent(setting.sets) if setting.others is not None else ""
+    retrievals = [stage for stage, _ in all_stages(setting, studies).values() if stage.kind == "retrieval"]
+    retrievals = [stage for stage in retrievals if getattr(stage.config, "data", None) == setting.videos]
     for stage in retrievals:
         result = next((result for number in evidence.replicates if (result := evidence.result(stage, number))), None)
         if result:

@@ -11,6 +11,7 @@ from reports.real_video import SHOWN, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
 from studies.claims import CLAIMS, EQUAL_AT_MOST, GAIN, GATE, GATE_POINTS, Claim, Link, Side, Test
 from studies.links import RealMask
+from studies.paper_sets import absent
 from studies.registry import FOR_CLAIMS
 from studies.study import Measure
 
@@ -170,7 +171,8 @@ def _why_not_run(evidence: Evidence, test: Test) -> str:
         return "one encoder was given, so no two methods can be compared"
     sides = [part for link in test.links for side in (link.greater, link.lesser) for part in side.parts]
     if not any(evidence.stage(side.method, _run(side)) for side in sides):
-        return f"the dataset {evidence.setting.dataset} has no part for it"
+        setting = evidence.setting
+        return absent(setting.sets) if setting.others is not None else f"the dataset {setting.dataset} has no part for it"
     return f"needs the study {test.needs} (--only {FOR_CLAIMS})" if test.needs else ""
 
 

@@ -15,6 +15,7 @@ from reports import texts
 from reports.effects import published_difference, reference
 from reports.evidence import Evidence
 from reports.texts import Line, Wide
+from studies.paper_sets import PAPER
 from studies.published import published
 from studies.study import Measure, Row, Study
 
@@ -162,8 +163,13 @@ def _short(table: Wide, n: int) -> str:
 
 
 def compares_levels(evidence: Evidence) -> bool:
-    """Whether our levels may be read beside the paper's: the paper's protocol on real videos only."""
-    return evidence.setting.scale.name == "paper" and evidence.setting.dataset == "ucf101"
+    """Whether our levels may be read beside the paper's: the paper's protocol on the paper's sets only, each in its own part."""
+    return evidence.setting.scale.name == "paper" and on_papers_sets(evidence)
+
+
+def on_papers_sets(evidence: Evidence) -> bool:
+    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (studies/paper_sets.py)."""
+    return evidence.setting.dataset in ("ucf101", PAPER)
 
 
 # ---------------------------------------------------------------- files

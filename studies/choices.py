@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from fame.config import Backbone, Data, VideoData
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
+from studies.paper_sets import PAPER, absent, find_sets, fold_of, roots_by_kind
 from studies.plan import staged_sizes
 from studies.registry import SELECTION, studies
 from studies.resolve import Setting
@@ -24,7 +25,7 @@ from studies.store import SETTING, Store, explain
 from studies.study import Study
 
 OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale
-DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation))
+DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
 
@@ -34,7 +35,7 @@ class Choices:
     """The options that say what is computed; where and how fast is a `Runtime`'s to say."""
 
     scale: str = "quick"
-    dataset: str = "staged"
+    dataset: str | None = None  # see `dataset_of`
     data_root: Path | None = None
     fold: int = 1
     replicates: int | None = None  # the scale's own number
@@ -55,10 +56,12 @@ class Asked:
     setting: Setting
     studies: tuple[Study, ...]
     replicates: tuple[int, ...]
-    counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set
+    counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set, part A's where there are several
     pretrained: str | None = None  # name of the weights file
     choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
     part: tuple[int, ...] = ()  # replicates to run now; empty: all
+    others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
+    roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # where each kind of set lies, of several; in no identity, nor kept
 
     @property
     def now(self) -> tuple[int, ...]:
@@ -67,10 +70,19 @@ class Asked:
 
     def sizes(self, data: Data) -> Mapping[str, int]:
         """Videos per split, for the plan."""
-        return self.counts if isinstance(data, VideoData) else staged_sizes(data)
+        if not isinstance(data, VideoData):
+            return staged_sizes(data)
+        part = next((part for part, there in (self.setting.others or {}).items() if there == data), None)
+        return self.others.get(part, {}) if part else self.counts
+
+    @property
+    def absent(self) -> str:
+        """A line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
+        return absent(self.setting.sets) if self.setting.others is not None else ""
 
     def to_json(self) -> dict[str, Any]:
-        videos = self.setting.videos
+        videos, others = self.setting.videos, self.setting.others
+        beside = {"others": _others_json(others, self.others)} if others is not None else {}  # as before for a single set
         return {
             "scale": self.setting.scale.name,
             "dataset": self.setting.dataset,
@@ -81,6 +93,7 @@ class Asked:
             "studies": [study.name for study in self.studies],
             "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
             "overrides": dict(self.choices),
+            **beside,
         }
 
 
@@ -88,30 +101,51 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     """Look everything up; FameError names what is wrong. Real data are scanned here: their digest belongs to the identity."""
     if choices.replicates is not None and choices.replicates < 1:
         raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
+    dataset = dataset_of(choices)
+    if dataset not in DATASETS:
+        raise FameError(f"unknown dataset {dataset!r}; the datasets are {', '.join(DATASETS)}")
     chosen = studies(list(choices.studies))
     overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
-    sized = sized_for(choices.scale, choices.dataset != "staged", overrides)
+    sized = sized_for(choices.scale, dataset != "staged", overrides)
     numbers = numbered(sized, chosen, choices.replicates)
     part = part_of(choices.part, numbers) if choices.part is not None else ()
-    videos, counts = None, {}
-    if choices.dataset not in DATASETS:
-        raise FameError(f"unknown dataset {choices.dataset!r}; the datasets are {', '.join(DATASETS)}")
     digest = sha256(choices.pretrained) if choices.pretrained else None
-    if choices.dataset != "staged":
-        root = _root(choices)
+    name = choices.pretrained.name if choices.pretrained else None
+    if dataset == "staged":
+        if choices.data_root is not None:
+            raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset {PAPER}, ucf101, folder, ...")
+        return Asked(Setting(sized, None, digest), chosen, numbers, {}, name, overrides, part)
+
+    def scanned(kind: Any, root: Path, fold: int) -> tuple[VideoData, Mapping[str, int]]:
         from fame.data import scan_videos
         from fame.data.manifest import count_splits
 
-        kind: Any = choices.dataset
-        manifest = scan_videos(root, kind, choices.fold, cache, jobs, progress, most_broken)
-        counts = count_splits(manifest.videos)
+        manifest = scan_videos(root, kind, fold, cache, jobs, progress, most_broken)
         stored = max(sized.short_side, sized.clip.size)
-        videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=choices.fold, short_side=stored))
-    elif choices.data_root is not None:
-        raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, folder, ...")
-    setting = Setting(sized, videos, digest)
-    name = choices.pretrained.name if choices.pretrained else None
-    return Asked(setting, chosen, numbers, counts, name, overrides, part)
+        videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=fold, short_side=stored))
+        return videos, count_splits(manifest.videos)
+
+    root = _root(choices, dataset)
+    if dataset != PAPER:
+        videos, counts = scanned(dataset, root, choices.fold)
+        return Asked(Setting(sized, videos, digest), chosen, numbers, counts, name, overrides, part)
+    sets = find_sets(root)
+    found = {one.part: scanned(one.kind, folder, fold_of(one, choices.fold)) for one, folder in sets.items()}
+    videos, counts = found.pop("A")
+    setting = Setting(sized, videos, digest, {part: videos for part, (videos, _) in found.items()})
+    beside = {part: counts for part, (_, counts) in found.items()}
+    return Asked(setting, chosen, numbers, counts, name, overrides, part, beside, roots_by_kind(sets))
+
+
+def dataset_of(choices: Choices) -> str:
+    """The dataset asked for; where none was, the paper's own sets at paper scale with a folder, else the embedded benchmark."""
+    if choices.dataset is not None:
+        return choices.dataset
+    return PAPER if choices.scale == "paper" and choices.data_root is not None else "staged"
+
+
+def _others_json(others: Mapping[str, VideoData], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+    return {part: {"videos": one.model_dump(mode="json"), "counts": dict(counts.get(part, {}))} for part, one in others.items()}
 
 
 def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
@@ -134,9 +168,13 @@ def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
     try:
         videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
         weights = value["pretrained"] or {}
-        setting = Setting(sized_for(value["scale"], videos is not None, value["overrides"]), videos, weights.get("sha256"))
-        numbers = _replicates(value["replicates"])
-        return Asked(setting, studies(value["studies"]), numbers, value["counts"], weights.get("name"), value["overrides"])
+        kept = value.get("others")  # None: a single set, also in folders that know nothing of several
+        others = {part: VideoData.model_validate(one["videos"]) for part, one in kept.items()} if kept is not None else None
+        beside = {part: one["counts"] for part, one in (kept or {}).items()}
+        sized = sized_for(value["scale"], videos is not None, value["overrides"])
+        setting = Setting(sized, videos, weights.get("sha256"), others)
+        numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
+        return Asked(setting, chosen, numbers, value["counts"], weights.get("name"), value["overrides"], others=beside)
     except ValidationError as error:
         fault = explain(error)
     except (KeyError, TypeError, AttributeError) as error:
@@ -226,9 +264,9 @@ def sha256(path: Path) -> str:
         raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None
 
 
-def _root(choices: Choices) -> Path:
+def _root(choices: Choices, dataset: str) -> Path:
     if choices.data_root is None:
-        raise FameError(f"--dataset {choices.dataset}: where are the videos? add --data-root DIR")
+        raise FameError(f"--dataset {dataset}: where are the videos? add --data-root DIR")
     if not choices.data_root.is_dir():
         raise FameError(f"--data-root {choices.data_root}: there is no such folder")
     return choices.data_root

@@ -13,7 +13,7 @@ from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.choices import Asked, Choices, resolve
 from studies.hardware import default_jobs
-from studies.options import Broken, DataRoot, Dataset, Fold, Jobs, MostBroken, Out, PartOf, Replicates, ScaleName, bound_on_broken
+from studies.options import Broken, DataRoot, Fold, Jobs, MostBroken, OneSet, Out, PartOf, Replicates, ScaleName, bound_on_broken
 from studies.progress import Watcher
 from studies.session import console, watching
 from studies.store import Store
@@ -39,7 +39,7 @@ def data_render(
 
 @data_app.command("scan")
 def data_scan(
-    dataset: Dataset = "ucf101",
+    dataset: OneSet = "ucf101",
     data_root: DataRoot = None,
     fold: Fold = 1,
     out: Out = Path("out"),
@@ -63,10 +63,15 @@ def data_scan(
     except BrokenVideos as error:
         _show_findings(error.report)
         raise
-    assert asked.setting.videos is not None and data_root is not None
-    _show_findings(report_file(data_root, asked.setting.videos.kind, fold, cache / "scan"))
-    console.print(f"{dataset}: " + ", ".join(f"{count} {split}" for split, count in asked.counts.items()), highlight=False)
-    console.print(f"manifest {asked.setting.videos.manifest}", highlight=False)
+    assert data_root is not None
+    for videos in asked.setting.sets.values():
+        folder = asked.roots.get(videos.kind, data_root)
+        _show_findings(report_file(folder, videos.kind, videos.fold, cache / "scan"))
+        counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
+        console.print(f"{videos.kind}: {counts}", highlight=False)
+        console.print(f"manifest {videos.manifest}", highlight=False)
+    if asked.absent:
+        console.print(asked.absent, highlight=False, soft_wrap=True)
 
 
 def _show_findings(report: Path) -> None:

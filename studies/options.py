@@ -17,9 +17,11 @@ ONE = "This study only, or findings, or claims; may be repeated."
 Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMED)]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help=ONE)]
 ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
-Dataset = Annotated[str, typer.Option(help="staged (the embedded benchmark), ucf101, hmdb51, kinetics400, diving48 or folder.")]
-DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk.")]
-Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3; kinetics400 and diving48 have one.")]
+SETS = "staged (the embedded benchmark, the default), ucf101, hmdb51, kinetics400, diving48, folder, or paper: several in one folder."
+Dataset = Annotated[str | None, typer.Option(help=f"{SETS} At scale paper with --data-root, paper is the default.")]
+OneSet = Annotated[str, typer.Option("--dataset", help="ucf101, hmdb51, kinetics400, diving48 or folder; paper: all in one folder.")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...")]
+Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3, of the sets that have folds; kinetics400 and diving48 have one.")]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
 ]
@@ -51,7 +53,7 @@ def bound_on_broken(exclude: bool, most: float | None) -> float:
 def open_session(
     names: Names = None,
     scale: ScaleName = "quick",
-    dataset: Dataset = "staged",
+    dataset: Dataset = None,
     data_root: DataRoot = None,
     fold: Fold = 1,
     replicates: Replicates = None,

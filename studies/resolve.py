@@ -5,8 +5,8 @@ Two rows that say the same thing resolve to the same stage, whatever table they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -29,6 +29,7 @@ from fame.config import (
 )
 from fame.errors import FameError
 from studies.cell import Stage
+from studies.paper_sets import PAPER
 from studies.scales import Scale, on_real_video
 from studies.store import explain
 from studies.study import UNCHANGED, Changes, Measure, Method, Pairs, Part, Row, Study, Value
@@ -41,16 +42,18 @@ PARTS = ("source", "A", "B", "C")
 class Setting:
     """Scale and data. `videos` is the scanned real dataset, in target A's place; None is the embedded benchmark.
 
+    `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
     """
 
     scale: Scale
     videos: VideoData | None = None
     pretrained: str | None = None
+    others: Mapping[str, VideoData] | None = field(default=None, hash=False)
 
     def __post_init__(self) -> None:
         if self.videos is None and self.scale.world is None:
-            raise FameError(f"scale {self.scale.name} needs real videos: add --dataset ucf101 --data-root DIR")
+            raise FameError(f"scale {self.scale.name} needs real videos: add --data-root DIR")
 
     @property
     def sizes(self) -> Scale:
@@ -59,15 +62,22 @@ class Setting:
 
     @property
     def dataset(self) -> str:
+        if self.others is not None:
+            return PAPER
         return self.videos.kind if self.videos else "staged"
+
+    @property
+    def sets(self) -> dict[str, VideoData]:
+        """The real sets by part; empty for the embedded benchmark."""
+        return {"A": self.videos, **(self.others or {})} if self.videos else {}
 
     def data(self, part: Part, changes: Changes = UNCHANGED) -> Data | None:
         """The videos of a part, of the world as a method changes it.
 
-        None where this dataset has no such part (a real set stands in target A's place alone) or is no world to be changed.
+        None where this dataset has no such part (one real set stands in target A's place alone) or is no world to be changed.
         """
         if self.videos:
-            return self.videos if part == "A" and not changes.world else None
+            return self.sets.get(part) if not changes.world else None
         assert self.scale.world is not None
         world = changed_world(self.scale.world, changes.world)
         return StagedData(part=part, world=world, short_side=world.size)

@@ -38,7 +38,9 @@ class Session:
         self.jobs = jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
-        self.runtime = Runtime(self.device, choices.data_root, choices.pretrained, most_broken)
+        self.runtime = Runtime(
+            self.device, choices.data_root, dict(self.asked.roots), pretrained=choices.pretrained, most_broken=most_broken
+        )
 
     def plan(self) -> Plan:
         """Of the replicates that this call runs."""
@@ -70,9 +72,10 @@ class Session:
             )
 
     def show_standing(self) -> None:
-        """A line on the replicates done and those of this call; none where it goes without saying."""
+        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
         told = [standing(self.store, self.asked)]
         told += [f"In this part: {listed(self.asked.part)}."] if self.asked.part else []
+        told += [self.asked.absent]
         if any(told):
             console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
 

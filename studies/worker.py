@@ -50,9 +50,14 @@ class Runtime:
 
     device: str = "cpu"
     data_root: Path | None = None
+    roots: dict[str, Path] = field(default_factory=dict)  # by kind of set, where there are several; else data_root is the set's
     pretrained: Path | None = None  # the file behind pretraining kind `file`
     most_broken: float = 0.0  # share of broken videos that may be left out
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
+
+    def root_of(self, data: StagedData | VideoData) -> Path | None:
+        """The folder of the videos that a configuration names."""
+        return self.roots.get(data.kind, self.data_root)
 
     def entry(self, kind: str) -> Callable[..., Any]:
         """The function behind a name of `stages`, imported now."""
@@ -74,7 +79,7 @@ def open_once(
     """`fame.data.open_videos`, remembered for the life of the process."""
     key = (data.model_dump_json(), seeds.replicate, str(cache))
     if key not in _opened:
-        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.data_root, jobs, progress, runtime.most_broken)
+        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.root_of(data), jobs, progress, runtime.most_broken)
     return _opened[key]
 
 

@@ -62,7 +62,7 @@ class Stopping(Here):
         (["plan", "--scale", "huge"], "unknown scale 'huge'; the scales are smoke, quick, mini, paper"),
         (
             ["plan", "--dataset", "kinetics"],
-            "unknown dataset 'kinetics'; the datasets are staged, ucf101, hmdb51, kinetics400, diving48, folder",
+            "unknown dataset 'kinetics'; the datasets are staged, ucf101, hmdb51, kinetics400, diving48, folder, paper",
         ),
         (["plan", "--scale", "paper"], "scale paper needs real videos: add --dataset"),
         (["plan", "--dataset", "ucf101"], "where are the videos? add --data-root DIR"),

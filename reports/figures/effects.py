@@ -7,6 +7,7 @@ from typing import Any
 
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
+from reports.tables import on_papers_sets
 from studies.registry import FINDINGS, STUDIES
 
 ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
@@ -75,14 +76,10 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     caption = f"Difference to {bases}, ours with its 95 % interval over {over}: blue as published, red mechanism."
     caption += (
         " Hollow diamonds: the paper's difference to its own baseline, on another dataset."
-        if hollow and not _same(evidence)
+        if hollow and not on_papers_sets(evidence)
         else ""
     )
     return save(figure, folder, f"{name}_effects", f"{study.title}: effects", caption, FIELDS, lines, study=name)
-
-
-def _same(evidence: Evidence) -> bool:
-    return evidence.setting.dataset == "ucf101"
 
 
 def _panels(shown: list[dict[str, Any]]) -> list[str]:
