@@ -61,7 +61,7 @@ class Asked:
     choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
     part: tuple[int, ...] = ()  # replicates to run now; empty: all
     others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
-    roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # where each kind of set lies, of several; in no identity, nor kept
+    roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # of several sets, by kind; not kept
 
     @property
     def now(self) -> tuple[int, ...]:
@@ -113,7 +113,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     name = choices.pretrained.name if choices.pretrained else None
     if dataset == "staged":
         if choices.data_root is not None:
-            raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset {PAPER}, ucf101, folder, ...")
+            raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
         return Asked(Setting(sized, None, digest), chosen, numbers, {}, name, overrides, part)
 
     def scanned(kind: Any, root: Path, fold: int) -> tuple[VideoData, Mapping[str, int]]:
@@ -133,7 +133,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     found = {one.part: scanned(one.kind, folder, fold_of(one, choices.fold)) for one, folder in sets.items()}
     videos, counts = found.pop("A")
     setting = Setting(sized, videos, digest, {part: videos for part, (videos, _) in found.items()})
-    beside = {part: counts for part, (_, counts) in found.items()}
+    beside: dict[str, Mapping[str, int]] = {part: counts for part, (_, counts) in found.items()}
     return Asked(setting, chosen, numbers, counts, name, overrides, part, beside, roots_by_kind(sets))
 
 

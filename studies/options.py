@@ -17,9 +17,13 @@ ONE = "This study only, or findings, or claims; may be repeated."
 Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMED)]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help=ONE)]
 ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]
-SETS = "staged (the embedded benchmark, the default), ucf101, hmdb51, kinetics400, diving48, folder, or paper: several in one folder."
+SETS = (
+    "staged (the embedded benchmark, the default), ucf101, hmdb51, kinetics400, diving48, folder, or paper: several in one folder."
+)
 Dataset = Annotated[str | None, typer.Option(help=f"{SETS} At scale paper with --data-root, paper is the default.")]
-OneSet = Annotated[str, typer.Option("--dataset", help="ucf101, hmdb51, kinetics400, diving48 or folder; paper: all in one folder.")]
+OneSet = Annotated[
+    str, typer.Option("--dataset", help="ucf101, hmdb51, kinetics400, diving48 or folder; paper: all in one folder.")
+]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...")]
 Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3, of the sets that have folds; kinetics400 and diving48 have one.")]
 Replicates = Annotated[

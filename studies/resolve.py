@@ -53,7 +53,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         if self.videos is None and self.scale.world is None:
-            raise FameError(f"scale {self.scale.name} needs real videos: add --data-root DIR")
+            raise FameError(f"scale {self.scale.name} needs real videos: add --dataset paper, ucf101, ... and --data-root DIR")
 
     @property
     def sizes(self) -> Scale:

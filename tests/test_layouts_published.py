@@ -16,6 +16,7 @@ from fame.data.layouts.official import OFFICIAL
 from fame.data.scan import scan
 from fame.errors import FameError
 from studies.choices import DATASETS, Choices, resolve
+from studies.paper_sets import PAPER
 from tests.miniatures import counts, diving48, folder, hmdb51, kinetics, ucf101
 from tests.videos import write_video
 
@@ -51,7 +52,7 @@ def test_counts_are_compared_with_the_official_ones() -> None:
 
 
 def test_each_fold_of_ucf101_has_all_its_videos() -> None:
-    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged"} == set(DATASETS)
+    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(DATASETS)
     assert {OFFICIAL["ucf101", fold].train + OFFICIAL["ucf101", fold].test for fold in (1, 2, 3)} == {13320}
 
 

@@ -44,7 +44,7 @@ BUILDERS: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", 4, (32, 32)).read_bytes()
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", 4).read_bytes()
 
 
 def make(root: Path, clip: bytes, parts: str = "A B C source") -> Path:
