@@ -113,6 +113,7 @@ class VideoData(Config):
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"
     short_side: int = Field(128, ge=16)
+    codec: Literal["raw", "jpeg", "straight"] = later("raw")  # jpeg fits the large sets, and is not exact; straight stores nothing
 
 
 Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]

@@ -128,7 +128,12 @@ def shared_features(
     about = {
         "version": VERSION,
         "encoder": sha256_of(encoder),
-        "videos": [videos.store.manifest, videos.store.short_side, DECODER],
+        "videos": [
+            videos.store.manifest,
+            videos.store.short_side,
+            DECODER,
+            *(["jpeg"] if videos.store.codec == "jpeg" else []),  # the others' pixels are the same
+        ],
         "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
         "clip": clip.model_dump(),
         "clips": clips,

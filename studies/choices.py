@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import ValidationError
 
@@ -47,6 +47,7 @@ class Choices:
     epochs: int | None = None  # of pretraining
     ranks: int | None = None  # processes that share a pretraining's batches
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
+    codec: str | None = None  # of stored real videos; None: raw
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
 
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, most_broken)
         stored = max(sized.short_side, sized.clip.size)
-        videos = _validated(lambda: VideoData(kind=kind, manifest=manifest.digest(), fold=fold, short_side=stored))
+        digest_of_set, codec = manifest.digest(), cast(Any, choices.codec or "raw")
+        videos = _validated(lambda: VideoData(kind=kind, manifest=digest_of_set, fold=fold, short_side=stored, codec=codec))
         return videos, count_splits(manifest.videos)
 
     root = _root(choices, dataset)

@@ -1,9 +1,10 @@
-"""The verbs of `run_study.py data`: render, scan and check videos, and look at the embedded benchmark."""
+"""The verbs of `run_study.py data`: render, scan, prepare and check videos, and look at the embedded benchmark."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -13,13 +14,30 @@ from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.choices import Asked, Choices, resolve
 from studies.hardware import default_jobs
-from studies.options import Broken, DataRoot, Fold, Jobs, MostBroken, OneSet, Out, PartOf, Replicates, ScaleName, bound_on_broken
+from studies.options import (
+    Broken,
+    Codec,
+    DataRoot,
+    Fold,
+    Jobs,
+    MostBroken,
+    OneSet,
+    Out,
+    PartOf,
+    Replicates,
+    ScaleName,
+    Size,
+    bound_on_broken,
+)
 from studies.progress import Watcher
 from studies.session import console, watching
 from studies.store import Store
 from studies.study import Part
 
-data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, verify, contact sheets.")
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, prepare, verify, contact sheets.")
 
 
 @data_app.command("render")
@@ -72,6 +90,56 @@ def data_scan(
         console.print(f"manifest {videos.manifest}", highlight=False)
     if asked.absent:
         console.print(asked.absent, highlight=False, soft_wrap=True)
+
+
+@data_app.command("prepare")
+def data_prepare(
+    dataset: OneSet = "ucf101",
+    data_root: DataRoot = None,
+    fold: Fold = 1,
+    codec: Codec = None,
+    scale: ScaleName = "paper",
+    size: Size = None,
+    out: Out = Path("out"),
+    jobs: Jobs = None,
+    exclude_broken: Broken = False,
+    most_broken: MostBroken = None,
+    check: Annotated[bool, typer.Option("--check", help="Read all that is packed (jpeg) against its checksums; mend it.")] = False,
+) -> None:
+    """Decode every video of a dataset on disk and store it at the scale's size; a run does it too, where it has not been done."""
+    if dataset == "staged":
+        raise FameError("the embedded benchmark is stored as it is rendered: use `data render`, or name a --dataset on disk")
+    from fame.data import open_videos
+
+    cache, bound, processes = Store(out).prepare().cache, bound_on_broken(exclude_broken, most_broken), jobs or default_jobs("cpu")
+    with watching() as watcher:
+        choices = Choices(scale, dataset, data_root, fold, codec=codec, size=size)
+        asked = resolve(choices, cache, processes, watcher.data, bound)
+        assert asked.setting.videos is not None
+        videos = open_videos(asked.setting.videos, Seeds(0), cache, data_root, processes, watcher.data, bound)
+        told = _checked(videos, watcher) if check else ""
+    folder, frames = videos.store.folder, int(videos.length.sum())
+    used = (folder / "frames.bin").stat().st_size
+    console.print(
+        f"{folder}: {len(videos)} videos, {frames} frames, {used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame{told}",
+        soft_wrap=True,
+        highlight=False,
+    )
+
+
+def _checked(videos: VideoSet, watcher: Watcher) -> str:
+    """What the check of a packed store has found, and mended. A raw store has no checksums."""
+    from fame.data.packed import PackedStore
+
+    store = videos.store
+    if not isinstance(store, PackedStore):
+        raise FameError(f"{store.folder}: raw frames have no checksums; where they are in doubt, delete the folder and run again")
+    damaged = store.check(watcher.data)
+    for row in damaged:
+        watcher.note(f"{store.paths[row]}: was damaged, is packed anew")
+    if damaged:
+        store.mend(videos.manifest, damaged)
+    return f"; {len(damaged)} damaged, mended" if damaged else "; sound"
 
 
 def _show_findings(report: Path) -> None:

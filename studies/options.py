@@ -26,6 +26,10 @@ OneSet = Annotated[
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...")]
 Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3, of the sets that have folds; kinetics400 and diving48 have one.")]
+Codec = Annotated[
+    str | None,
+    typer.Option(help="How real videos are stored: raw (default), jpeg (a twelfth of the disk), straight (not at all)."),
+]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
 ]
@@ -60,6 +64,7 @@ def open_session(
     dataset: Dataset = None,
     data_root: DataRoot = None,
     fold: Fold = 1,
+    codec: Codec = None,
     replicates: Replicates = None,
     part: PartOf = None,
     only: Only = None,
@@ -77,7 +82,9 @@ def open_session(
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
-    choices = Choices(scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part)
+    choices = Choices(
+        scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
+    )
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

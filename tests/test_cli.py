@@ -315,7 +315,7 @@ def test_the_frozen_command_line() -> None:
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
     assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "pack", "unpack", "data"}
     data = {command.name for command in run_study.data_app.registered_commands}
-    assert data == {"render", "scan", "verify", "sheet"}
+    assert data == {"render", "scan", "prepare", "verify", "sheet"}
 
 
 # ---------------------------------------------------------------- choices

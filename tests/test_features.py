@@ -54,7 +54,7 @@ class Unused(Reader):
 @pytest.fixture
 def videos() -> PaintedVideos:
     videos = PaintedVideos()
-    videos.store = SimpleNamespace(manifest="a" * 12, short_side=16)  # type: ignore[attr-defined]
+    videos.store = SimpleNamespace(manifest="a" * 12, short_side=16, codec="raw")  # type: ignore[attr-defined]
     return videos
 
 
@@ -118,9 +118,9 @@ def test_whatever_the_numbers_depend_on_is_told_apart(
     other = tmp_path / "other.pt"
     other.write_bytes(b"other weights")
     elsewhere = PaintedVideos()
-    elsewhere.store = SimpleNamespace(manifest="b" * 12, short_side=16)  # type: ignore[attr-defined]
+    elsewhere.store = SimpleNamespace(manifest="b" * 12, short_side=16, codec="raw")  # type: ignore[attr-defined]
     smaller = PaintedVideos()
-    smaller.store = SimpleNamespace(manifest="a" * 12, short_side=8)  # type: ignore[attr-defined]
+    smaller.store = SimpleNamespace(manifest="a" * 12, short_side=8, codec="raw")  # type: ignore[attr-defined]
     changes: list[dict[str, Any]] = [
         {"encoder": other},
         {"videos": elsewhere},

@@ -44,6 +44,15 @@ def open_videos(
     else:
         manifest = _on_disk(data, cache, root, jobs, progress, most_broken)
     folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
+    if data.kind != "staged" and data.codec == "straight":
+        from fame.data.straight import StraightVideos
+
+        return VideoSet(manifest, StraightVideos.of(manifest, data.short_side))
+    if data.kind != "staged" and data.codec == "jpeg":
+        from fame.data.packed import PackedStore
+
+        beside = folder.with_name(f"{folder.name}-jpeg")
+        return VideoSet(manifest, PackedStore.prepare(manifest, beside, data.short_side, jobs, progress))
     return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
 
 

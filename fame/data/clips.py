@@ -17,6 +17,7 @@ from torch import Tensor
 
 from fame.config import Clip
 from fame.data.manifest import Manifest
+from fame.data.prepared import Prepared
 from fame.data.staged_render import read_masks
 from fame.data.store import FrameStore
 
@@ -29,7 +30,7 @@ def window(clip: Clip) -> int:
 class VideoSet:
     """The videos of a manifest, prepared. Rows number them in the manifest's order; row and start tensors are int64, on the CPU."""
 
-    def __init__(self, manifest: Manifest, store: FrameStore) -> None:
+    def __init__(self, manifest: Manifest, store: Prepared) -> None:
         if store.manifest != manifest.digest():
             raise ValueError(f"{store.folder} holds another manifest's videos than {manifest.name}'s")
         self.manifest = manifest
@@ -41,7 +42,7 @@ class VideoSet:
         self.length = torch.from_numpy(store.frames.copy())  # frames
         self._frames, self._first = _as_frames(store)
 
-    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, FrameStore]]:
+    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, Prepared]]:
         return VideoSet, (self.manifest, self.store)
 
     def __len__(self) -> int:
@@ -92,8 +93,14 @@ class VideoSet:
         numbers = self.frame_numbers(rows, starts, clip)
         if self._frames is not None and self._first is not None:
             return torch.from_numpy(np.take(self._frames, (self._first[rows][:, None] + numbers).numpy(), axis=0))
-        shown = zip(rows.tolist(), numbers.numpy(), strict=True)
-        return [torch.from_numpy(np.take(self.store.video(row), frames, axis=0)) for row, frames in shown]
+        if self.store.size is not None:
+            clips = np.empty((len(rows), clip.frames, *self.store.size, 3), np.uint8)
+            self.store.read(rows.tolist(), numbers.numpy(), list(clips))
+            return torch.from_numpy(clips)
+        sizes = zip(self.store.heights[rows.numpy()].tolist(), self.store.widths[rows.numpy()].tolist(), strict=True)
+        each = [np.empty((clip.frames, *size, 3), np.uint8) for size in sizes]
+        self.store.read(rows.tolist(), numbers.numpy(), each)
+        return [torch.from_numpy(shown) for shown in each]
 
     def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
         """The figure in each frame of `clips`, bool (B, T, H, W), at the stored size; None where a row has no true mask."""
@@ -107,9 +114,9 @@ class VideoSet:
         return torch.from_numpy(np.stack(masks))
 
 
-def _as_frames(store: FrameStore) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
-    """The whole file as frames (N, H, W, 3) and each video's first frame, where all videos have one size."""
-    if store.size is None:
+def _as_frames(store: Prepared) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
+    """The whole file as frames (N, H, W, 3) and each video's first frame, where they lie raw and all videos have one size."""
+    if store.size is None or not isinstance(store, FrameStore):
         return None, None
     height, width = store.size
     frames = store.data.view(np.ndarray).reshape(-1, height, width, 3)

@@ -11,12 +11,12 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from fame.data.manifest import Manifest, Video, file_sha256
 from fame.data.parallel import Progress, counted, each
+from fame.data.prepared import one_size
 from fame.data.video import DECODER, decode, scaled_size
 from fame.errors import FameError
 from fame.run import write_json
@@ -38,6 +39,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class FrameStore:
     """An open store. Arrays have one entry a video, in the manifest's order: `offsets` (bytes), `frames`, `heights`, `widths`."""
+
+    codec: ClassVar[str] = "raw"
 
     folder: Path
     manifest: str  # digest
@@ -54,14 +57,18 @@ class FrameStore:
     @property
     def size(self) -> tuple[int, int] | None:
         """(height, width) where all videos have one size, else None."""
-        one = len(self) > 0 and len(set(zip(self.heights.tolist(), self.widths.tolist(), strict=True))) == 1
-        return (int(self.heights[0]), int(self.widths[0])) if one else None
+        return one_size(self.heights, self.widths)
 
     def video(self, row: int) -> NDArray[np.uint8]:
         """One video, a view uint8 (T, H, W, 3) into the file."""
         shape = (int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3)
         start = int(self.offsets[row])
         return self.data[start : start + int(np.prod(shape))].reshape(shape)
+
+    def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
+        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3)."""
+        for row, shown, target in zip(rows, numbers, out, strict=True):
+            target[:] = np.take(self.video(row), shown, axis=0)
 
     def __reduce__(self) -> tuple[Any, tuple[Path]]:
         return FrameStore.open, (self.folder,)  # another process maps the file; a memmap would pickle its bytes
@@ -138,7 +145,7 @@ def _make(manifest: Manifest, folder: Path, short_side: int | None, jobs: int, p
     partial_file = folder / "frames.partial"
     for stale in (folder / "index.json", folder / "frames.bin", partial_file):  # of another manifest, or half-written
         stale.unlink(missing_ok=True)
-    _check_space(folder, total)
+    check_space(folder, total)
     try:
         _allocate(partial_file, total)
         work = partial(_decode_into, partial_file, manifest.root, short_side)
@@ -170,11 +177,8 @@ def _make(manifest: Manifest, folder: Path, short_side: int | None, jobs: int, p
 
 def _decode_into(file: Path, root: Path, short_side: int | None, item: tuple[Video, tuple[int, int], int]) -> None:
     """Decode one video into its place. Written, not mapped: on a full disk a write fails, a mapped page kills the process."""
-    video, (width, height), offset = item
-    path = root / video.path
-    decoded = decode(path, short_side)
-    if decoded.shape != (video.frames, height, width, 3) or (video.sha256 and file_sha256(path) != video.sha256):
-        raise FameError(f"{path}: the file has changed since it was scanned or rendered; run again to scan it anew")
+    video, _, offset = item
+    decoded = decode_scanned(root, video, short_side)
     with file.open("r+b", buffering=0) as target:
         target.seek(offset)
         view = decoded.reshape(-1).data
@@ -182,12 +186,23 @@ def _decode_into(file: Path, root: Path, short_side: int | None, item: tuple[Vid
             view = view[target.write(view) :]
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def decode_scanned(root: Path, video: Video, short_side: int | None) -> NDArray[np.uint8]:
+    """All frames of a manifest's video, uint8 (T, H, W, 3); FameError where the file is not the one that was scanned."""
+    path = root / video.path
+    decoded = decode(path, short_side)
+    width, height = scaled_size(video.width, video.height, short_side)
+    if decoded.shape != (video.frames, height, width, 3) or (video.sha256 and file_sha256(path) != video.sha256):
+        raise FameError(f"{path}: the file has changed since it was scanned or rendered; run again to scan it anew")
+    return decoded
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """FameError where the disk has no room for so many bytes."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
         raise FameError(
             f"{folder}: the prepared videos need {needed} bytes ({needed / 2**30:.2f} GiB) and {free} bytes are free; "
-            "make room, choose another --out, or a smaller stored size"
+            "make room, choose another --out, or a smaller stored size (real videos: --codec jpeg)"
         )
 
 

@@ -7,9 +7,10 @@ unscaled path misses by more than a grey level. Display rotation is not applied.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -40,16 +41,35 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
 def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:
     """All frames of a file: uint8 (T, H, W, 3), RGB, the short side scaled to `short_side` pixels by area averaging."""
     with opened(path) as (container, stream):
-        width, height = scaled_size(stream.width, stream.height, short_side)
-        reformatter = VideoReformatter()  # kept over the frames: building swscale's tables costs ten times a frame's conversion
-        return np.stack(
-            [
-                reformatter.reformat(
-                    frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1
-                ).to_ndarray()
-                for frame in frames_of(path, container, stream)
-            ]
-        )
+        convert = _converter(*scaled_size(stream.width, stream.height, short_side))
+        return np.stack([convert(frame) for frame in frames_of(path, container, stream)])
+
+
+def decode_frames(path: Path, numbers: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Frames by number, in any order and more than once: uint8 (T, H, W, 3), scaled to `size`, (width, height), as by `decode`.
+
+    Everything up to the last of them is decoded, only they are converted. VideoError where the file has fewer.
+    """
+    wanted, last = set(numbers), max(numbers)
+    found: dict[int, NDArray[np.uint8]] = {}
+    with opened(path) as (container, stream):
+        convert = _converter(*size)
+        for number, frame in enumerate(frames_of(path, container, stream)):
+            if number in wanted:
+                found[number] = convert(frame)
+            if number == last:
+                return np.stack([found[each] for each in numbers])
+    raise VideoError(path, "truncated", f"has become shorter than {last + 1} frames since it was scanned")
+
+
+def _converter(width: int, height: int) -> Callable[[av.VideoFrame], NDArray[np.uint8]]:
+    reformatter = VideoReformatter()  # kept over the frames: building swscale's tables costs ten times a frame's conversion
+
+    def convert(frame: av.VideoFrame) -> NDArray[np.uint8]:
+        scaled = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1)
+        return cast(NDArray[np.uint8], scaled.to_ndarray())
+
+    return convert
 
 
 @contextmanager
