@@ -107,8 +107,8 @@ def table_of(record: NDArray[np.uint8], frames: int, checksum: int) -> tuple[NDA
 
 
 def jpeg_of(record: NDArray[np.uint8], bounds: NDArray[np.int64], checksums: NDArray[np.uint32], frame: int) -> NDArray[np.uint8]:
-    """The bytes of one frame, a copy. DamagedRecord where they are not what was written."""
-    jpeg = np.array(record[bounds[frame] : bounds[frame + 1]])
+    """The bytes of one frame, a view. DamagedRecord where they are not what was written."""
+    jpeg = record[bounds[frame] : bounds[frame + 1]]
     if zlib.crc32(jpeg.data) != checksums[frame]:
         raise DamagedRecord(frame)
     return jpeg
