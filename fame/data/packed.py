@@ -156,7 +156,7 @@ class PackedStore:
         try:
             bounds, checksums = table_of(record, int(self.frames[row]), int(self.tables[row]))
             for place, number in enumerate(numbers.tolist()):
-                decode_jpeg(jpeg_of(record, bounds, checksums, number), fastdct=True, fastupsample=True, buffer=out[place])
+                decode_jpeg(jpeg_of(record, bounds, checksums, number), fastupsample=True, buffer=out[place])
         except (DamagedRecord, ValueError) as error:
             frame = f"frame {error.frame}" if isinstance(error, DamagedRecord) and error.frame is not None else "the record"
             raise FameError(f"{self.folder / FRAMES}: {frame} of {self.paths[row]} is damaged; {_MEND}") from None
