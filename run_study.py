@@ -97,6 +97,8 @@ def _search(
 
     if replicate < 0:
         raise FameError(f"--replicate {replicate}: replicates are counted from 0")
+    if session.asked.setting.folds:
+        raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
     with watching() as watcher:
         workers = LocalWorkers(session.store.out, session.jobs, session.runtime)
 

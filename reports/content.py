@@ -11,6 +11,7 @@ from reports.headline import headline
 from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
+from studies.folds import ALL
 from studies.paper_sets import absent
 from studies.resolve import all_stages
 from studies.study import Study
@@ -46,7 +47,8 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
     words = ["reproduce-paper", "--scale", setting.scale.name, "--dataset", setting.dataset]
     if setting.videos:
         words += ["--data-root", "DIR"]
-        words += ["--fold", str(setting.videos.fold)] if setting.videos.fold != 1 else []
+        words += ["--fold", ALL if setting.folds else str(setting.videos.fold)] if setting.folds or setting.videos.fold != 1 else []
+        words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
     words += ["--replicates", str(len(evidence.replicates))]
     from studies.registry import FOR_CLAIMS, STUDIES
     from studies.registry import studies as named
@@ -76,6 +78,7 @@ def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str,
         {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": beside.get(part, found["splits"])}
         for part, one in setting.sets.items()
     ]
+    found["folds"] = 1 + len(setting.folds)
     found["absent"] = absent(setting.sets) if setting.others is not None else ""
     retrievals = [stage for stage, _ in all_stages(setting, studies).values() if stage.kind == "retrieval"]
     retrievals = [stage for stage in retrievals if getattr(stage.config, "data", None) == setting.videos]

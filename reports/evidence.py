@@ -91,6 +91,7 @@ class Evidence:
         self._results: dict[tuple[str, int], dict[str, Any] | None] = {}
         self._frames: dict[tuple[str, int, str], pd.DataFrame | None] = {}
         self._samples: dict[tuple[str, int, str], pd.Series | None] = {}
+        self._folds: dict[str, tuple[Stage, ...]] = {}
 
     def stage(self, method: Method | None, measure: Measure) -> Stage | None:
         """The stage behind one side of a comparison; None where the dataset lacks a part of it."""
@@ -108,19 +109,38 @@ class Evidence:
         return max(len(self.replicates), self.setting.sizes.replicates)
 
     def values(self, stage: Stage | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
-        """The metric of every finished replicate that has it."""
+        """The metric of every finished replicate that has it: the mean over folds, where all of them have."""
         found: Values = {}
         for replicate in self.replicates if replicates is None else replicates:
-            result = self.result(stage, replicate) if stage else None
-            value = (result or {}).get("metrics", {}).get(metric)
-            if value is not None and math.isfinite(value):
-                found[replicate] = float(value)
+            of_folds = [self._value(twin, metric, replicate) for twin in self.folds(stage)]
+            known = [value for value in of_folds if value is not None]
+            if known and len(known) == len(of_folds):
+                found[replicate] = sum(known) / len(known)
         return found
 
-    def sample(self, stage: Stage | None, metric: str, replicate: int) -> pd.Series | None:
-        """The metric's value for each performance of one run; None where the run keeps no such record."""
+    def folds(self, stage: Stage | None) -> tuple[Stage, ...]:
+        """The stage in every fold; empty for None."""
         if stage is None:
+            return ()
+        if stage.id not in self._folds:
+            self._folds[stage.id] = self.setting.folded(stage)
+        return self._folds[stage.id]
+
+    def _value(self, stage: Stage, metric: str, replicate: int) -> float | None:
+        value = (self.result(stage, replicate) or {}).get("metrics", {}).get(metric)
+        return float(value) if value is not None and math.isfinite(value) else None
+
+    def sample(self, stage: Stage | None, metric: str, replicate: int) -> pd.Series | None:
+        """The metric's value for each performance of one run, of all folds together; None where a run keeps no such record."""
+        of_folds = [self._of_run(twin, metric, replicate) for twin in self.folds(stage)]
+        known = [sample for sample in of_folds if sample is not None]
+        if not known or len(known) < len(of_folds):
             return None
+        if len(known) == 1:
+            return known[0]
+        return pd.concat([sample.rename(index=f"{{}} fold {fold}".format) for fold, sample in enumerate(known)])
+
+    def _of_run(self, stage: Stage, metric: str, replicate: int) -> pd.Series | None:
         key = (stage.id, replicate, metric)
         if key not in self._samples:
             self._samples[key] = self._sample(stage, replicate, metric)

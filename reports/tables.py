@@ -144,6 +144,7 @@ def caption(evidence: Evidence, study: Study, table: Wide) -> str:
     scale, dataset = evidence.setting.scale.name, evidence.setting.dataset
     words = [f"Scale {scale}, dataset {dataset}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
     words += [_short(table, n)] if n > 1 else []
+    words += [f"Means over folds 1 to {1 + len(evidence.setting.folds)}."] if evidence.setting.folds else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study.note]))

@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from fame.config import Backbone, Data, VideoData
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from studies.paper_sets import PAPER, absent, find_sets, fold_of, roots_by_kind
+from studies.folds import Folds, folds_of
+from studies.paper_sets import PAPER, absent, find_sets, roots_by_kind
 from studies.plan import staged_sizes
 from studies.registry import SELECTION, studies
 from studies.resolve import Setting
@@ -37,7 +38,7 @@ class Choices:
     scale: str = "quick"
     dataset: str | None = None  # see `dataset_of`
     data_root: Path | None = None
-    fold: int = 1
+    fold: Folds = 1
     replicates: int | None = None  # the scale's own number
     studies: tuple[str, ...] = ()
     pretrained: Path | None = None
@@ -63,6 +64,7 @@ class Asked:
     part: tuple[int, ...] = ()  # replicates to run now; empty: all
     others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
     roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # of several sets, by kind; not kept
+    folded: tuple[Mapping[str, Mapping[str, int]], ...] = ()  # videos per split of the parts in each further fold
 
     @property
     def now(self) -> tuple[int, ...]:
@@ -73,8 +75,11 @@ class Asked:
         """Videos per split, for the plan."""
         if not isinstance(data, VideoData):
             return staged_sizes(data)
-        part = next((part for part, there in (self.setting.others or {}).items() if there == data), None)
-        return self.others.get(part, {}) if part else self.counts
+        for sets, counts in zip((self.setting.others or {}, *self.setting.folds), (self.others, *self.folded), strict=True):
+            part = next((part for part, there in sets.items() if there == data), None)
+            if part:
+                return counts.get(part, {})
+        return self.counts
 
     @property
     def absent(self) -> str:
@@ -83,7 +88,9 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         videos, others = self.setting.videos, self.setting.others
-        beside = {"others": _others_json(others, self.others)} if others is not None else {}  # as before for a single set
+        beside: dict[str, Any] = {"others": _sets_json(others, self.others)} if others is not None else {}  # not of a single set
+        if self.folded:
+            beside["folds"] = [_sets_json(*fold) for fold in zip(self.setting.folds, self.folded, strict=True)]
         return {
             "scale": self.setting.scale.name,
             "dataset": self.setting.dataset,
@@ -128,15 +135,20 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         return videos, count_splits(manifest.videos)
 
     root = _root(choices, dataset)
-    if dataset != PAPER:
-        videos, counts = scanned(dataset, root, choices.fold)
-        return Asked(Setting(sized, videos, digest), chosen, numbers, counts, name, overrides, part)
-    sets = find_sets(root)
-    found = {one.part: scanned(one.kind, folder, fold_of(one, choices.fold)) for one, folder in sets.items()}
-    videos, counts = found.pop("A")
-    setting = Setting(sized, videos, digest, {part: videos for part, (videos, _) in found.items()})
-    beside: dict[str, Mapping[str, int]] = {part: counts for part, (_, counts) in found.items()}
-    return Asked(setting, chosen, numbers, counts, name, overrides, part, beside, roots_by_kind(sets))
+    sets = find_sets(root) if dataset == PAPER else {}
+    kinds: dict[str, tuple[str, Path]] = {one.part: (one.kind, folder) for one, folder in sets.items()} or {"A": (dataset, root)}
+    found: dict[str, list[tuple[VideoData, Mapping[str, int]]]] = {
+        part: [scanned(kind, folder, fold) for fold in folds_of(kind, choices.fold, lenient=dataset == PAPER)]
+        for part, (kind, folder) in kinds.items()
+    }
+    several = range(1, max(len(of_part) for of_part in found.values()))  # beyond the first fold
+    folds = tuple({part: of_part[fold][0] for part, of_part in found.items() if len(of_part) > 1} for fold in several)
+    folded = tuple({part: of_part[fold][1] for part, of_part in found.items() if len(of_part) > 1} for fold in several)
+    videos, counts = found.pop("A")[0]
+    others = {part: of_part[0][0] for part, of_part in found.items()} if sets else None
+    beside = {part: of_part[0][1] for part, of_part in found.items()}
+    setting = Setting(sized, videos, digest, others, folds)
+    return Asked(setting, chosen, numbers, counts, name, overrides, part, beside, roots_by_kind(sets), folded)
 
 
 def dataset_of(choices: Choices) -> str:
@@ -146,7 +158,7 @@ def dataset_of(choices: Choices) -> str:
     return PAPER if choices.scale == "paper" and choices.data_root is not None else "staged"
 
 
-def _others_json(others: Mapping[str, VideoData], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
+def _sets_json(others: Mapping[str, VideoData], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
     return {part: {"videos": one.model_dump(mode="json"), "counts": dict(counts.get(part, {}))} for part, one in others.items()}
 
 
@@ -174,9 +186,13 @@ def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
         others = {part: VideoData.model_validate(one["videos"]) for part, one in kept.items()} if kept is not None else None
         beside = {part: one["counts"] for part, one in (kept or {}).items()}
         sized = sized_for(value["scale"], videos is not None, value["overrides"])
-        setting = Setting(sized, videos, weights.get("sha256"), others)
+        further = value.get("folds", [])
+        folds = tuple({part: VideoData.model_validate(one["videos"]) for part, one in fold.items()} for fold in further)
+        folded = tuple({part: one["counts"] for part, one in fold.items()} for fold in further)
+        setting = Setting(sized, videos, weights.get("sha256"), others, folds)
         numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
-        return Asked(setting, chosen, numbers, value["counts"], weights.get("name"), value["overrides"], others=beside)
+        overrides, name = value["overrides"], weights.get("name")
+        return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded)
     except ValidationError as error:
         fault = explain(error)
     except (KeyError, TypeError, AttributeError) as error:

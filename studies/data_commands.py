@@ -13,6 +13,7 @@ from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.choices import Asked, Choices, resolve
+from studies.folds import parse_folds
 from studies.hardware import default_jobs
 from studies.options import (
     Broken,
@@ -59,14 +60,14 @@ def data_render(
 def data_scan(
     dataset: OneSet = "ucf101",
     data_root: DataRoot = None,
-    fold: Fold = 1,
+    fold: Fold = "1",
     out: Out = Path("out"),
     jobs: Jobs = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
 ) -> None:
     """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
-    choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=fold)
+    choices = Choices(scale="paper", dataset=dataset, data_root=data_root, fold=parse_folds(fold))
     if dataset == "staged":
         raise FameError(
             "the embedded benchmark is rendered, not scanned: use `data render`, or name a --dataset on disk (ucf101, folder, ...)"
@@ -82,11 +83,12 @@ def data_scan(
         _show_findings(error.report)
         raise
     assert data_root is not None
-    for videos in asked.setting.sets.values():
+    for videos in asked.setting.every_set:
         folder = asked.roots.get(videos.kind, data_root)
         _show_findings(report_file(folder, videos.kind, videos.fold, cache / "scan"))
         counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
-        console.print(f"{videos.kind}: {counts}", highlight=False)
+        of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
+        console.print(f"{videos.kind}{of_fold}: {counts}", highlight=False)
         console.print(f"manifest {videos.manifest}", highlight=False)
     if asked.absent:
         console.print(asked.absent, highlight=False, soft_wrap=True)
@@ -96,7 +98,7 @@ def data_scan(
 def data_prepare(
     dataset: OneSet = "ucf101",
     data_root: DataRoot = None,
-    fold: Fold = 1,
+    fold: Fold = "1",
     codec: Codec = None,
     scale: ScaleName = "paper",
     size: Size = None,
@@ -113,32 +115,43 @@ def data_prepare(
 
     cache, bound, processes = Store(out).prepare().cache, bound_on_broken(exclude_broken, most_broken), jobs or default_jobs("cpu")
     with watching() as watcher:
-        choices = Choices(scale, dataset, data_root, fold, codec=codec, size=size)
+        choices = Choices(scale, dataset, data_root, parse_folds(fold), codec=codec, size=size)
         asked = resolve(choices, cache, processes, watcher.data, bound)
-        assert asked.setting.videos is not None
-        videos = open_videos(asked.setting.videos, Seeds(0), cache, data_root, processes, watcher.data, bound)
-        told = _checked(videos, watcher) if check else ""
+        lines: dict[Path, str] = {}  # folds of a set share a folder
+        for data in asked.setting.every_set:
+            root = asked.roots.get(data.kind, data_root)
+            videos = open_videos(data, Seeds(0), cache, root, processes, watcher.data, bound)
+            if videos.store.folder not in lines:
+                told = _checked(videos, watcher) if check else ""
+                lines[videos.store.folder] = _stored(videos) + told
+    for line in lines.values():
+        console.print(line, soft_wrap=True, highlight=False)
+
+
+def _stored(videos: VideoSet) -> str:
     folder, frames = videos.store.folder, int(videos.length.sum())
+    if not (folder / "frames.bin").exists():
+        return f"{folder}: {len(videos)} videos, {frames} frames, nothing stored (straight)"
     used = (folder / "frames.bin").stat().st_size
-    console.print(
-        f"{folder}: {len(videos)} videos, {frames} frames, {used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame{told}",
-        soft_wrap=True,
-        highlight=False,
-    )
+    return f"{folder}: {len(videos)} videos, {frames} frames, {used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
 
 
 def _checked(videos: VideoSet, watcher: Watcher) -> str:
     """What the check of a packed store has found, and mended. A raw store has no checksums."""
     from fame.data.packed import PackedStore
+    from fame.data.shared import files_of
 
-    store = videos.store
-    if not isinstance(store, PackedStore):
-        raise FameError(f"{store.folder}: raw frames have no checksums; where they are in doubt, delete the folder and run again")
+    if not isinstance(videos.store, PackedStore):
+        raise FameError(
+            f"{videos.store.folder}: raw frames have no checksums; where they are in doubt, delete the folder and run again"
+        )
+    store = PackedStore.open(videos.store.folder)  # all of it, in its own order
     damaged = store.check(watcher.data)
     for row in damaged:
         watcher.note(f"{store.paths[row]}: was damaged, is packed anew")
     if damaged:
-        store.mend(videos.manifest, damaged)
+        files = files_of(videos.manifest)
+        store.mend(files if store.manifest == files.digest() else videos.manifest, damaged)
     return f"; {len(damaged)} damaged, mended" if damaged else "; sound"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from studies.choices import Choices
+from studies.folds import parse_folds
 from studies.session import Session
 
 NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
@@ -25,7 +26,10 @@ OneSet = Annotated[
     str, typer.Option("--dataset", help="ucf101, hmdb51, kinetics400, diving48 or folder; paper: all in one folder.")
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...")]
-Fold = Annotated[int, typer.Option(help="Official fold, 1 to 3, of the sets that have folds; kinetics400 and diving48 have one.")]
+Fold = Annotated[
+    str,
+    typer.Option(help="Official fold, 1 to 3, or all: their mean. kinetics400 and diving48 have one split."),
+]
 Codec = Annotated[
     str | None,
     typer.Option(help="How real videos are stored: raw (default), jpeg (a twelfth of the disk), straight (not at all)."),
@@ -63,7 +67,7 @@ def open_session(
     scale: ScaleName = "quick",
     dataset: Dataset = None,
     data_root: DataRoot = None,
-    fold: Fold = 1,
+    fold: Fold = "1",
     codec: Codec = None,
     replicates: Replicates = None,
     part: PartOf = None,
@@ -82,8 +86,9 @@ def open_session(
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
+    folds = parse_folds(fold)
     choices = Choices(
-        scale, dataset, data_root, fold, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
+        scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 

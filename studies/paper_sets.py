@@ -31,12 +31,11 @@ class PaperSet:
     title: str
     spellings: tuple[str, ...]  # the first is the one that messages name
     lists: tuple[str, ...] = ()
-    folds: int = 1
 
 
 SETS = (
-    PaperSet("A", "ucf101", "UCF101", ("ucf101",), ("ucfTrainTestlist",), folds=3),
-    PaperSet("B", "hmdb51", "HMDB51", ("hmdb51", "hmdb51org", "hmdb"), ("testTrainMulti_7030_splits", "hmdb51_splits"), folds=3),
+    PaperSet("A", "ucf101", "UCF101", ("ucf101",), ("ucfTrainTestlist",)),
+    PaperSet("B", "hmdb51", "HMDB51", ("hmdb51", "hmdb51org", "hmdb"), ("testTrainMulti_7030_splits", "hmdb51_splits")),
     PaperSet("C", "diving48", "Diving48", ("diving48", "diving48v2")),
     PaperSet("source", "kinetics400", "Kinetics-400", ("kinetics400", "k400", "kinetics")),
 )
@@ -80,11 +79,6 @@ def absent(parts: Iterable[str]) -> str:
     there = set(parts)
     gone = [f"{one.title} (part {one.part}, folder {one.spellings[0]})" for one in SETS if one.part not in there]
     return f"Absent: {', '.join(gone)}; what needs {'it' if len(gone) == 1 else 'them'} is not in this dataset." if gone else ""
-
-
-def fold_of(one: PaperSet, fold: int) -> int:
-    """The fold asked for, of a set that has folds; sets with one published split have fold 1 alone."""
-    return fold if one.folds > 1 else 1
 
 
 def roots_by_kind(found: Mapping[PaperSet, Path]) -> dict[str, Path]:

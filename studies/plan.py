@@ -28,6 +28,7 @@ RENDERING = 0.27  # a megapixel of the embedded benchmark, encoding and decoding
 ON_GPU = 1 / 50  # of the time above
 A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
 START = 13.0  # seconds until a worker has imported torch
+KEPT = {"jpeg": 0.085, "straight": 0.0}  # of a raw frame's bytes (docs/datasets.md)
 OVERLAP = 1.15  # a remaining time above the mean of an ideal packing
 
 Sizes = Callable[[Data], Mapping[str, int]]
@@ -208,10 +209,11 @@ def make_plan(
     forecast = Forecast(device, sizes)
     forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
     todo = [task for task in tasks if task.key not in done]
-    needed = {(data.model_dump_json(), task.replicate): data for task in todo if (data := getattr(task.stage.config, "data", None))}
+    needed = {_videos(data, task.replicate): data for task in todo if (data := getattr(task.stage.config, "data", None))}
     missing = [data for (_, replicate), data in needed.items() if not _prepared(data, replicate, store.cache)]
     seconds = sum(_megapixels(data, sizes) for data in missing) * RENDERING / jobs
-    size = sum(3e6 * _megapixels(data, sizes) for data in missing) + sum(_bytes(task.stage, sizes) for task in todo)
+    stored = sum(3e6 * KEPT.get(getattr(data, "codec", ""), 1.0) * _megapixels(data, sizes) for data in missing)
+    size = stored + sum(_bytes(task.stage, sizes) for task in todo)
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
     return Plan(tasks, serves, done, forecast, jobs, seconds, int(size))
 
@@ -222,10 +224,19 @@ def _lost(store: Store, tasks: Iterable[Task], finished: frozenset[tuple[str, in
     return {key for key, task in needed.items() if store.lost_encoder(task.stage, task.replicate)}
 
 
+def _videos(data: Data, replicate: int) -> tuple[str, int]:
+    """What tells apart the videos to be stored: folds and replicates of a real set share theirs."""
+    if isinstance(data, StagedData):
+        return data.model_dump_json(), replicate
+    return f"{data.kind} {data.short_side} {data.codec}", 0
+
+
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:
     """Whether a part of the embedded benchmark has been rendered. A real set's frame store is found by its manifest."""
     if not isinstance(data, StagedData):
-        return (cache / "store" / f"{data.manifest}-{data.short_side}" / "index.json").exists()
+        from fame.data.shared import is_prepared
+
+        return is_prepared(data, cache)
     from fame.data.staged import digest
 
     return (cache / "staged" / digest(data, Seeds(replicate)) / "manifest.json").exists()

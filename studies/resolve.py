@@ -29,6 +29,7 @@ from fame.config import (
 )
 from fame.errors import FameError
 from studies.cell import Stage
+from studies.folds import counterpart
 from studies.paper_sets import PAPER
 from studies.scales import Scale, on_real_video
 from studies.store import explain
@@ -44,12 +45,14 @@ class Setting:
 
     `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
+    `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
     """
 
     scale: Scale
     videos: VideoData | None = None
     pretrained: str | None = None
     others: Mapping[str, VideoData] | None = field(default=None, hash=False)
+    folds: tuple[Mapping[str, VideoData], ...] = field(default=(), hash=False)
 
     def __post_init__(self) -> None:
         if self.videos is None and self.scale.world is None:
@@ -70,6 +73,16 @@ class Setting:
     def sets(self) -> dict[str, VideoData]:
         """The real sets by part; empty for the embedded benchmark."""
         return {"A": self.videos, **(self.others or {})} if self.videos else {}
+
+    @property
+    def every_set(self) -> tuple[VideoData, ...]:
+        """The real sets of all parts and folds, once each."""
+        return tuple(dict.fromkeys(data for sets in (self.sets, *self.folds) for data in sets.values()))
+
+    def folded(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stage in every fold, its own first; itself alone where one fold was asked for or nothing of it has folds."""
+        twins = ({self.sets[part]: data for part, data in fold.items()} for fold in self.folds)
+        return tuple(dict.fromkeys([stage, *(counterpart(stage, twin) for twin in twins)]))
 
     def data(self, part: Part, changes: Changes = UNCHANGED) -> Data | None:
         """The videos of a part, of the world as a method changes it.
@@ -198,11 +211,11 @@ def _factor(name: str, value: Value) -> float:
 
 
 def all_stages(setting: Setting, studies: tuple[Study, ...]) -> dict[str, tuple[Stage, tuple[str, ...]]]:
-    """Every stage that the studies need, upstream first, once, with the names of the studies that it serves."""
+    """Every stage that the studies need, in all folds, upstream first, once, with the names of the studies that it serves."""
     found: dict[str, tuple[Stage, tuple[str, ...]]] = {}
     for study in studies:
         for _, _, stage in setting.cells(study):
-            for link in stage.chain() if stage else ():
+            for link in (link for twin in setting.folded(stage) for link in twin.chain()) if stage else ():
                 serves = found.get(link.id, (link, ()))[1]
                 found[link.id] = (link, serves if study.name in serves else (*serves, study.name))
     return found

@@ -43,17 +43,16 @@ def open_videos(
         manifest = render(data, seeds, cache, jobs, progress)
     else:
         manifest = _on_disk(data, cache, root, jobs, progress, most_broken)
-    folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
-    if data.kind != "staged" and data.codec == "straight":
+    if data.kind == "staged":
+        folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
+        return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
+    if data.codec == "straight":
         from fame.data.straight import StraightVideos
 
         return VideoSet(manifest, StraightVideos.of(manifest, data.short_side))
-    if data.kind != "staged" and data.codec == "jpeg":
-        from fame.data.packed import PackedStore
+    from fame.data.shared import open_shared
 
-        beside = folder.with_name(f"{folder.name}-jpeg")
-        return VideoSet(manifest, PackedStore.prepare(manifest, beside, data.short_side, jobs, progress))
-    return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
+    return VideoSet(manifest, open_shared(manifest, cache, data.short_side, data.codec, jobs, progress))
 
 
 def scan_videos(

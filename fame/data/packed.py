@@ -57,6 +57,7 @@ class PackedStore:
     sizes: NDArray[np.int64]
     tables: NDArray[np.int64]
     data: np.memmap[Any, np.dtype[np.uint8]]  # flat, read-only
+    again: tuple[Any, ...] | None = None  # how another process opens it where its rows are in another order (shared.py)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -96,8 +97,8 @@ class PackedStore:
             pack_again(manifest, self.folder, self.short_side, places, rows)
         return self.open(self.folder)
 
-    def __reduce__(self) -> tuple[Any, tuple[Path]]:
-        return PackedStore.open, (self.folder,)  # another process maps the file; a memmap would pickle its bytes
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.again or (PackedStore.open, (self.folder,))  # another process maps the file; a memmap would pickle its bytes
 
     @classmethod
     def open(cls, folder: Path) -> PackedStore:

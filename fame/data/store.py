@@ -50,6 +50,7 @@ class FrameStore:
     heights: NDArray[np.int64]
     widths: NDArray[np.int64]
     data: np.memmap[Any, np.dtype[np.uint8]]  # flat, read-only
+    again: tuple[Any, ...] | None = None  # how another process opens it where its rows are in another order (shared.py)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -70,8 +71,8 @@ class FrameStore:
         for row, shown, target in zip(rows, numbers, out, strict=True):
             target[:] = np.take(self.video(row), shown, axis=0)
 
-    def __reduce__(self) -> tuple[Any, tuple[Path]]:
-        return FrameStore.open, (self.folder,)  # another process maps the file; a memmap would pickle its bytes
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.again or (FrameStore.open, (self.folder,))  # another process maps the file; a memmap would pickle its bytes
 
     @classmethod
     def open(cls, folder: Path) -> FrameStore:
@@ -80,7 +81,9 @@ class FrameStore:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             if index["version"] != VERSION or index["decoder"] != DECODER:
                 raise FameError(f"{folder}: the prepared videos are of another version of this program; delete the folder")
-            columns = {name: np.array(index[name], dtype=np.int64) for name in ("offsets", "frames", "heights", "widths")}
+            columns: dict[str, Any] = {
+                name: np.array(index[name], dtype=np.int64) for name in ("offsets", "frames", "heights", "widths")
+            }
             data = np.memmap(folder / "frames.bin", dtype=np.uint8, mode="r")
         except FileNotFoundError:
             raise FameError(f"{folder}: no prepared videos there; run the command that prepares them again") from None
