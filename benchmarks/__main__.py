@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from fame.errors import FameError
 
-NAMES = ("merge", "share", "step", "loading", "decoding", "cold", "study")
+NAMES = ("merge", "share", "step", "loading", "decoding", "epoch", "cold", "study")
 ROOT = Path(__file__).resolve().parents[1]
 OUT = Path("out") / "performance"
 

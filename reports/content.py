@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections import Counter
 from typing import Any
@@ -50,13 +51,13 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
         words += ["--fold", ALL if setting.folds else str(setting.videos.fold)] if setting.folds or setting.videos.fold != 1 else []
         words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
     words += ["--replicates", str(len(evidence.replicates))]
-    from studies.registry import FOR_CLAIMS, STUDIES
-    from studies.registry import studies as named
+    from studies.registry import FOR_CLAIMS, STUDIES, named
+    from studies.registry import studies as chosen
 
-    if studies == named([FOR_CLAIMS]):
+    if studies == chosen([FOR_CLAIMS]):
         words += ["--only", FOR_CLAIMS]
     elif studies != STUDIES:
-        words += [word for study in studies for word in ("--only", study.name)]
+        words += [word for study in studies for name in named(study) for word in ("--only", shlex.quote(name))]
     if setting.pretrained:
         words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
     for name, value in (asked.get("overrides") or {}).items():

@@ -19,7 +19,7 @@ from fame.seeds import SELECTION_REPLICATES
 from studies.folds import Folds, folds_of
 from studies.paper_sets import PAPER, absent, find_sets, roots_by_kind
 from studies.plan import staged_sizes
-from studies.registry import SELECTION, studies
+from studies.registry import SELECTION, named, studies
 from studies.resolve import Setting
 from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
@@ -98,7 +98,7 @@ class Asked:
             "videos": videos.model_dump(mode="json") if videos else None,
             "counts": dict(self.counts),
             "replicates": list(self.replicates),
-            "studies": [study.name for study in self.studies],
+            "studies": [name for study in self.studies for name in named(study)],
             "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
             "overrides": dict(self.choices),
             **beside,

@@ -14,7 +14,7 @@ from studies.folds import parse_folds
 from studies.session import Session
 
 NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
-ONE = "This study only, or findings, or claims; may be repeated."
+ONE = "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated."
 Names = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMED)]
 Only = Annotated[list[str] | None, typer.Option("--only", metavar="STUDY", help=ONE)]
 ScaleName = Annotated[str, typer.Option("--scale", help="smoke, quick, mini or paper.")]

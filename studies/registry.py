@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fame.errors import FameError
 from studies import (
     action_recognition,
@@ -15,7 +17,7 @@ from studies import (
     temporal_kernels,
 )
 from studies.findings import camera, figure_size, learning_rates, likeness, quirks, sampling, schedules, shortcut, true_mask
-from studies.study import Study
+from studies.study import Row, Study
 
 STUDIES: tuple[Study, ...] = (
     area_ratio.STUDY,
@@ -49,10 +51,14 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """The named studies in the order above; the paper's, and no finding, where none is named.
 
     `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
-    selection worlds. An unknown name is a FameError that lists the known ones.
+    selection worlds. STUDY/ROW and STUDY/ROW/COLUMN name single rows of a study, which is then reduced to them. An unknown name is
+    a FameError that lists the known ones.
     """
     if not names:
         return STUDIES
+    of_rows = [name for name in names if "/" in name]
+    asked_whole = [name for name in names if "/" not in name]
+    names = asked_whole + [name.partition("/")[0] for name in of_rows]
     if SELECTION in names:
         if set(names) != {SELECTION}:
             raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
@@ -65,4 +71,31 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         papers, others = ", ".join(known[: len(STUDIES)]), ", ".join(known[len(STUDIES) :])
         all_of_them = f"the studies are {papers}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
-    return tuple(study for study in (*STUDIES, *FINDINGS) if study.name in asked)
+    whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
+    chosen = (study for study in (*STUDIES, *FINDINGS) if study.name in asked)
+    return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
+
+
+def named(study: Study) -> list[str]:
+    """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
+    if any(study == full for full in (*STUDIES, *FINDINGS, selection.STUDY)):
+        return [study.name]
+    return [row_name(study, row) for row in study.rows]
+
+
+def row_name(study: Study, row: Row) -> str:
+    """`area_ratio/0.5/single`. An empty column is left out, but for the slash where the row's label has other columns, too."""
+    full = next((full for full in (*STUDIES, *FINDINGS) if full.name == study.name), study)
+    alone = sum(other.label == row.label for other in full.rows) == 1
+    return "/".join((study.name, row.label) if alone and not row.column else (study.name, row.label, row.column))
+
+
+def _reduced(study: Study, names: list[str]) -> Study:
+    """The study with the rows that are named; STUDY/ROW stands for all columns of that row."""
+    known = {row_name(study, row): row for row in study.rows}
+    asked = [name for name in names if name.partition("/")[0] == study.name]
+    found = {name: [row for full, row in known.items() if full == name or full.startswith(f"{name}/")] for name in asked}
+    missing = next((name for name, rows in found.items() if not rows), None)
+    if missing:
+        raise FameError(f"unknown row {missing!r}; the rows are {'; '.join(known)}")
+    return replace(study, rows=tuple(row for row in study.rows if any(row in rows for rows in found.values())))

@@ -191,11 +191,11 @@ def test_extra_memory_of_what_fails_is_an_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in ("study", "decoding"))) for name in command.NAMES]
+    "name", [pytest.param(name, marks=[pytest.mark.long] * (name in ("study", "decoding", "epoch"))) for name in command.NAMES]
 )
 def test_every_benchmark_runs(name: str, setting: Setting) -> None:
     module = command.importlib.import_module(f"benchmarks.{name}")
-    if name == "decoding" and not (module.ROOT / "UCF-101").is_dir():
+    if name in ("decoding", "epoch") and not (module.ROOT / "UCF-101").is_dir():
         pytest.skip("no real UCF101 clips beside the checkout (../shared/real-video)")
     found: Outcome = module.measure(setting)
     assert found.benchmark == name and found.figures
