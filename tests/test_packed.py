@@ -168,7 +168,7 @@ def half(manifest: Manifest, folder: Path, monkeypatch: pytest.MonkeyPatch, done
 
     with monkeypatch.context() as patch:
         patch.setattr(packing, "_record", stops)
-        with pytest.raises(FameError, match=r"cannot be written.*what is packed stays"):
+        with pytest.raises(FameError, match=r"cannot be written.*what is written stays"):
             packed(manifest, folder)
 
 

@@ -21,11 +21,11 @@ import numpy as np
 from numpy.typing import NDArray
 from simplejpeg import encode_jpeg
 
+from fame.data.filling import decode_scanned
 from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
-from fame.data.store import check_space, decode_scanned
+from fame.data.room import check_space, writing
 from fame.data.video import DECODER, scaled_size
-from fame.errors import FameError
 from fame.run import write_json
 
 VERSION = 1
@@ -68,30 +68,27 @@ def pack(manifest: Manifest, folder: Path, short_side: int | None, jobs: int, pr
     """Make the store in `folder`, or go on where a process was stopped. The caller holds the folder's lock. FameError."""
     if not manifest.videos:
         raise ValueError(f"{manifest.name}: a manifest without videos cannot be prepared")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / INDEX).unlink(missing_ok=True)
-    head = head_of(manifest, short_side)
-    places = _resume(folder, head, manifest)
-    todo = [row for row in range(len(manifest.videos)) if row not in places]
-    check_space(folder, round(_A_PIXEL * sum(_pixels(manifest.videos[row], short_side) for row in todo)))
-    try:
+    with writing(folder, "the prepared videos"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / INDEX).unlink(missing_ok=True)
+        head = head_of(manifest, short_side)
+        places = _resume(folder, head, manifest)
+        todo = [row for row in range(len(manifest.videos)) if row not in places]
+        check_space(folder, round(_A_PIXEL * sum(_pixels(manifest.videos[row], short_side) for row in todo)))
         with (folder / FRAMES).open("ab") as frames, (folder / JOURNAL).open("ab") as journal:
             for place in _append(frames, manifest, todo, short_side, jobs, "pack", progress):
                 places[place.row] = place
                 _journal(journal, asdict(place))
-    except OSError as error:
-        raise FameError(
-            f"{folder}: the prepared videos cannot be written ({error.strerror}); make room and run again: what is packed stays"
-        ) from None
-    _write_index(folder, head, manifest, places)
-    (folder / JOURNAL).unlink()
+        _write_index(folder, head, manifest, places)
+        (folder / JOURNAL).unlink()
 
 
 def pack_again(manifest: Manifest, folder: Path, short_side: int | None, places: dict[int, Place], rows: list[int]) -> None:
     """New records for these rows, at the end of the file; their old ones are left as they are. The caller holds the lock."""
-    with (folder / FRAMES).open("ab") as frames:
-        new = {place.row: place for place in _append(frames, manifest, rows, short_side, 1, "mend", None)}
-    _write_index(folder, head_of(manifest, short_side), manifest, places | new)
+    with writing(folder, "the prepared videos"):
+        with (folder / FRAMES).open("ab") as frames:
+            new = {place.row: place for place in _append(frames, manifest, rows, short_side, 1, "mend", None)}
+        _write_index(folder, head_of(manifest, short_side), manifest, places | new)
 
 
 def table_of(record: NDArray[np.uint8], frames: int, checksum: int) -> tuple[NDArray[np.int64], NDArray[np.uint32]]:

@@ -12,14 +12,15 @@ import logging
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-from fame.data.faults import PASSING, VideoError
+from fame.data.faults import FAULTS, PASSING, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.manifest import Manifest, Video, count_splits, file_sha256
 from fame.data.parallel import Progress, counted, each
-from fame.data.scan_report import Facts, findings, judge, tell, write_lines, write_report
+from fame.data.room import writing
+from fame.data.scan_report import Facts, findings, judge, read_kept, tell, write_lines, write_report
 from fame.data.video import DECODER
 from fame.errors import FameError
 
@@ -76,9 +77,7 @@ def _facts(
     faults = {path: VideoError(root / path, *value["fault"]) for path, value in known.items() if value["fault"]}
     todo = [entry.path for entry in entries if entry.path not in known]
     if todo:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        with memory.open("a", encoding="utf-8") as file:
-            file.write("\n")  # ends a line that an interrupted scan may have torn
+        with writing(memory, "what the scan finds"), _appended(memory) as file:
             for path, found in counted(each(partial(_look, root), todo, jobs), "scan", len(todo), progress):
                 fault = None
                 if isinstance(found, VideoError):
@@ -92,6 +91,14 @@ def _facts(
                 file.write(json.dumps(kept) + "\n")
                 file.flush()
     return facts, faults
+
+
+def _appended(memory: Path) -> TextIO:
+    """The memory, to be added to; a line that an interrupted scan may have torn is ended."""
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    file = memory.open("a", encoding="utf-8")
+    file.write("\n")
+    return file
 
 
 def _look(root: Path, path: str) -> tuple[str, Facts | VideoError]:
@@ -113,16 +120,25 @@ def _key(path: Path) -> list[Any]:
 
 
 def _recall(memory: Path) -> dict[str, Any]:
-    """Remembered results by path; later lines win, a torn line is passed over."""
+    """Remembered results by path; later lines win, a torn or damaged line is passed over: its file is looked at again."""
     recalled: dict[str, Any] = {}
-    if memory.exists():
-        for line in memory.read_text(encoding="utf-8", errors="replace").splitlines():
-            try:
-                value = json.loads(line)
+    for line in read_kept(memory).splitlines():
+        try:
+            value = json.loads(line)
+            facts, fault = value["facts"], value["fault"]
+            if (_are_facts(facts) and fault is None) or (facts is None and _is_fault(fault)):
                 recalled[value["path"]] = {name: value[name] for name in ("key", "facts", "fault")}
-            except (ValueError, KeyError, TypeError):
-                continue
+        except (ValueError, KeyError, TypeError):
+            continue
     return recalled
+
+
+def _are_facts(value: Any) -> bool:
+    return isinstance(value, dict) and value.keys() == {*VideoInfo.__dataclass_fields__, "sha256"}
+
+
+def _is_fault(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2 and value[0] in FAULTS
 
 
 def _video(entry: Entry, facts: Facts) -> Video:
@@ -136,7 +152,7 @@ def _tell_missing(kind: Kind, listing: Listing, file: Path) -> None:
         file.unlink(missing_ok=True)
         return
     text = "\n".join(listing.missing) + "\n"
-    if file.exists() and file.read_text(encoding="utf-8") == text:
+    if read_kept(file) == text:
         return
     write_lines(file, listing.missing)
     listed = len(listing.missing) + len(listing.entries)
@@ -147,7 +163,7 @@ def _tell_missing(kind: Kind, listing: Listing, file: Path) -> None:
 def _tell_counts(lines: list[str], file: Path) -> None:
     """What differs from the published set and what is left out: once for each state of the folder."""
     text = "".join(f"{line}\n" for line in lines)
-    if text == (file.read_text(encoding="utf-8") if file.exists() else ""):
+    if text == read_kept(file):
         return
     write_lines(file, lines)
     for line in lines:

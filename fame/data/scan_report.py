@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.layouts import SPLITS, Entry
+from fame.data.room import writing
 from fame.errors import FameError
 from fame.run import write_atomically
 
@@ -87,9 +88,9 @@ def write_report(file: Path, found: list[Finding]) -> bool:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(Finding._fields)
     rows.writerows(found)
-    if file.exists() and file.read_text(encoding="utf-8") == text.getvalue():
+    if read_kept(file) == text.getvalue():
         return False
-    write_lines(file, text.getvalue().splitlines())
+    _write(file, text.getvalue())
     return True
 
 
@@ -98,7 +99,7 @@ def read_report(file: Path) -> list[Finding]:
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, UnicodeDecodeError, csv.Error) as error:
         raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
 
 
@@ -137,6 +138,18 @@ def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_br
 
 def write_lines(file: Path, lines: list[str]) -> None:
     """A text file of these lines, written whole."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    text = "".join(f"{line}\n" for line in lines)
-    write_atomically(file, lambda beside: beside.write_text(text, encoding="utf-8"))
+    _write(file, "".join(f"{line}\n" for line in lines))
+
+
+def read_kept(file: Path) -> str:
+    """What an earlier scan wrote; "" where it is not there or cannot be read, and something else where it is damaged."""
+    try:
+        return file.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _write(file: Path, text: str) -> None:
+    with writing(file, "what the scan finds"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda beside: beside.write_bytes(text.encode()))

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fame.data.manifest import Manifest
 from fame.data.packed import PackedStore
 from fame.data.parallel import Progress
+from fame.data.room import writing
 from fame.data.store import FrameStore
 from fame.run import write_atomically
 
@@ -45,7 +46,9 @@ def open_shared(
     files = files_of(manifest)
     folder = own.with_name(_name(files.digest(), short_side, codec))
     store = kind.prepare(files, folder, short_side, jobs, progress)
-    write_atomically(own.with_name(own.name + _AT), lambda beside: _write(beside, folder.name))
+    at_file = own.with_name(own.name + _AT)
+    with writing(at_file, "where the prepared videos lie"):
+        write_atomically(at_file, lambda beside: _write(beside, folder.name))
     at = {video.path: row for row, video in enumerate(files.videos)}
     return in_order(store, manifest.digest(), np.array([at[video.path] for video in manifest.videos], dtype=np.int64))
 

@@ -26,6 +26,7 @@ DECODER = "pyav-1"  # changed when the pixels or the counting change: stores and
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 _CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
+_PLAYLISTS = ("concat", "dash", "hls", "rtsp", "sdp")  # formats that name other files: a text file would be a video of theirs
 _READ = 0.8  # share of a file's bytes that its packets reach where nothing is lost; the rest is an index at most
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 
@@ -92,6 +93,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     except OSError as error:
         raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None
     with container:
+        if container.format.name in _PLAYLISTS:
+            raise VideoError(path, "not-a-video", f"a list of other files ({container.format.name}), not a video")
         if not container.streams.video:
             sound = "sound only: " if container.streams.audio else ""
             raise VideoError(path, "audio-only" if sound else "not-a-video", f"{sound}it has no video stream")

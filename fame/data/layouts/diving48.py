@@ -17,6 +17,7 @@ from fame.data.layouts.listing import (
     first_file,
     first_folder,
     left_out,
+    list_once,
     none_found,
     read_json,
     videos_below,
@@ -36,9 +37,7 @@ def read_diving48(root: Path, fold: int) -> Listing:
         file = _list(folders, f"Diving48_V2_{split}.json")
         for index, item in enumerate(_items(file)):
             name, label = _parse(file, index, item)
-            if name in listed and (listed[name].split, listed[name].label) != (split, label):
-                raise FameError(f"diving48: {file} lists {name} again, with another label or split; get the official lists again")
-            listed[name] = Entry(name, label, split)
+            list_once("diving48", listed, name, Entry(name, label, split), file)
     if not listed:
         raise FameError(f"diving48: the lists in {root} are empty; get the official files again")
     classes = _classes(first_file(folders, (VOCABULARY,)), max(entry.label for entry in listed.values()))

@@ -9,15 +9,15 @@ Videos lie at any depth below their class. Where splits are given without a `val
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
 from fame.data.layouts.groups import by_hash, groups_by_label, hold_out_groups
-from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, none_found, read_text, videos_below
+from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, none_found, read_rows, videos_below
 from fame.data.layouts.rule import Rule, read_rule
+from fame.data.room import writing
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
 from fame.run import write_json
@@ -64,19 +64,18 @@ def _videos_by_class(folder: Path) -> list[tuple[Path, str]]:
 
 def _read_list(root: Path, fold: int, rule: Rule) -> Listing:
     file = root / LIST
-    rows = csv.DictReader(read_text("folder", file).splitlines())
-    columns = rows.fieldnames or ()
+    columns, rows = read_rows("folder", file)
     if not {"path", "split"} <= set(columns):
         raise FameError(f"folder: {file} begins with {','.join(columns)}; its first line is path,split or path,label,split")
     listed: dict[str, tuple[str, str]] = {}
-    for row in rows:
-        where = f"line {rows.line_num} of {file}"
-        path, split = (row["path"] or "").strip(), (row["split"] or "").strip()
+    for line, row in rows:
+        where = f"line {line} of {file}"
+        path, split = row["path"] and PurePosixPath(row["path"]).as_posix(), row["split"]  # ./CLASS/NAME is CLASS/NAME
         if split not in SPLITS:
             raise FameError(f"folder: {where} has the split {split!r}; a split is train, val or test")
         if path in listed:
             raise FameError(f"folder: {where} lists {path} a second time; a video is in one split")
-        listed[path] = (row["label"] or "").strip() if "label" in columns else _class_in(path, where), split
+        listed[path] = row["label"] if "label" in columns else _class_in(path, where), split
         _check(path, listed[path][0], where)
     classes = sorted({name for name, _ in listed.values()})
     label = {name: index for index, name in enumerate(classes)}
@@ -123,8 +122,9 @@ def _split(entries: list[Entry], fold: int, rule: Rule, file: Path) -> list[Entr
                 split[one] = name
     split = {unit(entry.path): split.get(unit(entry.path), "train") for entry in entries}
     if split != known:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_json(file, known | split)
+        with writing(file, "the split"):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_json(file, known | split)
     return [entry._replace(split=split[unit(entry.path)]) for entry in entries]
 
 
@@ -141,7 +141,7 @@ def _read_kept(file: Path) -> dict[str, str]:
         return {}
     except (OSError, ValueError) as error:
         raise FameError(f"{file}: the split cannot be read ({error}); mend it, or delete it to have it made anew") from None
-    if not isinstance(value, dict) or not set(value.values()) <= set(SPLITS):
+    if not isinstance(value, dict) or not all(split in SPLITS for split in value.values()):
         raise FameError(f"{file}: a split file maps groups to train, val or test; mend it, or delete it to have it made anew")
     return value
 

@@ -10,13 +10,13 @@ import re
 from pathlib import Path
 
 from fame.data.layouts.groups import VAL_SHARE, hold_out_sources
-from fame.data.layouts.listing import Entry, Listing, left_out, none_found, read_lines, videos_below
+from fame.data.layouts.listing import Entry, Listing, left_out, list_once, none_found, read_lines, videos_below
 from fame.errors import FameError
 
 VIDEOS = ("HMDB51", "hmdb51_org", "hmdb51", "videos")  # else the class folders lie in the root itself
 LISTS = ("testTrainMulti_7030_splits", "hmdb51_splits", "test_train_splits", "testTrainMulti", "splits", "annotations", ".")
 MOST = VAL_SHARE  # of each class: val is 332, 337 and 343 clips of folds 1 to 3 then, of all classes, 7 of most and 1 of the fewest
-_IDS = {"0": None, "1": "train", "2": "test"}
+_IDS = {"0": "", "1": "train", "2": "test"}
 _TAIL = re.compile(r"_[a-z]_(?:nm|cm)_np\d+_[a-z]{2}_(?:bad|med|goo)_\d+$")  # the meta labels of a clip's name
 
 
@@ -25,19 +25,19 @@ def read_hmdb51(root: Path, fold: int) -> Listing:
     lists = _lists(root, fold)
     videos = next((root / name for name in VIDEOS if (root / name).is_dir()), root)
     suffix = f"_test_split{fold}.txt"
-    classes = sorted(file.name.removesuffix(suffix) for file in lists.glob(f"*{suffix}"))
-    listed, unused = [], set()
+    classes = sorted(file.name.removesuffix(suffix) for file in _of_fold(lists, fold))
+    listed: dict[str, Entry] = {}
     for label, name in enumerate(classes):
         file = lists / f"{name}{suffix}"
         for line in read_lines("hmdb51", file):
             clip, split = _parse(file, line)
-            if split is None:
-                unused.add((name, Path(clip).stem))
-            else:
-                listed.append(Entry(f"{name}/{clip}", label, split))
-    on_disk = {(name, path.stem): path for name in classes for path in reversed(videos_below(videos / name))}
+            list_once("hmdb51", listed, f"{name}/{Path(clip).stem}", Entry(f"{name}/{clip}", label, split), file)
+    unused = {(classes[entry.label], Path(entry.path).stem) for entry in listed.values() if not entry.split}
+    folders = {path.name.lower(): path for path in sorted(videos.iterdir())}  # names are compared without case
+    of_class = {name: folders.get(name.lower(), videos / name) for name in classes}
+    on_disk = {(name, path.stem): path for name in classes for path in reversed(videos_below(of_class[name]))}
     entries, missing = [], []
-    for entry in hold_out_sources(listed, fold, source_of, most=MOST):
+    for entry in hold_out_sources((entry for entry in listed.values() if entry.split), fold, source_of, most=MOST):
         found = on_disk.pop((classes[entry.label], Path(entry.path).stem), None)
         if found is None:
             missing.append(entry.path)
@@ -64,7 +64,7 @@ def source_of(path: str) -> str:
 
 def _lists(root: Path, fold: int) -> Path:
     for name in LISTS:
-        if any((root / name).glob(f"*_test_split{fold}.txt")):
+        if _of_fold(root / name, fold):
             return root / name
     raise FameError(
         f"hmdb51: {root} has no split files CLASS_test_split{fold}.txt in {', '.join(LISTS[:-1])} or beside them; "
@@ -72,9 +72,14 @@ def _lists(root: Path, fold: int) -> Path:
     )
 
 
-def _parse(file: Path, line: str) -> tuple[str, str | None]:
-    """(name, split) of a line `NAME ID`; the name may hold any character."""
-    name, _, number = line.strip().rpartition(" ")
+def _of_fold(folder: Path, fold: int) -> list[Path]:
+    """The split files of a fold; what is hidden (`._CLASS_...`, as archives from a Mac have) is none."""
+    return [file for file in folder.glob(f"*_test_split{fold}.txt") if not file.name.startswith(".")]
+
+
+def _parse(file: Path, line: str) -> tuple[str, str]:
+    """(name, split) of a line `NAME ID`; the name may hold any character. "" is in neither split."""
+    name, _, number = line.strip().replace("\t", " ").rpartition(" ")
     if not name.strip() or number not in _IDS:
         raise FameError(f"hmdb51: {file} has the line {line.strip()!r}, which is not NAME.avi and 0, 1 or 2; get the file again")
     return name.strip(), _IDS[number]

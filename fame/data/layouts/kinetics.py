@@ -8,14 +8,13 @@ one split, so fold 1 is the only fold.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
 from fame.data.layouts.groups import place_by_hash
-from fame.data.layouts.listing import Entry, Listing, first_file, left_out, none_found, read_text, videos_below
+from fame.data.layouts.listing import Entry, Listing, first_file, left_out, none_found, read_rows, videos_below
 from fame.data.layouts.rule import read_rule
 from fame.errors import FameError
 
@@ -122,14 +121,13 @@ class _Files:
 
 def _read_list(file: Path) -> list[Clip]:
     """The rows that have a label, in order and once each."""
-    rows = csv.DictReader(read_text("kinetics400", file).splitlines())
-    absent = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+    columns, rows = read_rows("kinetics400", file)
+    absent = [name for name in COLUMNS if name not in columns]
     if absent:
         raise FameError(f"kinetics400: {file} has no column {' and no column '.join(absent)}; the columns are label, youtube_id, "
                         "time_start, time_end, split")  # fmt: skip
     clips = {}
-    for row in rows:
-        number = rows.line_num
+    for number, row in rows:
         if not row["youtube_id"]:
             raise FameError(f"kinetics400: line {number} of {file} has no youtube_id; mend it, or get the official list again")
         if row["label"]:
@@ -146,7 +144,7 @@ def _second(file: Path, number: int, row: dict[str, str], column: str) -> int | 
         return None
     try:
         return int(float(text))
-    except ValueError:
+    except (ValueError, OverflowError):
         raise FameError(
             f"kinetics400: line {number} of {file} has {column} {text!r}, which is no number of seconds; mend it"
         ) from None

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
@@ -72,10 +74,56 @@ def read_json(kind: str, file: Path) -> Any:
         raise FameError(f"{kind}: {file} is not JSON ({error}); get the official file again") from None
 
 
+def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """The columns of a csv list, and its rows with their line numbers; blanks around a name or a value are passed over."""
+    found = csv.reader(read_text(kind, file).splitlines())
+    rows: list[tuple[int, list[str]]] = []
+    try:
+        rows += ((found.line_num, [word.strip() for word in row]) for row in found if any(map(str.strip, row)))
+    except csv.Error as error:
+        raise FameError(f"{kind}: line {found.line_num} of {file} is not csv ({error}); mend it, or get the list again") from None
+    columns = rows[0][1] if rows else []
+    return columns, [(line, dict(zip(columns, row + [""] * len(columns), strict=False))) for line, row in rows[1:]]
+
+
+def list_once(kind: str, listed: dict[str, Entry], name: str, entry: Entry, file: Path) -> None:
+    """Take one line of a list. The same line again is passed over; FameError where the video stands there otherwise, too."""
+    if name in listed and listed[name][1:] != entry[1:]:
+        raise FameError(f"{kind}: {file} lists {entry.path} again, with another label or split; get the official lists again")
+    listed.setdefault(name, entry)
+
+
 def videos_below(folder: Path) -> list[Path]:
-    """Every file below `folder`, at any depth, whose name ends as a video's does, in order; what is hidden is passed over."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    """Every file below `folder`, at any depth, whose name ends as a video's does, in order; what is hidden is passed over.
+
+    Links to folders are followed, but for those that lead back. FameError where a folder cannot be read, which would be a class
+    less, or a name cannot be written down.
+    """
+    found = []
+    for place, folders, files in os.walk(folder, onerror=_unread, followlinks=True) if folder.is_dir() else ():
+        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(Path(place, name))]
+        found += [Path(place, name) for name in (*folders, *files) if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
+    for path in found:
+        if _unwritable(str(path.relative_to(folder))):
+            raise FameError(f"{os.fsencode(path)!r}: the file's name is no UTF-8, and cannot stand in a list; rename it")
+    return sorted(found)
+
+
+def _unread(error: OSError) -> NoReturn:
+    raise FameError(f"{error.filename}: the folder cannot be read ({error.strerror}); its videos would be missing unseen")
+
+
+def _leads_back(path: Path) -> bool:
+    """A link to a folder that it lies in."""
+    return path.is_symlink() and path.resolve() in {parent.resolve() for parent in path.parents}
+
+
+def _unwritable(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def none_found(kind: str, listed: int, lists: Path, videos: Path, first: str) -> FameError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from fame.data.layouts.groups import hold_out_groups
-from fame.data.layouts.listing import Entry, Listing, first_folder, none_found, read_lines
+from fame.data.layouts.listing import Entry, Listing, first_folder, list_once, none_found, read_lines, videos_below
 from fame.errors import FameError
 
 
@@ -19,9 +19,9 @@ def read_ucf101(root: Path, fold: int) -> Listing:
     names = [_word(lists / "classInd.txt", line, 1) for line in read_lines("ucf101", lists / "classInd.txt")]
     label = {name.lower(): index for index, name in enumerate(names)}
     # Names are compared without case: classInd.txt has HandstandPushups, its files v_HandStandPushups, and copies mix the two.
-    on_disk = {path.relative_to(videos).as_posix().lower(): path for path in sorted(videos.rglob("*.avi"))}
+    on_disk = {path.relative_to(videos).as_posix().lower(): path for path in videos_below(videos) if path.suffix.lower() == ".avi"}
     by_base = {path.rpartition("/")[2]: found for path, found in on_disk.items()}  # v_CLASS_gNN_cNN.avi is unique in the set
-    listed = []
+    listed: dict[str, Entry] = {}
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"
         for line in read_lines("ucf101", file):
@@ -29,9 +29,9 @@ def read_ucf101(root: Path, fold: int) -> Listing:
             name = path.rpartition("/")[0]
             if name.lower() not in label:
                 raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
-            listed.append(Entry(path, label[name.lower()], split))
+            list_once("ucf101", listed, path.lower(), Entry(path, label[name.lower()], split), file)
     entries, missing = [], []
-    for entry in hold_out_groups(listed, fold):
+    for entry in hold_out_groups(listed.values(), fold):
         found = on_disk.get(entry.path.lower()) or by_base.get(entry.path.rpartition("/")[2].lower())
         if found is None:
             missing.append(entry.path)
