@@ -13,6 +13,7 @@ from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
 from studies.folds import ALL
+from studies.left_out import LeftOut, counted
 from studies.paper_sets import absent
 from studies.resolve import all_stages
 from studies.study import Study
@@ -68,7 +69,8 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
 def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> dict[str, Any] | None:
     """Real videos: how many, and of how many classes, which decides whether a number can mean anything. None for staged ones.
 
-    The numbers are target A's; `sets` has those of every part, and `absent` names the paper's sets that are not there.
+    The numbers are target A's; `sets` has those of every part, `absent` names the paper's sets that are not there, and `left_out`
+    the broken videos that are in no split, after a line a set in `left_out_counted`.
     """
     setting = evidence.setting
     if not setting.videos:
@@ -81,6 +83,8 @@ def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str,
     ]
     found["folds"] = 1 + len(setting.folds)
     found["absent"] = absent(setting.sets) if setting.others is not None else ""
+    found["left_out"] = list(asked.get("left_out") or [])
+    found["left_out_counted"] = counted(LeftOut(**one) for one in found["left_out"])
     retrievals = [stage for stage, _ in all_stages(setting, studies).values() if stage.kind == "retrieval"]
     retrievals = [stage for stage in retrievals if getattr(stage.config, "data", None) == setting.videos]
     for stage in retrievals:

@@ -17,6 +17,7 @@ from fame.config import Backbone, Data, VideoData
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
 from studies.folds import Folds, folds_of
+from studies.left_out import LeftOut, left_out_by
 from studies.paper_sets import PAPER, absent, find_sets, roots_by_kind
 from studies.plan import staged_sizes
 from studies.registry import SELECTION, named, studies
@@ -65,6 +66,7 @@ class Asked:
     others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
     roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # of several sets, by kind; not kept
     folded: tuple[Mapping[str, Mapping[str, int]], ...] = ()  # videos per split of the parts in each further fold
+    left_out: tuple[LeftOut, ...] = ()  # broken videos, of all sets and folds
 
     @property
     def now(self) -> tuple[int, ...]:
@@ -91,6 +93,8 @@ class Asked:
         beside: dict[str, Any] = {"others": _sets_json(others, self.others)} if others is not None else {}  # not of a single set
         if self.folded:
             beside["folds"] = [_sets_json(*fold) for fold in zip(self.setting.folds, self.folded, strict=True)]
+        if self.left_out:
+            beside["left_out"] = [one._asdict() for one in self.left_out]
         return {
             "scale": self.setting.scale.name,
             "dataset": self.setting.dataset,
@@ -124,11 +128,15 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
             raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
         return Asked(Setting(sized, None, digest), chosen, numbers, {}, name, overrides, part)
 
+    left_out: list[LeftOut] = []
+
     def scanned(kind: Any, root: Path, fold: int) -> tuple[VideoData, Mapping[str, int]]:
         from fame.data import scan_videos
         from fame.data.manifest import count_splits
+        from fame.data.scan import report_file
 
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, most_broken)
+        left_out.extend(left_out_by(report_file(root, kind, fold, cache / "scan"), kind, fold))
         stored = max(sized.short_side, sized.clip.size)
         digest_of_set, codec = manifest.digest(), cast(Any, choices.codec or "raw")
         videos = _validated(lambda: VideoData(kind=kind, manifest=digest_of_set, fold=fold, short_side=stored, codec=codec))
@@ -148,7 +156,8 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     others = {part: of_part[0][0] for part, of_part in found.items()} if sets else None
     beside = {part: of_part[0][1] for part, of_part in found.items()}
     setting = Setting(sized, videos, digest, others, folds)
-    return Asked(setting, chosen, numbers, counts, name, overrides, part, beside, roots_by_kind(sets), folded)
+    told = counts, name, overrides, part, beside, roots_by_kind(sets), folded, tuple(left_out)
+    return Asked(setting, chosen, numbers, *told)
 
 
 def dataset_of(choices: Choices) -> str:
@@ -192,7 +201,8 @@ def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
         setting = Setting(sized, videos, weights.get("sha256"), others, folds)
         numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
         overrides, name = value["overrides"], weights.get("name")
-        return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded)
+        gone = tuple(LeftOut(**one) for one in value.get("left_out", []))
+        return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded, left_out=gone)
     except ValidationError as error:
         fault = explain(error)
     except (KeyError, TypeError, AttributeError) as error:

@@ -26,6 +26,7 @@ DECODER = "pyav-1"  # changed when the pixels or the counting change: stores and
 SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
 
 _CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
+_LOCAL = {"protocol_whitelist": "file"}  # whatever a file says, nothing is fetched from a network
 _PLAYLISTS = ("concat", "dash", "hls", "rtsp", "sdp")  # formats that name other files: a text file would be a video of theirs
 _READ = 0.8  # share of a file's bytes that its packets reach where nothing is lost; the rest is an index at most
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
@@ -81,8 +82,10 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise VideoError(path, "folder", "it is a folder, not a file")
         if path.stat().st_size == 0:
             raise VideoError(path, "empty", "the file is empty")
-        container = av.open(str(path))
+        container = av.open(str(path), options=_LOCAL)
     except FileNotFoundError:
+        if path.exists():
+            raise VideoError(path, "not-a-video", "it names another file, which is not there") from None
         raise VideoError(path, "absent", "there is no such file") from None
     except PermissionError:
         raise VideoError(path, "unreadable", "the file may not be read (permissions)") from None
