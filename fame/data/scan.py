@@ -24,7 +24,7 @@ from fame.data.scan_report import Facts, findings, judge, read_kept, tell, write
 from fame.data.video import DECODER
 from fame.errors import FameError
 
-SCAN = 2  # version of what is kept of a file; raised when more is looked at
+SCAN = 3  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 3  # files named in a message; the list file has them all
 
 log = logging.getLogger(__name__)

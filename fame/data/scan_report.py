@@ -24,6 +24,7 @@ _NAMED = 10  # broken videos named in a message; the report has them all
 
 Facts = dict[str, Any]  # frames, fps, width, height, remarks, sha256
 log = logging.getLogger(__name__)
+_told: set[str] = set()  # what this process has warned of
 
 
 class Finding(NamedTuple):
@@ -133,7 +134,9 @@ def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_br
         bound = f"more than the share of {most_broken:g} that may be left out"
         mend = f"get the set again, or put sound files in their place; --most-broken {enough:g} would leave them all out"
         raise BrokenVideos(f"{what}; {bound}: {mend}", report)
-    log.warning("%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
+    level = logging.INFO if what in _told else logging.WARNING  # a run scans again before it opens the videos
+    _told.add(what)
+    log.log(level, "%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
 
 
 def write_lines(file: Path, lines: list[str]) -> None:

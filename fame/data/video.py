@@ -113,6 +113,7 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 def frames_of(path: Path, container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
     """Every frame that decodes; VideoError at the end where that are none, or markedly fewer than announced."""
     decoded = damaged = read = 0
+    latest = 0.0  # when the last frame is shown, in seconds
     try:
         for packet in container.demux(stream):
             if packet.pos is not None:
@@ -120,6 +121,7 @@ def frames_of(path: Path, container: InputContainer, stream: VideoStream) -> Ite
             for frame in packet.decode():
                 decoded += 1
                 damaged += bool(frame.is_corrupt)
+                latest = max(latest, frame.time or 0.0)
                 yield frame
     except av.error.FFmpegError as error:
         if _ends_early(path):
@@ -135,7 +137,8 @@ def frames_of(path: Path, container: InputContainer, stream: VideoStream) -> Ite
             raise VideoError(path, "truncated", f"cut off: {of_all}")
         if damaged or read < _READ * path.stat().st_size:
             raise VideoError(path, "corrupt", f"damaged within: {of_all}")
-        raise VideoError(path, "overstated", f"sound, but its header announces more: {of_all}")
+        if stream.frames or not _reaches_end(container, latest, tolerance):  # else the rate is an upper one: uneven, and whole
+            raise VideoError(path, "overstated", f"sound, but its header announces more: {of_all}")
     if damaged > _CONCEALED * decoded:
         raise VideoError(path, "corrupt", f"damaged within: the decoder conceals errors in {damaged} of {decoded} frames")
     if not announced and _ends_early(path):
@@ -147,6 +150,12 @@ def _ends_early(path: Path) -> bool:
         return cut_off(path)
     except OSError:
         return False
+
+
+def _reaches_end(container: InputContainer, latest: float, tolerance: float) -> bool:
+    """Whether the last frame is shown about when the container says that it ends: then no frame is missing behind it."""
+    begin, length = (container.start_time or 0) / av.time_base, (container.duration or 0) / av.time_base
+    return latest - begin >= (1 - tolerance) * length
 
 
 def _announced(container: InputContainer, stream: VideoStream) -> tuple[int, float]:
