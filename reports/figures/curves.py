@@ -9,15 +9,19 @@ from math import inf, isclose
 from pathlib import Path
 from typing import Any
 
+from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
+from reports.gate import Gate, Status, gate
 from studies.registry import FINDINGS
 from studies.study import Study
 
-FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n")
+FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n", "gate")
 GAP, SWAPPED = "background_gap", "top1/deranged"
 NAMED = {"baseline": METHODS["contrastive"], "FAME": VERMILION, "FAME 0.3": ORANGE, "FAME 0.5": VERMILION, "FAME 0.7": PURPLE}
 OTHERS = (VERMILION, ORANGE, BLUE, SKY, GREEN, PURPLE)
-Point = tuple[float, dict[str, Any]]  # place on the axis; mean, interval, over, n
+Point = tuple[
+    float, dict[str, Any], Gate | None
+]  # place on the axis; mean, interval, over, n; the gate of its setting (masks: None)
 
 
 @dataclass
@@ -28,23 +32,26 @@ class Panel:
     zero: bool = False  # whether 0 means no difference
     lines: dict[str, list[Point]] = field(default_factory=dict)
 
-    def add(self, line: str, at: float, found: dict[str, Any] | None) -> None:
+    def add(self, line: str, at: float, found: dict[str, Any] | None, gate: Gate | None = None) -> None:
         points = self.lines.setdefault(line, [])
-        if found and found["mean"] is not None and at not in [place for place, _ in points]:
-            points.append((at, found))
+        if found and found["mean"] is not None and at not in [place for place, *_ in points]:
+            points.append((at, found, gate))
 
     @property
     def drawn(self) -> dict[str, list[Point]]:
         return {name: sorted(points, key=lambda point: point[0]) for name, points in self.lines.items() if points}
 
 
-def draw(name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
-    """A figure of a study that names an axis (`Study.curve`) from its entries; None for others and where nothing is there yet."""
+def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """A figure of a study that names an axis (`Study.curve`) from its entries; None for others and where nothing is there yet.
+
+    Points are hollow where their setting's gate is not passed: nothing is concluded from those.
+    """
     study = next((study for study in FINDINGS if study.name == name and study.curve), None)
-    shown = [panel for panel in panels(study, found) if panel.drawn] if study else []
+    shown = [panel for panel in panels(evidence, study, found) if panel.drawn] if study else []
     if study is None or not shown:
         return None
-    places = sorted({at for panel in shown for points in panel.drawn.values() for at, _ in points})
+    places = sorted({at for panel in shown for points in panel.drawn.values() for at, *_ in points})
     figure, axes = canvas(1, len(shown), 3.3 * len(shown) + 0.4, 3.0)
     lines: list[tuple] = []
     for axis, panel in zip(axes[0], shown, strict=True):
@@ -53,13 +60,16 @@ def draw(name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
         aside = beside(places, len(panel.drawn))
         for number, (label, points) in enumerate(panel.drawn.items()):
             colour = NAMED.get(label, OTHERS[number % len(OTHERS)])
-            means = [value["mean"] for _, value in points]
-            axis.plot([aside(at, number) for at, _ in points], means, "o-", color=colour, markersize=4, label=label)
-            for at, value in points:
+            means = [value["mean"] for _, value, _ in points]
+            axis.plot([aside(at, number) for at, *_ in points], means, "o-", color=colour, markersize=4.5, label=label)
+            for at, value, asked in points:
                 low, high = value["interval"] or (None, None)
                 if low is not None:
                     axis.plot([aside(at, number)] * 2, [low, high], color=colour, linewidth=1.4, alpha=0.6, solid_capstyle="round")
-                lines.append((panel.title, label, at, value["mean"], low, high, value["over"], value["n"]))
+                if asked and asked.reason:
+                    axis.plot(aside(at, number), value["mean"], "o", color=colour, markerfacecolor="white", markersize=4.5)
+                status = asked.status if asked else ""
+                lines.append((panel.title, label, at, value["mean"], low, high, value["over"], value["n"], status))
         if geometric(places):
             axis.set_xscale("log")
             axis.minorticks_off()
@@ -72,28 +82,46 @@ def draw(name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
         if len(panel.drawn) > 1:
             axis.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85)
     figure.supxlabel(study.curve, fontsize=9)
-    over = "replicates (t)" if any(line[-2] == "replicates" for line in lines) else "test videos of these runs"
+    over = "replicates (t)" if any(line[-3] == "replicates" for line in lines) else "test videos of these runs"
     caption = f"Over {study.curve}, with 95 % intervals over {over}. Gains are paired with the baseline at the same setting."
+    shut = {
+        (at, asked.status)
+        for panel in shown
+        for points in panel.drawn.values()
+        for at, _, asked in points
+        if asked and asked.reason
+    }
+    caption += hollow(shut)
     return save(figure, folder, f"{name}_curve", study.title, caption, FIELDS, lines, study=name)
 
 
-def panels(study: Study, found: list[dict[str, Any]]) -> list[Panel]:
+def hollow(shut: set[tuple[float, Status]]) -> str:
+    """A sentence on the places whose gate is not passed; "" where there is none."""
+    if not shut:
+        return ""
+    said = ", ".join(f"{at:.3g} ({status})" for at, status in sorted(shut))
+    return f" Hollow points: that the baseline learnt anything there is not shown (gate of 10 points over random init: {said})."
+
+
+def panels(evidence: Evidence, study: Study, found: list[dict[str, Any]]) -> list[Panel]:
     """The gap of every method, in points; each one's gain in deranged scenes; the masks' measures, which no method changes."""
-    at = {(row.label, row.column): row.at for row in study.rows}
+    rows = {(row.label, row.column): row for row in study.rows if not row.gate}
+    planned = len(evidence.replicates)
+    asked = {row.method.changes: gate(evidence, row.method.changes, planned) for row in rows.values() if row.method}
     gaps = Panel("background gap, points")
     gains = Panel("gain in deranged scenes, points", zero=True)
     masks = Panel("masks of these videos")
     of_masks = {measure.label for measure in study.measures if measure.protocol == "masks"}
     for entry in found:
-        place = at.get((entry["row"], entry["column"]))
-        if place is None:
+        row = rows.get((entry["row"], entry["column"]))
+        if row is None or row.at is None or row.method is None:
             continue
         if entry["label"] in of_masks:
-            masks.add(entry["label"], place, entry)
+            masks.add(entry["label"], row.at, entry)
         elif entry["metric"] == GAP:
-            gaps.add(entry["row"], place, entry)
+            gaps.add(row.label, row.at, entry, asked[row.method.changes])
         elif entry["metric"] == SWAPPED and entry["difference"]:
-            gains.add(entry["row"], place, entry["difference"])
+            gains.add(row.label, row.at, entry["difference"], asked[row.method.changes])
     return [gaps, gains, masks]
 
 
