@@ -17,6 +17,8 @@ from studies import links
 from studies.claims import GATE_POINTS, gate_of
 from studies.study import UNCHANGED, Changes, Measure, Method
 
+OWN = "the scale's own setting"
+TIMES = {"epochs_times": "epochs", "lr_times": "learning rate"}
 Status = Literal["passed", "failed", "interim", "not run", "not asked"]
 
 
@@ -33,7 +35,7 @@ class Gate:
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        told = {"where": self.where or "the scale's own", "status": self.status, "points": GATE_POINTS, "reason": self.reason}
+        told = {"where": self.where or OWN, "status": self.status, "points": GATE_POINTS, "reason": self.reason}
         return told | {"mean": self.found.mean, "interval": self.found.interval, "over": self.found.over, "n": self.found.n}
 
 
@@ -87,6 +89,19 @@ def _number(evidence: Evidence, side: links.Side) -> Side:
 
 
 def said(changes: Changes) -> str:
-    """A setting in words: `likeness 1`, `epochs_times 4`."""
+    """A setting in words: `likeness 1`, `4x epochs`, `symmetric True`."""
     pairs = (*changes.world, *changes.optim, *changes.moco, *changes.augment)
-    return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in pairs)
+    return ", ".join(
+        f"{value:.3g}x {TIMES[name]}" if name in TIMES else f"{name} {value:.3g}" if type(value) is float else f"{name} {value}"
+        for name, value in pairs
+    )
+
+
+def shut(asked: Iterable[Gate]) -> list[str]:
+    """Those that are not passed, in short: `gate failed at likeness 1 (+4.0 points); gate not run at rho 0.5, rho 0.8`."""
+    lines: dict[str, list[str]] = {}
+    for gate in asked:
+        if gate.reason:
+            mean = "" if gate.found.mean is None else f" ({gate.found.mean:+z.1f} points, n = {gate.found.n})"
+            lines.setdefault(gate.status, []).append((gate.where or OWN) + mean)
+    return [f"gate {status} at {', '.join(found)}" for status, found in lines.items()]

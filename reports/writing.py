@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.run import write_atomically
-from reports import tables, texts
+from reports import findings, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
@@ -19,6 +19,7 @@ from reports.page import DATA, PAGE
 from studies.claims import CLAIMS
 from studies.published import entries as published_entries
 from studies.published import noise, other_reports, reference_rows
+from studies.registry import STUDIES
 from studies.resolve import Setting
 from studies.store import Store
 from studies.study import Study
@@ -77,7 +78,11 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         loader=FileSystemLoader(room), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
-    shown = [_study(evidence, study, report["tables"][study.name], figures) for study in studies]
+    environment.filters |= {"counted": findings.counted, "lines": findings.lines, "compared": findings.said}
+    shown = [
+        _study(evidence, study, report["tables"][study.name], figures) | {"answer": report["answers"].get(study.name)}
+        for study in studies
+    ]
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
@@ -88,6 +93,7 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         claims=_claims(report["claims"]),
         noise=noise(),
         others=other_reports(),
+        papers=any(study in STUDIES for study in studies),
         printed=len(published_entries()),
         levels=tables.compares_levels(evidence),
         size=evidence.setting.scale.clip.size,

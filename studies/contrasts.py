@@ -20,7 +20,7 @@ Condition = tuple[str, tuple[State, ...]]  # a contrast by its name, and the sta
 # above, below   its mean differs from 0, after Holm's adjustment for all comparisons of the study
 # negligible     its 95 % interval lies within the margin on both sides of 0
 # open           neither: the interval is too wide to tell
-# withheld       under three replicates, some missing, or a world whose gate is not passed
+# withheld       under three replicates, some of them missing, or in a setting whose gate is not passed
 DIFFERS: tuple[State, ...] = ("above", "below")
 NOT_ABOVE: tuple[State, ...] = ("below", "negligible")
 DECIDING = (deranged("A"), balanced("A"))  # what is asked by; the first decides, the second stands beside it

@@ -204,7 +204,7 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
                 lines = list(csv.DictReader(file))
             assert {float(line["at"]) for line in lines} == {row.at for row in study.rows} - {None}
             assert twins.RANDOM not in {line["line"] for line in lines}
-            gains = [line for line in lines if line["panel"].startswith("gain")]
+            gains = [line for line in lines if line["panel"].startswith("gain in")]
             assert len(gains) == sum(row.label != twins.BASELINE and not row.gate for row in study.rows)
     for entry in tables["camera"]:
         assert entry["label"] not in {measure.label for measure in twins.MASK_MEASURES} or entry["difference"] is None
@@ -225,6 +225,7 @@ def test_axes_are_logarithmic_where_places_are_factors() -> None:
 
 def test_the_reports_command_names_the_findings(tmp_path: Path) -> None:
     evidence = Evidence(fill(tmp_path, studies=())[0], SMOKE, (0,))
-    assert "--only schedules" in command_of(evidence, FINDINGS, {})
+    assert command_of(evidence, FINDINGS, {}).endswith("--only findings")
+    assert command_of(evidence, FINDINGS[:2], {}).endswith("--only schedules --only learning_rates")
     assert "--only" not in command_of(evidence, STUDIES, {})
     assert command_of(evidence, studies([FOR_CLAIMS]), {}).endswith("--only claims")

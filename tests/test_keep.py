@@ -9,7 +9,7 @@ import pytest
 from filled import QUICK, fill
 
 from fame.errors import FameError
-from reports.keep import LEDGER, NOT_RUN, RUN, claims, excerpt, keep, main, quote, quoted, quoting
+from reports.keep import ANSWERS, LEDGER, NOT_RUN, RUN, answering, claims, excerpt, keep, main, quote, quoted, quoting
 from reports.page import build
 from studies.registry import STUDIES
 
@@ -19,8 +19,10 @@ RESULTS = ROOT / "docs" / "results" / "quick"
 
 def test_readme_quotes_the_kept_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     with contextlib.chdir(ROOT):
         assert readme == quoting(readme, Path("docs/results"))
+        assert document == answering(document, Path("docs/results"))
     assert quoted(readme) and quoted(readme, LEDGER)
 
 
@@ -66,6 +68,7 @@ def test_the_claims_scale_is_quoted_where_it_is_kept(tmp_path, monkeypatch):
     packed.parent.mkdir(parents=True)
     packed.write_bytes(b"part")
     assert quoted(quoting(readme.read_text(encoding="utf-8"), folder.parent), LEDGER) == NOT_RUN
+    Path("docs/findings.md").write_text("\n".join(["# y", *ANSWERS, "more", ""]), encoding="utf-8")
     assert main(["out", folder.as_posix()]) == 0
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["seconds"] == report["runs"]["seconds"] > 0 and report["machine"][0]["processor"] == "a processor"

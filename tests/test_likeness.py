@@ -161,7 +161,7 @@ def test_the_gate_holds_in_each_world(tmp_path: Path) -> None:
         "the baseline is +9.5 points of balanced accuracy from random init at likeness 1, under the 10 that verdicts require"
     )
     assert [(gate["where"], gate["status"], gate["mean"]) for gate in entry["gates"]] == [
-        ("the scale's own", "passed", 30.0),
+        ("the scale's own setting", "passed", 30.0),
         ("likeness 1", "failed", 9.5),
     ]
     every = tuple(("random init", 1.0, replicate) for replicate in range(4))

@@ -1,4 +1,4 @@
-"""The findings as curves over what they vary: background gap, gain in deranged scenes, and the masks where they are measured."""
+"""The findings as curves over what they vary: background gap, gains in deranged scenes, and the masks where they are measured."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from reports.evidence import Evidence
-from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
+from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, MUTED, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
 from reports.gate import Gate, Status, gate
 from studies.registry import FINDINGS
 from studies.study import Study
 
 FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n", "gate")
-GAP, SWAPPED = "background_gap", "top1/deranged"
+GAP, SWAPPED, BALANCED = "background_gap", "top1/deranged", "balanced/top1/deranged"
 NAMED = {"baseline": METHODS["contrastive"], "FAME": VERMILION, "FAME 0.3": ORANGE, "FAME 0.5": VERMILION, "FAME 0.7": PURPLE}
 OTHERS = (VERMILION, ORANGE, BLUE, SKY, GREEN, PURPLE)
 Point = tuple[
@@ -51,10 +51,12 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     shown = [panel for panel in panels(evidence, study, found) if panel.drawn] if study else []
     if study is None or not shown:
         return None
-    places = sorted({at for panel in shown for points in panel.drawn.values() for at, *_ in points})
-    figure, axes = canvas(1, len(shown), 3.3 * len(shown) + 0.4, 3.0)
+    places = sorted({row.at for row in study.rows if row.at is not None})
+    across = 2 if len(shown) == 4 else len(shown)
+    down = -(-len(shown) // across)
+    figure, axes = canvas(down, across, 3.3 * across + 0.4, 3.4 * down)
     lines: list[tuple] = []
-    for axis, panel in zip(axes[0], shown, strict=True):
+    for axis, panel in zip(axes.flat, shown, strict=True):
         if panel.zero:
             axis.axhline(0, color=INK, linewidth=0.9)
         aside = beside(places, len(panel.drawn))
@@ -73,14 +75,19 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         if geometric(places):
             axis.set_xscale("log")
             axis.minorticks_off()
+        axis.set_xlim(edges(places))
         narrowest = min(after - at for at, after in pairwise([*places, inf]))
         close = not geometric(places) and narrowest < 0.08 * (places[-1] - places[0])  # their labels would touch
+        for at in set(places) - {at for points in panel.drawn.values() for at, *_ in points}:
+            axis.text(
+                at, 0.03, "not run", transform=axis.get_xaxis_transform(), rotation=90, ha="center", color=MUTED, fontsize=7.5
+            )
         said = [f"{at:.3g}" for at in places]
         axis.set_xticks(places, [text.removeprefix("0") or "0" for text in said] if close else said)
         axis.set_title(panel.title, loc="left")
         axis.grid(color=GRID, linewidth=0.7)
         if len(panel.drawn) > 1:
-            axis.legend(loc="best", frameon=True, edgecolor="none", framealpha=0.85)
+            axis.legend(loc="upper left", bbox_to_anchor=(0, -0.09), ncols=2, borderaxespad=0, handlelength=1.6, columnspacing=1.2)
     figure.supxlabel(study.curve, fontsize=9)
     over = "replicates (t)" if any(line[-3] == "replicates" for line in lines) else "test videos of these runs"
     caption = f"Over {study.curve}, with 95 % intervals over {over}. Gains are paired with the baseline at the same setting."
@@ -104,12 +111,15 @@ def hollow(shut: set[tuple[float, Status]]) -> str:
 
 
 def panels(evidence: Evidence, study: Study, found: list[dict[str, Any]]) -> list[Panel]:
-    """The gap of every method, in points; each one's gain in deranged scenes; the masks' measures, which no method changes."""
+    """The gap of every method, in points; each one's gains in deranged scenes; the masks' measures, which no method changes."""
     rows = {(row.label, row.column): row for row in study.rows if not row.gate}
     planned = len(evidence.replicates)
     asked = {row.method.changes: gate(evidence, row.method.changes, planned) for row in rows.values() if row.method}
     gaps = Panel("background gap, points")
-    gains = Panel("gain in deranged scenes, points", zero=True)
+    gains = {
+        SWAPPED: Panel("gain in deranged scenes, points", zero=True),
+        BALANCED: Panel("gain, balanced head, points", zero=True),
+    }
     masks = Panel("masks of these videos")
     of_masks = {measure.label for measure in study.measures if measure.protocol == "masks"}
     for entry in found:
@@ -120,9 +130,9 @@ def panels(evidence: Evidence, study: Study, found: list[dict[str, Any]]) -> lis
             masks.add(entry["label"], row.at, entry)
         elif entry["metric"] == GAP:
             gaps.add(row.label, row.at, entry, asked[row.method.changes])
-        elif entry["metric"] == SWAPPED and entry["difference"]:
-            gains.add(row.label, row.at, entry["difference"], asked[row.method.changes])
-    return [gaps, gains, masks]
+        elif entry["metric"] in gains and entry["difference"]:
+            gains[entry["metric"]].add(row.label, row.at, entry["difference"], asked[row.method.changes])
+    return [gaps, *gains.values(), masks]
 
 
 def beside(places: list[float], lines: int) -> Callable[[float, int], float]:
@@ -134,6 +144,14 @@ def beside(places: list[float], lines: int) -> Callable[[float, int], float]:
         return at * (places[-1] / places[0]) ** step if logarithmic else at + step * span
 
     return aside
+
+
+def edges(places: list[float]) -> tuple[float, float]:
+    """Of the axis, a little beyond the first and the last place, whether those have run or not."""
+    low, high = places[0], places[-1]
+    if geometric(places):
+        return low * (low / high) ** 0.06, high * (high / low) ** 0.06
+    return low - 0.06 * (high - low), high + 0.06 * (high - low)
 
 
 def geometric(places: list[float]) -> bool:
