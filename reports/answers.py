@@ -139,7 +139,8 @@ def _why(evidence: Evidence, found: Sequence[Found]) -> str:
     if evidence.setting.scale.name == "smoke":
         return "smoke scale, whose numbers mean nothing"
     if not most:
-        return "not run"
+        real = evidence.setting.dataset if evidence.setting.videos else ""
+        return f"the dataset {real} has no scenes that mislead" if real else "not run"
     if planned < ENOUGH:
         return f"n = {most}, and three replicates are needed"
     gates_shut = shut(dict.fromkeys(gate for one in found for gate in one.asked))

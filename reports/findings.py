@@ -72,6 +72,6 @@ def section(report: dict[str, Any] | None, folder: str) -> str:
 READING = (
     "Differences are in points of accuracy (recall lift: shares), means over replicates with their 95 % t intervals, not adjusted; "
     "p is Holm-adjusted for all comparisons of the study. Above, below: it differs from 0; negligible: the interval lies within "
-    f"{POINTS:g} points ({SHARE:g}) of 0; open: too wide to tell; withheld: replicates lack, or the baseline of its setting is "
-    "not shown to have learnt anything."
+    f"{POINTS:g} points ({SHARE:g}) of 0; open: too wide to tell; withheld: replicates are missing, or its setting's baseline "
+    "is not shown to have learnt anything."
 )
