@@ -79,7 +79,7 @@ def contrasts(evidence: Evidence, study: Study, question: Question) -> list[Foun
         for measure in (contrast.measure,) if contrast.measure else question.measures:
             values, taken = weighted(evidence, rows, contrast.terms, measure)
             chosen = tuple(
-                " ".join(place) for (_, term), place in zip(contrast.terms, taken, strict=True) if isinstance(term, Best)
+                " ".join(place) for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)
             )
             methods = [row.method for place in taken if (row := rows.get(place)) and row.method and measure.protocol != "masks"]
             asked = tuple(gates(evidence, methods, len(evidence.replicates)))
@@ -92,8 +92,10 @@ def contrasts(evidence: Evidence, study: Study, question: Question) -> list[Foun
 
 
 def weighted(evidence: Evidence, rows: dict[Place, Row], terms: Terms, measure: Measure) -> tuple[Values, list[Place]]:
-    """The sum of every replicate that has all of its rows, and the rows that it is of."""
-    taken = [best(evidence, rows, term) if isinstance(term, Best) else term for _, term in terms]
+    """The sum of every replicate that has all of its rows, and the rows that it is of; nothing where a best one is unknown."""
+    taken = [place for _, term in terms if (place := best(evidence, rows, term) if isinstance(term, Best) else term)]
+    if len(taken) < len(terms):
+        return {}, []
     known = [values_of(evidence, rows, place, measure) for place in taken]
     shared = [replicate for replicate in evidence.replicates if all(replicate in values for values in known)]
     weights = [weight for weight, _ in terms]
@@ -106,11 +108,11 @@ def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure:
     return evidence.values(evidence.setting.stage(row, measure), measure.metric) if row else {}
 
 
-def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place:
-    """The row of the highest mean; the first of all where a row lacks a replicate, as then nothing is decided anyway."""
+def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:
+    """The row of the highest mean; None while one of them lacks a replicate, which could make it the best."""
     found = {place: values_of(evidence, rows, place, choice.by) for place in choice.places}
     if any(len(values) < len(evidence.replicates) for values in found.values()):
-        return choice.places[0]
+        return None
     return max(found, key=lambda place: sum(found[place].values()))
 
 

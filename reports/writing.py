@@ -19,7 +19,7 @@ from reports.page import DATA, PAGE
 from studies.claims import CLAIMS
 from studies.published import entries as published_entries
 from studies.published import noise, other_reports, reference_rows
-from studies.registry import STUDIES
+from studies.registry import FINDINGS
 from studies.resolve import Setting
 from studies.store import Store
 from studies.study import Study
@@ -90,10 +90,10 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         style=(room / "style.css").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in placed],
-        claims=_claims(report["claims"]),
+        claims=_claims(report["claims"], studies),
         noise=noise(),
         others=other_reports(),
-        papers=any(study in STUDIES for study in studies),
+        papers=not beside_the_paper(studies),
         printed=len(published_entries()),
         levels=tables.compares_levels(evidence),
         size=evidence.setting.scale.clip.size,
@@ -120,9 +120,16 @@ def _study(evidence: Evidence, study: Study, found: list[dict[str, Any]], figure
     }
 
 
-def _claims(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Claims with their verdicts beside each other."""
-    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in CLAIMS]
+def _claims(found: list[dict[str, Any]], studies: tuple[Study, ...]) -> list[dict[str, Any]]:
+    """Claims with their verdicts beside each other; of a report of findings alone, those that its studies test."""
+    tested = {name for study in studies for name in study.claims}
+    chosen = [claim for claim in CLAIMS if claim.id in tested or not beside_the_paper(studies)]
+    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in chosen]
+
+
+def beside_the_paper(studies: tuple[Study, ...]) -> bool:
+    """Whether all of them are findings."""
+    return {study.name for study in studies} <= {study.name for study in FINDINGS}
 
 
 def embed(figure: Drawn) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from reports.answers import answer, answers, contrasts
 from reports.evidence import Evidence
 from reports.figures import curves, effects
 from reports.findings import counted, lines, said, section
+from reports.page import build
 from reports.statistics import holm, judge_contrasts, t_p
 from reports.tables import entries
 from studies.contrasts import Best
@@ -254,6 +258,16 @@ def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path)
     assert "a matter of tuning" in found["answers"][0]["text"] and tuned["state"] == "below"
 
 
+def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
+    """FAME at three times the rate lacks a replicate: it might have been the best, so nothing is said of equal tuning."""
+    gone = frozenset({(twins.FAME, learning_rates.COLUMNS[2], 1)})
+    level = lambda row: 40.0 + (9.0 if row.method and row.method.merge else 0.0)  # noqa: E731
+    found = told(filled(tmp_path, learning_rates.STUDY, level, leave_out=gone), learning_rates.STUDY)
+    assert states(found)[learning_rates.TUNED] == states(found)[learning_rates.CHANGE] == "not run"
+    assert states(found)[learning_rates.AS_IT_IS] == "above" and not found["answers"][0]["answered"]
+    assert not any(one["chosen"] for one in found["contrasts"])
+
+
 def test_quirks_that_matter_are_named(tmp_path: Path) -> None:
     """A quirk of the loss is the change of the gain: the baseline of the same loss moves, too."""
     moved = {quirks.HUE: 8.0, quirks.ALL: 0.0}
@@ -328,3 +342,16 @@ def test_comparisons_as_lines_and_as_a_section(tmp_path: Path) -> None:
     found["schedules"]["contrasts"][0]["effect"] += 1
     assert section(report, "results/findings") != text, "another number would be noticed"
     assert contrasts(evidence, FINDINGS[0], FINDINGS[0].question)[0].values.keys() == {0, 1, 2}  # type: ignore[arg-type]
+
+
+def test_a_report_of_findings_shows_their_answers_and_no_other_claims(tmp_path: Path) -> None:
+    """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
+    store, setting = fill(tmp_path, studies=(schedules.STUDY, STUDIES[0]), scale=QUICK, replicates=3, performances=8)
+    html = build(store, setting, (schedules.STUDY,), 3, tmp_path).read_text(encoding="utf-8")
+    words = unescape(re.sub(r"<[^>]+>", "", html))
+    assert "Does the baseline catch up?" in words and "10 comparisons were looked at; after Holm" in words
+    assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
+    found = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["answers"]["schedules"]
+    assert found["compared"] == 10 and all(one["text"] in words for one in found["answers"])
+    reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
+    assert 'id="C1"' in build(store, setting, (reduced,), 3, tmp_path).read_text(encoding="utf-8")
