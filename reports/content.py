@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
+from reports.answers import answers
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
@@ -20,7 +21,7 @@ from studies.study import Study
 
 
 def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command: str | None) -> dict[str, Any]:
-    """report.json: scale, commit, tables, claims, runs as every consumer may rely on; dataset, command, headline beside them."""
+    """report.json: scale, commit, tables, claims, runs as every consumer may rely on; headline, answers and more beside them."""
     setting = evidence.setting
     asked = evidence.store.setting() or {}
     return {
@@ -38,6 +39,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "pretrained": asked.get("pretrained"),
         "headline": headline(evidence),
         "tables": {study.name: entries(evidence, study) for study in studies},
+        "answers": answers(evidence, studies),
         "claims": ledger(evidence),
         "runs": runs(evidence, studies),
     }
@@ -52,11 +54,13 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
         words += ["--fold", ALL if setting.folds else str(setting.videos.fold)] if setting.folds or setting.videos.fold != 1 else []
         words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
     words += ["--replicates", str(len(evidence.replicates))]
-    from studies.registry import FOR_CLAIMS, STUDIES, named
+    from studies.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, named
     from studies.registry import studies as chosen
 
     if studies == chosen([FOR_CLAIMS]):
         words += ["--only", FOR_CLAIMS]
+    elif studies == FINDINGS:
+        words += ["--only", ALL_FINDINGS]
     elif studies != STUDIES:
         words += [word for study in studies for name in named(study) for word in ("--only", shlex.quote(name))]
     if setting.pretrained:

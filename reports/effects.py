@@ -24,10 +24,10 @@ class Reference:
 def reference(study: Study, row: Row) -> Reference | None:
     """The baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
 
-    None for the row that is the baseline itself, for rows without an encoder, and for other rows without one. Where a row differs
-    from the scale (another world, schedule, loss), so does its baseline.
+    None for the row that is the baseline itself, for rows without an encoder, and for those that are there for the gate alone.
+    Where a row differs from the scale (another world, schedule, loss), so does its baseline.
     """
-    if row.method is None:
+    if row.method is None or row.gate:
         return None
     if study.name == "diving48":
         method, name = random_init(), "random init"

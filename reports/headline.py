@@ -9,6 +9,7 @@ import pandas as pd
 
 from fame.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
+from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate, estimate
 from studies.claims import GATE_POINTS
 from studies.study import Measure, Method, balanced, deranged, fame, gap, moco, random_init, top1
@@ -68,6 +69,6 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
     own, swapped = gains["own"].mean, gains["deranged"].mean
     verdict = "inconclusive"
     whole = found.n == evidence.awaited  # n is fixed beforehand: until all are there nothing is decided
-    if whole and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
+    if whole and not gate(evidence).reason and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
         verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
     return {"share": CLOSED, **plain(found), "verdict": verdict}

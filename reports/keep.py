@@ -2,7 +2,8 @@
 
 `python -m reports.keep OUT docs/results/NAME` copies report.json, the tables and the figures with their CSV, and rewrites README.md
 between two pairs of markers: the run shown (of the claims' scale where one is kept, else `quick`), and the verdicts on the claims,
-which only the claims' scale has. No number there is typed: a test compares the README with what stands in docs/results.
+which only the claims' scale has. docs/findings.md is rewritten between its own pair from docs/results/findings, which the README
+does not quote. No number there is typed: a test compares both files with what stands in docs/results.
 """
 
 from __future__ import annotations
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
+from reports import findings
 from studies.progress import duration
 
 RUN = ("<!-- begin: written by reports/keep.py -->", "<!-- end: written by reports/keep.py -->")
 LEDGER = ("<!-- begin: claims, written by reports/keep.py -->", "<!-- end: claims, written by reports/keep.py -->")
+ANSWERS = ("<!-- begin: findings, written by reports/keep.py -->", "<!-- end: findings, written by reports/keep.py -->")
+FINDINGS = "findings"  # the folder of docs/results that docs/findings.md quotes
+DOCUMENT = Path("docs/findings.md")
 CLAIMS_SCALE, DEFAULT = "mini", "quick"  # folders of docs/results that the README quotes
 NOT_RUN = f"The claims are judged at scale `{CLAIMS_SCALE}`, which has not been run yet."
 KEPT = ("report.json", "tables/*.md", "tables/*.csv", "figures/*.png", "figures/*.csv")
@@ -161,7 +166,8 @@ def quoted(readme: str, marks: tuple[str, str] = RUN) -> str:
     """What stands between the markers; FameError where they are missing."""
     begin, end = marks
     if begin not in readme or end not in readme:
-        raise FameError(f"README.md has lost the markers {begin!r} and {end!r}")
+        name = DOCUMENT if marks == ANSWERS else "README.md"
+        raise FameError(f"{name} has lost the markers {begin!r} and {end!r}")
     return readme.split(begin, 1)[1].split(end, 1)[0].strip("\n")
 
 
@@ -181,6 +187,11 @@ def quoting(readme: str, results: Path) -> str:
     return quote(readme, claims(kept[CLAIMS_SCALE], (results / CLAIMS_SCALE).as_posix()), LEDGER)
 
 
+def answering(document: str, results: Path) -> str:
+    """docs/findings.md as the report kept in `results`/findings wants it; its links start in docs/."""
+    return quote(document, findings.section(_kept(results / FINDINGS), f"{results.name}/{FINDINGS}"), ANSWERS)
+
+
 def _kept(folder: Path) -> dict[str, Any] | None:
     path = folder / "report.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -196,8 +207,11 @@ def main(arguments: list[str]) -> int:
         text = readme.read_text(encoding="utf-8")
         for marks in (RUN, LEDGER):
             quoted(text, marks)  # before anything is replaced
+        document = DOCUMENT.read_text(encoding="utf-8")
+        quoted(document, ANSWERS)
         keep(out, folder)
         readme.write_text(quoting(text, folder.parent), encoding="utf-8")
+        DOCUMENT.write_text(answering(document, folder.parent), encoding="utf-8")
     except FameError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.code

@@ -7,45 +7,41 @@ from typing import Any
 
 from reports.evidence import Evidence, Gain
 from reports.evidence import Side as Number
+from reports.gate import Gate, gates
 from reports.real_video import SHOWN, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
-from studies.claims import CLAIMS, EQUAL_AT_MOST, GAIN, GATE, GATE_POINTS, Claim, Link, Side, Test
+from studies.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
 from studies.links import RealMask
 from studies.paper_sets import absent
 from studies.registry import FOR_CLAIMS
-from studies.study import Measure
+from studies.study import Measure, moco
 
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
 
 
 def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS, real: RealVideo | None = None) -> list[dict[str, Any]]:
     """The `claims` of report.json, in order: what decides a claim first, `mechanism` last. `real`: None takes what is kept."""
-    gate = gate_verdict(evidence)
     real = kept() if real is None else real
-    return [entry for claim in claims for entry in judge(evidence, real, claim, gate)]
+    return [_entry(evidence, real, claim, test) for claim in claims for test in claim.tests]
 
 
-def judge(evidence: Evidence, real: RealVideo, claim: Claim, gate: str) -> list[dict[str, Any]]:
-    """A claim's entries; `gate` is the reason why nothing learnt is judged, "" where that is sound."""
-    return [_entry(evidence, real, claim, test, gate) for test in claim.tests]
-
-
-def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test, gate: str) -> dict[str, Any]:
+def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dict[str, Any]:
     results = [_link(evidence, real, link, test) for link in test.links]
     beside = [_link(evidence, real, link, test) for link in test.beside]
     units = UNITS[test.source]
     verdict, reason = judge_claim(results), ""
     fewest = min(result.estimate.n for result in results)
     missing = sum(result.verdict == "not run" for result in results)
-    learnt = any(link.greater.learnt or link.lesser.learnt for link in test.links)
+    asked = gates_of(evidence, test)
+    shut = "; ".join(gate.reason for gate in asked if gate.reason)
     if verdict == "not run":
         reason = _why_not_run(evidence, test)
     elif test.source == "runs" and evidence.setting.scale.name == "smoke":
         verdict, reason = "inconclusive", "smoke scale: its numbers mean nothing"
     elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
         verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
-    elif verdict != "inconclusive" and learnt and gate:
-        verdict, reason = "inconclusive", gate
+    elif verdict != "inconclusive" and shut:
+        verdict, reason = "inconclusive", shut
     elif missing and verdict == "inconclusive":
         reason = f"{missing} of {len(results)} links have no runs"
     elif fewest < ENOUGH:
@@ -68,6 +64,7 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test, gate: 
         "metric": test.metric,
         "weakest": test.links[weakest].text,
         "over": units if shown.over == "replicates" else shown.over,
+        "gates": [gate.to_json() for gate in asked],
         "supported": sum(result.verdict == "supported" for result in results),
         "links": [_link_json(link, result, units) for link, result in zip(test.links, results, strict=True)],
         "beside": [_link_json(link, result, units) for link, result in zip(test.beside, beside, strict=True)],
@@ -117,23 +114,10 @@ def _selection_gains(evidence: Evidence, measure: Measure) -> list[float]:
     return list(evidence.differences(sides[0], sides[1], evidence.selection).values())
 
 
-def gate_verdict(evidence: Evidence) -> str:
-    """Why verdicts on what was learnt are withheld: "" if the baseline beats random init by 10 points of balanced accuracy.
-
-    Real videos have no balanced split; there the gate cannot be asked.
-    """
-    if evidence.setting.videos or evidence.setting.pretrained:
-        return ""
-    differences = evidence.differences(_side(evidence, GATE.greater), _side(evidence, GATE.lesser))
-    if not differences:
-        return "whether the baseline learnt anything is unknown: its balanced accuracy beside random init's has not run"
-    gain = sum(differences.values()) / len(differences)
-    if gain >= GATE_POINTS:
-        n, planned = len(differences), evidence.awaited
-        return "" if n == planned else f"interim: whether the baseline learnt anything is known of {n} of {planned} replicates"
-    return (
-        f"the baseline is {gain:+.1f} points of balanced accuracy from random init, under the {GATE_POINTS:g} that verdicts require"
-    )
+def gates_of(evidence: Evidence, test: Test) -> list[Gate]:
+    """The scale's own gate and that of every other world in which an encoder of the test's links stands; none where none does."""
+    encoders = [method for link in test.links for side in (link.greater, link.lesser) for method in side.encoders]
+    return gates(evidence, (moco(), *encoders)) if encoders else []
 
 
 def _ordered(test: Test) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.run import write_atomically
-from reports import tables, texts
+from reports import findings, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
@@ -19,6 +19,7 @@ from reports.page import DATA, PAGE
 from studies.claims import CLAIMS
 from studies.published import entries as published_entries
 from studies.published import noise, other_reports, reference_rows
+from studies.registry import FINDINGS
 from studies.resolve import Setting
 from studies.store import Store
 from studies.study import Study
@@ -77,7 +78,11 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         loader=FileSystemLoader(room), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
-    shown = [_study(evidence, study, report["tables"][study.name], figures) for study in studies]
+    environment.filters |= {"counted": findings.counted, "lines": findings.lines, "compared": findings.said}
+    shown = [
+        _study(evidence, study, report["tables"][study.name], figures) | {"answer": report["answers"].get(study.name)}
+        for study in studies
+    ]
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
@@ -85,9 +90,10 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         style=(room / "style.css").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in placed],
-        claims=_claims(report["claims"]),
+        claims=_claims(report["claims"], studies),
         noise=noise(),
         others=other_reports(),
+        papers=not beside_the_paper(studies),
         printed=len(published_entries()),
         levels=tables.compares_levels(evidence),
         size=evidence.setting.scale.clip.size,
@@ -114,9 +120,16 @@ def _study(evidence: Evidence, study: Study, found: list[dict[str, Any]], figure
     }
 
 
-def _claims(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Claims with their verdicts beside each other."""
-    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in CLAIMS]
+def _claims(found: list[dict[str, Any]], studies: tuple[Study, ...]) -> list[dict[str, Any]]:
+    """Claims with their verdicts beside each other; of a report of findings alone, those that its studies test."""
+    tested = {name for study in studies for name in study.claims}
+    chosen = [claim for claim in CLAIMS if claim.id in tested or not beside_the_paper(studies)]
+    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in chosen]
+
+
+def beside_the_paper(studies: tuple[Study, ...]) -> bool:
+    """Whether all of them are findings."""
+    return {study.name for study in studies} <= {study.name for study in FINDINGS}
 
 
 def embed(figure: Drawn) -> str:

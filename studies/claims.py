@@ -10,12 +10,12 @@ measures, so that they resolve to stages at any `Setting`. reports/ledger.py com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from studies import links as of
 from studies.links import PUBLISHED, SCENES, Kind, Link, Side, ordered
-from studies.study import balanced, fame, moco, random_init
+from studies.study import UNCHANGED, Changes, balanced, fame, moco, random_init
 
 POINTS = 2.0  # margin of accuracies and recalls, in points
 SHARE = 0.02  # margin of shares, AUROCs and ratios
@@ -201,9 +201,17 @@ CLAIMS: tuple[Claim, ...] = (
     ),
 )
 
-# Verdicts on what was learnt require that the baseline learnt at all (DESIGN.md, "Statistics").
-GATE = Link(Side("baseline", moco(), balanced("A")), Side("random init", random_init(), balanced("A")))
+# Verdicts on what was learnt require that the baseline learnt at all in every world of a link (DESIGN.md, "Statistics").
 GATE_POINTS = 10.0
+
+
+def gate_of(changes: Changes = UNCHANGED) -> Link:
+    """The baseline, changed so, above random initialisation in the same world, by the balanced head."""
+    baseline = Side("baseline", replace(moco(), changes=changes), balanced("A"))
+    return Link(baseline, Side("random init", replace(random_init(), changes=Changes(world=changes.world)), balanced("A")))
+
+
+GATE = gate_of()
 
 # FAME's gain on selection worlds sets the delta of equality, per measure.
 GAIN = (fame(), moco())

@@ -58,7 +58,13 @@ class Side:
     @property
     def learnt(self) -> bool:
         """Whether it says anything of what an encoder learnt: a mask never does."""
-        return any(side.method and isinstance(side.measure, Measure) and side.measure.protocol != "masks" for side in self.parts)
+        return bool(self.encoders)
+
+    @property
+    def encoders(self) -> tuple[Method, ...]:
+        """The methods whose encoders it looks at."""
+        runs = (side for side in self.parts if isinstance(side.measure, Measure) and side.measure.protocol != "masks")
+        return tuple(side.method for side in runs if side.method)
 
 
 @dataclass(frozen=True)

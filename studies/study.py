@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
 from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Variant
+
+if TYPE_CHECKING:
+    from studies.contrasts import Question
 
 Part = Literal["source", "A", "B", "C"]
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
@@ -130,12 +133,14 @@ class Row:
     """One line of the table. `column` tells apart twin columns of one row, as single and both in table 1.
 
     `at`: where the row stands on the axis of the study's curve, a line for each column; see `Study.curve`.
+    `gate`: whether it is there to tell if the baseline of its world learnt anything (random init); it is compared with nothing.
     """
 
     label: str
     method: Method | None = None  # None: the masks study, which needs no encoder
     column: str = ""
     at: float | None = None
+    gate: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +192,7 @@ class Study:
     """One table or figure of the paper, or a question to it: its rows, its measures and the claims it tests.
 
     `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
+    `question`: how a finding is answered from its rows (studies/contrasts.py).
     """
 
     name: str
@@ -197,3 +203,4 @@ class Study:
     measures: tuple[Measure, ...]
     note: str = ""
     curve: str = ""
+    question: Question | None = None

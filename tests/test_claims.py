@@ -7,7 +7,8 @@ import pytest
 from filled import fill, result
 
 from reports.evidence import Evidence
-from reports.ledger import equality_delta, gate_verdict, ledger
+from reports.gate import gate, sides
+from reports.ledger import equality_delta, gates_of, ledger
 from reports.real_video import RealVideo
 from studies.claims import CLAIMS, POINTS, SHARE
 from studies.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
@@ -49,6 +50,23 @@ def test_every_side_of_a_link_is_run_by_some_study(scale) -> None:  # type: igno
             assert bool(missing) == bool(test.needs), f"{claim.id} needs what the paper's studies have"
 
 
+@pytest.mark.parametrize("scale", [SMOKE, QUICK, MINI], ids=lambda scale: scale.name)
+def test_the_gate_of_every_world_of_a_claim_is_run(scale, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Random init in each world that a link's encoder stands in is in the studies that the claim needs; masks ask for no gate."""
+    setting = Setting(scale)
+    evidence, run = Evidence(Store(tmp_path).prepare(), setting, [0]), all_stages(setting, studies([FOR_CLAIMS]))
+    wheres = {}
+    for claim in CLAIMS:
+        for test in claim.tests:
+            wheres[claim.id, test.kind] = [gate.where for gate in gates_of(evidence, test)]
+            for link in test.links:
+                for method in (*link.greater.encoders, *link.lesser.encoders):
+                    assert {stage.id for stage, _ in sides(evidence, method.changes) if stage} <= set(run)
+    assert wheres.pop(("C10", "mechanism")) == ["", "likeness 1"]
+    assert wheres.pop(("C11", "mechanism")) == wheres.pop(("C11", "real video")) == []
+    assert all(where == [""] for where in wheres.values())
+
+
 def test_links_and_margins() -> None:
     links = {(claim.id, test.kind): len(test.links) for claim in CLAIMS for test in claim.tests}
     assert links["C1", "as published"] == 12 and links["C1", "mechanism"] == 6  # 3 betas x single, both (x A, B)
@@ -88,7 +106,7 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
     set_metrics(store, setting, AREA[0], lambda row, r: 40.0 + r + (10 + r % 2 if row.method != moco() else 0))
     evidence = Evidence(store, setting, range(4))
-    assert "unknown" in gate_verdict(evidence)
+    assert "unknown" in gate(evidence).reason
     found = verdicts(evidence)
     assert found["C1", "mechanism"]["verdict"] == "inconclusive" and "unknown" in found["C1", "mechanism"]["reason"]
     action = next(study for study in STUDIES if study.name == "action_recognition")

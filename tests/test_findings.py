@@ -153,7 +153,8 @@ def test_every_finding_resolves_and_shares_the_papers_cells(name: str, study) ->
     cells = list(setting.cells(study))
     assert all(stage is not None for _, _, stage in cells)
     encoders = {row.method: setting.pretraining(row.method) for row in study.rows if row.method}
-    assert len({stage.id for stage in encoders.values() if stage}) == len(study.rows)  # no row says what another one says
+    trained = [row for row in study.rows if not row.gate]
+    assert len({encoders[row.method].id for row in trained}) == len(trained)  # no row says what another one says
     papers = all_stages(setting, STUDIES)
     shared = {stage.id for stage in encoders.values() if stage and stage.id in papers}
     known = {stage.id for method in (moco(), fame()) if (stage := setting.pretraining(method))}
@@ -165,7 +166,7 @@ def test_every_finding_resolves_and_shares_the_papers_cells(name: str, study) ->
 def test_every_row_is_compared_with_the_baseline_of_its_own_setting(study) -> None:
     for row in study.rows:
         base = reference(study, row)
-        assert (base is None) == (row.method.merge is None)
+        assert (base is None) == (row.method.merge is None) and row.gate == (row.method.kind == "random")
         if base:
             assert base.label == twins.BASELINE and base.method.changes == row.method.changes and base.method.merge is None
             assert any(other.method == base.method for other in study.rows)
@@ -173,7 +174,7 @@ def test_every_row_is_compared_with_the_baseline_of_its_own_setting(study) -> No
 
 def test_curves_have_a_place_for_every_row() -> None:
     for study in FINDINGS:
-        assert all((row.at is not None) == bool(study.curve) for row in study.rows), study.name
+        assert all((row.at is not None) == bool(study.curve) for row in study.rows if not row.gate), study.name
 
 
 def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
@@ -201,9 +202,10 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
         if study.curve:
             with figure.csv.open(encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))
-            assert {float(line["at"]) for line in lines} == {row.at for row in study.rows}
-            gains = [line for line in lines if line["panel"].startswith("gain")]
-            assert len(gains) == sum(row.label != twins.BASELINE for row in study.rows)
+            assert {float(line["at"]) for line in lines} == {row.at for row in study.rows} - {None}
+            assert twins.RANDOM not in {line["line"] for line in lines}
+            gains = [line for line in lines if line["panel"].startswith("gain in")]
+            assert len(gains) == sum(row.label != twins.BASELINE and not row.gate for row in study.rows)
     for entry in tables["camera"]:
         assert entry["label"] not in {measure.label for measure in twins.MASK_MEASURES} or entry["difference"] is None
 
@@ -212,7 +214,7 @@ def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS[:1], leave_out=frozenset({"probe"}))
     evidence = Evidence(store, setting, (0,))
     tables = {study.name: entries(evidence, study) for study in FINDINGS[:1]}
-    assert not any(panel.drawn for panel in panels(FINDINGS[0], tables["schedules"]))
+    assert not any(panel.drawn for panel in panels(evidence, FINDINGS[0], tables["schedules"]))
     assert all(figure.study != "schedules" for figure in draw_all(evidence, tables, tmp_path))
 
 
@@ -223,6 +225,7 @@ def test_axes_are_logarithmic_where_places_are_factors() -> None:
 
 def test_the_reports_command_names_the_findings(tmp_path: Path) -> None:
     evidence = Evidence(fill(tmp_path, studies=())[0], SMOKE, (0,))
-    assert "--only schedules" in command_of(evidence, FINDINGS, {})
+    assert command_of(evidence, FINDINGS, {}).endswith("--only findings")
+    assert command_of(evidence, FINDINGS[:2], {}).endswith("--only schedules --only learning_rates")
     assert "--only" not in command_of(evidence, STUDIES, {})
     assert command_of(evidence, studies([FOR_CLAIMS]), {}).endswith("--only claims")

@@ -9,9 +9,9 @@ import pytest
 from filled import QUICK, fill
 
 from fame.errors import FameError
-from reports.keep import LEDGER, NOT_RUN, RUN, claims, excerpt, keep, main, quote, quoted, quoting
+from reports.keep import ANSWERS, LEDGER, NOT_RUN, RUN, answering, claims, excerpt, keep, main, quote, quoted, quoting
 from reports.page import build
-from studies.registry import STUDIES
+from studies.registry import FINDINGS, STUDIES
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results" / "quick"
@@ -19,8 +19,10 @@ RESULTS = ROOT / "docs" / "results" / "quick"
 
 def test_readme_quotes_the_kept_results():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    document = (ROOT / "docs" / "findings.md").read_text(encoding="utf-8")
     with contextlib.chdir(ROOT):
         assert readme == quoting(readme, Path("docs/results"))
+        assert document == answering(document, Path("docs/results"))
     assert quoted(readme) and quoted(readme, LEDGER)
 
 
@@ -66,6 +68,7 @@ def test_the_claims_scale_is_quoted_where_it_is_kept(tmp_path, monkeypatch):
     packed.parent.mkdir(parents=True)
     packed.write_bytes(b"part")
     assert quoted(quoting(readme.read_text(encoding="utf-8"), folder.parent), LEDGER) == NOT_RUN
+    Path("docs/findings.md").write_text("\n".join(["# y", *ANSWERS, "more", ""]), encoding="utf-8")
     assert main(["out", folder.as_posix()]) == 0
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     assert report["seconds"] == report["runs"]["seconds"] > 0 and report["machine"][0]["processor"] == "a processor"
@@ -92,3 +95,32 @@ def test_lost_markers_are_told_before_anything_is_replaced(tmp_path, monkeypatch
     assert main(["out", "docs/results/mini"]) == 2
     assert "README.md has lost the markers" in capsys.readouterr().err
     assert not Path("docs").exists()
+
+
+SOME = tuple(study for study in FINDINGS if study.name in ("schedules", "true_mask"))
+
+
+def test_a_findings_run_is_quoted_in_its_own_document(tmp_path, monkeypatch):
+    """docs/findings.md takes its section; the README, which quotes the claims' scale, stays as it is."""
+    monkeypatch.chdir(tmp_path)
+    store, setting = fill(tmp_path / "out", scale=QUICK, studies=SOME, replicates=3, performances=8)
+    build(store, setting, SOME, 3, tmp_path / "out", commit="0123abcdef")
+    readme, document = Path("README.md"), Path("docs/findings.md")
+    document.parent.mkdir()
+    readme.write_text(before := "\n".join(["# x", *RUN, *LEDGER, ""]), encoding="utf-8")
+    document.write_text("# y\n", encoding="utf-8")
+    assert main(["out", "docs/results/findings"]) == 2 and not Path("docs/results").exists(), "without markers nothing is replaced"
+    document.write_text("\n".join(["# y", *ANSWERS, "more", ""]), encoding="utf-8")
+    assert main(["out", "docs/results/findings"]) == 0
+    assert readme.read_text(encoding="utf-8") == before.replace(LEDGER[0] + "\n", f"{LEDGER[0]}\n{NOT_RUN}\n")
+    text = document.read_text(encoding="utf-8")
+    assert text.startswith("# y") and text.endswith("more\n") and text == answering(text, Path("docs/results"))
+    assert "From `reproduce-paper --scale quick --dataset staged --replicates 3 --only schedules --only true_mask`" in text
+    assert all(f"(`{study.name}`)" in text for study in SOME)
+    for link in re.findall(r"\]\((results/[^)]+png)\)", text):
+        assert (document.parent / link).stat().st_size > 1000
+    data = Path("docs/results/findings/report.json")
+    report = json.loads(data.read_text(encoding="utf-8"))
+    report["answers"]["schedules"]["contrasts"][0]["effect"] += 1
+    data.write_text(json.dumps(report), encoding="utf-8")
+    assert answering(text, Path("docs/results")) != text, "another number would be noticed"

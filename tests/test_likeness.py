@@ -22,10 +22,11 @@ from studies.links import Link, Side
 from studies.resolve import Setting
 from studies.scales import MINI, PAPER, QUICK, SMOKE
 from studies.store import Store
-from studies.study import Measure, Method, Row
+from studies.study import Measure, Method, Row, random_init
 
 C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
 SETTING = Setting(QUICK)
+BALANCED = "balanced/top1/deranged"  # what the gate looks at
 Levels = dict[tuple[str, float], float]  # (FAME or baseline or mask, likeness) -> mean
 SUFFERS: Levels = {("FAME", 0): 60, ("baseline", 0): 45, ("FAME", 1): 48, ("baseline", 1): 44, ("mask", 0): 0.6, ("mask", 1): 0.3}
 
@@ -53,8 +54,14 @@ def put(store: Store, stage: Stage, replicate: int, metrics: dict[str, float]) -
     store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
 
 
-def filled(out: Path, levels: Levels, replicates: int = 4, learnt: float = 30.0, leave_out: tuple = ()) -> Evidence:
-    """Numbers about the levels. The gate is asked of the same runs as the gain at likeness 0: the baseline's balanced head."""
+def filled(
+    out: Path, levels: Levels, replicates: int = 4, learnt: float | dict[float, float] = 30.0, leave_out: tuple = ()
+) -> Evidence:
+    """Numbers about the levels. The gate is asked of the same runs as the gains: the baselines' balanced heads.
+
+    `learnt`: points above random init in both worlds, or in each.
+    """
+    points = learnt if isinstance(learnt, dict) else {0.0: learnt, 1.0: learnt}
     store = Store(out).prepare()
     for replicate in range(replicates):
         for (what, at), side in sides().items():
@@ -62,8 +69,11 @@ def filled(out: Path, levels: Levels, replicates: int = 4, learnt: float = 30.0,
                 continue
             noise = 0.0 if what == "baseline" else (0.01 if what == "mask" else 1.5) * (replicate % 2 + at * replicate)
             metrics = {side.measure.metric: levels[what, at] + noise}  # type: ignore[union-attr]
-            put(store, stage_of(side.method, side.measure), replicate, metrics | {GATE.greater.measure.metric: 14 + learnt})  # type: ignore[union-attr]
-        put(store, stage_of(GATE.lesser.method, GATE.lesser.measure), replicate, {GATE.lesser.measure.metric: 14.0})  # type: ignore[union-attr]
+            put(store, stage_of(side.method, side.measure), replicate, metrics | {BALANCED: 14 + points[at]})
+        for at in (0.0, 1.0):
+            if ("random init", at, replicate) not in leave_out:
+                start = random_init(world={"likeness": at})
+                put(store, stage_of(start, GATE.lesser.measure), replicate, {BALANCED: 14.0})
     return Evidence(store, SETTING, range(replicates))
 
 
@@ -141,6 +151,33 @@ def test_the_gate_holds_for_a_gain(tmp_path: Path) -> None:
     entry = judged(filled(tmp_path, SUFFERS, learnt=4.0))
     assert entry["verdict"] == "inconclusive" and "+4.0 points" in entry["reason"]
     assert {link["verdict"] for link in entry["links"]} == {"supported"}
+
+
+def test_the_gate_holds_in_each_world(tmp_path: Path) -> None:
+    """Only the world of likeness 1 fails, or lacks its random init, or a replicate of it; the scale's own is sound."""
+    entry = judged(filled(tmp_path / "failed", SUFFERS, learnt={0.0: 30.0, 1.0: 9.5}))
+    assert entry["verdict"] == "inconclusive" and {link["verdict"] for link in entry["links"]} == {"supported"}
+    assert entry["reason"] == (
+        "the baseline is +9.5 points of balanced accuracy from random init at likeness 1, under the 10 that verdicts require"
+    )
+    assert [(gate["where"], gate["status"], gate["mean"]) for gate in entry["gates"]] == [
+        ("the scale's own setting", "passed", 30.0),
+        ("likeness 1", "failed", 9.5),
+    ]
+    every = tuple(("random init", 1.0, replicate) for replicate in range(4))
+    entry = judged(filled(tmp_path / "missing", SUFFERS, leave_out=every))
+    assert entry["verdict"] == "inconclusive" and [gate["status"] for gate in entry["gates"]] == ["passed", "not run"]
+    assert entry["reason"].startswith("whether the baseline learnt anything at likeness 1 is unknown")
+    entry = judged(filled(tmp_path / "interim", SUFFERS, leave_out=every[:1]))
+    assert entry["verdict"] == "inconclusive" and "at likeness 1 is known of 3 of 4 replicates" in entry["reason"]
+    entry = judged(filled(tmp_path / "both", SUFFERS, learnt={0.0: 5.0, 1.0: 4.0}))
+    assert "+5.0 points of balanced accuracy from random init, under" in entry["reason"] and "+4.0" in entry["reason"]
+
+
+def test_a_refuted_claim_is_withheld_by_another_worlds_gate(tmp_path: Path) -> None:
+    grows = SUFFERS | {("FAME", 1): 70}
+    assert judged(filled(tmp_path / "sound", grows))["verdict"] == "not reproduced"
+    assert judged(filled(tmp_path / "shut", grows, learnt={0.0: 30.0, 1.0: 2.0}))["verdict"] == "inconclusive"
 
 
 def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:

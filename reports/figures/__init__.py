@@ -16,6 +16,6 @@ def draw_all(evidence: Evidence, tables: dict[str, list[dict]], folder: Path) ->
 
     drawn = [activation.draw(evidence, folder), kernels.draw(evidence, folder), masks.draw(evidence, folder)]
     drawn += [effects.draw(evidence, name, found, folder) for name, found in tables.items()]
-    drawn += [curves.draw(name, found, folder) for name, found in tables.items()]
+    drawn += [curves.draw(evidence, name, found, folder) for name, found in tables.items()]
     drawn.append(training.draw(evidence, folder))
     return [figure for figure in drawn if figure]

@@ -7,12 +7,14 @@ from typing import Any
 
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
+from reports.gate import gate, shut
 from reports.tables import on_papers_sets
 from studies.registry import FINDINGS, STUDIES
 
 ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
 DRAWN = (*ABLATIONS, *(study.name for study in FINDINGS if not study.curve))
 PANELS = 4
+ELSEWHERE = "not in this dataset"  # a cell's status
 FIELDS = ("row", "column", "measure", "kind", "baseline", "difference", "low", "high", "over", "n", "published_difference")
 
 
@@ -24,9 +26,9 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     labels = _panels(shown)
     if not labels:
         return None
-    rows = list(
-        dict.fromkeys((entry["row"], entry["column"], entry["difference"]["to"]) for entry in shown if entry["label"] in labels)
-    )
+    told = [entry for entry in found if entry["difference"] and entry["label"] in labels and entry["status"] != ELSEWHERE]
+    rows = list(dict.fromkeys((entry["row"], entry["column"], entry["difference"]["to"]) for entry in told))
+    doubtful = _shut(evidence, name)
     figure, axes = canvas(1, len(labels), 2.35 * len(labels) + 1.6, 0.34 * len(rows) + 1.15, sharey=True)
     lines: list[tuple] = []
     for axis, label in zip(axes[0], labels, strict=True):
@@ -39,7 +41,8 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
             low, high = gap["interval"] or (None, None)
             if low is not None:
                 axis.plot([low, high], [height, height], color=colour, linewidth=1.8, solid_capstyle="round")
-            axis.plot(gap["mean"], height, "o", color=colour, markersize=5)
+            face = "white" if (entry["row"], entry["column"]) in doubtful else colour
+            axis.plot(gap["mean"], height, "o", color=colour, markerfacecolor=face, markersize=5)
             if gap["published"] is not None:
                 axis.plot(
                     gap["published"], height, "D", markersize=5, markerfacecolor="white", markeredgecolor=MUTED, markeredgewidth=1.2
@@ -59,6 +62,10 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
                     gap["published"],
                 )
             )
+        for entry in (entry for entry in told if entry["label"] == label and entry["difference"]["mean"] is None):
+            height = rows.index((entry["row"], entry["column"], entry["difference"]["to"]))
+            why = "no baseline" if entry["status"] == "done" else entry["status"]
+            axis.text(0.02, height, why, transform=axis.get_yaxis_transform(), va="center", color=MUTED, fontsize=7.5)
         axis.set_title(_broken(label), loc="left")
         axis.tick_params(axis="y", length=0)
         axis.spines["left"].set_visible(False)
@@ -79,7 +86,20 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         if hollow and not on_papers_sets(evidence)
         else ""
     )
+    lacking = list(dict.fromkeys(why for place, why in doubtful.items() if place in {(row, column) for row, column, _ in rows}))
+    caption += f" Hollow points: that the baseline there learnt anything is not shown ({'; '.join(lacking)})." if lacking else ""
     return save(figure, folder, f"{name}_effects", f"{study.title}: effects", caption, FIELDS, lines, study=name)
+
+
+def _shut(evidence: Evidence, name: str) -> dict[tuple[str, str], str]:
+    """Rows of a finding whose setting's gate is not passed, with the reason in short; none of the paper's studies."""
+    study = next((study for study in FINDINGS if study.name == name), None)
+    found = {}
+    for row in study.rows if study else ():
+        reasons = shut([gate(evidence, row.method.changes, len(evidence.replicates))]) if row.method else []
+        if reasons:
+            found[row.label, row.column] = reasons[0]
+    return found
 
 
 def _panels(shown: list[dict[str, Any]]) -> list[str]:

@@ -1,14 +1,58 @@
 """Which beta is best for which figure? Standing heights of 0.4, 0.6 and 0.8 of the frame, each at beta 0.3, 0.5 and 0.7.
 
 If beta has to match the figure's area, larger figures want larger beta: the best beta, by deranged scenes, then moves with the
-size. If one beta is best at all sizes, or the differences lie within their intervals, beta need not be tuned per data set.
+size. If one beta is best at all sizes, or all differences between betas are negligible, beta need not be tuned per data set.
 """
 
+from itertools import combinations
+
+from studies.contrasts import Contrast, Outcome, Question, Terms, difference, each, less
 from studies.findings import twins
-from studies.study import Row, Study, fame, moco
+from studies.study import Row, Study, fame, moco, random_init
 
 SIZES = (0.4, 0.6, 0.8)  # of the frame's height
 BETAS = (0.3, 0.5, 0.7)
+PAIRS = tuple(combinations(BETAS[::-1], 2))  # the larger beta first
+
+
+def at(size: float) -> str:
+    return f"height {size:g}"
+
+
+def between(high: float, low: float, size: float) -> Terms:
+    return difference((f"FAME {high:g}", at(size)), (f"FAME {low:g}", at(size)))
+
+
+def named(high: float, low: float, size: float) -> str:
+    return f"beta {high:g} - beta {low:g} at {at(size)}"
+
+
+def best(beta: float) -> Outcome:
+    """That one beta is above the others at every size."""
+    above = [named(high, low, size) for size in SIZES for high, low in PAIRS if high == beta]
+    below = [named(high, low, size) for size in SIZES for high, low in PAIRS if low == beta]
+    return Outcome(
+        f"Beta {beta:g} is the best at all sizes: it need not be tuned per data set.",
+        (*each(above, "above"), *each(below, "below")),
+    )
+
+
+TREND = f"(beta {BETAS[-1]:g} - beta {BETAS[0]:g}) at {at(SIZES[-1])} - the same at {at(SIZES[0])}"
+QUESTION = Question(
+    contrasts=(
+        *(Contrast(named(*pair, size), between(*pair, size)) for size in SIZES for pair in PAIRS),
+        Contrast(TREND, less(between(BETAS[-1], BETAS[0], SIZES[-1]), between(BETAS[-1], BETAS[0], SIZES[0]))),
+    ),
+    outcomes=(
+        Outcome("Larger figures want a larger beta.", each([TREND], "above")),
+        Outcome("Larger figures want a smaller beta.", each([TREND], "below")),
+        *map(best, BETAS),
+        Outcome(
+            "All differences between betas are negligible: beta need not be tuned per data set.",
+            each([named(*pair, size) for size in SIZES for pair in PAIRS], "negligible"),
+        ),
+    ),
+)
 
 STUDY = Study(
     name="figure_size",
@@ -19,10 +63,12 @@ STUDY = Study(
         row
         for size in SIZES
         for row in (
-            Row(twins.BASELINE, moco(world={"figure": size}), f"height {size:g}", size),
-            *(Row(f"FAME {beta:g}", fame(beta, world={"figure": size}), f"height {size:g}", size) for beta in BETAS),
+            Row(twins.BASELINE, moco(world={"figure": size}), at(size), size),
+            *(Row(f"FAME {beta:g}", fame(beta, world={"figure": size}), at(size), size) for beta in BETAS),
+            Row(twins.RANDOM, random_init(world={"figure": size}), at(size), size, gate=True),
         )
     ),
     measures=twins.MEASURES,
     curve="figure's height, share of the frame",
+    question=QUESTION,
 )

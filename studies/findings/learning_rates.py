@@ -2,20 +2,50 @@
 
 The scale's rate was chosen by the baseline alone. An answer is equal tuning per method: the best rate of each by the balanced
 head (never by deranged scenes) and the difference between those two rows. It should have the sign, and lie within the interval, of
-the difference at the scale's rate; else that difference is a matter of tuning.
+the difference at the scale's rate; else that difference is a matter of tuning. The balanced head's accuracy is that on its
+validation videos.
 """
 
+from studies.contrasts import DIFFERS, NOT_ABOVE, Best, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
-from studies.study import Study
+from studies.study import Measure, Study
 
 FACTORS = (("1/3", 1 / 3), ("1", 1.0), ("3", 3.0))
+COLUMNS = tuple(f"{label}x learning rate" for label, _ in FACTORS)
+VALIDATION = Measure("balanced/val/balanced/top1", "probe", "A", "A validation, balanced head", kind="mechanism")
+BEST = {method: Best(tuple((method, column) for column in COLUMNS), VALIDATION) for method in (twins.FAME, twins.BASELINE)}
+TUNED_TERMS = difference(BEST[twins.FAME], BEST[twins.BASELINE])
+TUNED, AS_IT_IS = "FAME - baseline, each at its best rate", f"FAME - baseline at {COLUMNS[1]}"
+CHANGE = "what equal tuning changes of that"
+
+QUESTION = Question(
+    contrasts=(
+        *(Contrast(f"FAME - baseline at {column}", twins.gain(column)) for column in COLUMNS),
+        Contrast(TUNED, TUNED_TERMS),
+        Contrast(CHANGE, less(TUNED_TERMS, twins.gain(COLUMNS[1]))),
+    ),
+    outcomes=(
+        Outcome("FAME is above the baseline at the scale's rate and with each method at its best: no matter of tuning.",
+                each([AS_IT_IS, TUNED], "above")),
+        Outcome("FAME is below the baseline at the scale's rate and with each method at its best: no matter of tuning.",
+                each([AS_IT_IS, TUNED], "below")),
+        Outcome("The difference at the scale's rate is a matter of tuning: with each method at its best it is another one.",
+                each([CHANGE], *DIFFERS)),
+        Outcome("FAME has no advantage at the scale's rate, nor with each at its best.", each([AS_IT_IS, TUNED], *NOT_ABOVE)),
+        Outcome("Equal tuning changes the difference by less than the margin.", each([CHANGE], "negligible")),
+    ),
+)  # fmt: skip
 
 STUDY = Study(
     name="learning_rates",
     title="Learning rates: equal tuning per method",
     paper="a finding",
     claims=(),
-    rows=tuple(row for label, times in FACTORS for row in twins.optim(f"{label}x learning rate", times, {"lr_times": times})),
+    rows=(
+        *(row for label, times in FACTORS for row in twins.optim(f"{label}x learning rate", times, {"lr_times": times})),
+        twins.START,
+    ),
     measures=twins.MEASURES,
     curve="learning rate, times the scale's",
+    question=QUESTION,
 )

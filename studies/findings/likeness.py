@@ -6,14 +6,37 @@ The claim (studies/links.py, `likeness`) is about 0 and 1; the third place tells
 study has beyond its need.
 """
 
+from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
 from studies.study import Study, deranged, fame, moco
 
 LIKENESS = (0.0, 0.5, 1.0)
 FAME_AT = {likeness: fame(world={"likeness": likeness}) for likeness in LIKENESS}
 BASELINE_AT = {likeness: moco(world={"likeness": likeness}) for likeness in LIKENESS}
-MASK, SEED_MASK = twins.MASK_MEASURES[0], twins.MASK_MEASURES[2]  # recall lift; of a method only its world counts, not its encoder
+MASK, SEED_MASK = twins.MASK_LIFT, twins.SEED_LIFT  # recall lift; of a method only its world counts, not its encoder
 SCENES = deranged("A")
+
+ALIKE, APART = "likeness 1", "likeness 0"
+MASK_LOSS, SEED_LOSS, GAIN_LOSS = (f"{what} at {APART} - at {ALIKE}" for what in ("FAME mask", "Seed mask", "gain"))
+ENDS = difference((twins.FAME, APART), (twins.FAME, ALIKE))
+QUESTION = Question(
+    contrasts=(
+        Contrast(MASK_LOSS, ENDS, MASK),
+        Contrast(SEED_LOSS, ENDS, SEED_MASK),
+        *(Contrast(f"FAME - baseline at likeness {at:g}", twins.gain(f"likeness {at:g}")) for at in LIKENESS),
+        Contrast(GAIN_LOSS, less(twins.gain(APART), twins.gain(ALIKE))),
+    ),
+    outcomes=(
+        Outcome(
+            "Where colours are shared, the mask and the gain are lower: the limit shows.", each([MASK_LOSS, GAIN_LOSS], "above")
+        ),
+        Outcome(
+            "Where colours are shared, the mask is lower and the gain is not.", ((MASK_LOSS, ("above",)), (GAIN_LOSS, NOT_ABOVE))
+        ),
+        Outcome("Where colours are shared, the mask is lower; whether the gain is cannot be told.", each([MASK_LOSS], "above")),
+        Outcome("Shared colours do not lower the mask's recall lift.", each([MASK_LOSS], *NOT_ABOVE)),
+    ),
+)
 
 STUDY = Study(
     name="likeness",
@@ -24,4 +47,5 @@ STUDY = Study(
     measures=(*twins.MEASURES, *twins.MASK_MEASURES),
     note="The masks are those of the row's videos, whichever method stands beside them.",
     curve="likeness of colours",
+    question=QUESTION,
 )

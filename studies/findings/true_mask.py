@@ -5,8 +5,36 @@ matters, the true figure is above FAME and FAME above the other clip's mask and 
 do as well as FAME, what helps is pasting as such, not the foreground.
 """
 
+from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
 from studies.study import Row, Study, fame, moco
+
+TRUE, GROWN, OTHER, BLOB = (
+    "true figure, own area",
+    "true figure, grown to FAME's area",
+    "FAME's mask of another clip",
+    "random blob",
+)
+BETTER, KNOWS, SEES = f"{TRUE} - FAME", f"FAME - {OTHER}", f"FAME - {BLOB}"
+
+QUESTION = Question(
+    contrasts=(
+        *(Contrast(f"{mask} - baseline", difference((mask, ""), (twins.BASELINE, "")))
+          for mask in (twins.FAME, TRUE, GROWN, OTHER, BLOB)),
+        *(Contrast(f"{mask} - FAME", difference((mask, ""), (twins.FAME, ""))) for mask in (TRUE, GROWN)),
+        *(Contrast(f"FAME - {mask}", difference((twins.FAME, ""), (mask, ""))) for mask in (OTHER, BLOB)),
+    ),
+    outcomes=(
+        Outcome("The mask matters: the true figure is above FAME's mask, and that above masks that know nothing of the clip.",
+                each([BETTER, KNOWS, SEES], "above")),
+        Outcome("Masks that know nothing of the clip do as well as FAME's: what acts is pasting as such, not the foreground.",
+                each([KNOWS, SEES], *NOT_ABOVE)),
+        Outcome("FAME's mask is above masks that know nothing of the clip; the true figure is not shown to be above FAME's.",
+                each([KNOWS, SEES], "above")),
+        Outcome("The true figure is above FAME's mask; whether that is above masks that know nothing of the clip cannot be told.",
+                each([BETTER], "above")),
+    ),
+)  # fmt: skip
 
 STUDY = Study(
     name="true_mask",
@@ -16,11 +44,13 @@ STUDY = Study(
     rows=(
         Row("baseline", moco()),
         Row("FAME", fame()),
-        Row("true figure, own area", fame(variant="true")),
-        Row("true figure, grown to FAME's area", fame(variant="dilated")),
-        Row("FAME's mask of another clip", fame(variant="other")),
-        Row("random blob", fame(variant="blob")),
+        Row(TRUE, fame(variant="true")),
+        Row(GROWN, fame(variant="dilated")),
+        Row(OTHER, fame(variant="other")),
+        Row(BLOB, fame(variant="blob")),
+        twins.START,
     ),
     measures=twins.MEASURES,
     note="Needs true masks, so it runs on the embedded benchmark alone. Crops and backgrounds are FAME's in every row.",
+    question=QUESTION,
 )
