@@ -19,10 +19,14 @@ STUDY = Study(
     paper="a finding",
     claims=(),
     rows=(
-        *(row for loss, how in LOSSES for row in (Row("baseline", moco(moco=how), loss), Row("FAME", fame(moco=how), loss))),
-        Row("both views merged", fame(views="both", moco=ONE_TURN), "one turn"),
+        *(
+            row
+            for loss, how in LOSSES
+            for row in (Row("baseline", moco(moco=how), loss), Row("FAME", fame(flavour="paper", moco=how), loss))
+        ),
+        Row("both views merged", fame(flavour="paper", views="both", moco=ONE_TURN), "one turn"),
         Row("hue angle scaled twice", fame(flavour="official", partners="others", moco=ONE_TURN), "one turn"),
-        Row("background can be the clip's own", fame(partners="any", moco=ONE_TURN), "one turn"),
+        Row("background can be the clip's own", fame(flavour="paper", partners="any", moco=ONE_TURN), "one turn"),
         Row("all of them, as released", fame(flavour="official", moco=SYMMETRIC), "symmetric"),
     ),
     measures=twins.MEASURES,
