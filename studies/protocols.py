@@ -99,7 +99,7 @@ OFFICIAL = Protocol(
         Choice(
             "merge", "flavour", "official",
             "The mask's hue is an angle, and no clip is its own background.",
-            "The hue's angle is scaled by 2 pi twice, and a clip may draw itself as its background. Rows that name a flavour keep it.",
+            "The hue's angle is scaled by 2 pi twice, and a clip may be its own background. Rows that name a flavour keep it.",
             CODE,
         ),
         Choice(
@@ -130,8 +130,8 @@ OFFICIAL = Protocol(
         Choice(
             "probe", "unfrozen", ("i3d",),
             "The backbone is frozen, whichever it is.",
-            "I3D's weights are not frozen: all train at the probe's learning rate, which may diverge; the cell then says failed. Other "
-            "backbones are frozen. By SGD only: `lbfgs`, the solver of the small scales, trains a head alone.",
+            "I3D's weights are not frozen: all train at the probe's learning rate, which may diverge; the cell then says failed. "
+            "Other backbones are frozen. By SGD only: `lbfgs`, the solver of the small scales, trains a head alone.",
             CODE,
         ),
         Choice(

@@ -189,13 +189,13 @@ def check_staged(world: StagedWorld, clip: Clip) -> None:
     """FameError where the embedded benchmark's videos, which are all alike, are too small or too short for a protocol's clips."""
     if not clip.resize and clip.size > world.size:
         raise FameError(
-            f"the embedded benchmark's frames are of {world.size} pixels, smaller than the test crop of {clip.size}, and this protocol "
-            "does not resize: ask for a smaller --size, or for --protocol corrected"
+            f"the embedded benchmark's frames are of {world.size} pixels, smaller than the test crop of {clip.size}, and this "
+            "protocol does not resize: ask for a smaller --size, or for --protocol corrected"
         )
     if clip.short == "dropped" and clip.window > world.frames:
         raise FameError(
-            f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this protocol "
-            "drops such videos: ask for fewer --frames, or for --protocol corrected"
+            f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this "
+            "protocol drops such videos: ask for fewer --frames, or for --protocol corrected"
         )
 
 
