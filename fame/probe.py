@@ -48,6 +48,8 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     arithmetic.set_threads(config.threads)
     net, backbone = open_encoder(encoder, run)
     free = config.solver == "sgd" and bool(config.unfrozen) and backbone.name in config.unfrozen
+    if free and run.device.type == "cpu":  # gradients in eval mode are torch's own there, and in bfloat16 not always numbers
+        config = config.model_copy(update={"precision": "fp32"})
     videos = run.videos(config.data)
     tests = tested_splits(videos, config.clip)
     training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
