@@ -204,6 +204,7 @@ def mirror_studies(store: Store, asked: Asked) -> None:
     except (OSError, ValueError, KeyError):
         rows = {}
     about = {"scale": asked.setting.scale.name, "dataset": asked.setting.dataset}
+    about |= {"protocol": asked.setting.protocol.said} if asked.setting.protocol.said else {}
     for study in asked.studies:
         files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{study.name}*") if path.is_file()]
         stages = all_stages(asked.setting, (study,))

@@ -14,7 +14,6 @@ from fame.config import Augment
 from fame.smoothing import blur_kernel, gaussian_weights, smooth
 
 LUMA = (0.299, 0.587, 0.114)
-BLUR_SIGMA = (0.1, 2.0)  # pixels
 ORDERS = 4  # of jitter steps in one batch: few groups of clips, so few calls
 
 
@@ -36,13 +35,14 @@ def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None
     lowest = (1 - strengths).clamp(min=0)
     factors = lowest + (1 + strengths - lowest) * draws[:, 3:6]
     turns = augment.hue * (2 * draws[:, 6:7] - 1)
+    least, most = augment.blur_sigma
     return Colours(
         grey=draws[:, 0] < augment.grayscale,
         group=torch.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).long(), -1),
         orders=orders,
         amounts=torch.cat([factors, turns], 1),
         blurred=draws[:, 2] < augment.blur,
-        sigma=BLUR_SIGMA[0] + (BLUR_SIGMA[1] - BLUR_SIGMA[0]) * draws[:, 7],
+        sigma=least + (most - least) * draws[:, 7],
     )
 
 

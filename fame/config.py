@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 Variant = Literal["fame", "seed", "grid", "gauss"]
 Flavour = Literal["paper", "official"]
@@ -28,7 +29,23 @@ def later(default: Any) -> Any:
     return Field(default, json_schema_extra={LATER: True})
 
 
-LATER = "later"  # mark of such a field, for studies/cell.py
+LATER = "later"  # mark of such a field
+
+
+def identified(model: Config) -> dict[str, Any]:
+    """The model as JSON values, without fields marked `later` that stand at their default: what studies/cell.py makes ids of."""
+    found = model.model_dump(mode="json")
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if _came_later(field) and value == field.default:
+            del found[name]
+        elif isinstance(value, Config):
+            found[name] = identified(value)
+    return found
+
+
+def _came_later(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and LATER in field.json_schema_extra
 
 
 def check_beta(beta: float) -> float:
@@ -112,7 +129,7 @@ class VideoData(Config):
     manifest: str
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"
-    short_side: int = Field(128, ge=16)
+    short_side: int | None = Field(128, ge=16)  # pixels, as stored; None: the files' own size
     codec: Literal["raw", "jpeg", "straight"] = later("raw")  # jpeg fits the large sets, and is not exact; straight stores nothing
 
 
@@ -120,11 +137,22 @@ Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
 
 
 class Clip(Config):
-    """A window of `frames` frames, `stride` apart, `size` pixels square. A shorter video is looped to fill the window."""
+    """A window of `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that it does not fit.
+
+    Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/fitting.py). Larger than a test's centre crop: the
+    short side is resized to `size`, or (resize False) the central `size` pixels are cut out of the frame as it is stored.
+    """
 
     frames: int = Field(16, ge=2)
     stride: int = Field(2, ge=1)
     size: int = Field(112, ge=16)
+    short: Literal["looped", "dropped"] = later("looped")
+    resize: bool = later(True)
+
+    @property
+    def window(self) -> int:
+        """Frames of a video that it spans."""
+        return self.frames * self.stride
 
 
 class Augment(Config):
@@ -141,7 +169,11 @@ class Augment(Config):
     blur: Share = 0.5
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
     std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)
+    blur_sigma: tuple[float, float] = later((0.1, 2.0))  # pixels, uniform
+    blur_once: bool = later(False)  # one sigma a process for all its clips, as in the released code, and not one a clip
 
+
+MEAN, STD = Augment().mean, Augment().std  # of training, and of tests
 
 # ---------------------------------------------------------------- method
 
@@ -170,8 +202,11 @@ class BackgroundErasing(Config):
     views: Literal["single", "both"] = "single"
 
 
+BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"]
+
+
 class Backbone(Config):
-    name: Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"] = "r2plus1d_18"
+    name: BackboneName = "r2plus1d_18"
     width: int = Field(64, ge=4)  # of the narrow network's first stage; the others are as published
 
 
@@ -249,10 +284,15 @@ class Finetune(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    # epochs between looks at the test split, from the first on; 0: it is not looked at. What is reported as top1 is the last epoch
+    test_every: Annotated[int, Field(ge=0)] = later(0)
 
 
 class Probe(Config):
-    """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence."""
+    """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence.
+
+    The last two fields are faults of the released code, to be asked for by name (studies/protocols.py).
+    """
 
     stage: Literal["probe"] = "probe"
     version: int = 2
@@ -265,6 +305,8 @@ class Probe(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    normalised: bool = later(True)  # training clips by mean and std, as test clips always are
+    unfrozen: tuple[BackboneName, ...] = later(())  # networks whose weights all train, at the head's learning rate; sgd only
 
 
 class Retrieval(Config):
@@ -278,6 +320,8 @@ class Retrieval(Config):
     ranks: tuple[int, ...] = (1, 5, 10, 20, 50)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    mean: tuple[float, float, float] = later(MEAN)
+    std: tuple[float, float, float] = later(STD)
 
 
 class Kernels(Config):

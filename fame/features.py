@@ -25,7 +25,8 @@ from torch import Tensor
 from fame.augment import centre_crop, normalise
 from fame.backbones import Encoder, fast_layout
 from fame.checkpoint import load_encoder, sha256_of
-from fame.config import Augment, Backbone, Clip, Precision
+from fame.config import Augment, Backbone, Clip, Precision, identified
+from fame.data.fitting import check_crop
 from fame.data.store import locked
 from fame.data.video import DECODER
 from fame.errors import FameError
@@ -53,9 +54,10 @@ def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
     middle)."""
+    check_crop(videos, rows, clip)
     starts = middle_starts(videos, rows, clip) if clips == 1 else videos.uniform_starts(rows, clip, clips).reshape(-1)
     for part, begin in zip(rows.repeat_interleave(clips).split(batch), starts.split(batch), strict=True):
-        yield centre_crop(videos.clips(part, begin, clip), clip.size).to(device)
+        yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
 
 
 def middle_starts(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
@@ -135,7 +137,7 @@ def shared_features(
             *(["jpeg"] if videos.store.codec == "jpeg" else []),  # the others' pixels are the same
         ],
         "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
-        "clip": clip.model_dump(),
+        "clip": identified(clip),
         "clips": clips,
         "normalised": [normal.mean, normal.std],
         # not science, but rounding depends on it

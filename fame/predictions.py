@@ -14,6 +14,8 @@ import pandas as pd
 from torch import Tensor
 
 from fame.analysis.background_bias import background_gap, scene_following
+from fame.config import Clip
+from fame.data.fitting import fitting, none_fits
 from fame.errors import FameError
 from fame.run import write_atomically
 
@@ -30,23 +32,31 @@ def condition_of(split: str) -> str:
     return "own" if split == TEST else split.removeprefix(f"{TEST}/")
 
 
-def tested_splits(videos: VideoSet) -> dict[str, Tensor]:
-    """Rows of every split that is evaluated and has videos: `test`, its counterfactual conditions, `val`. FameError without a
-    test."""
+def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tensor]:
+    """Rows of every split that is evaluated and has videos that `clip` fits into: `test`, its counterfactual conditions, `val`.
+    FameError without a test."""
     names = [name for name in dict.fromkeys(videos.splits) if name.split("/")[0] in (TEST, VALIDATION)]
     rows = {name: videos.select(name) for name in sorted(names)}
     rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
     if TEST not in rows:
         raise FameError("the data set has no videos in split 'test', so nothing can be evaluated; check its split files")
-    return rows
+    if clip is None:
+        return rows
+    fits = {name: fitting(videos, chosen, clip) for name, chosen in rows.items()}
+    if not len(fits[TEST]):
+        raise FameError(none_fits(len(rows[TEST]), TEST, clip))
+    return {name: chosen for name, chosen in fits.items() if len(chosen)}
 
 
-def training_rows(videos: VideoSet, split: str = "train") -> Tensor:
-    """Rows of a training split. FameError where it is empty."""
+def training_rows(videos: VideoSet, clip: Clip, split: str = "train") -> Tensor:
+    """Rows of a training split that `clip` fits into. FameError where there is none."""
     rows = videos.select(split)
     if not len(rows):
         raise FameError(f"the data set has no videos in split {split!r}, so no classifier can be trained; check its split files")
-    return rows
+    fits = fitting(videos, rows, clip)
+    if not len(fits):
+        raise FameError(none_fits(len(rows), split, clip))
+    return fits
 
 
 def predictions(videos: VideoSet, rows: Tensor, split: str, head: str, predicted: Tensor) -> pd.DataFrame:

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor
 
 from fame import precision as arithmetic
-from fame.augment import Clips, colour_normalised, random_crops
+from fame.augment import Clips, colour_normalised, of_process, random_crops
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, load_encoder, save_encoder
 from fame.config import Pretrain
 from fame.controls import Controlled, cropped_truth, merging_of
 from fame.data.ahead import ahead
+from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, parallel, together
 from fame.errors import FameError
 from fame.given import load_given
@@ -59,12 +60,13 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         dtype = arithmetic.resolve(config.precision, run.device)
         notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
         videos = run.videos(config.data)
-        rows = videos.select("train")
+        rows = standing_in(videos, videos.select("train"), config.clip)
         if not len(rows):
             raise FameError(
                 f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
             )
         batch = min(config.optim.batch, len(rows))
+        notes |= too_short(videos, ["train"], config.clip)
         notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
         if batch < config.optim.batch:
             notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
@@ -89,7 +91,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
         videos,
         rows,
         clip=config.clip,
-        augment=config.augment,
+        augment=of_process(config.augment, run.seeds.generator("blur")),
         optim=config.optim,
         precision=config.precision,
         run=run,
@@ -103,7 +105,7 @@ def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: See
     arithmetic.set_threads(config.threads)
     run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
     encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-    metrics = _train_contrast(config, encoder, videos, videos.select("train"), run)
+    metrics = _train_contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
     if here().first:
         save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
     return metrics
@@ -182,6 +184,7 @@ class Views:
         self.starts, self.views, self.source_starts, self.merging = (
             run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts", "merging")
         )
+        self.augment = of_process(config.augment, run.seeds.generator("blur", *rank))
         self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
         self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0
@@ -221,7 +224,7 @@ class Views:
         return Raw(raw, truth)
 
     def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
-        augment = self.config.augment
+        augment = self.augment
         cropped = [self._cropped(one, self.views) for one in raw[:2]]
         sources = [self._cropped(one, self.merging)[0] for one in raw[2:]]
         pairs = enumerate(zip_longest(cropped, sources))

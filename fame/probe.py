@@ -3,8 +3,10 @@
 - `lbfgs`: features of `clips` uniform clips of every training video, standardised with the training statistics; every clip is a
   sample, as at test the outputs, not the features, of a video's clips are averaged. Multinomial logistic regression with l2/2
   |W|^2 on the weights, solved to convergence in float64: convex, so neither seed nor schedule plays a part.
-- `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped. Training and
-  test clips are both normalised by mean and std, which the released code forgets in training (PAPER.md: `corrected`).
+- `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
+
+Training and test clips are both normalised by mean and std, and no weight of the network moves. The released code forgets the first
+in training, and the second for I3D; `normalised` and `unfrozen` ask for it so (studies/protocols.py: `official`).
 
 Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does
 not go with the action. A third classifier reads the scene family off the same features: `scene/top1`.
@@ -21,8 +23,9 @@ from torch import Tensor, nn
 
 from fame import precision as arithmetic
 from fame.checkpoint import read_weights
-from fame.config import Probe
-from fame.features import open_encoder, shared_features
+from fame.config import Augment, Probe
+from fame.data.fitting import fitting, too_short
+from fame.features import extract, open_encoder, shared_features
 from fame.finetune import classify, draw_head
 from fame.logistic import fit_logistic
 from fame.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
@@ -37,16 +40,21 @@ if TYPE_CHECKING:
     from fame.run import Run
 
 TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
+UNNORMALISED = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
     arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
+    net, backbone = open_encoder(encoder, run)
+    free = config.solver == "sgd" and bool(config.unfrozen) and backbone.name in config.unfrozen
+    if free and run.device.type == "cpu":  # gradients in eval mode are torch's own there, and in bfloat16 not always numbers
+        config = config.model_copy(update={"precision": "fp32"})
     videos = run.videos(config.data)
-    tests = tested_splits(videos)
-    training = {head: videos.select(split) for head, split in TRAINING_SPLITS.items()}
-    training = {"biased": training_rows(videos)} | {head: rows for head, rows in training.items() if len(rows)}
+    tests = tested_splits(videos, config.clip)
+    training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
+    training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
+    seen_in_training = config.augment if config.normalised else config.augment.model_copy(update=UNNORMALISED)
     seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
 
     def features(split: str, rows: Tensor) -> Tensor:
@@ -58,7 +66,7 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
                 rows,
                 clip=config.clip,
                 clips=config.clips,
-                augment=config.augment,
+                augment=seen_in_training if split in TRAINING_SPLITS.values() else config.augment,
                 precision=config.precision,
                 run=run,
             )
@@ -73,9 +81,11 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
         else:
-            head, fits[name] = _sgd_head(config, net, videos, rows, name, run)
+            model = FrozenClassifier(open_encoder(encoder, run)[0] if free else net, len(videos.classes), free=free)
+            head, fits[name] = _sgd_head(config, model, videos, rows, seen_in_training, name, run)
         for split, tested in tests.items():
-            frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
+            known = _own_features(config, model.encoder, videos, tested, run) if free else features(split, tested)
+            frames.append(predictions(videos, tested, split, name, classify(head, known)))
     table = pd.concat(frames, ignore_index=True)
     metrics = metrics_from(table) | scene_metrics(videos, config.l2, training, tests, features)
     artifacts = [write_predictions(run.folder, table)]
@@ -86,6 +96,8 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
         "training": fits,
         "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "videos": {split: len(rows) for split, rows in (training | tests).items()},
+        **({"unfrozen": backbone.name} if free else {}),
+        **too_short(videos, [*(TRAINING_SPLITS[name] for name in training), *tests], config.clip),
     }
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
 
@@ -119,10 +131,10 @@ def scene_metrics(
 
 class FrozenClassifier(Classifier):
     """A classifier whose encoder takes no gradient and stays in eval mode while the head trains: its batch statistics do not
-    move."""
+    move. `free`: the encoder's weights take gradients all the same; its statistics still do not move."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
-        super().__init__(encoder.requires_grad_(False), classes, dropout)
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0, *, free: bool = False):
+        super().__init__(encoder.requires_grad_(free), classes, dropout)
 
     def train(self, mode: bool = True) -> FrozenClassifier:
         super().train(mode)
@@ -130,31 +142,39 @@ class FrozenClassifier(Classifier):
         return self
 
 
-def _sgd_head(config: Probe, net: Encoder, videos: VideoSet, rows: Tensor, name: str, run: Run) -> tuple[nn.Linear, dict[str, Any]]:
-    """The paper's protocol. A finished head is kept in the folder until the stage ends: a break in the second does not cost the
-    first."""
-    model = FrozenClassifier(net, len(videos.classes))
+def _sgd_head(
+    config: Probe, model: FrozenClassifier, videos: VideoSet, rows: Tensor, augment: Augment, name: str, run: Run
+) -> tuple[nn.Linear, dict[str, Any]]:
+    """The paper's protocol, in place. A finished head (with the encoder, where that trains along) is kept in the folder until the
+    stage ends: a break in the second does not cost the first."""
     draw_head(model.linear, run.seeds, f"probe/{name}")
+    learnt = model if any(weight.requires_grad for weight in model.encoder.parameters()) else model.linear
     kept = _kept(run, name)
     if kept.exists():
         state = read_weights(kept)
-        model.linear.load_state_dict(state["head"])
+        learnt.load_state_dict(state["head"])
         return model.linear, state["training"]
     trained = train_classifier(
         model,
         videos,
         rows,
         clip=config.clip,
-        augment=config.augment,
+        augment=augment,
         optim=config.optim,
         precision=config.precision,
         run=run,
         purpose=f"probe/{name}",
     )
     head = model.linear.cpu()
-    state = {"head": head.state_dict(), "training": trained}
+    state = {"head": learnt.state_dict(), "training": trained}
     write_atomically(kept, lambda beside: torch.save(state, beside))
     return head, trained
+
+
+def _own_features(config: Probe, net: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> Tensor:
+    """Features of a network that has trained along: those of no file, so they are shared with no other run."""
+    how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}
+    return extract(net, videos, rows, device=run.device, **how)  # type: ignore[arg-type]
 
 
 def _kept(run: Run, name: str) -> Path:

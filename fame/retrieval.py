@@ -2,8 +2,8 @@
 
 The features of `clips` uniform clips are L2-normalised each, averaged, centred per split, L2-normalised; similarity is the
 cosine; the training videos are the gallery and every test condition is a set of queries. R@k is the percentage of queries with a
-neighbour of the right class among the k nearest. Unlike the released script, clips are normalised with the mean and std of
-training.
+neighbour of the right class among the k nearest. Clips are normalised with the mean and std of training, unless the configuration
+says those of the released script, ImageNet's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fame import precision as arithmetic
-from fame.config import Retrieval
+from fame.config import Augment, Retrieval
+from fame.data.fitting import too_short
 from fame.features import open_encoder, shared_features
 from fame.predictions import VALIDATION, facts, tested_splits, training_rows
 from fame.run import write_atomically
@@ -72,13 +73,15 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     arithmetic.set_threads(config.threads)
     net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
-    train = training_rows(videos)
-    queries = {split: rows for split, rows in tested_splits(videos).items() if split.split("/")[0] != VALIDATION}
+    train = training_rows(videos, config.clip)
+    tested = tested_splits(videos, config.clip)
+    queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
     steps = 1 + len(queries)
+    normal = Augment(mean=config.mean, std=config.std)
 
     def embedded(rows: Tensor) -> Tensor:
         found = shared_features(
-            net, encoder, videos, rows, clip=config.clip, clips=config.clips, precision=config.precision, run=run
+            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=normal, precision=config.precision, run=run
         )
         return embed(found)
 
@@ -100,5 +103,6 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
         "queries": {split: len(rows) for split, rows in queries.items()},
         "queries_without_gallery_class": int(table["rank"].isna().sum()),
         "classes_in_gallery": int(np.unique(videos.labels[train].numpy()).size),
+        **too_short(videos, ["train", *queries], config.clip),
     }
     return {"metrics": metrics_from(table, config.ranks, len(train)), "artifacts": [FILE], "notes": notes}

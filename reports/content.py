@@ -16,6 +16,7 @@ from reports.tables import entries
 from studies.folds import ALL
 from studies.left_out import LeftOut, counted
 from studies.paper_sets import absent
+from studies.protocols import CORRECTED
 from studies.resolve import all_stages
 from studies.study import Study
 
@@ -28,6 +29,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "scale": setting.scale.name,
         "commit": commit,
         "dataset": setting.dataset,
+        "protocol": setting.protocol.to_json(),
         "replicates": list(evidence.replicates),
         "standing": standing(evidence, studies),
         "command": command_of(evidence, studies, asked),
@@ -35,6 +37,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "note": setting.sizes.note,
         "videos": video_facts(evidence, studies, asked),
+        "too_short": too_short(evidence, studies),
         "overrides": asked.get("overrides", {}),
         "pretrained": asked.get("pretrained"),
         "headline": headline(evidence),
@@ -53,6 +56,7 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
         words += ["--data-root", "DIR"]
         words += ["--fold", ALL if setting.folds else str(setting.videos.fold)] if setting.folds or setting.videos.fold != 1 else []
         words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
+    words += ["--protocol", setting.protocol.name] if setting.protocol != CORRECTED else []
     words += ["--replicates", str(len(evidence.replicates))]
     from studies.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, named
     from studies.registry import studies as chosen
@@ -68,6 +72,19 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
     for name, value in (asked.get("overrides") or {}).items():
         words += [f"--{name}", str(value)]
     return " ".join(words)
+
+
+def too_short(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, dict[str, int]]:
+    """Videos that a protocol has dropped because a clip does not fit into them, by set and split, as finished runs noted them."""
+    found: dict[str, dict[str, int]] = {}
+    for stage, _ in all_stages(evidence.setting, studies).values():
+        data = getattr(stage.config, "data", None)
+        for replicate in evidence.replicates:
+            noted = (evidence.result(stage, replicate) or {}).get("notes", {}).get("too_short", {})
+            if data and noted:
+                there = found.setdefault(getattr(data, "part", data.kind), {})
+                there |= {split: max(number, there.get(split, 0)) for split, number in noted.items()}
+    return found
 
 
 def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> dict[str, Any] | None:

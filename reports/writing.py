@@ -87,6 +87,7 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
         report=report,
+        protocol=evidence.setting.protocol,
         style=(room / "style.css").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in placed],

@@ -13,9 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
-from pydantic.fields import FieldInfo
 
-from fame.config import LATER, Config, Evaluation, Pretrain, StageConfig
+from fame.config import Evaluation, Pretrain, StageConfig, identified
 
 IDENTITY_VERSION = 1  # of the canonical form below; raised when the same configuration shall count as another
 
@@ -23,22 +22,6 @@ IDENTITY_VERSION = 1  # of the canonical form below; raised when the same config
 def canonical(value: Any) -> str:
     """JSON with sorted keys and no spaces; floats as Python prints them, so 0.5 and 0.50 are one."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def identified(model: Config) -> dict[str, Any]:
-    """The model as JSON values, without fields marked `later` that stand at their default (fame/config.py)."""
-    found = model.model_dump(mode="json")
-    for name, field in type(model).model_fields.items():
-        value = getattr(model, name)
-        if _came_later(field) and value == field.default:
-            del found[name]
-        elif isinstance(value, Config):
-            found[name] = identified(value)
-    return found
-
-
-def _came_later(field: FieldInfo) -> bool:
-    return isinstance(field.json_schema_extra, dict) and LATER in field.json_schema_extra
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,14 @@ from studies.folds import Folds, folds_of
 from studies.left_out import LeftOut, left_out_by
 from studies.paper_sets import PAPER, absent, find_sets, roots_by_kind
 from studies.plan import staged_sizes
+from studies.protocols import CORRECTED, kept_protocol, protocol, schedule
 from studies.registry import SELECTION, named, studies
-from studies.resolve import Setting
+from studies.resolve import Setting, changed
 from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
 from studies.study import Study
 
-OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale
+OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks", "schedule")  # options that change the scale
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -50,6 +51,8 @@ class Choices:
     ranks: int | None = None  # processes that share a pretraining's batches
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
     codec: str | None = None  # of stored real videos; None: raw
+    protocol: str = CORRECTED.name  # studies/protocols.py
+    schedule: str | None = None  # of pretraining, likewise; None: the scale's
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class Asked:
             beside["folds"] = [_sets_json(*fold) for fold in zip(self.setting.folds, self.folded, strict=True)]
         if self.left_out:
             beside["left_out"] = [one._asdict() for one in self.left_out]
+        if self.setting.protocol != CORRECTED:
+            beside["protocol"] = self.setting.protocol.to_json()
         return {
             "scale": self.setting.scale.name,
             "dataset": self.setting.dataset,
@@ -117,6 +122,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     if dataset not in DATASETS:
         raise FameError(f"unknown dataset {dataset!r}; the datasets are {', '.join(DATASETS)}")
     chosen = studies(list(choices.studies))
+    rules = protocol(choices.protocol)
     overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
     sized = sized_for(choices.scale, dataset != "staged", overrides)
     numbers = numbered(sized, chosen, choices.replicates)
@@ -126,18 +132,20 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     if dataset == "staged":
         if choices.data_root is not None:
             raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
-        return Asked(Setting(sized, None, digest), chosen, numbers, {}, name, overrides, part)
+        return Asked(Setting(sized, None, digest, protocol=rules), chosen, numbers, {}, name, overrides, part)
 
     left_out: list[LeftOut] = []
 
     def scanned(kind: Any, root: Path, fold: int) -> tuple[VideoData, Mapping[str, int]]:
         from fame.data import scan_videos
+        from fame.data.fitting import check_manifest
         from fame.data.manifest import count_splits
         from fame.data.scan import report_file
 
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, most_broken)
         left_out.extend(left_out_by(report_file(root, kind, fold, cache / "scan"), kind, fold))
-        stored = max(sized.short_side, sized.clip.size)
+        stored = dict(rules.changes("data")).get("short_side", max(sized.short_side, sized.clip.size))
+        check_manifest(manifest, changed(sized.clip, rules.changes("clip"), "clip"))
         digest_of_set, codec = manifest.digest(), cast(Any, choices.codec or "raw")
         videos = _validated(lambda: VideoData(kind=kind, manifest=digest_of_set, fold=fold, short_side=stored, codec=codec))
         return videos, count_splits(manifest.videos)
@@ -155,7 +163,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     videos, counts = found.pop("A")[0]
     others = {part: of_part[0][0] for part, of_part in found.items()} if sets else None
     beside = {part: of_part[0][1] for part, of_part in found.items()}
-    setting = Setting(sized, videos, digest, others, folds)
+    setting = Setting(sized, videos, digest, others, folds, rules)
     told = counts, name, overrides, part, beside, roots_by_kind(sets), folded, tuple(left_out)
     return Asked(setting, chosen, numbers, *told)
 
@@ -198,7 +206,7 @@ def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
         further = value.get("folds", [])
         folds = tuple({part: VideoData.model_validate(one["videos"]) for part, one in fold.items()} for fold in further)
         folded = tuple({part: one["counts"] for part, one in fold.items()} for fold in further)
-        setting = Setting(sized, videos, weights.get("sha256"), others, folds)
+        setting = Setting(sized, videos, weights.get("sha256"), others, folds, kept_protocol(value.get("protocol")))
         numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
         overrides, name = value["overrides"], weights.get("name")
         gone = tuple(LeftOut(**one) for one in value.get("left_out", []))
@@ -254,7 +262,8 @@ def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scal
 
 
 def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip, number of pretraining epochs or of ranks; FameError where a value is impossible."""
+    """The scale with another backbone, clip, schedule or number of epochs of pretraining, or number of ranks; FameError where a
+    value is impossible."""
     ranks = overrides.get("ranks", base.ranks)
     if ranks < 1 or base.pretrain.batch % ranks:
         raise FameError(f"--ranks {ranks}: the batch of {base.pretrain.batch} is shared by them equally")
@@ -270,6 +279,7 @@ def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
             pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
             source_epochs=overrides.get("epochs", base.source_epochs),
             ranks=ranks,
+            schedule=schedule(overrides.get("schedule", base.schedule)).name,
         )
 
     return _validated(change)

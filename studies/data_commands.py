@@ -25,6 +25,7 @@ from studies.options import (
     OneSet,
     Out,
     PartOf,
+    ProtocolName,
     Replicates,
     ScaleName,
     Size,
@@ -102,20 +103,21 @@ def data_prepare(
     codec: Codec = None,
     scale: ScaleName = "paper",
     size: Size = None,
+    protocol: ProtocolName = "corrected",
     out: Out = Path("out"),
     jobs: Jobs = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
     check: Annotated[bool, typer.Option("--check", help="Read all that is packed (jpeg) against its checksums; mend it.")] = False,
 ) -> None:
-    """Decode every video of a dataset on disk and store it at the scale's size; a run does it too, where it has not been done."""
+    """Decode every video of a dataset on disk and store it at the size of scale and protocol; a run does it too, if need be."""
     if dataset == "staged":
         raise FameError("the embedded benchmark is stored as it is rendered: use `data render`, or name a --dataset on disk")
     from fame.data import open_videos
 
     cache, bound, processes = Store(out).prepare().cache, bound_on_broken(exclude_broken, most_broken), jobs or default_jobs("cpu")
     with watching() as watcher:
-        choices = Choices(scale, dataset, data_root, parse_folds(fold), codec=codec, size=size)
+        choices = Choices(scale, dataset, data_root, parse_folds(fold), codec=codec, size=size, protocol=protocol)
         asked = resolve(choices, cache, processes, watcher.data, bound)
         lines: dict[Path, str] = {}  # folds of a set share a folder
         for data in asked.setting.every_set:

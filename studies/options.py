@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,6 +34,16 @@ Fold = Annotated[
 Codec = Annotated[
     str | None,
     typer.Option(help="How real videos are stored: raw (default), jpeg (a twelfth of the disk), straight (not at all)."),
+]
+ProtocolName = Annotated[
+    str,
+    typer.Option(
+        "--protocol", help="corrected, or official: what the released code does with videos, faults included (docs/datasets.md)."
+    ),
+]
+ScheduleName = Annotated[
+    str | None,
+    typer.Option("--schedule", help="Of pretraining: cosine (default), supplement or released_step (docs/datasets.md)."),
 ]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
@@ -81,6 +92,8 @@ def open_session(
     size: Size = None,
     epochs: Epochs = None,
     ranks: RanksOf = None,
+    protocol: ProtocolName = "corrected",
+    schedule: ScheduleName = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
 ) -> Session:
@@ -90,6 +103,7 @@ def open_session(
     choices = Choices(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
+    choices = replace(choices, protocol=protocol, schedule=schedule)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

@@ -36,6 +36,7 @@ sets as docs/datasets.md says.
 
     reproduce-paper --scale paper --data-root DIR                               # every table and figure, R(2+1)D-18 at 16 x 112
     reproduce-paper --scale paper --data-root DIR --backbone i3d --size 224     # the same with the network of the paper's ablations
+    reproduce-paper --scale paper --data-root DIR --protocol official           # videos treated as by the released code, faults too
 
 Each command below computes one row, with what it needs before it, and makes a report of it. Runs are shared: with one `--out`, what
 one row computed is not computed again for another, and the first command above finds all of it done. Give each network its own

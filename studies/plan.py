@@ -29,6 +29,7 @@ ON_GPU = 1 / 50  # of the time above
 A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
 START = 13.0  # seconds until a worker has imported torch
 KEPT = {"jpeg": 0.085, "straight": 0.0}  # of a raw frame's bytes (docs/datasets.md)
+NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
 OVERLAP = 1.15  # a remaining time above the mean of an ideal packing
 
 Sizes = Callable[[Data], Mapping[str, int]]
@@ -246,7 +247,7 @@ def _megapixels(data: Data, sizes: Sizes) -> float:
     """Of all stored frames; real videos count as 180 frames of 4:3, UCF101's mean."""
     if isinstance(data, StagedData):
         return sum(sizes(data).values()) * data.world.frames * data.world.size**2 / 1e6
-    return sum(sizes(data).values()) * 180 * data.short_side**2 * 4 / 3 / 1e6
+    return sum(sizes(data).values()) * 180 * (data.short_side or NATIVE) ** 2 * 4 / 3 / 1e6
 
 
 def _bytes(stage: Stage, sizes: Sizes) -> float:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from fame.config import (
     OF_TRUTH,
     Activation,
+    Clip,
     Data,
     Evaluation,
     Finetune,
@@ -31,11 +32,13 @@ from fame.errors import FameError
 from studies.cell import Stage
 from studies.folds import counterpart
 from studies.paper_sets import PAPER
+from studies.protocols import CORRECTED, Group, Protocol, schedule
 from studies.scales import Scale, on_real_video
 from studies.store import explain
 from studies.study import UNCHANGED, Changes, Measure, Method, Pairs, Part, Row, Study, Value
 
 Model = TypeVar("Model", bound=BaseModel)
+Changed = tuple[tuple[str, Any], ...]
 PARTS = ("source", "A", "B", "C")
 
 
@@ -46,6 +49,7 @@ class Setting:
     `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
     `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
+    `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/choices.py).
     """
 
     scale: Scale
@@ -53,15 +57,26 @@ class Setting:
     pretrained: str | None = None
     others: Mapping[str, VideoData] | None = field(default=None, hash=False)
     folds: tuple[Mapping[str, VideoData], ...] = field(default=(), hash=False)
+    protocol: Protocol = CORRECTED
 
     def __post_init__(self) -> None:
         if self.videos is None and self.scale.world is None:
             raise FameError(f"scale {self.scale.name} needs real videos: add --dataset paper, ucf101, ... and --data-root DIR")
+        if self.videos is None and self.scale.world is not None:
+            check_staged(self.scale.world, self.clip)
 
     @property
     def sizes(self) -> Scale:
         """The scale as this data wants it."""
         return on_real_video(self.scale) if self.videos else self.scale
+
+    @property
+    def clip(self) -> Clip:
+        """The scale's clip, by the protocol."""
+        return self._by_protocol("clip", self.sizes.clip)
+
+    def _by_protocol(self, group: Group, model: Model) -> Model:
+        return changed(model, self.protocol.changes(group), group)
 
     @property
     def dataset(self) -> str:
@@ -106,13 +121,14 @@ class Setting:
         if data is None or (self.videos and method.merge and method.merge.variant in OF_TRUTH):
             return None  # real videos have no true masks
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
-        optim = scale.pretrain.model_copy(update={"epochs": epochs})
+        optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
+        merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
         config = Pretrain(
             kind=method.kind,
             data=data,
-            clip=scale.clip,
-            augment=changed(scale.augment, changes.augment, "augment"),
-            merge=method.merge,
+            clip=self.clip,
+            augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
+            merge=merge,
             erasing=method.erasing,
             backbone=scale.backbone,
             moco=changed(scale.moco, changes.moco, "moco"),
@@ -125,15 +141,18 @@ class Setting:
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
         scale = self.sizes
         plain = scale.augment.model_copy(update={"blur": 0.0})
-        common = {"data": data, "clip": scale.clip}
+        common = {"data": data, "clip": self.clip}
         networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                return Finetune(augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips, **networks)
+                found = Finetune(augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips, **networks)
+                return self._by_protocol("finetune", found)
             case "probe":
-                return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
+                seen = self._by_protocol("probe.augment", plain)
+                head = Probe(solver=scale.probe, augment=seen, optim=scale.probe_optim, clips=scale.clips, **networks)
+                return self._by_protocol("probe", head)
             case "retrieval":
-                return Retrieval(clips=scale.clips, **networks)
+                return self._by_protocol("retrieval", Retrieval(clips=scale.clips, **networks))
             case "kernels":
                 return Kernels()
             case "activation":
@@ -166,7 +185,21 @@ class Setting:
                 yield row, measure, self.stage(row, measure)
 
 
-def changed(model: Model, changes: Pairs, what: str) -> Model:
+def check_staged(world: StagedWorld, clip: Clip) -> None:
+    """FameError where the embedded benchmark's videos, which are all alike, are too small or too short for a protocol's clips."""
+    if not clip.resize and clip.size > world.size:
+        raise FameError(
+            f"the embedded benchmark's frames are of {world.size} pixels, smaller than the test crop of {clip.size}, and this "
+            "protocol does not resize: ask for a smaller --size, or for --protocol corrected"
+        )
+    if clip.short == "dropped" and clip.window > world.frames:
+        raise FameError(
+            f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this "
+            "protocol drops such videos: ask for fewer --frames, or for --protocol corrected"
+        )
+
+
+def changed(model: Model, changes: Changed, what: str) -> Model:
     """The model with other values in some fields, validated; FameError where a field is unknown or a value impossible."""
     if not changes:
         return model

@@ -42,6 +42,7 @@ class Scale:
     short_side: int = 128  # of stored real video
     precision: Precision = "auto"
     ranks: int = 1  # processes, one a device, that share a pretraining's batches
+    schedule: str = "cosine"  # of pretraining, a name in studies/protocols.py
     real_video: bool = False  # adapted by `on_real_video` already
     probe_optim: Optim = field(
         default_factory=lambda: Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))

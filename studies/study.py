@@ -79,6 +79,7 @@ class Method:
     erasing: BackgroundErasing | None = None
     on: Literal["A", "source"] = "A"  # UCF101's twin, Kinetics' twin
     changes: Changes = UNCHANGED
+    flavoured: bool = False  # whether the row names the flavour of its mask; else the protocol does
 
 
 def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Method:
@@ -92,14 +93,17 @@ def fame(
     variant: Variant | Control = "fame",
     background: Background = "inter",
     views: Literal["single", "both"] = "single",
-    flavour: Flavour = "paper",
+    flavour: Flavour | None = None,
     prior: float = 0.5,
     sampled: tuple[float, float] = (0.5, 0.1),
     partners: Literal["others", "any"] | None = None,
     on: Literal["A", "source"] = "A",
     **overrides: Unpack[Overrides],
 ) -> Method:
-    """MoCo on merged clips. The Gaussian, the grid and the controls' masks go through here as variants."""
+    """MoCo on merged clips. The Gaussian, the grid and the controls' masks go through here as variants.
+
+    A flavour is named where the row is about it; else it is the protocol's (studies/protocols.py), and the paper's by default.
+    """
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
     merge = Merge(
@@ -107,12 +111,12 @@ def fame(
         beta=beta,
         background=background,
         views=views,
-        flavour=flavour,
+        flavour=flavour or "paper",
         prior=prior,
         sampled=sampled,
         partners=partners,
     )
-    return Method(merge=merge, on=on, changes=Changes.of(**overrides))
+    return Method(merge=merge, on=on, changes=Changes.of(**overrides), flavoured=flavour is not None)
 
 
 def background_erasing(on: Literal["A", "source"] = "A") -> Method:

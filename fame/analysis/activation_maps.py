@@ -25,6 +25,7 @@ from fame.analysis.exchange import exchange_distances
 from fame.analysis.roc import auroc
 from fame.augment import centre_crop, normalise
 from fame.config import Activation, Augment, Clip
+from fame.data.fitting import check_crop, too_short
 from fame.features import middle_starts, open_encoder
 from fame.predictions import facts, tested_splits
 from fame.run import write_atomically
@@ -45,7 +46,7 @@ def activation(config: Activation, encoder: Path | None, run: Run) -> dict[str, 
     arithmetic.set_threads(config.threads)
     net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
-    rows = evenly(tested_splits(videos)["test"], config.videos)
+    rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
     layer, side = map_layer(net, config.clip, run.device)
     table = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
@@ -77,9 +78,10 @@ def activation(config: Activation, encoder: Path | None, run: Run) -> dict[str, 
     arrays["videos"] = np.array([table["video"].iloc[place] for place in sorted(shown)])
     write_atomically(run.folder / TABLE, lambda beside: table.to_csv(beside, index=False))
     write_atomically(run.folder / MAPS, lambda beside: _save(beside, arrays))
-    notes = {"layer": layer, "map": side, "videos": len(rows), "truth": bool(scores)}
+    notes: dict[str, Any] = {"layer": layer, "map": side, "videos": len(rows), "truth": bool(scores)}
     if distances is not None:
         notes["exchanged"] = int(distances["exchange_ratio"].notna().sum())
+    notes |= too_short(videos, ["test"], config.clip)
     return {"metrics": metrics, "artifacts": [TABLE, MAPS], "notes": notes}
 
 
@@ -125,13 +127,14 @@ def clip_maps(
     net: Encoder, layer: str, videos: VideoSet, rows: Tensor, config: Activation, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Per row its middle clip (3, T, s, s) in [0, 1], the map (T, s, s) and the true figure bool (T, s, s), None where unknown."""
+    check_crop(videos, rows, config.clip)
     starts = middle_starts(videos, rows, config.clip)
     for part, begin in zip(rows.split(BATCH), starts.split(BATCH), strict=True):
-        crops = centre_crop(videos.clips(part, begin, config.clip), config.clip.size).to(device)
+        crops = centre_crop(videos.clips(part, begin, config.clip), config.clip.size, resize=config.clip.resize).to(device)
         with arithmetic.autocast(arithmetic.resolve(config.precision, device), device):
             heat = activation_map(net, layer, normalise(crops, Augment())).cpu()
         masks = videos.true_masks(part, begin, config.clip)
-        truth = None if masks is None else centre_crop(masks, config.clip.size) >= 0.5
+        truth = None if masks is None else centre_crop(masks, config.clip.size, resize=config.clip.resize) >= 0.5
         for index in range(len(part)):
             yield crops[index].cpu(), heat[index], None if truth is None else truth[index]
 

@@ -30,6 +30,7 @@ from fame.analysis.activation_maps import evenly
 from fame.analysis.roc import auroc
 from fame.augment import centre_crop
 from fame.config import Flavour, Masks, Variant, check_beta
+from fame.data.fitting import check_crop, too_short
 from fame.features import middle_starts
 from fame.masks import foreground_mask, frame_difference, gaussian_map, grid_map, mask_maps, spread_grid, top_share
 from fame.predictions import facts, tested_splits
@@ -57,7 +58,7 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     for beta in config.betas:
         check_beta(beta)
     videos = run.videos(config.data)
-    rows = evenly(tested_splits(videos)["test"], config.videos)
+    rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
     names = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
     lines: list[dict[str, Any]] = []
@@ -77,7 +78,7 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     arrays["videos"] = names["video"].iloc[sorted(shown)].to_numpy(dtype=str)
     write_atomically(run.folder / TABLE, lambda beside: table.to_csv(beside, index=False))
     write_atomically(run.folder / MASKS, lambda beside: _save(beside, arrays))
-    notes: dict[str, Any] = {"videos": len(rows), "truth": bool(lines)}
+    notes: dict[str, Any] = {"videos": len(rows), "truth": bool(lines)} | too_short(videos, ["test"], config.clip)
     if lines:
         measured = table.groupby(["variant", "beta", "flavour"])["recall_still"].count()
         notes |= {"with_still_pixels": int(measured.max()), "still_quantile": STILL}
@@ -125,11 +126,13 @@ def _batches(
     videos: VideoSet, rows: Tensor, config: Masks, device: torch.device
 ) -> Iterator[tuple[int, tuple[Tensor, Tensor | None]]]:
     """The place of the first clip, centre crops float (B, 3, T, s, s) on the device, true figures bool (B, T, s, s) or None."""
-    starts = middle_starts(videos, rows, config.clip)
+    clip = config.clip
+    check_crop(videos, rows, clip)
+    starts = middle_starts(videos, rows, clip)
     for place, (part, begin) in enumerate(zip(rows.split(BATCH), starts.split(BATCH), strict=True)):
-        clips = centre_crop(videos.clips(part, begin, config.clip), config.clip.size).to(device)
-        truth = videos.true_masks(part, begin, config.clip)
-        yield place * BATCH, (clips, None if truth is None else centre_crop(truth, config.clip.size) >= 0.5)
+        clips = centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
+        truth = videos.true_masks(part, begin, clip)
+        yield place * BATCH, (clips, None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5)
 
 
 def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 A window covers `clip.frames * clip.stride` frames, as in the released code (16 frames at stride 2: 32); a start is valid in
 [0, length - window]. A video shorter than the window starts at 0 and is looped: frame i of it is frame i modulo its length.
-(The released code drops such videos; looping keeps every video in every table.)
+(The released code drops such videos, which fitting.py does on request; looping keeps every video in every table.)
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fame.data.store import FrameStore
 
 def window(clip: Clip) -> int:
     """Frames of a video that a clip spans."""
-    return clip.frames * clip.stride
+    return clip.window
 
 
 class VideoSet:

@@ -36,7 +36,7 @@ def files_of(manifest: Manifest) -> Manifest:
 
 
 def open_shared(
-    manifest: Manifest, cache: Path, short_side: int, codec: str, jobs: int, progress: Progress | None
+    manifest: Manifest, cache: Path, short_side: int | None, codec: str, jobs: int, progress: Progress | None
 ) -> FrameStore | PackedStore:
     """The store of the manifest's files below `cache`, made first where there is none, its rows in the manifest's order."""
     kind = STORES[codec]
@@ -76,8 +76,8 @@ def is_prepared(data: VideoData, cache: Path) -> bool:
     return (folder / "index.json").exists()
 
 
-def _name(digest: str, short_side: int, codec: str) -> str:
-    return f"{digest}-{short_side}" + ("" if codec == "raw" else f"-{codec}")
+def _name(digest: str, short_side: int | None, codec: str) -> str:
+    return f"{digest}-{short_side or 'native'}" + ("" if codec == "raw" else f"-{codec}")
 
 
 def _reopened(

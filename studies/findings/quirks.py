@@ -38,10 +38,14 @@ STUDY = Study(
     paper="a finding",
     claims=(),
     rows=(
-        *(row for loss, how in LOSSES for row in (Row("baseline", moco(moco=how), loss), Row("FAME", fame(moco=how), loss))),
-        Row(BOTH, fame(views="both", moco=ONE_TURN), ONE),
+        *(
+            row
+            for loss, how in LOSSES
+            for row in (Row("baseline", moco(moco=how), loss), Row("FAME", fame(flavour="paper", moco=how), loss))
+        ),
+        Row(BOTH, fame(flavour="paper", views="both", moco=ONE_TURN), ONE),
         Row(HUE, fame(flavour="official", partners="others", moco=ONE_TURN), ONE),
-        Row(OWN, fame(partners="any", moco=ONE_TURN), ONE),
+        Row(OWN, fame(flavour="paper", partners="any", moco=ONE_TURN), ONE),
         Row(ALL, fame(flavour="official", moco=SYMMETRIC), TWO),
         twins.START,
     ),
