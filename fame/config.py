@@ -54,6 +54,13 @@ def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
     return sampled
 
 
+def check_pieces(accumulate: int, batch: int) -> int:
+    """Pieces of a batch (of one rank), at least 1 and equal; raises ValueError."""
+    if accumulate < 1 or batch % accumulate:
+        raise ValueError(f"accumulate = {accumulate}: a batch of {batch} on one device is cut in so many equal pieces")
+    return accumulate
+
+
 # ---------------------------------------------------------------- data
 
 
@@ -219,6 +226,7 @@ class Pretrain(Config):
     threads: int = Field(1, ge=1)
     weights: str | None = None  # SHA-256 of the file, kind `file` only
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
+    accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
@@ -230,6 +238,7 @@ class Pretrain(Config):
             raise ValueError("kind 'file' and a weights hash go together")
         if self.ranks < 1 or self.optim.batch % self.ranks:
             raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
+        check_pieces(self.accumulate, self.optim.batch // self.ranks)
         return self
 
 
@@ -249,6 +258,12 @@ class Finetune(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    accumulate: int = later(1)  # as in `Pretrain`
+
+    @model_validator(mode="after")
+    def _in_pieces(self) -> Finetune:
+        check_pieces(self.accumulate, self.optim.batch)
+        return self
 
 
 class Probe(Config):

@@ -16,7 +16,8 @@ from fame import precision as arithmetic
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, load_encoder, save_encoder
 from fame.config import Pretrain
-from fame.distributed import average, here, parallel, together
+from fame.descent import ContrastStep, Descent
+from fame.distributed import average, here, together
 from fame.errors import FameError
 from fame.given import load_given
 from fame.moco import MomentumContrast, statistics
@@ -61,6 +62,8 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
         if batch < config.optim.batch:
             notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
+        if config.accumulate > 1:
+            notes["pieces"] = config.accumulate
         if config.kind == "moco" and config.ranks > 1:
             notes["ranks"] = config.ranks
             metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
@@ -85,6 +88,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
         augment=config.augment,
         optim=config.optim,
         precision=config.precision,
+        accumulate=config.accumulate,
         run=run,
         purpose="pretrain",
         keep=True,
@@ -112,13 +116,12 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     if batch == ranks.size and config.merge and config.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
-    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head")).to(device))
-    # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
-    trained = parallel(model)
+    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
     state = TrainingState(run, identity, model, optimiser)
+    descend = ContrastStep(model, Descent(optimiser), dtype, device)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
@@ -128,11 +131,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
         began = time.perf_counter()
         for step, (view0, view1) in enumerate(views.pairs(order), 1):
-            loss, right = trained(view0, view1, arithmetic.autocast(dtype, device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            total += torch.stack([loss.detach(), right]).double()
+            loss, right = descend(view0, view1)
+            total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")

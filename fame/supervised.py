@@ -17,7 +17,9 @@ from fame.augment import colour_normalised, random_crops
 from fame.backbones import Encoder, fast_layout
 from fame.checkpoint import TrainingState
 from fame.config import Augment, Clip, Optim, Precision
+from fame.descent import Descent
 from fame.errors import FameError
+from fame.moco import cut
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.precision import autocast, resolve
 from fame.run import Run
@@ -61,13 +63,15 @@ def train_classifier(
     run: Run,
     purpose: str,
     keep: bool = False,
+    accumulate: int = 1,
 ) -> dict[str, float]:
     """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
 
     `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
     dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
-    and gives the same weights bit for bit; the file is removed at the end unless `keep`. Returns `loss` and `accuracy` (percent,
-    training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    and gives the same weights bit for bit; the file is removed at the end unless `keep`. The network takes each batch in
+    `accumulate` pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last
+    epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
     """
     device = run.device
     dtype = resolve(precision, device)
@@ -76,7 +80,9 @@ def train_classifier(
     optimiser = build_optimiser(optim, model.parameters())
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
     parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
+    parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
     state = TrainingState(run, "|".join(parts), model, optimiser)
+    descent = Descent(optimiser)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
@@ -93,19 +99,20 @@ def train_classifier(
                 waited += time.perf_counter() - before
                 raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
                 clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views, inplace=True)
-                with autocast(dtype, device):
-                    logits = model(clips)
-                target = labels[batch.to(device)]
-                loss = functional.cross_entropy(logits.float(), target)
-                if not torch.isfinite(loss):
-                    raise FameError(
-                        f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
-                    )
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                right = (logits.detach().argmax(1) == target).double().mean()
-                total += torch.stack([loss.detach().double(), right]).cpu()
+                descent.begin()
+                for some, target in zip(cut(clips, accumulate), cut(labels[batch.to(device)], accumulate), strict=True):
+                    with autocast(dtype, device):
+                        logits = model(some)
+                    loss = functional.cross_entropy(logits.float(), target)
+                    if not torch.isfinite(loss):
+                        raise FameError(
+                            f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
+                        )
+                    share = len(some) / len(clips)
+                    descent.add(loss * share)
+                    right = (logits.detach().argmax(1) == target).double().mean()
+                    total += share * torch.stack([loss.detach().double(), right]).cpu()
+                descent.move()
         seconds = time.perf_counter() - began
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
