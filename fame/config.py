@@ -205,7 +205,8 @@ class Optim(Config):
     milestones: tuple[int, ...] = ()  # epochs at which a step schedule divides by ten
 
 
-Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the processor has units for it; what came is recorded in the run
+# auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class Pretrain(Config):

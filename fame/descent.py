@@ -3,6 +3,10 @@
 With `accumulate` pieces the networks see a batch piece by piece and the backward pass follows each at once, so the graph of one
 piece alone is in memory; the gradients add up to the whole batch's. What is drawn, and how often weights, momentum encoder and
 queue move, is as with the whole batch; the learning rate is not rescaled. Batch norm sees a piece.
+
+In float16 a step whose scaled gradients overflow is left out: the weights and the optimiser stay as they are. The momentum encoder
+and the queue have moved by then and are not taken back, as keys have no gradient and do not depend on the scale. Gradients are
+averaged over ranks before they are looked at, so all ranks leave out the same steps.
 """
 
 from __future__ import annotations
@@ -18,25 +22,39 @@ from fame.precision import autocast
 
 
 class Descent:
-    """Moves the weights of `optimiser` against a loss that comes in parts."""
+    """Moves the weights of `optimiser` against a loss that comes in parts, scaled by `scaler`."""
 
-    def __init__(self, optimiser: torch.optim.Optimizer) -> None:
+    def __init__(self, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler | None = None) -> None:
         self.optimiser = optimiser
+        self.scaler = scaler or torch.amp.GradScaler("cpu", enabled=False)
+        if self.scaler.is_enabled() and isinstance(optimiser, torch.optim.SGD):
+            start_momentum(optimiser)
 
     def begin(self) -> None:
         self.optimiser.zero_grad(set_to_none=True)
 
     def add(self, loss: Tensor) -> None:
         """The gradients of one part, on top of those before it; its graph is freed."""
-        loss.backward()
+        self.scaler.scale(loss).backward()
 
     def move(self) -> None:
-        self.optimiser.step()
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
 
     def gradients(self) -> list[Tensor]:
-        """Those that there are, in the optimiser's order."""
+        """Those that there are, scaled, in the optimiser's order."""
         weights = (weight for group in self.optimiser.param_groups for weight in group["params"])
         return [weight.grad for weight in weights if weight.grad is not None]
+
+
+def start_momentum(optimiser: torch.optim.SGD) -> None:
+    """Momentum of 0 where there is none yet, which is the same to the first step, in place.
+
+    torch's fused SGD leaves memory as it finds it where its very first step is left out, and would take it for the momentum then.
+    """
+    for group in optimiser.param_groups:
+        for weight in group["params"] if group["momentum"] else ():
+            optimiser.state[weight].setdefault("momentum_buffer", torch.zeros_like(weight))
 
 
 class ContrastStep:

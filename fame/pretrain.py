@@ -120,8 +120,9 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
-    state = TrainingState(run, identity, model, optimiser)
-    descend = ContrastStep(model, Descent(optimiser), dtype, device)
+    scaler = arithmetic.scaler(dtype, device)
+    state = TrainingState(run, identity, model, optimiser, scaler=scaler)
+    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))

@@ -21,7 +21,7 @@ from fame.descent import Descent
 from fame.errors import FameError
 from fame.moco import cut
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
-from fame.precision import autocast, resolve
+from fame.precision import autocast, resolve, scaler
 from fame.run import Run
 
 if TYPE_CHECKING:
@@ -81,8 +81,9 @@ def train_classifier(
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
     parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
     parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
-    state = TrainingState(run, "|".join(parts), model, optimiser)
-    descent = Descent(optimiser)
+    scale = scaler(dtype, device)
+    state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
+    descent = Descent(optimiser, scale)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
