@@ -207,6 +207,7 @@ class Optim(Config):
 
 # auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Sampling = Literal["once", "released"]  # fame/sampling.py
 
 
 class Pretrain(Config):
@@ -228,6 +229,8 @@ class Pretrain(Config):
     weights: str | None = None  # SHA-256 of the file, kind `file` only
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
     accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
+    compiled: bool = later(False)  # networks by torch.compile (kind moco)
+    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch (kind moco)
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
+from fame.compilation import compile_in_place
 from fame.distributed import average, parallel
 from fame.moco import MomentumContrast
 from fame.precision import autocast
@@ -60,13 +61,23 @@ def start_momentum(optimiser: torch.optim.SGD) -> None:
 class ContrastStep:
     """A step of momentum contrast on a pair of views, on all ranks together.
 
-    With a whole batch, gradients are averaged over ranks while the backward pass makes them; with pieces, once after the last.
+    With a whole batch, gradients are averaged over ranks while the backward pass makes them; with pieces, or `compiled` networks,
+    which know nothing of ranks then, once after it.
     """
 
-    def __init__(self, model: MomentumContrast, descent: Descent, dtype: torch.dtype | None, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: MomentumContrast,
+        descent: Descent,
+        dtype: torch.dtype | None,
+        device: torch.device,
+        compiled: bool = False,
+    ) -> None:
         self.model, self.descent, self.dtype, self.device = model, descent, dtype, device
+        if compiled:
+            compile_in_place(model.query, model.key)
         # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
-        self.whole = parallel(model) if model.accumulate == 1 else None
+        self.whole = None if compiled or model.accumulate > 1 else parallel(model)
 
     def __call__(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
         """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached."""

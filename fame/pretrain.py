@@ -15,6 +15,7 @@ from torch import Tensor
 from fame import precision as arithmetic
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, load_encoder, save_encoder
+from fame.compilation import naming_failures
 from fame.config import Pretrain
 from fame.descent import ContrastStep, Descent
 from fame.distributed import average, here, together
@@ -23,7 +24,8 @@ from fame.given import load_given
 from fame.moco import MomentumContrast, statistics
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.run import Run
-from fame.supervised import Classifier, batches, train_classifier
+from fame.sampling import epoch_order
+from fame.supervised import Classifier, train_classifier
 from fame.views import Views
 
 if TYPE_CHECKING:
@@ -64,8 +66,10 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
             notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
         if config.accumulate > 1:
             notes["pieces"] = config.accumulate
+        if config.kind == "moco":
+            notes |= {"compiled": True} if config.compiled else {}
         if config.kind == "moco" and config.ranks > 1:
-            notes["ranks"] = config.ranks
+            notes |= {"ranks": config.ranks, "sampling": config.sampling}
             metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
             encoder, _ = load_encoder(run.folder / ENCODER_FILE)
         else:
@@ -106,6 +110,7 @@ def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: See
     return metrics
 
 
+@naming_failures
 def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
     optim, device, ranks = config.optim, run.device, here()
     batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
@@ -122,14 +127,14 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
     scaler = arithmetic.scaler(dtype, device)
     state = TrainingState(run, identity, model, optimiser, scaler=scaler)
-    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device)
+    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, config.compiled)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
+        order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
         began = time.perf_counter()
         for step, (view0, view1) in enumerate(views.pairs(order), 1):
             loss, right = descend(view0, view1)
