@@ -16,6 +16,7 @@ Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still"]
+Reach = Literal["rank", "batch"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -164,10 +165,17 @@ class Merge(Config):
     prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
     sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
     partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
+    reach: Reach = later("rank")  # inter and still, on several ranks: among which clips, the rank's own or the whole batch's
 
     _beta = field_validator("beta")(check_beta)
     _prior = field_validator("prior")(check_prior)
     _sampled = field_validator("sampled")(check_sampled)
+
+    @model_validator(mode="after")
+    def _reaches(self) -> Merge:
+        if self.reach == "batch" and self.background == "intra":
+            raise ValueError("reach = batch: an intra background is of the clip's own video, which its own rank reads")
+        return self
 
 
 class BackgroundErasing(Config):

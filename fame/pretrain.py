@@ -118,7 +118,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if config.moco.queue < batch:
         raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    if batch == ranks.size and config.merge and config.merge.background != "intra":
+    among = batch if config.merge and config.merge.reach == "batch" else batch // ranks.size
+    if among == 1 and config.merge and config.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
     model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))

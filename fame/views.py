@@ -45,9 +45,12 @@ class Views:
     def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
         self.config, self.videos, self.device = config, videos, run.device
         rank = ("rank", here().rank) if here().size > 1 else ()
-        self.starts, self.views, self.source_starts, self.merging = (
-            run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts", "merging")
+        self.starts, self.views, self.source_starts = (
+            run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts")
         )
+        # backgrounds among the clips of all ranks are drawn by each of them, and equally
+        common = config.merge is not None and config.merge.reach == "batch"
+        self.merging = run.seeds.generator("merging", epoch, *(() if common else rank))
         self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
         self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0

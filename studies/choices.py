@@ -24,8 +24,9 @@ from studies.resolve import Setting
 from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
 from studies.study import Study
+from studies.training import Training, checked_training
 
-OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale
+OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale; those of `Training` do, too
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Choices:
     ranks: int | None = None  # processes that share a pretraining's batches
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
     codec: str | None = None  # of stored real videos; None: raw
+    training: Training = field(default_factory=Training)
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     if dataset not in DATASETS:
         raise FameError(f"unknown dataset {dataset!r}; the datasets are {', '.join(DATASETS)}")
     chosen = studies(list(choices.studies))
-    overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
+    overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None} | choices.training.told()
     sized = sized_for(choices.scale, dataset != "staged", overrides)
     numbers = numbered(sized, chosen, choices.replicates)
     part = part_of(choices.part, numbers) if choices.part is not None else ()
@@ -244,10 +246,8 @@ def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scal
 
 
 def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip, number of pretraining epochs or of ranks; FameError where a value is impossible."""
-    ranks = overrides.get("ranks", base.ranks)
-    if ranks < 1 or base.pretrain.batch % ranks:
-        raise FameError(f"--ranks {ranks}: the batch of {base.pretrain.batch} is shared by them equally")
+    """The scale with another backbone, clip, number of pretraining epochs, or way to train; FameError for impossible values."""
+    training = checked_training(base, overrides)
 
     def change() -> Scale:
         clip = {name: overrides[name] for name in ("frames", "size") if name in overrides}
@@ -259,7 +259,7 @@ def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
             backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
             pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
             source_epochs=overrides.get("epochs", base.source_epochs),
-            ranks=ranks,
+            **training,
         )
 
     return _validated(change)

@@ -19,6 +19,7 @@ from fame.config import (
     Finetune,
     Kernels,
     Masks,
+    Merge,
     Optim,
     Pretrain,
     Probe,
@@ -105,6 +106,7 @@ class Setting:
         data = self.data(method.on, changes)
         if data is None or (self.videos and method.merge and method.merge.variant in OF_TRUTH):
             return None  # real videos have no true masks
+        contrast = method.kind == "moco"
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
         optim = scale.pretrain.model_copy(update={"epochs": epochs})
         config = Pretrain(
@@ -112,13 +114,16 @@ class Setting:
             data=data,
             clip=scale.clip,
             augment=changed(scale.augment, changes.augment, "augment"),
-            merge=method.merge,
+            merge=reaching(method.merge, scale),
             erasing=method.erasing,
             backbone=scale.backbone,
             moco=changed(scale.moco, changes.moco, "moco"),
             optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
-            ranks=scale.ranks if method.kind == "moco" else 1,
+            ranks=scale.ranks if contrast else 1,
+            accumulate=scale.accumulate,
+            compiled=scale.compiled and contrast,
+            sampling=scale.sampling if contrast else "once",
         )
         return Stage(config)
 
@@ -129,7 +134,9 @@ class Setting:
         networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                return Finetune(augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips, **networks)
+                pieces = scale.finetune_accumulate
+                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout, "accumulate": pieces}
+                return Finetune(clips=scale.clips, **training, **networks)
             case "probe":
                 return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
             case "retrieval":
@@ -164,6 +171,13 @@ class Setting:
         for row in self.rows(study):
             for measure in study.measures:
                 yield row, measure, self.stage(row, measure)
+
+
+def reaching(merge: Merge | None, scale: Scale) -> Merge | None:
+    """The merge with backgrounds from as far as the scale says; one from the clip's own video comes from no further."""
+    if merge is None or merge.background == "intra" or merge.reach == scale.reach:
+        return merge
+    return merge.model_copy(update={"reach": scale.reach})
 
 
 def changed(model: Model, changes: Pairs, what: str) -> Model:

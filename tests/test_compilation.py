@@ -74,6 +74,7 @@ def test_networks_are_traced_whole_and_compute_the_same(traced: list[Any], accum
     assert len(traced) == 2  # one graph each for query and key: no break
 
 
+@pytest.mark.long
 def test_a_cpus_fused_operations_step_aside(traced: list[Any]) -> None:
     torch.testing.assert_close(losses(True, steps=3), losses(False, steps=3), rtol=0, atol=TOLERANCE)
     assert len(traced) == 2
