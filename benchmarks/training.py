@@ -18,9 +18,9 @@ from fame.config import Backbone, Clip, Merge, Precision, Pretrain
 from fame.data.clips import VideoSet
 from fame.moco import MomentumContrast
 from fame.optimiser import build_optimiser
-from fame.pretrain import Views
 from fame.run import Run
 from fame.seeds import SELECTION_REPLICATES, Seeds
+from fame.views import Views
 from studies.scales import PAPER, QUICK, SMOKE
 
 Pair = tuple[Tensor, Tensor]

@@ -63,20 +63,29 @@ def sha256_of(path: Path) -> str:
 
 
 class TrainingState:
-    """`checkpoint.pt` of a run: modules, optimiser, finished epochs, last metrics.
+    """`checkpoint.pt` of a run: modules, optimiser, the loss's `scaler` where it is in use, finished epochs, last metrics.
 
     `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, of another format or damaged, is
     passed over with a note in the run's log, and training starts from its beginning. Random streams need no saving, because every
     epoch derives its own from the seeds.
     """
 
-    def __init__(self, run: Run, identity: str, modules: nn.Module, optimiser: torch.optim.Optimizer, name: str = "checkpoint.pt"):
+    def __init__(
+        self,
+        run: Run,
+        identity: str,
+        modules: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        name: str = "checkpoint.pt",
+        scaler: torch.amp.GradScaler | None = None,
+    ):
         self.path = run.folder / name
         self.run = run
         seeds = f"{run.seeds.study}/{run.seeds.replicate}"
         self.identity = hashlib.sha256(f"{STATE_FORMAT}|{seeds}|{identity}".encode()).hexdigest()
         self.modules = modules
         self.optimiser = optimiser
+        self.scaler = scaler if scaler is not None and scaler.is_enabled() else None
         self.saved = time.monotonic()
 
     def restore(self) -> tuple[int, dict[str, float]]:
@@ -91,6 +100,8 @@ class TrainingState:
             try:
                 self.modules.load_state_dict(content["modules"])
                 self.optimiser.load_state_dict(content["optimiser"])
+                if self.scaler is not None:
+                    self.scaler.load_state_dict(content["scaler"])
                 self.run.rewind(content["logged"])
             except Exception:
                 self.modules.load_state_dict(fresh)
@@ -114,6 +125,7 @@ class TrainingState:
             "logged": self.run.logged(),
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "scaler": self.scaler.state_dict() if self.scaler is not None else None,
         }
         write_atomically(self.path, lambda beside: torch.save(content, beside))
         self.saved = time.monotonic()

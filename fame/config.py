@@ -17,6 +17,7 @@ Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still"]
+Reach = Literal["rank", "batch"]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -69,6 +70,13 @@ def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
     if min(sampled) <= 0 or sum(sampled) > 1:
         raise ValueError(f"sampled = {tuple(sampled)}: shares of foreground and background, above 0 and in all at most 1")
     return sampled
+
+
+def check_pieces(accumulate: int, batch: int) -> int:
+    """Pieces of a batch (of one rank), at least 1 and equal; raises ValueError."""
+    if accumulate < 1 or batch % accumulate:
+        raise ValueError(f"accumulate = {accumulate}: a batch of {batch} on one device is cut in so many equal pieces")
+    return accumulate
 
 
 # ---------------------------------------------------------------- data
@@ -189,10 +197,17 @@ class Merge(Config):
     prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
     sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
     partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
+    reach: Reach = later("rank")  # inter and still, on several ranks: among which clips, the rank's own or the whole batch's
 
     _beta = field_validator("beta")(check_beta)
     _prior = field_validator("prior")(check_prior)
     _sampled = field_validator("sampled")(check_sampled)
+
+    @model_validator(mode="after")
+    def _reaches(self) -> Merge:
+        if self.reach == "batch" and self.background == "intra":
+            raise ValueError("reach = batch: an intra background is of the clip's own video, which its own rank reads")
+        return self
 
 
 class BackgroundErasing(Config):
@@ -233,7 +248,9 @@ class Optim(Config):
     milestones: tuple[int, ...] = ()  # epochs at which a step schedule divides by ten
 
 
-Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the processor has units for it; what came is recorded in the run
+# auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Sampling = Literal["once", "released"]  # fame/sampling.py
 
 
 class Pretrain(Config):
@@ -254,6 +271,9 @@ class Pretrain(Config):
     threads: int = Field(1, ge=1)
     weights: str | None = None  # SHA-256 of the file, kind `file` only
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
+    accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
+    compiled: bool = later(False)  # networks by torch.compile (kind moco)
+    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch (kind moco)
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
@@ -265,6 +285,7 @@ class Pretrain(Config):
             raise ValueError("kind 'file' and a weights hash go together")
         if self.ranks < 1 or self.optim.batch % self.ranks:
             raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
+        check_pieces(self.accumulate, self.optim.batch // self.ranks)
         return self
 
 
@@ -286,6 +307,12 @@ class Finetune(Config):
     threads: int = Field(1, ge=1)
     # epochs between looks at the test split, from the first on; 0: it is not looked at. What is reported as top1 is the last epoch
     test_every: Annotated[int, Field(ge=0)] = later(0)
+    accumulate: int = later(1)  # as in `Pretrain`
+
+    @model_validator(mode="after")
+    def _in_pieces(self) -> Finetune:
+        check_pieces(self.accumulate, self.optim.batch)
+        return self
 
 
 class Probe(Config):

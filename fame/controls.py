@@ -39,6 +39,7 @@ def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
         merge.background,
         merge.flavour,
         partners=merge.partners,
+        reach=merge.reach,
         prior=merge.prior,
         sampled=merge.sampled,
     )

@@ -57,7 +57,7 @@ def gathered(part: Tensor) -> Tensor:
     size = here().size
     if size == 1:
         return part
-    parts = [torch.empty_like(part) for _ in range(size)]
+    parts = [torch.empty_like(part, memory_format=torch.contiguous_format) for _ in range(size)]
     distributed.all_gather(parts, part.contiguous())
     return torch.cat(parts)
 

@@ -63,6 +63,7 @@ def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]
         augment=config.augment,
         optim=config.optim,
         precision=config.precision,
+        accumulate=config.accumulate,
         run=run,
         purpose="finetune",
         keep=True,  # until it is tested: a break during the test does not cost the training

@@ -13,11 +13,12 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from fame.config import Background, Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
+from fame.distributed import gathered, here
 from fame.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
-BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
+BACKGROUNDS, PARTNERS, REACHES = get_args(Background), get_args(Partners), get_args(Reach)
 
 
 class ForegroundBackgroundMerge(nn.Module):
@@ -31,6 +32,8 @@ class ForegroundBackgroundMerge(nn.Module):
       still  as inter, but one random frame of Y stands still for all T
     partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
     its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
+    reach, on several ranks (fame/distributed.py), whose clips are the batch: `rank` the rank's own, as in the released code;
+    `batch` those of all ranks, gathered. All ranks must then draw from equal generators: each draws for all and takes its share.
     prior, sampled: of the fame mask, as in `foreground_mask`.
     generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
     """
@@ -43,6 +46,7 @@ class ForegroundBackgroundMerge(nn.Module):
         flavour: Flavour = "paper",
         *,
         partners: Partners | None = None,
+        reach: Reach = "rank",
         prior: float = PAPER.prior,
         sampled: tuple[float, float] = PAPER.sampled,
         generator: torch.Generator | None = None,
@@ -55,7 +59,9 @@ class ForegroundBackgroundMerge(nn.Module):
         check_name("flavour", flavour, FLAVOURS)
         self.partners: Partners = partners or ("others" if flavour == "paper" else "any")
         check_name("partners", self.partners, PARTNERS)
+        check_name("reach", reach, REACHES)
         self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
+        self.reach: Reach = reach
 
     def forward(
         self, clips: Tensor, sources: Tensor | None = None, generator: torch.Generator | None = None, *, mask: Tensor | None = None
@@ -73,11 +79,14 @@ class ForegroundBackgroundMerge(nn.Module):
             raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
         if mask is None and self.beta == 1.0 and self.variant != "gauss":
             return clips
-        rows, frames = self._drawn(clips, sources is not None, generator or self.generator)
+        among = gathered(clips) if self.reach == "batch" and sources is None else clips
+        rows, frames = self._drawn(among, sources is not None, generator or self.generator)
+        if len(among) > len(clips):
+            rows, frames = (None if drawn is None else here().mine(drawn) for drawn in (rows, frames))
         if mask is None:
             with torch.no_grad():
                 mask = kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
-        behind = clips if sources is None else sources.to(clips.dtype)
+        behind = among if sources is None else sources.to(clips.dtype)
         return merge(clips, behind, mask, rows, frames)
 
     def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
@@ -101,8 +110,8 @@ class ForegroundBackgroundMerge(nn.Module):
 def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
     """X * M + Y * (1 - M), shape and type of `clips`, float (B, 3, T, H, W); where the mask is 0 or 1, not a bit of X or Y changes.
 
-    Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips, rows and
-    frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
+    Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
+    rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
     """
     needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
     if clips.dtype == torch.float32 and not needs_gradient and takes_fast_path(clips):

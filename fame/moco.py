@@ -9,7 +9,9 @@ enqueue after both turns would also exchange the other clips' fresh keys for the
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -36,14 +38,14 @@ class MomentumContrast(nn.Module):
     """Query encoder, momentum encoder and queue. `forward(view0, view1) -> (loss, accuracy)`, one optimisation step's worth.
 
     The head and the queue's first content (random unit vectors) are drawn from `seed` alone. `autocast` is entered around the
-    encoders only: points, logits and loss are 32-bit.
+    encoders only: points, logits and loss are 32-bit. With `accumulate` the encoders take a batch in so many pieces (`pieces`).
     """
 
     queue: Tensor
     position: Tensor
     turns: Tensor
 
-    def __init__(self, encoder: Encoder, config: MoCo, seed: int = 0):
+    def __init__(self, encoder: Encoder, config: MoCo, seed: int = 0, accumulate: int = 1):
         super().__init__()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -54,8 +56,8 @@ class MomentumContrast(nn.Module):
         self.config = config
         self.register_buffer("queue", queue)
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
-        self.seed = seed
-        if here().size > 1:
+        self.seed, self.accumulate = seed, accumulate
+        if here().size * accumulate > 1:
             self.register_buffer("turns", torch.zeros((), dtype=torch.long))  # shuffles so far: a resumed run goes on with the next
 
     def forward(
@@ -65,20 +67,32 @@ class MomentumContrast(nn.Module):
 
         Moves the momentum encoder and the queue, so a call counts as a step. Raises ValueError where the batch exceeds the queue.
         """
+        losses, right = zip(*self.pieces(view0, view1, autocast), strict=True)
+        return torch.stack(losses).sum(), torch.stack(right).sum()
+
+    def pieces(
+        self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """What `forward` gives, as parts that add up to it: one a turn and piece of the batch, each made when it is asked for.
+
+        A backward pass after each part keeps one part's graph in memory. The step is that of the whole batch: the momentum encoder
+        moves once, all queries of a turn see the same queue, and the keys of the whole batch enter it together.
+        """
         turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
         self.follow()
-        losses, right = [], []
         hidden: Tensor | None = None  # of each query, the place in the queue of its own clip's key
         for asked, answered in turns:
             with autocast or nullcontext():
-                points = self.query(asked)
                 keys = self.keys(answered)
-            loss, hit = info_nce(points, keys, self.queue, self.config.temperature, hidden)
+            unseen = repeat(None) if hidden is None else cut(hidden, self.accumulate)
+            for some, own, out in zip(cut(asked, self.accumulate), cut(keys, self.accumulate), unseen):
+                with autocast or nullcontext():
+                    points = self.query(some)
+                loss, hit = info_nce(points, own, self.queue, self.config.temperature, out)
+                share = len(some) / (len(asked) * len(turns))
+                yield loss * share, hit * share
             places = self.enqueue(gathered(keys))
             hidden = None if self.config.own_key else here().mine(places)
-            losses.append(loss)
-            right.append(hit)
-        return torch.stack(losses).mean(), torch.stack(right).mean()
 
     @torch.no_grad()
     def follow(self) -> None:
@@ -102,18 +116,22 @@ class MomentumContrast(nn.Module):
     def keys(self, clips: Tensor) -> Tensor:
         """Points of the momentum encoder, without gradients.
 
-        On several ranks the clips are shuffled across them, and the points back, so that the batch's statistics do not tell a query
-        its key. One device cannot do that: there `key_norm` ema takes the statistics out, and then no shuffle is needed.
+        On several ranks, or in several pieces, the clips are shuffled across them, and the points back, so that the batch's
+        statistics do not tell a query its key. One device with one piece cannot do that: there `key_norm` ema takes the statistics
+        out, and then no shuffle is needed.
         """
         ranks = here()
         with torch.inference_mode():
-            if ranks.size == 1 or self.config.key_norm == "ema":
-                points: Tensor = self.key(clips)
+            if ranks.size * self.accumulate == 1 or self.config.key_norm == "ema":
+                points = self._points(clips)
             else:
                 self.turns += 1
                 others, places = shuffled(clips, self.seed + int(self.turns))
-                points = ranks.mine(restored(self.key(others), places))
+                points = ranks.mine(restored(self._points(others), places))
         return points.clone()  # what inference mode makes must not enter the loss
+
+    def _points(self, clips: Tensor) -> Tensor:
+        return torch.cat([self.key(some) for some in cut(clips, self.accumulate)])
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> Tensor:
@@ -130,6 +148,11 @@ class MomentumContrast(nn.Module):
         self.queue[places] = keys.to(self.queue.dtype)
         self.position.copy_((self.position + len(keys)) % length)
         return places
+
+
+def cut(batch: Tensor, accumulate: int) -> tuple[Tensor, ...]:
+    """A batch in `accumulate` pieces along the first dimension; equal ones, unless a small set does not fill its batch."""
+    return batch.split(-(-len(batch) // accumulate))
 
 
 def statistics(network: nn.Module) -> list[Tensor]:
@@ -152,4 +175,4 @@ def info_nce(
         others = others.scatter(1, hidden[:, None], -torch.inf)
     logits = torch.cat([own, others], 1) / temperature
     target = torch.zeros(len(points), dtype=torch.long, device=points.device)
-    return functional.cross_entropy(logits, target), (own > others.amax(1, keepdim=True)).float().mean()
+    return functional.cross_entropy(logits, target), (own > others.detach().amax(1, keepdim=True)).float().mean()

@@ -1,7 +1,8 @@
-"""Arithmetic of a run: 32-bit, or bfloat16 where the processor has units for it.
+"""Arithmetic of a run: 32-bit, or bfloat16 where the processor has units for it, or float16 on a GPU where it is asked for.
 
 `auto` is resolved on the machine, and what came is written in the run's notes: without such units bfloat16 is emulated on a CPU
-and many times slower than 32-bit, so it must be asked for by name there.
+and many times slower than 32-bit, so it must be asked for by name there. float16 has few exponents: in training the loss is scaled
+so that small gradients do not vanish, and a step whose gradients overflow is left out and the scale halved.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from fame.config import Precision
+from fame.errors import FameError
+
+NAMES = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 def has_bf16_units(device: torch.device) -> bool:
@@ -25,10 +29,24 @@ def has_bf16_units(device: torch.device) -> bool:
 
 
 def resolve(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The data type of autocast, or None for plain 32-bit arithmetic."""
+    """The data type of autocast, or None for plain 32-bit arithmetic. FameError for fp16 on anything but a GPU."""
+    check(precision, device.type)
+    if precision == "fp16":
+        return torch.float16
     if precision == "bf16" or (precision == "auto" and has_bf16_units(device)):
         return torch.bfloat16
     return None
+
+
+def check(precision: Precision, device: str) -> None:
+    """FameError where a kind of device (cpu, cuda, cuda:1) does not serve `precision`."""
+    if precision == "fp16" and not device.startswith("cuda"):
+        raise FameError(f"precision fp16 is served by GPUs alone, and the device is {device}: take --precision bf16 or fp32 here")
+
+
+def scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradScaler:
+    """What scales a training's loss in float16; for other types it passes loss and step on as they are."""
+    return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 
 
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
@@ -37,8 +55,8 @@ def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContext
 
 
 def name(dtype: torch.dtype | None) -> str:
-    """What stands in the notes of a run: `bf16` or `fp32`."""
-    return "fp32" if dtype is None else "bf16"
+    """What stands in the notes of a run: `bf16`, `fp16` or `fp32`."""
+    return NAMES[dtype]
 
 
 def set_threads(threads: int) -> None:

@@ -1,37 +1,34 @@
 """The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
 
-The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, starts,
-views and merging draw from streams of their own, so two methods at one replicate see the same clips in the same order, and their
-difference is merging alone. So are a control's masks (fame/controls.py).
+The method in its loop: pairs of views (fame/views.py), momentum contrast (fame/moco.py), one optimisation step a batch.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from fame import precision as arithmetic
-from fame.augment import Clips, colour_normalised, of_process, random_crops
+from fame.augment import of_process
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, load_encoder, save_encoder
+from fame.compilation import naming_failures
 from fame.config import Pretrain
-from fame.controls import Controlled, cropped_truth, merging_of
-from fame.data.ahead import ahead
 from fame.data.fitting import standing_in, too_short
-from fame.distributed import average, here, parallel, together
+from fame.descent import ContrastStep, Descent
+from fame.distributed import average, here, together
 from fame.errors import FameError
 from fame.given import load_given
-from fame.merging import ForegroundBackgroundMerge, erase_background
 from fame.moco import MomentumContrast, statistics
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.run import Run
-from fame.supervised import Classifier, batches, train_classifier
+from fame.sampling import epoch_order
+from fame.supervised import Classifier, train_classifier
+from fame.views import Views
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
@@ -70,8 +67,12 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
         if batch < config.optim.batch:
             notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
+        if config.accumulate > 1:
+            notes["pieces"] = config.accumulate
+        if config.kind == "moco":
+            notes |= {"compiled": True} if config.compiled else {}
         if config.kind == "moco" and config.ranks > 1:
-            notes["ranks"] = config.ranks
+            notes |= {"ranks": config.ranks, "sampling": config.sampling}
             metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
             encoder, _ = load_encoder(run.folder / ENCODER_FILE)
         else:
@@ -94,6 +95,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
         augment=of_process(config.augment, run.seeds.generator("blur")),
         optim=config.optim,
         precision=config.precision,
+        accumulate=config.accumulate,
         run=run,
         purpose="pretrain",
         keep=True,
@@ -111,6 +113,7 @@ def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: See
     return metrics
 
 
+@naming_failures
 def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
     optim, device, ranks = config.optim, run.device, here()
     batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
@@ -118,30 +121,28 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if config.moco.queue < batch:
         raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    if batch == ranks.size and config.merge and config.merge.background != "intra":
+    among = batch if config.merge and config.merge.reach == "batch" else batch // ranks.size
+    if among == 1 and config.merge and config.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
-    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head")).to(device))
-    # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
-    trained = parallel(model)
+    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
-    state = TrainingState(run, identity, model, optimiser)
+    scaler = arithmetic.scaler(dtype, device)
+    state = TrainingState(run, identity, model, optimiser, scaler=scaler)
+    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, config.compiled)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
+        order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
         began = time.perf_counter()
         for step, (view0, view1) in enumerate(views.pairs(order), 1):
-            loss, right = trained(view0, view1, arithmetic.autocast(dtype, device))
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            total += torch.stack([loss.detach(), right]).double()
+            loss, right = descend(view0, view1)
+            total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
@@ -161,102 +162,3 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         if ranks.first:
             state.save(epoch + 1, metrics)
     return metrics
-
-
-class Raw(NamedTuple):
-    """Clips as they are stored, and the true figure in each of their frames where a control asks for it."""
-
-    clips: Clips
-    truth: Tensor | None
-
-
-class Views:
-    """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
-
-    Each random choice has a stream of its own (and each rank its own streams), so no choice depends on whether another one was
-    made, and clips can be read ahead.
-    `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
-    """
-
-    def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
-        self.config, self.videos, self.device = config, videos, run.device
-        rank = ("rank", here().rank) if here().size > 1 else ()
-        self.starts, self.views, self.source_starts, self.merging = (
-            run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts", "merging")
-        )
-        self.augment = of_process(config.augment, run.seeds.generator("blur", *rank))
-        self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
-        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
-        self.waited = self.augmented = 0.0
-
-    def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Two views (B, 3, T, size, size) of each batch of rows, on the run's device; on a GPU clips are read one batch ahead."""
-        began = time.perf_counter()
-        for clips in ahead(map(self._read, order), self.device.type == "cuda"):
-            ready = time.perf_counter()
-            views = self._augmented(clips)
-            began, waiting = time.perf_counter(), ready - began
-            self.waited += waiting
-            self.augmented += began - ready
-            yield views
-            began = time.perf_counter()
-
-    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The pair of one batch."""
-        return next(self.pairs([rows]))
-
-    def _read(self, rows: Tensor) -> list[Raw]:
-        """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
-        merge = self.config.merge
-        found = [self._clips(rows, self.starts, self._merges(number)) for number in range(2)]
-        if merge is not None and merge.background == "intra":
-            found += [self._clips(rows, self.source_starts) for _ in range(2 if merge.views == "both" else 1)]
-        return found
-
-    def _clips(self, rows: Tensor, generator: torch.Generator, masked: bool = False) -> Raw:
-        clip = self.config.clip
-        starts = self.videos.random_starts(rows, clip, generator)
-        raw = self.videos.clips(rows, starts, clip)
-        truth = self.controlled.truth(self.videos, rows, starts, clip) if masked else None
-        if self.device.type == "cuda":
-            raw = raw.pin_memory() if isinstance(raw, Tensor) else [one.pin_memory() for one in raw]
-            truth = None if truth is None else truth.pin_memory()
-        return Raw(raw, truth)
-
-    def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
-        augment = self.augment
-        cropped = [self._cropped(one, self.views) for one in raw[:2]]
-        sources = [self._cropped(one, self.merging)[0] for one in raw[2:]]
-        pairs = enumerate(zip_longest(cropped, sources))
-        clips = [self._replaced(clip, truth, source, number) for number, ((clip, truth), source) in pairs]
-        view0, view1 = (colour_normalised(clip, augment, self.views, inplace=True) for clip in clips)
-        return view0, view1
-
-    def _cropped(self, raw: Raw, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Clips float (B, 3, T, size, size) and, where it was read, the figure in any of their frames, bool (B, size, size)."""
-
-        def moved(frames: Tensor) -> Tensor:
-            return frames.to(self.device, non_blocking=True)
-
-        size, augment = self.config.clip.size, self.config.augment
-        before = generator.clone_state() if raw.truth is not None else None
-        clips = moved(raw.clips) if isinstance(raw.clips, Tensor) else [moved(one) for one in raw.clips]
-        found = random_crops(clips, size, augment, generator)
-        truth = None if raw.truth is None or before is None else cropped_truth(moved(raw.truth), size, augment, before)
-        return found, truth
-
-    def _merges(self, number: int) -> bool:
-        """Whether view `number` is merged; `single` treats view 0 only."""
-        merge = self.config.merge
-        return merge is not None and (number == 0 or merge.views == "both")
-
-    def _replaced(self, clips: Tensor, truth: Tensor | None, sources: Tensor | None, number: int) -> Tensor:
-        """View `number` after merging or erasing."""
-        erasing = self.config.erasing
-        if self.merge is not None and self._merges(number):
-            mask = self.controlled.mask(clips, truth)
-            merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask)
-            return merged
-        if erasing is not None and (number == 0 or erasing.views == "both"):
-            return erase_background(clips, erasing.weight, self.merging)
-        return clips

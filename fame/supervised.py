@@ -18,9 +18,11 @@ from fame.augment import colour_normalised, random_crops
 from fame.backbones import Encoder, fast_layout
 from fame.checkpoint import TrainingState
 from fame.config import Augment, Clip, Optim, Precision
+from fame.descent import Descent
 from fame.errors import FameError
+from fame.moco import cut
 from fame.optimiser import build_optimiser, learning_rate, set_learning_rate
-from fame.precision import autocast, resolve
+from fame.precision import autocast, resolve, scaler
 from fame.run import Run
 
 if TYPE_CHECKING:
@@ -63,14 +65,16 @@ def train_classifier(
     purpose: str,
     keep: bool = False,
     after_epoch: Callable[[int], None] | None = None,
+    accumulate: int = 1,
 ) -> dict[str, float]:
     """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
 
     `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
     dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
     and gives the same weights bit for bit; the file is removed at the end unless `keep`. `after_epoch(epoch)`, from 1 on, may
-    look at the model, and again at an epoch that was broken off; it changes nothing. Returns `loss` and `accuracy` (percent,
-    training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    look at the model, and again at an epoch that was broken off; it changes nothing. The network takes each batch in `accumulate`
+    pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last epoch; both 0
+    where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
     """
     device = run.device
     dtype = resolve(precision, device)
@@ -79,7 +83,10 @@ def train_classifier(
     optimiser = build_optimiser(optim, model.parameters())
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
     parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
-    state = TrainingState(run, "|".join(parts), model, optimiser)
+    parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
+    scale = scaler(dtype, device)
+    state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
+    descent = Descent(optimiser, scale)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
@@ -96,19 +103,20 @@ def train_classifier(
                 waited += time.perf_counter() - before
                 raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
                 clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views, inplace=True)
-                with autocast(dtype, device):
-                    logits = model(clips)
-                target = labels[batch.to(device)]
-                loss = functional.cross_entropy(logits.float(), target)
-                if not torch.isfinite(loss):
-                    raise FameError(
-                        f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
-                    )
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                optimiser.step()
-                right = (logits.detach().argmax(1) == target).double().mean()
-                total += torch.stack([loss.detach().double(), right]).cpu()
+                descent.begin()
+                for some, target in zip(cut(clips, accumulate), cut(labels[batch.to(device)], accumulate), strict=True):
+                    with autocast(dtype, device):
+                        logits = model(some)
+                    loss = functional.cross_entropy(logits.float(), target)
+                    if not torch.isfinite(loss):
+                        raise FameError(
+                            f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
+                        )
+                    share = len(some) / len(clips)
+                    descent.add(loss * share)
+                    right = (logits.detach().argmax(1) == target).double().mean()
+                    total += share * torch.stack([loss.detach().double(), right]).cpu()
+                descent.move()
         seconds = time.perf_counter() - began
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}

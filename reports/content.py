@@ -19,6 +19,7 @@ from studies.paper_sets import absent
 from studies.protocols import CORRECTED
 from studies.resolve import all_stages
 from studies.study import Study
+from studies.training import option_of
 
 
 def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command: str | None) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
     if setting.pretrained:
         words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
     for name, value in (asked.get("overrides") or {}).items():
-        words += [f"--{name}", str(value)]
+        words += [option_of(name)] if value is True else [option_of(name), str(value)]
     return " ".join(words)
 
 

@@ -26,8 +26,9 @@ from studies.resolve import Setting, changed
 from studies.scales import Scale, on_real_video, scale
 from studies.store import SETTING, Store, explain
 from studies.study import Study
+from studies.training import Training, checked_training
 
-OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks", "schedule")  # options that change the scale
+OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks", "schedule")  # options that change the scale, as `Training`'s do
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class Choices:
     codec: str | None = None  # of stored real videos; None: raw
     protocol: str = CORRECTED.name  # studies/protocols.py
     schedule: str | None = None  # of pretraining, likewise; None: the scale's
+    training: Training = field(default_factory=Training)
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         raise FameError(f"unknown dataset {dataset!r}; the datasets are {', '.join(DATASETS)}")
     chosen = studies(list(choices.studies))
     rules = protocol(choices.protocol)
-    overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None}
+    overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None} | choices.training.told()
     sized = sized_for(choices.scale, dataset != "staged", overrides)
     numbers = numbered(sized, chosen, choices.replicates)
     part = part_of(choices.part, numbers) if choices.part is not None else ()
@@ -262,11 +264,9 @@ def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scal
 
 
 def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip, schedule or number of epochs of pretraining, or number of ranks; FameError where a
-    value is impossible."""
-    ranks = overrides.get("ranks", base.ranks)
-    if ranks < 1 or base.pretrain.batch % ranks:
-        raise FameError(f"--ranks {ranks}: the batch of {base.pretrain.batch} is shared by them equally")
+    """The scale with another backbone, clip, number of epochs or schedule of pretraining, or way to train; FameError for impossible
+    values."""
+    training = checked_training(base, overrides)
 
     def change() -> Scale:
         clip = {name: overrides[name] for name in ("frames", "size") if name in overrides}
@@ -278,8 +278,8 @@ def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
             backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
             pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
             source_epochs=overrides.get("epochs", base.source_epochs),
-            ranks=ranks,
             schedule=schedule(overrides.get("schedule", base.schedule)).name,
+            **training,
         )
 
     return _validated(change)

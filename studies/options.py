@@ -13,6 +13,7 @@ import typer
 from studies.choices import Choices
 from studies.folds import parse_folds
 from studies.session import Session
+from studies.training import Training
 
 NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
 ONE = "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated."
@@ -58,6 +59,20 @@ Frames = Annotated[int | None, typer.Option(help="Frames of a clip, instead of t
 Size = Annotated[int | None, typer.Option(help="Pixels of a clip, instead of the scale's.")]
 Epochs = Annotated[int | None, typer.Option(help="Epochs of pretraining, instead of the scale's.")]
 RanksOf = Annotated[int | None, typer.Option("--ranks", help="Processes, one a GPU, that share each batch of a pretraining.")]
+Accumulate = Annotated[
+    int | None, typer.Option("--accumulate", help="Pieces that a pretraining's batch is computed in on each device: less memory.")
+]
+FinetuneAccumulate = Annotated[int | None, typer.Option("--finetune-accumulate", help="The same of finetuning's batches.")]
+PrecisionOf = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (GPU), instead of the scale's.")]
+Compiled = Annotated[bool, typer.Option("--compile", help="Pretraining's networks by torch.compile.")]
+SamplingOf = Annotated[
+    str | None,
+    typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, default), released (as the released code)."),
+]
+ReachOf = Annotated[
+    str | None,
+    typer.Option("--reach", help="Backgrounds, on several ranks: of the rank's own clips (rank, default) or of the whole batch's."),
+]
 Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave broken videos out, up to a hundredth of the set.")]
 MostBroken = Annotated[
     float | None,
@@ -94,6 +109,12 @@ def open_session(
     ranks: RanksOf = None,
     protocol: ProtocolName = "corrected",
     schedule: ScheduleName = None,
+    accumulate: Accumulate = None,
+    finetune_accumulate: FinetuneAccumulate = None,
+    precision: PrecisionOf = None,
+    compiled: Compiled = False,
+    sampling: SamplingOf = None,
+    reach: ReachOf = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
 ) -> Session:
@@ -103,7 +124,8 @@ def open_session(
     choices = Choices(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
-    choices = replace(choices, protocol=protocol, schedule=schedule)
+    training = Training(accumulate, finetune_accumulate, precision, compiled or None, sampling, reach)
+    choices = replace(choices, protocol=protocol, schedule=schedule, training=training)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

@@ -20,6 +20,7 @@ from fame.config import (
     Finetune,
     Kernels,
     Masks,
+    Merge,
     Optim,
     Pretrain,
     Probe,
@@ -120,6 +121,7 @@ class Setting:
         data = self.data(method.on, changes)
         if data is None or (self.videos and method.merge and method.merge.variant in OF_TRUTH):
             return None  # real videos have no true masks
+        contrast = method.kind == "moco"
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
         optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
         merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
@@ -128,13 +130,16 @@ class Setting:
             data=data,
             clip=self.clip,
             augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
-            merge=merge,
+            merge=reaching(merge, scale),
             erasing=method.erasing,
             backbone=scale.backbone,
             moco=changed(scale.moco, changes.moco, "moco"),
             optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
-            ranks=scale.ranks if method.kind == "moco" else 1,
+            ranks=scale.ranks if contrast else 1,
+            accumulate=scale.accumulate,
+            compiled=scale.compiled and contrast,
+            sampling=scale.sampling if contrast else "once",
         )
         return Stage(config)
 
@@ -145,8 +150,9 @@ class Setting:
         networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                found = Finetune(augment=plain, optim=scale.finetune, dropout=scale.dropout, clips=scale.clips, **networks)
-                return self._by_protocol("finetune", found)
+                pieces = scale.finetune_accumulate
+                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout, "accumulate": pieces}
+                return self._by_protocol("finetune", Finetune(clips=scale.clips, **training, **networks))
             case "probe":
                 seen = self._by_protocol("probe.augment", plain)
                 head = Probe(solver=scale.probe, augment=seen, optim=scale.probe_optim, clips=scale.clips, **networks)
@@ -197,6 +203,13 @@ def check_staged(world: StagedWorld, clip: Clip) -> None:
             f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this "
             "protocol drops such videos: ask for fewer --frames, or for --protocol corrected"
         )
+
+
+def reaching(merge: Merge | None, scale: Scale) -> Merge | None:
+    """The merge with backgrounds from as far as the scale says; one from the clip's own video comes from no further."""
+    if merge is None or merge.background == "intra" or merge.reach == scale.reach:
+        return merge
+    return merge.model_copy(update={"reach": scale.reach})
 
 
 def changed(model: Model, changes: Changed, what: str) -> Model:

@@ -53,6 +53,7 @@ class Session:
         if plan.todo:
             show_plan(console, plan)
             self.show_standing()
+            self.check_precision()
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
                 need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
@@ -70,6 +71,13 @@ class Session:
                 mirror=tracker(self.store, watcher.note),
                 plan=plan,
             )
+
+    def check_precision(self) -> None:
+        """FameError where the device does not serve the precision; `plan` does not ask, as the runs may be another machine's."""
+        if (precision := self.asked.setting.scale.precision) == "fp16":
+            from fame.precision import check  # with it comes torch, whose import takes seconds
+
+            check(precision, self.device)
 
     def show_standing(self) -> None:
         """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""

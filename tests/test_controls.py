@@ -18,7 +18,8 @@ from fame.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, m
 from fame.errors import FameError
 from fame.masks import Bayes, colour_posterior
 from fame.moco import info_nce
-from fame.pretrain import Views, pretrain
+from fame.pretrain import pretrain
+from fame.views import Views
 from tests.fakes import FakeVideos, fake_run
 from tests.test_moco import contrast, views
 from tests.test_pretrain import VIDEOS, config

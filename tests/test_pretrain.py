@@ -8,16 +8,17 @@ from pathlib import Path
 import pytest
 import torch
 
-import fame.pretrain as stage
+import fame.views as stage
 from fame.backbones import build_encoder
 from fame.checkpoint import load_encoder, save_encoder, sha256_of
 from fame.config import Augment, Backbone, BackgroundErasing, Clip, Merge, MoCo, Optim, Pretrain
 from fame.errors import FameError
 from fame.optimiser import learning_rate
 from fame.precision import resolve
-from fame.pretrain import Views, pretrain
+from fame.pretrain import pretrain
 from fame.run import Run
 from fame.supervised import batches
+from fame.views import Views
 from tests.fakes import FakeVideos, fake_data, fake_run
 
 torch.set_num_threads(1)

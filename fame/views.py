@@ -1,0 +1,129 @@
+"""The pairs of views that pretraining contrasts: two random clips of each video, one or both of them merged (paper, section 3).
+
+The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, starts,
+views and merging draw from streams of their own, so two methods at one replicate see the same clips in the same order, and their
+difference is merging alone. So are a control's masks (fame/controls.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fame.augment import Clips, colour_normalised, of_process, random_crops
+from fame.config import Pretrain
+from fame.controls import Controlled, cropped_truth, merging_of
+from fame.data.ahead import ahead
+from fame.distributed import here
+from fame.merging import ForegroundBackgroundMerge, erase_background
+from fame.run import Run
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+
+class Raw(NamedTuple):
+    """Clips as they are stored, and the true figure in each of their frames where a control asks for it."""
+
+    clips: Clips
+    truth: Tensor | None
+
+
+class Views:
+    """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
+
+    Each random choice has a stream of its own (and each rank its own streams), so no choice depends on whether another one was
+    made, and clips can be read ahead.
+    `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
+    """
+
+    def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
+        self.config, self.videos, self.device = config, videos, run.device
+        rank = ("rank", here().rank) if here().size > 1 else ()
+        self.starts, self.views, self.source_starts = (
+            run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts")
+        )
+        # backgrounds among the clips of all ranks are drawn by each of them, and equally
+        common = config.merge is not None and config.merge.reach == "batch"
+        self.merging = run.seeds.generator("merging", epoch, *(() if common else rank))
+        self.augment = of_process(config.augment, run.seeds.generator("blur", *rank))
+        self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
+        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
+        self.waited = self.augmented = 0.0
+
+    def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Two views (B, 3, T, size, size) of each batch of rows, on the run's device; on a GPU clips are read one batch ahead."""
+        began = time.perf_counter()
+        for clips in ahead(map(self._read, order), self.device.type == "cuda"):
+            ready = time.perf_counter()
+            views = self._augmented(clips)
+            began, waiting = time.perf_counter(), ready - began
+            self.waited += waiting
+            self.augmented += began - ready
+            yield views
+            began = time.perf_counter()
+
+    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """The pair of one batch."""
+        return next(self.pairs([rows]))
+
+    def _read(self, rows: Tensor) -> list[Raw]:
+        """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
+        merge = self.config.merge
+        found = [self._clips(rows, self.starts, self._merges(number)) for number in range(2)]
+        if merge is not None and merge.background == "intra":
+            found += [self._clips(rows, self.source_starts) for _ in range(2 if merge.views == "both" else 1)]
+        return found
+
+    def _clips(self, rows: Tensor, generator: torch.Generator, masked: bool = False) -> Raw:
+        clip = self.config.clip
+        starts = self.videos.random_starts(rows, clip, generator)
+        raw = self.videos.clips(rows, starts, clip)
+        truth = self.controlled.truth(self.videos, rows, starts, clip) if masked else None
+        if self.device.type == "cuda":
+            raw = raw.pin_memory() if isinstance(raw, Tensor) else [one.pin_memory() for one in raw]
+            truth = None if truth is None else truth.pin_memory()
+        return Raw(raw, truth)
+
+    def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
+        augment = self.augment
+        cropped = [self._cropped(one, self.views) for one in raw[:2]]
+        sources = [self._cropped(one, self.merging)[0] for one in raw[2:]]
+        pairs = enumerate(zip_longest(cropped, sources))
+        clips = [self._replaced(clip, truth, source, number) for number, ((clip, truth), source) in pairs]
+        view0, view1 = (colour_normalised(clip, augment, self.views, inplace=True) for clip in clips)
+        return view0, view1
+
+    def _cropped(self, raw: Raw, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """Clips float (B, 3, T, size, size) and, where it was read, the figure in any of their frames, bool (B, size, size)."""
+
+        def moved(frames: Tensor) -> Tensor:
+            return frames.to(self.device, non_blocking=True)
+
+        size, augment = self.config.clip.size, self.config.augment
+        before = generator.clone_state() if raw.truth is not None else None
+        clips = moved(raw.clips) if isinstance(raw.clips, Tensor) else [moved(one) for one in raw.clips]
+        found = random_crops(clips, size, augment, generator)
+        truth = None if raw.truth is None or before is None else cropped_truth(moved(raw.truth), size, augment, before)
+        return found, truth
+
+    def _merges(self, number: int) -> bool:
+        """Whether view `number` is merged; `single` treats view 0 only."""
+        merge = self.config.merge
+        return merge is not None and (number == 0 or merge.views == "both")
+
+    def _replaced(self, clips: Tensor, truth: Tensor | None, sources: Tensor | None, number: int) -> Tensor:
+        """View `number` after merging or erasing."""
+        erasing = self.config.erasing
+        if self.merge is not None and self._merges(number):
+            mask = self.controlled.mask(clips, truth)
+            merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask)
+            return merged
+        if erasing is not None and (number == 0 or erasing.views == "both"):
+            return erase_background(clips, erasing.weight, self.merging)
+        return clips
