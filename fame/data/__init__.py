@@ -60,9 +60,9 @@ def scan_videos(
 ) -> Manifest:
     """The manifest of a data set on disk; its digest is `VideoData.manifest`. Safe from several processes at once."""
     from fame.data.scan import scan
-    from fame.data.store import locked
+    from fame.data.store import alone
 
-    with locked(cache / "scan"):
+    with alone(cache / "scan"):
         return scan(root, kind, fold, cache / "scan", jobs, progress, most_broken)
 
 

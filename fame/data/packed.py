@@ -33,7 +33,7 @@ from fame.data.packing import (
 )
 from fame.data.parallel import Progress, counted
 from fame.data.prepared import on_threads, one_size
-from fame.data.store import locked
+from fame.data.store import alone
 from fame.data.video import DECODER
 from fame.errors import FameError
 
@@ -93,7 +93,7 @@ class PackedStore:
     def mend(self, manifest: Manifest, rows: list[int]) -> PackedStore:
         """Pack these videos anew from their files; the store to go on with. FameError as for `prepare`."""
         places = {row: Place(row, int(self.offsets[row]), int(self.sizes[row]), int(self.tables[row])) for row in range(len(self))}
-        with locked(self.folder):
+        with alone(self.folder):
             pack_again(manifest, self.folder, self.short_side, places, rows)
         return self.open(self.folder)
 
@@ -131,7 +131,7 @@ class PackedStore:
         """
         if ready := cls._opened_if_of(manifest, folder, short_side):
             return ready
-        with locked(folder):
+        with alone(folder):
             if ready := cls._opened_if_of(manifest, folder, short_side):
                 return ready  # made by the process that held the lock
             pack(manifest, folder, short_side, jobs, progress)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -97,7 +97,7 @@ class FrameStore:
         """
         if ready := _opened_if_of(manifest, folder, short_side):
             return ready
-        with locked(folder):
+        with alone(folder):
             if ready := _opened_if_of(manifest, folder, short_side):
                 return ready  # made by the process that held the lock
             fill(manifest, folder, short_side, jobs, progress)
@@ -105,16 +105,24 @@ class FrameStore:
 
 
 @contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """As `locked`; FameError where the lock file cannot be written."""
+    with ExitStack() as held:
+        with writing(folder.parent, "its lock file"):
+            held.enter_context(locked(folder))
+        yield
+
+
+@contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock file beside `folder` (made if need be); a second process waits and says so. The system frees it on kill -9."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    with writing(folder.parent, "its lock file"):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock.acquire(timeout=1)
-        except Timeout:
-            log.warning("another process is at work on %s; waiting for it", folder)
-            lock.acquire()
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        log.warning("another process is at work on %s; waiting for it", folder)
+        lock.acquire()
     try:
         yield
     finally:
