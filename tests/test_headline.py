@@ -1,0 +1,52 @@
+"""The headline's own verdict: whether a third of the background gap is closed, and when that may be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filled import result
+
+from reports.evidence import Evidence
+from reports.headline import headline
+from studies.resolve import Setting
+from studies.scales import QUICK
+from studies.store import Store
+from studies.study import Row, balanced, fame, moco, random_init
+
+SETTING = Setting(QUICK)
+BASE = {"top1": 80.0, "top1/deranged": 20.0, "background_gap": 60.0, "balanced/top1/deranged": 40.0}
+MERGED = {"top1": 79.0, "top1/deranged": 45.0, "background_gap": 34.0, "balanced/top1/deranged": 50.0}
+
+
+def closed(out: Path, merged: dict[str, float], start: float | None = 12.0, replicates: int = 4) -> dict:
+    """The verdict of as many replicates, where random init's balanced head reads `start` (None: it has not run)."""
+    store = Store(out).prepare()
+    levels = [(moco(), BASE), (fame(), merged)]
+    levels += [(random_init(), {**BASE, "balanced/top1/deranged": start})] if start is not None else []
+    for replicate in range(replicates):
+        for number, (method, metrics) in enumerate(levels):
+            stage = SETTING.stage(Row("", method), balanced("A"))
+            assert stage
+            moved = {name: value + 0.1 * number * replicate for name, value in metrics.items()}
+            store.finish(stage, replicate, result(stage, replicate, moved, store.begin(stage, replicate)))
+    found = headline(Evidence(store, SETTING, range(4)))
+    assert found
+    return found["closed"]
+
+
+def test_a_third_is_closed(tmp_path: Path) -> None:
+    found = closed(tmp_path, MERGED)
+    assert found["verdict"] == "closed" and found["n"] == 4
+    assert found["mean"] == pytest.approx(60 * 2 / 3 - 34 - 0.15)  # FAME's gap moves by 0.1 a replicate
+
+
+def test_less_than_a_third_or_at_the_price_of_own_scenes_is_not(tmp_path: Path) -> None:
+    assert closed(tmp_path / "less", MERGED | {"background_gap": 45.0})["verdict"] == "not shown"
+    assert closed(tmp_path / "worse", MERGED | {"top1": 76.0})["verdict"] == "not shown"
+    assert closed(tmp_path / "swapped", MERGED | {"top1/deranged": 19.0})["verdict"] == "not shown"
+
+
+@pytest.mark.parametrize(("start", "replicates"), [(35.0, 4), (None, 4), (12.0, 3)], ids=["failed", "not run", "interim"])
+def test_nothing_is_said_where_the_gate_is_shut_or_replicates_lack(tmp_path: Path, start: float | None, replicates: int) -> None:
+    assert closed(tmp_path, MERGED, start, replicates)["verdict"] == "inconclusive"
