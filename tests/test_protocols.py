@@ -242,6 +242,20 @@ def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan
         resolve(Choices("smoke", "folder", root, **options), tmp_path / "cache", 1)
 
 
+def test_data_prepare_stores_what_the_protocol_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root = small_set(tmp_path / "set")
+    words = ["data", "prepare", "--dataset", "folder", "--data-root", str(root), "--scale", "smoke", "--jobs", "1"]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(logging.getLogger("fame"), "handlers", [])
+    monkeypatch.setattr(sys, "argv", ["run_study.py", *words, "--protocol", "official"])
+    assert run_study.start(run_study.app) == 0
+    assert "-native: 20 videos" in capfd.readouterr().out.replace("\n", "")
+    (stored,) = (tmp_path / "out" / "cache" / "store").glob("*-native/frames.bin")
+    assert stored.stat().st_size == 2 * 3 * sum((6 if i == 1 else 14) * (40 * 56, 36 * 44)[i % 2] for i in (*range(6), *range(4)))
+
+
 @pytest.mark.long
 def test_official_from_the_command_line_to_the_report(tmp_path: Path) -> None:
     """Real files, real training, the report; kept with its protocol, so that `report` alone makes the same."""
