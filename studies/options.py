@@ -67,7 +67,7 @@ PrecisionOf = Annotated[str | None, typer.Option("--precision", help="auto, fp32
 Compiled = Annotated[bool, typer.Option("--compile", help="Pretraining's networks by torch.compile.")]
 SamplingOf = Annotated[
     str | None,
-    typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, default), released (as the released code)."),
+    typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, corrected's), released (official's)."),
 ]
 ReachOf = Annotated[
     str | None,

@@ -21,7 +21,7 @@ from typing import Any, Literal
 from fame.config import Optim
 from fame.errors import FameError
 
-Group = Literal["data", "clip", "augment", "merge", "finetune", "probe", "probe.augment", "retrieval"]
+Group = Literal["data", "clip", "augment", "merge", "pretrain", "finetune", "probe", "probe.augment", "retrieval"]
 CODE, README, SUPPLEMENT, OURS = "released code", "README", "supplement", "our choice"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # mean, std
 
@@ -100,6 +100,13 @@ OFFICIAL = Protocol(
             "merge", "flavour", "official",
             "The mask's hue is an angle, and no clip is its own background.",
             "The hue's angle is scaled by 2 pi twice, and a clip may be its own background. Rows that name a flavour keep it.",
+            CODE,
+        ),
+        Choice(
+            "pretrain", "sampling", "released",
+            "Every video is seen once an epoch, on several GPUs too.",
+            "Each of several GPUs draws its own order and takes its share of it: an epoch of 8 sees about 66 % of the videos, "
+            "some of them often. `--sampling once` mends this alone.",
             CODE,
         ),
         Choice(

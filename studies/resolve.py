@@ -25,6 +25,7 @@ from fame.config import (
     Pretrain,
     Probe,
     Retrieval,
+    Sampling,
     StagedData,
     StagedWorld,
     VideoData,
@@ -78,6 +79,12 @@ class Setting:
 
     def _by_protocol(self, group: Group, model: Model) -> Model:
         return changed(model, self.protocol.changes(group), group)
+
+    @property
+    def sampling(self) -> Sampling:
+        """Which videos each of several ranks sees: as was asked for, else by the protocol. Alone, a rank sees all by either."""
+        by_protocol: Sampling = dict(self.protocol.changes("pretrain")).get("sampling", "once") if self.sizes.ranks > 1 else "once"
+        return self.sizes.sampling or by_protocol
 
     @property
     def dataset(self) -> str:
@@ -139,7 +146,7 @@ class Setting:
             ranks=scale.ranks if contrast else 1,
             accumulate=scale.accumulate,
             compiled=scale.compiled and contrast,
-            sampling=scale.sampling if contrast else "once",
+            sampling=self.sampling if contrast else "once",
         )
         return Stage(config)
 

@@ -46,7 +46,7 @@ class Scale:
     accumulate: int = 1  # pieces of a pretraining's batch on each device
     finetune_accumulate: int = 1  # the same of finetuning's
     compiled: bool = False  # networks of a pretraining by contrast
-    sampling: Sampling = "once"  # of several ranks
+    sampling: Sampling | None = None  # of several ranks; None: as the protocol has it
     reach: Reach = "rank"  # of merging, on several ranks
     real_video: bool = False  # adapted by `on_real_video` already
     probe_optim: Optim = field(

@@ -9,6 +9,7 @@ import os
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from reports.content import command_of, content, too_short
 from reports.evidence import Evidence
 from studies.cell import Stage, canonical
 from studies.choices import Choices, recall, resolve
-from studies.protocols import BEGIN, CORRECTED, END, OFFICIAL, SCHEDULES, protocol, schedule, written_into
+from studies.protocols import BEGIN, CORRECTED, END, OFFICIAL, SCHEDULES, Protocol, protocol, schedule, written_into
 from studies.registry import FINDINGS, STUDIES, studies
 from studies.resolve import Setting, all_stages
 from studies.scales import PAPER, SCALES, SMOKE, scale
@@ -59,6 +60,24 @@ def test_a_stage_of_the_default_path_keeps_its_id() -> None:
     assert found == {"pretrain": "8c53aeaa849b", "retrieval": "cb7917c5a865"}
 
 
+@pytest.mark.parametrize(
+    ("ranks", "rules", "asked", "sampling"),
+    [
+        (8, OFFICIAL, None, "released"),
+        (8, OFFICIAL, "once", "once"),
+        (1, OFFICIAL, None, "once"),  # the same numbers by either name, so one id
+        (8, CORRECTED, None, "once"),
+        (8, CORRECTED, "released", "released"),
+    ],
+)
+def test_which_videos_ranks_see_is_the_protocol_s_to_say_unless_it_was_asked(
+    ranks: int, rules: Protocol, asked: Any, sampling: str
+) -> None:
+    setting = Setting(replace(PAPER, ranks=ranks, sampling=asked), NATIVE, protocol=rules)
+    found = setting.pretraining(fame())
+    assert found is not None and isinstance(found.config, Pretrain) and found.config.sampling == sampling
+
+
 def test_official_changes_every_id_but_those_without_videos() -> None:
     default, other = stages(Setting(PAPER, STORED)), stages(Setting(PAPER, NATIVE, protocol=OFFICIAL))
     shared = [default[stage_id].config for stage_id in set(default) & set(other)]
@@ -74,15 +93,15 @@ def official(method: Any, protocol: str = "finetune", sized: Any = PAPER) -> Sta
 
 
 def test_every_choice_arrives_in_the_configuration_and_is_unlike_the_default() -> None:
-    both = {}
-    for name, setting in {"corrected": Setting(PAPER, STORED), "official": Setting(PAPER, NATIVE, protocol=OFFICIAL)}.items():
+    both, several = {}, replace(PAPER, ranks=8)
+    for name, setting in {"corrected": Setting(several, STORED), "official": Setting(several, NATIVE, protocol=OFFICIAL)}.items():
         chosen = {kind: setting.evaluation(kind, setting.videos) for kind in ("finetune", "probe", "retrieval")}  # type: ignore[arg-type]
         pretrained = setting.pretraining(fame())
         assert pretrained is not None and isinstance(pretrained.config, Pretrain) and isinstance(chosen["probe"], Probe)
         assert pretrained.config.clip == chosen["finetune"].clip == chosen["retrieval"].clip == setting.clip  # type: ignore[union-attr]
         both[name] = {
             "data": pretrained.config.data, "clip": setting.clip, "augment": pretrained.config.augment,
-            "merge": pretrained.config.merge, "probe.augment": chosen["probe"].augment, **chosen,
+            "merge": pretrained.config.merge, "pretrain": pretrained.config, "probe.augment": chosen["probe"].augment, **chosen,
         }  # fmt: skip
     for choice in OFFICIAL.choices:
         assert getattr(both["official"][choice.group], choice.field) == choice.value
