@@ -71,6 +71,7 @@ def excerpt(report: dict[str, Any], folder: str) -> str:
         "",
         *(f"- {LABELS[key]}: {_difference(found, key)}" for key, found in gain.items() if key in LABELS),
         "",
+        *control_line(head.get("control")),
         *_deranged(report["tables"]),
         f"Verdicts on the claims: {counted}.",
         "",
@@ -103,6 +104,14 @@ def _deranged(tables: dict[str, list[dict[str, Any]]]) -> list[str]:
     best = max(found, key=lambda entry: entry["mean"])
     name = ", ".join(filter(None, (best["row"], best["column"])))
     return [f"The highest accuracy of any encoder in deranged scenes (linear probe on A) is {best['mean']:.1f} % ({name}).", ""]
+
+
+def control_line(control: dict[str, Any] | None) -> list[str]:
+    """What a perfect mask gains: where it gains nothing, no verdict speaks against FAME's own."""
+    if not control:
+        return []
+    told = [f"{LABELS[key]} {_difference(control['differences'][key], key)}" for key in ("deranged", "balanced")]
+    return [f"Positive control, {control['text']}, minus the baseline: {'; '.join(told)}.", ""]
 
 
 def _difference(found: dict[str, Any], key: str) -> str:

@@ -56,7 +56,7 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dic
         "kind": test.kind,
         "effect": shown.mean,
         "interval": shown.interval,
-        "n": fewest,
+        "n": shown.n,
         "rule": _rule(test),
         "reason": reason,
         "text": claim.text,

@@ -16,7 +16,18 @@ from studies import (
     selection,
     temporal_kernels,
 )
-from studies.findings import camera, figure_size, learning_rates, likeness, quirks, sampling, schedules, shortcut, true_mask
+from studies.findings import (
+    camera,
+    figure_size,
+    learning_rates,
+    likeness,
+    positive_control,
+    quirks,
+    sampling,
+    schedules,
+    shortcut,
+    true_mask,
+)
 from studies.study import Row, Study
 
 STUDIES: tuple[Study, ...] = (
@@ -31,11 +42,11 @@ STUDIES: tuple[Study, ...] = (
     activation_maps.STUDY,
 )
 
-ASKED = (schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, true_mask, quirks)
+ASKED = (schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, true_mask, quirks)
 FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
-FOR_CLAIMS = "claims"  # the name that stands for all that claims are judged by: the paper's studies, and findings that test a claim
+FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
 
 
 def questions() -> dict[str, str]:
@@ -63,7 +74,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         if set(names) != {SELECTION}:
             raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
         return (selection.STUDY,)
-    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims))}
+    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims or study.with_claims))}
     asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
     known = [study.name for study in (*STUDIES, *FINDINGS)]
     unknown = sorted(asked - {*known, *groups})

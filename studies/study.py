@@ -197,6 +197,7 @@ class Study:
 
     `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
     `question`: how a finding is answered from its rows (studies/contrasts.py).
+    `with_claims`: tests no claim, but runs with them, since they are read by it.
     """
 
     name: str
@@ -208,3 +209,4 @@ class Study:
     note: str = ""
     curve: str = ""
     question: Question | None = None
+    with_claims: bool = False
