@@ -277,7 +277,7 @@ def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest
         return Found(trial, (trial,), False)
 
     monkeypatch.setattr("studies.search.search_beta", find)
-    monkeypatch.setattr("run_study.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    monkeypatch.setattr("studies.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
     assert typed("search", "--scale", "smoke", "--trials", "1") == 0
     assert len(asked[0]) == 2
     out = capfd.readouterr().out
