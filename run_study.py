@@ -19,13 +19,14 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
 from reports.page import DATA
 from reports.verdicts import claims_table
-from studies.choices import Asked, part_of, recall
+from studies.asked import Asked, recall
 from studies.data_commands import data_app
 from studies.hardware import commit
 from studies.options import Out, PartOf, asking
 from studies.plan import label
 from studies.progress import duration, show_plan, size
 from studies.registry import FINDINGS, STUDIES, questions
+from studies.replicates import part_of
 from studies.resolve import all_stages
 from studies.runner import Summary
 from studies.session import Session, console, standing, tracker

@@ -9,7 +9,7 @@ from reports.page import DATA
 from studies.resolve import all_stages
 
 if TYPE_CHECKING:
-    from studies.choices import Asked
+    from studies.asked import Asked
     from studies.store import Store
     from studies.tracking import Tracker
 

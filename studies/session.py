@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from fame.errors import FameError
+from studies.asked import Asked
 from studies.cell import Stage
-from studies.choices import Asked, Choices, listed, resolve
+from studies.choices import Choices, resolve
 from studies.executors.local import LocalWorkers
 from studies.hardware import default_jobs, resolve_device
 from studies.plan import Plan, make_plan
 from studies.progress import Bars, Lines, Watcher, show_plan, size
+from studies.replicates import listed
 from studies.resolve import all_stages
 from studies.runner import Summary, run_all, run_stages
 from studies.status import done_replicates

@@ -17,9 +17,11 @@ from fake_stages import FAKES
 from test_runner import Here, living
 
 import run_study
-from studies.choices import Choices, recall, resolve, with_overrides
+from studies.asked import recall
+from studies.choices import Choices, resolve
 from studies.resolve import Setting
 from studies.scales import scale
+from studies.sizing import with_overrides
 from studies.spread import spread_at
 from studies.store import Store
 
