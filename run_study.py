@@ -28,7 +28,7 @@ from studies.progress import duration, show_plan, size
 from studies.registry import FINDINGS, STUDIES, questions
 from studies.replicates import part_of
 from studies.resolve import all_stages
-from studies.runner import Summary
+from studies.scheduling import Summary
 from studies.session import Session, console, standing, tracker
 from studies.starting import resuming, start
 from studies.status import STATES, state_of

@@ -21,7 +21,8 @@ from studies.plan import Plan, make_plan
 from studies.progress import Bars, Lines, Watcher, show_plan, size
 from studies.replicates import listed
 from studies.resolve import all_stages
-from studies.runner import Summary, run_all, run_stages
+from studies.runner import run_all, run_stages
+from studies.scheduling import Summary
 from studies.status import done_replicates
 from studies.store import Store
 from studies.worker import Runtime
