@@ -11,13 +11,14 @@ from typing import Any, cast, get_args
 from fame.config import VideoData
 from fame.errors import FameError
 from studies.asked import Asked
+from studies.changes import changed
 from studies.folds import Folds, folds_of
 from studies.left_out import LeftOut, left_out_by
 from studies.paper_sets import PAPER, find_sets, roots_by_kind
 from studies.protocols import CORRECTED, protocol
 from studies.registry import studies
 from studies.replicates import numbered, part_of
-from studies.resolve import Setting, changed
+from studies.resolve import Setting
 from studies.sizing import OVERRIDES, sized_for, validated
 from studies.training import Training
 

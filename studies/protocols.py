@@ -48,7 +48,7 @@ class Protocol:
     choices: tuple[Choice, ...] = ()
 
     def changes(self, group: Group) -> tuple[tuple[str, Any], ...]:
-        """(field, value) of one group, as `studies.resolve.changed` takes them."""
+        """(field, value) of one group, as `studies.changes.changed` takes them."""
         return tuple((choice.field, choice.value) for choice in self.choices if choice.group == group)
 
     @property
