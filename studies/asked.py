@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from fame.config import Data, VideoData
 from fame.errors import FameError
+from studies.forecast import staged_sizes
 from studies.left_out import LeftOut
 from studies.paper_sets import absent
-from studies.plan import staged_sizes
 from studies.protocols import CORRECTED, kept_protocol
 from studies.registry import named, studies
 from studies.resolve import Setting

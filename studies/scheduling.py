@@ -9,8 +9,9 @@ import time
 from dataclasses import dataclass, field
 
 from studies.executors import Executor, Outcome, Task
+from studies.forecast import Forecast
 from studies.mirroring import Mirroring
-from studies.plan import Forecast, Plan, label
+from studies.plan import Plan, label
 from studies.progress import Watcher
 from studies.store import DiskFull, Store
 

@@ -18,7 +18,8 @@ from fame.errors import FameError
 from studies.cell import Stage
 from studies.executors import Outcome, Task
 from studies.executors.local import LocalWorkers
-from studies.plan import Forecast, make_plan, modelled, staged_sizes
+from studies.forecast import Forecast, modelled, staged_sizes
+from studies.plan import make_plan
 from studies.progress import Silence, described, duration, size
 from studies.registry import studies
 from studies.resolve import Setting, all_stages
