@@ -7,46 +7,38 @@ where they are needed, so that looking at results waits for none of them. Exit c
 
 from __future__ import annotations
 
-import json
-import logging
-import os
-import shlex
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
-from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from studies.choices import Asked, part_of, recall
+from reports.mirroring import mirror_report
+from reports.page import DATA
+from reports.verdicts import claims_table
+from studies.asked import Asked, recall
 from studies.data_commands import data_app
-from studies.executors.local import LocalWorkers
 from studies.hardware import commit
 from studies.options import Out, PartOf, asking
 from studies.plan import label
 from studies.progress import duration, show_plan, size
 from studies.registry import FINDINGS, STUDIES, questions
+from studies.replicates import part_of
 from studies.resolve import all_stages
-from studies.runner import Summary, run_stages
-from studies.session import Session, console, standing, tracker, watching
+from studies.scheduling import Summary
+from studies.session import Session, console, standing, tracker
+from studies.starting import resuming, start
 from studies.status import STATES, state_of
 from studies.store import Store
 from studies.weights_commands import weights_app
-
-if TYPE_CHECKING:
-    from studies.beta_curve import Trial
-    from studies.cell import Stage
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
-
-STOPPED = 130  # exit code after Ctrl-C
 
 # ---------------------------------------------------------------- asking
 
@@ -93,32 +85,7 @@ def _search(
     replicate: Annotated[int, typer.Option(help="World to search in; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
-    from studies.search import NAME, search_beta
-
-    if replicate < 0:
-        raise FameError(f"--replicate {replicate}: replicates are counted from 0")
-    if session.asked.setting.folds:
-        raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
-    with watching() as watcher:
-        workers = LocalWorkers(session.store.out, session.jobs, session.runtime)
-
-        def execute(stages: list[Stage]) -> None:
-            serving = {stage.id: (stage, (NAME,)) for stage in stages}
-            run_stages(
-                session.store, serving, (replicate,), jobs=session.jobs, runtime=session.runtime, watcher=watcher, executor=workers
-            )
-
-        def tell(trial: Trial) -> None:
-            how = "was there" if trial.reused else "computed"
-            watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
-
-        mirror = tracker(session.store, watcher.note)
-        try:
-            found = search_beta(
-                session.asked.setting, session.store, trials, replicate, session.store.out, execute, tracker=mirror, tell=tell
-            )
-        finally:
-            workers.stop()
+    found = session.search(trials, replicate)
     ended = ", and every beta of the grid has been tried" if found.exhausted else ""
     console.print(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}", highlight=False)
 
@@ -132,30 +99,14 @@ def reproduce(session: Session) -> None:
     """Every table and figure: plan, data, runs, report. What is done already is not done again."""
     summary = session.run()
     page = make_report(session.store, session.asked)
-    show_claims(page.parent / "report.json")
+    claims = claims_table(page.parent / DATA)
+    if claims is not None:
+        console.print(claims)
     console.print(f"{tally(summary, session)} Report: [bold]{page}[/bold]", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 
 
 # ---------------------------------------------------------------- showing
-
-
-def show_claims(path: Path) -> None:
-    """The claims' verdicts, from report.json."""
-    try:
-        claims = json.loads(path.read_text(encoding="utf-8"))["claims"]
-    except (OSError, ValueError, KeyError):
-        return
-    table = Table("claim", "measured", "effect", "interval", "n", "verdict")
-    for claim in claims:
-        low, high = claim.get("interval") or (None, None)
-        interval = f"{_number(low)} .. {_number(high)}"
-        table.add_row(claim["id"], claim["kind"], _number(claim.get("effect")), interval, str(claim.get("n", "")), claim["verdict"])
-    console.print(table)
-
-
-def _number(value: Any) -> str:
-    return f"{value:+.2f}" if isinstance(value, int | float) else "-"
 
 
 def tally(summary: Summary, session: Session) -> str:
@@ -183,33 +134,12 @@ def report(out: Out = Path("out")) -> None:
 
 
 def make_report(store: Store, asked: Asked) -> Path:
-    """Build the report where results or code have changed since (reports/page.py knows); returns the page."""
+    """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
     from reports.page import build
 
     page = build(store, asked.setting, asked.studies, asked.replicates, store.out, commit=commit(), command=resuming())
-    mirror_studies(store, asked)
+    mirror_report(store, asked, tracker(store, lambda message: print(message, file=sys.stderr)))
     return page
-
-
-def mirror_studies(store: Store, asked: Asked) -> None:
-    """Tables and figures go to the studies' MLflow experiments, as files and as numbers."""
-    mirror = tracker(store, lambda message: print(message, file=sys.stderr))
-    if mirror is None:
-        return
-    serves = {stage_id: studies for stage_id, (_, studies) in all_stages(asked.setting, asked.studies).items()}
-    mirror.rebuild(store, serves)  # what could not be mirrored when it was run; nothing is done, nor imported, where all is there
-    folder = store.out / "report"
-    try:
-        rows = json.loads((folder / "report.json").read_text(encoding="utf-8"))["tables"]
-    except (OSError, ValueError, KeyError):
-        rows = {}
-    about = {"scale": asked.setting.scale.name, "dataset": asked.setting.dataset}
-    about |= {"protocol": asked.setting.protocol.said} if asked.setting.protocol.said else {}
-    for study in asked.studies:
-        files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{study.name}*") if path.is_file()]
-        stages = all_stages(asked.setting, (study,))
-        runs = [(stage, number) for stage in stages for number in asked.replicates if store.finished(stage, number)]
-        mirror.mirror_study(study.name, files, rows.get(study.name, ()), runs, f"{study.title} ({study.paper})", about)
 
 
 @app.command()
@@ -287,43 +217,6 @@ def status(out: Out = Path("out")) -> None:
 
 
 # ---------------------------------------------------------------- starting
-
-
-def resuming() -> str:
-    """The command that was typed, to be typed again."""
-    words = list(getattr(sys, "orig_argv", sys.argv))
-    script = Path(sys.argv[0])
-    if script.suffix != ".py" and len(words) > 1 and Path(words[1]) == script:  # a console command, started by its interpreter
-        words = words[1:]
-        words[0] = script.name if shutil.which(script.name) == str(script) else os.path.relpath(script)
-    return shlex.join(words)
-
-
-def start(program: Callable[..., Any]) -> int:
-    """Run a typer program; every error that a user can cause becomes one line. FAME_DEBUG=1 shows the traceback."""
-    logging.getLogger().addHandler(logging.NullHandler())  # other packages' warnings are not the reader's concern
-    warn = logging.StreamHandler(sys.stderr)
-    warn.setFormatter(logging.Formatter("warning: %(message)s"))
-    logging.getLogger("fame").handlers = [warn]
-    try:
-        code = int(program(standalone_mode=False) or 0)
-    except (KeyboardInterrupt, typer.Abort):
-        code = STOPPED
-    except Exception as error:
-        if os.environ.get("FAME_DEBUG"):
-            raise
-        if hasattr(error, "format_message"):  # typer's own: an unknown option, a missing value
-            print(f"error: {' '.join(error.format_message().split())}", file=sys.stderr)
-            return 2
-        if isinstance(error, FameError):
-            print(f"error: {error}", file=sys.stderr)
-            return error.code
-        hint = "FAME_DEBUG=1 shows where"
-        print(f"error: {type(error).__name__}: {' '.join(str(error).split())} (unexpected; {hint})", file=sys.stderr)
-        return 1
-    if code == STOPPED:  # typer makes this code of a KeyboardInterrupt
-        print(f"stopped; finished runs and epochs are kept. Continue with: {resuming()}", file=sys.stderr)
-    return code
 
 
 def _single(command: Callable[..., None]) -> typer.Typer:

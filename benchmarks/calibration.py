@@ -33,7 +33,7 @@ from benchmarks.real_clips import FRAMES, STRIDE, Frames
 from fame.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.config import StagedData
 from fame.data.staged import render
-from fame.data.staged_render import read_masks
+from fame.data.staged_files import read_masks
 from fame.data.video import decode
 from fame.errors import FameError
 from fame.masks import colours, foreground_mask, frame_difference

@@ -22,7 +22,7 @@ PAGE = "index.html"
 DATA = "report.json"
 ROOM = Path(__file__).parent
 # the studies themselves are hashed as they are declared
-DECLARED = ("claims.py", "links.py", "protocols.py", "published.py", "published.toml", "resolve.py")
+DECLARED = ("changes.py", "claims.py", "links.py", "protocols.py", "published.py", "published.toml", "resolve.py")
 
 
 def build(

@@ -10,8 +10,8 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
-from studies.choices import listed
 from studies.plan import label
+from studies.replicates import listed
 from studies.resolve import all_stages
 from studies.study import Study
 

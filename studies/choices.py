@@ -1,37 +1,29 @@
-"""What somebody asked for: from the command line to a `Setting`, to `OUT/setting.json`, and back where results are only read.
-
-Overrides of a scale (clip, backbone, epochs) are scientific choices: they go through the same validated models and into every id.
-"""
+"""From the options of the command line to what is asked for: names looked up, files hashed, real data scanned."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, cast, get_args
 
-from pydantic import ValidationError
-
-from fame.config import Backbone, Data, VideoData
+from fame.config import VideoData
 from fame.errors import FameError
-from fame.seeds import SELECTION_REPLICATES
+from studies.asked import Asked
+from studies.changes import changed
 from studies.folds import Folds, folds_of
 from studies.left_out import LeftOut, left_out_by
-from studies.paper_sets import PAPER, absent, find_sets, roots_by_kind
-from studies.plan import staged_sizes
-from studies.protocols import CORRECTED, kept_protocol, protocol, schedule
-from studies.registry import SELECTION, named, studies
-from studies.resolve import Setting, changed
-from studies.scales import Scale, on_real_video, scale
-from studies.store import SETTING, Store, explain
-from studies.study import Study
-from studies.training import Training, checked_training
+from studies.paper_sets import PAPER, find_sets, roots_by_kind
+from studies.protocols import CORRECTED, protocol
+from studies.registry import studies
+from studies.replicates import numbered, part_of
+from studies.resolve import Setting
+from studies.sizing import OVERRIDES, sized_for, validated
+from studies.training import Training
 
-OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks", "schedule")  # options that change the scale, as `Training`'s do
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -55,65 +47,6 @@ class Choices:
     protocol: str = CORRECTED.name  # studies/protocols.py
     schedule: str | None = None  # of pretraining, likewise; None: the scale's
     training: Training = field(default_factory=Training)
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Choices made good: names looked up, files hashed, data scanned."""
-
-    setting: Setting
-    studies: tuple[Study, ...]
-    replicates: tuple[int, ...]
-    counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set, part A's where there are several
-    pretrained: str | None = None  # name of the weights file
-    choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
-    part: tuple[int, ...] = ()  # replicates to run now; empty: all
-    others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
-    roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # of several sets, by kind; not kept
-    folded: tuple[Mapping[str, Mapping[str, int]], ...] = ()  # videos per split of the parts in each further fold
-    left_out: tuple[LeftOut, ...] = ()  # broken videos, of all sets and folds
-
-    @property
-    def now(self) -> tuple[int, ...]:
-        """The replicates that this call runs."""
-        return self.part or self.replicates
-
-    def sizes(self, data: Data) -> Mapping[str, int]:
-        """Videos per split, for the plan."""
-        if not isinstance(data, VideoData):
-            return staged_sizes(data)
-        for sets, counts in zip((self.setting.others or {}, *self.setting.folds), (self.others, *self.folded), strict=True):
-            part = next((part for part, there in sets.items() if there == data), None)
-            if part:
-                return counts.get(part, {})
-        return self.counts
-
-    @property
-    def absent(self) -> str:
-        """A line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
-        return absent(self.setting.sets) if self.setting.others is not None else ""
-
-    def to_json(self) -> dict[str, Any]:
-        videos, others = self.setting.videos, self.setting.others
-        beside: dict[str, Any] = {"others": _sets_json(others, self.others)} if others is not None else {}  # not of a single set
-        if self.folded:
-            beside["folds"] = [_sets_json(*fold) for fold in zip(self.setting.folds, self.folded, strict=True)]
-        if self.left_out:
-            beside["left_out"] = [one._asdict() for one in self.left_out]
-        if self.setting.protocol != CORRECTED:
-            beside["protocol"] = self.setting.protocol.to_json()
-        return {
-            "scale": self.setting.scale.name,
-            "dataset": self.setting.dataset,
-            "manifest": videos.manifest if videos else None,
-            "videos": videos.model_dump(mode="json") if videos else None,
-            "counts": dict(self.counts),
-            "replicates": list(self.replicates),
-            "studies": [name for study in self.studies for name in named(study)],
-            "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
-            "overrides": dict(self.choices),
-            **beside,
-        }
 
 
 def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, most_broken: float = 0.0) -> Asked:
@@ -149,7 +82,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
         stored = dict(rules.changes("data")).get("short_side", max(sized.short_side, sized.clip.size))
         check_manifest(manifest, changed(sized.clip, rules.changes("clip"), "clip"))
         digest_of_set, codec = manifest.digest(), cast(Any, choices.codec or "raw")
-        videos = _validated(lambda: VideoData(kind=kind, manifest=digest_of_set, fold=fold, short_side=stored, codec=codec))
+        videos = validated(lambda: VideoData(kind=kind, manifest=digest_of_set, fold=fold, short_side=stored, codec=codec))
         return videos, count_splits(manifest.videos)
 
     root = _root(choices, dataset)
@@ -175,122 +108,6 @@ def dataset_of(choices: Choices) -> str:
     if choices.dataset is not None:
         return choices.dataset
     return PAPER if choices.scale == "paper" and choices.data_root is not None else "staged"
-
-
-def _sets_json(others: Mapping[str, VideoData], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    return {part: {"videos": one.model_dump(mode="json"), "counts": dict(counts.get(part, {}))} for part, one in others.items()}
-
-
-def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
-    """The study's replicates: as many as asked for, else as the scale fixed. The study `selection` has the worlds of selection."""
-    apart = any(study.name == SELECTION for study in chosen)
-    first, many = (SELECTION_REPLICATES, sized.selected) if apart else (sized.first, sized.replicates)
-    return tuple(range(first, first + (asked or many)))
-
-
-def recall(store: Store) -> Asked:
-    """What was asked for last in this folder (setting.json). FameError where there is nothing or it is of another version."""
-    value = store.setting()
-    if value is None:
-        raise FameError(f"{store.out}: nothing was run there yet (no setting.json); name the folder with --out, or run something")
-    return from_json(value, f"{store.out / SETTING}", "delete it and start the study again")
-
-
-def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
-    """The inverse of `Asked.to_json`; FameError, with `where` it was read and the `mend`, where it is of another version."""
-    try:
-        videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
-        weights = value["pretrained"] or {}
-        kept = value.get("others")  # None: a single set, also in folders that know nothing of several
-        others = {part: VideoData.model_validate(one["videos"]) for part, one in kept.items()} if kept is not None else None
-        beside = {part: one["counts"] for part, one in (kept or {}).items()}
-        sized = sized_for(value["scale"], videos is not None, value["overrides"])
-        further = value.get("folds", [])
-        folds = tuple({part: VideoData.model_validate(one["videos"]) for part, one in fold.items()} for fold in further)
-        folded = tuple({part: one["counts"] for part, one in fold.items()} for fold in further)
-        setting = Setting(sized, videos, weights.get("sha256"), others, folds, kept_protocol(value.get("protocol")))
-        numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
-        overrides, name = value["overrides"], weights.get("name")
-        gone = tuple(LeftOut(**one) for one in value.get("left_out", []))
-        return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded, left_out=gone)
-    except ValidationError as error:
-        fault = explain(error)
-    except (KeyError, TypeError, AttributeError) as error:
-        fault = repr(error)
-    raise FameError(f"{where}: written by another version of the program ({fault}); {mend}")
-
-
-def _replicates(value: Any) -> tuple[int, ...]:
-    """The numbers in setting.json; a single number is how many from 0 on, as earlier versions wrote it. TypeError for others."""
-    numbers = tuple(range(value)) if type(value) is int else tuple(value)
-    if not numbers or any(type(number) is not int or number < 0 for number in numbers):
-        raise TypeError(f"replicates {value!r}")
-    return numbers
-
-
-def part_of(text: str, replicates: Sequence[int]) -> tuple[int, ...]:
-    """The replicates that `text` names ("3", "2-4", "1,5"), in order and once each; FameError where one is none of `replicates`."""
-    study = f"the study's replicates are {listed(replicates)}"
-    chosen: set[int] = set()
-    for word in text.split(","):
-        low, dash, high = (end.strip() for end in word.partition("-"))
-        if not low.isdecimal() or not (high.isdecimal() if dash else not high):
-            raise FameError(f"--part {text}: {word.strip()!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
-        ends = int(low), int(high or low)
-        if ends[0] > ends[1]:
-            raise FameError(f"--part {text}: {word.strip()!r} runs backwards; write {ends[1]}-{ends[0]} ({study})")
-        outside = next((end for end in ends if end not in replicates), None)
-        if outside is not None:
-            raise FameError(f"--part {text}: there is no replicate {outside}; {study} (--replicates sets how many)")
-        chosen |= {number for number in replicates if ends[0] <= number <= ends[1]}
-    return tuple(sorted(chosen))
-
-
-def listed(numbers: Sequence[int]) -> str:
-    """`1-6`, `1-3, 5`: for the eye."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
-
-
-def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scale:
-    """The named scale as the data want it, and then as the user wants it."""
-    base = scale(name)
-    return with_overrides(on_real_video(base) if real_video else base, overrides)
-
-
-def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip, number of epochs or schedule of pretraining, or way to train; FameError for impossible
-    values."""
-    training = checked_training(base, overrides)
-
-    def change() -> Scale:
-        clip = {name: overrides[name] for name in ("frames", "size") if name in overrides}
-        backbone = {"name": overrides["backbone"]} if "backbone" in overrides else {}
-        epochs = {"epochs": overrides["epochs"]} if "epochs" in overrides else {}
-        return replace(
-            base,
-            clip=type(base.clip).model_validate(base.clip.model_dump() | clip),
-            backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
-            pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
-            source_epochs=overrides.get("epochs", base.source_epochs),
-            schedule=schedule(overrides.get("schedule", base.schedule)).name,
-            **training,
-        )
-
-    return _validated(change)
-
-
-def _validated(make: Callable[[], T]) -> T:
-    try:
-        return make()
-    except ValidationError as error:
-        hint = "; a mask needs motion, so two frames at least" if "frames" in str(error.errors()[0]["loc"]) else ""
-        raise FameError(f"{error.title.lower()}.{explain(error)}{hint}") from None
 
 
 def sha256(path: Path) -> str:

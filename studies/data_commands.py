@@ -12,7 +12,8 @@ from rich.table import Table
 from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
-from studies.choices import Asked, Choices, resolve
+from studies.asked import Asked
+from studies.choices import Choices, resolve
 from studies.folds import parse_folds
 from studies.hardware import default_jobs
 from studies.options import (

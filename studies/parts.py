@@ -17,9 +17,10 @@ from pydantic import ValidationError
 from fame.errors import FameError
 from fame.run import write_atomically
 from studies.archive import Files, Run, decode, encode, files_of, parsed, path_in, paths_in
+from studies.asked import Asked, from_json
 from studies.cell import Stage
-from studies.choices import Asked, from_json, listed
 from studies.registry import SELECTION
+from studies.replicates import listed
 from studies.resolve import all_stages
 from studies.store import CHECKPOINT, CONFIG, ENCODER, FAILURE, RESULT, SETTING, Store
 from studies.worker import LOCK

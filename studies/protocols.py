@@ -4,7 +4,7 @@
 
 `corrected` is the default, and what every kept number was made by: faults of the released code are mended, no video is left out.
 `official` is what the released code does, faults included, for whoever compares with numbers made by it. A protocol is a list of
-choices, each a field of fame/config.py with its value and its source; studies/resolve.py puts them in. So two protocols differ in
+choices, each a field of fame/config/ with its value and its source; studies/resolve.py puts them in. So two protocols differ in
 their cells' ids, and a protocol's version says which list a report was made by.
 
 Schedules of pretraining are data of the same kind. They go with either protocol.
@@ -48,7 +48,7 @@ class Protocol:
     choices: tuple[Choice, ...] = ()
 
     def changes(self, group: Group) -> tuple[tuple[str, Any], ...]:
-        """(field, value) of one group, as `studies.resolve.changed` takes them."""
+        """(field, value) of one group, as `studies.changes.changed` takes them."""
         return tuple((choice.field, choice.value) for choice in self.choices if choice.group == group)
 
     @property

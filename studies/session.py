@@ -1,4 +1,4 @@
-"""One call of the command line: choices looked up, the folder opened, the plan shown, what is missing run."""
+"""One call of the command line: choices looked up, the folder opened, the plan shown, what is missing run, beta searched."""
 
 from __future__ import annotations
 
@@ -7,20 +7,28 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from fame.errors import FameError
-from studies.choices import Asked, Choices, listed, resolve
+from studies.asked import Asked
+from studies.cell import Stage
+from studies.choices import Choices, resolve
+from studies.executors.local import LocalWorkers
 from studies.hardware import default_jobs, resolve_device
 from studies.plan import Plan, make_plan
 from studies.progress import Bars, Lines, Watcher, show_plan, size
+from studies.replicates import listed
 from studies.resolve import all_stages
-from studies.runner import Summary, run_all
+from studies.runner import run_all, run_stages
+from studies.scheduling import Summary
 from studies.status import done_replicates
 from studies.store import Store
 from studies.worker import Runtime
+
+if TYPE_CHECKING:
+    from studies.beta_curve import Found, Trial
 
 RESERVE = 200e6  # bytes that shall stay free
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -71,6 +79,35 @@ class Session:
                 mirror=tracker(self.store, watcher.note),
                 plan=plan,
             )
+
+    def search(self, trials: int, replicate: int) -> Found:
+        """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
+        from studies.search import NAME, search_beta
+
+        if replicate < 0:
+            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
+        if self.asked.setting.folds:
+            raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
+        with watching() as watcher:
+            workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
+
+            def execute(stages: list[Stage]) -> None:
+                serving = {stage.id: (stage, (NAME,)) for stage in stages}
+                run_stages(
+                    self.store, serving, (replicate,), jobs=self.jobs, runtime=self.runtime, watcher=watcher, executor=workers
+                )
+
+            def tell(trial: Trial) -> None:
+                how = "was there" if trial.reused else "computed"
+                watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
+
+            mirror = tracker(self.store, watcher.note)
+            try:
+                return search_beta(
+                    self.asked.setting, self.store, trials, replicate, self.store.out, execute, tracker=mirror, tell=tell
+                )
+            finally:
+                workers.stop()
 
     def check_precision(self) -> None:
         """FameError where the device does not serve the precision; `plan` does not ask, as the runs may be another machine's."""

@@ -12,10 +12,7 @@ To make a mirror anew, delete OUT/mlflow.db (on a server: OUT/mlflow.json) and c
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,9 +21,9 @@ from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from fame.run import write_json
 from studies.cell import Stage
 from studies.mirror import Mirror, describe, epochs, flat, is_number, redacted
+from studies.noted import Noted, digest_of, read_object
 
 FOLDERS = ("tables", "figures")  # of a report, kept as folders of artifacts
 RUNS = "runs"  # the experiment of all runs
@@ -78,6 +75,7 @@ class Tracker:
         self.local = not given
         self.uri = given or f"sqlite:///{self.out / 'mlflow.db'}"
         self._mirror = Mirror(self.uri, self.out / "mlartifacts" if self.local else None)
+        self._noted = Noted(self.out, self.uri, self.local)
 
     @never_fails
     def mirror_run(self, store: Results, stage: Stage, replicate: int, serves: Sequence[str] = ()) -> bool:
@@ -97,9 +95,9 @@ class Tracker:
         for result in sorted((self.out / "runs").glob("*/*/result.json")):
             stage, replicate = result.parts[-3], result.parts[-2]
             studies = (serves or {}).get(stage, ())
-            if not replicate.isdigit() or not self._is_new(f"{stage}/{replicate}", studies):
+            if not replicate.isdigit() or not self._noted.is_new(f"{stage}/{replicate}", studies):
                 continue
-            chain = _read_json(result.parent / "config.json")
+            chain = read_object(result.parent / "config.json")
             if chain.get("id") == stage:  # else it is damaged, which is the store's to report
                 self._run(store, chain, int(replicate), studies)
         return True
@@ -122,10 +120,10 @@ class Tracker:
         `run/STAGE/REPLICATE` with the MLflow run as value, and the artifact runs.csv.
         """
         paths, lines = sorted({Path(file) for file in files}), [dict(row) for row in rows]
-        noted, facts = self._stamp["runs"], flat(dict(about or {}))
+        noted, facts = self._noted.runs, flat(dict(about or {}))
         links = {key: noted[key]["run"] for key in sorted({f"{stage}/{replicate}" for stage, replicate in runs}) if key in noted}
-        digest = _digest(paths, [lines, links, note, facts])
-        if self._stamp["studies"].get(name, {}).get("digest") == digest:
+        digest = digest_of(paths, [lines, links, note, facts])
+        if self._noted.studies.get(name, {}).get("digest") == digest:
             return True
 
         client = self._mirror.client
@@ -145,8 +143,8 @@ class Tracker:
         table = [f"{key.replace('/', ',')},{linked}" for key, linked in links.items()]
         client.log_text(run, "\n".join(["stage,replicate,run", *table, ""]), "runs.csv")
         client.set_terminated(run)
-        self._stamp["studies"][name] = {"run": run, "digest": digest}
-        self._save()
+        self._noted.studies[name] = {"run": run, "digest": digest}
+        self._noted.save()
         return True
 
     # ------------------------------------------------------------ one run
@@ -154,20 +152,20 @@ class Tracker:
     def _run(self, store: Results, chain: dict[str, Any], replicate: int, serves: Sequence[str]) -> bool:
         """`chain` as in config.json: {"id", "config", "upstream": the same | None}."""
         key = f"{chain['id']}/{replicate}"
-        if not self._is_new(key, serves):
+        if not self._noted.is_new(key, serves):
             return True
         result = store.result(chain["id"], replicate)
         if result is None:
             return False
-        noted = self._stamp["runs"].get(key, {})
+        noted = self._noted.runs.get(key, {})
         studies = sorted({*noted.get("serves", ()), *serves})
         run = noted.get("run") or self._found(key)
         if run:
             self._mirror.client.set_tag(run, "studies", ", ".join(studies))
         else:
             run = self._write(store.folder(chain["id"], replicate), chain, replicate, result, studies)
-        self._stamp["runs"][key] = {"run": run, "serves": studies}
-        self._save()
+        self._noted.runs[key] = {"run": run, "serves": studies}
+        self._noted.save()
         return True
 
     def _write(self, folder: Path, chain: dict[str, Any], replicate: int, result: dict[str, Any], studies: Sequence[str]) -> str:
@@ -216,36 +214,6 @@ class Tracker:
         runs = self._mirror.find(RUNS, "tags.`fame.cell` LIKE '%'")
         return {f"{run.data.tags['fame.cell']}/{run.data.tags['fame.replicate']}": run for run in runs}
 
-    # ------------------------------------------------------------ what has been mirrored, in OUT/mlflow.json
-
-    @cached_property
-    def _stamps(self) -> dict[str, Any]:
-        """By address: {"runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: {"run", "digest"}}}."""
-        return _read_json(self.out / "mlflow.json")  # missing or torn: MLflow is asked instead
-
-    @cached_property
-    def _stamp(self) -> dict[str, Any]:
-        if self.local and not (self.out / "mlflow.db").exists():
-            self._stamps.pop(redacted(self.uri), None)  # the mirror was deleted, and what was noted of it is void
-            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
-        return self._stamps.setdefault(redacted(self.uri), {"runs": {}, "studies": {}})
-
-    def _save(self) -> None:
-        write_json(self.out / "mlflow.json", self._stamps)
-
-    def _is_new(self, key: str, serves: Sequence[str]) -> bool:
-        noted = self._stamp["runs"].get(key)
-        return noted is None or not set(serves) <= set(noted["serves"])
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    """The JSON object at `path`; an empty one where there is none."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
 
 def _label(row: Mapping[str, Any]) -> str:
     """A number of a table as a metric: `0.5 single/top1`."""
@@ -262,12 +230,3 @@ def _milliseconds(moment: Any) -> int:
         return int(datetime.fromisoformat(str(moment)).timestamp() * 1000)
     except ValueError:
         return int(time.time() * 1000)
-
-
-def _digest(files: Iterable[Path], rest: Any) -> str:
-    """Of the files' names and content and of `rest`: all that a study's mirror is made from."""
-    digest = hashlib.sha256(json.dumps(rest, sort_keys=True, default=str).encode())
-    for file in files:
-        digest.update(f"\n{file.parent.name}/{file.name}\n".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]

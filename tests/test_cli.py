@@ -17,9 +17,11 @@ from fake_stages import FAKES
 from test_runner import Here, living
 
 import run_study
-from studies.choices import Choices, recall, resolve, with_overrides
+from studies.asked import recall
+from studies.choices import Choices, resolve
 from studies.resolve import Setting
 from studies.scales import scale
+from studies.sizing import with_overrides
 from studies.spread import spread_at
 from studies.store import Store
 
@@ -277,7 +279,7 @@ def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest
         return Found(trial, (trial,), False)
 
     monkeypatch.setattr("studies.search.search_beta", find)
-    monkeypatch.setattr("run_study.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    monkeypatch.setattr("studies.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
     assert typed("search", "--scale", "smoke", "--trials", "1") == 0
     assert len(asked[0]) == 2
     out = capfd.readouterr().out

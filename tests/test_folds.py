@@ -26,7 +26,8 @@ from fame.run import write_json
 from fame.seeds import Seeds
 from reports.content import command_of
 from reports.evidence import Evidence
-from studies.choices import Asked, Choices, recall, resolve
+from studies.asked import Asked, recall
+from studies.choices import Choices, resolve
 from studies.folds import parse_folds
 from studies.plan import make_plan
 from studies.registry import STUDIES, studies

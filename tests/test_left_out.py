@@ -9,7 +9,8 @@ import pytest
 from fame.errors import FameError
 from reports.content import video_facts
 from reports.evidence import Evidence
-from studies.choices import Choices, recall, resolve
+from studies.asked import recall
+from studies.choices import Choices, resolve
 from studies.left_out import LeftOut, counted
 from studies.registry import studies
 from studies.store import Store

@@ -22,7 +22,8 @@ from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
 from studies import runner, session
-from studies.choices import Asked, Choices, recall, resolve
+from studies.asked import Asked, recall
+from studies.choices import Choices, resolve
 from studies.executors import Outcome, Task
 from studies.paper_sets import SETS, absent, find_sets
 from studies.registry import STUDIES, studies

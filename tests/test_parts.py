@@ -19,9 +19,11 @@ from reports.evidence import Evidence
 from reports.page import build
 from reports.standing import standing
 from studies.archive import decode, encode, files_of
-from studies.choices import Asked, Choices, listed, part_of, recall, resolve
+from studies.asked import Asked, recall
+from studies.choices import Choices, resolve
 from studies.parts import pack, unpack
 from studies.plan import make_plan
+from studies.replicates import listed, part_of
 from studies.resolve import all_stages
 from studies.runner import run_stages
 from studies.store import Store

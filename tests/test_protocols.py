@@ -22,8 +22,9 @@ from fame.run import write_json
 from reports import tables
 from reports.content import command_of, content, too_short
 from reports.evidence import Evidence
+from studies.asked import recall
 from studies.cell import Stage, canonical
-from studies.choices import Choices, recall, resolve
+from studies.choices import Choices, resolve
 from studies.protocols import BEGIN, CORRECTED, END, OFFICIAL, SCHEDULES, Protocol, protocol, schedule, written_into
 from studies.registry import FINDINGS, STUDIES, studies
 from studies.resolve import Setting, all_stages

@@ -18,12 +18,14 @@ from fame.errors import FameError
 from studies.cell import Stage
 from studies.executors import Outcome, Task
 from studies.executors.local import LocalWorkers
-from studies.plan import Forecast, make_plan, modelled, staged_sizes
+from studies.forecast import Forecast, modelled, staged_sizes
+from studies.plan import make_plan
 from studies.progress import Silence, described, duration, size
 from studies.registry import studies
 from studies.resolve import Setting, all_stages
-from studies.runner import Summary, run_stages
+from studies.runner import run_stages
 from studies.scales import scale
+from studies.scheduling import Summary
 from studies.store import DiskFull, Store
 from studies.worker import LOCK, Busy, Runtime, execute, message_of
 
@@ -211,7 +213,7 @@ def test_a_killed_run_is_started_once_more_and_only_once(store: Store) -> None:
 
 
 def test_a_run_that_another_process_holds_is_waited_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.runner.PATIENCE", 0.05)
+    monkeypatch.setattr("studies.scheduling.PATIENCE", 0.05)
     executor = Here(store)
     first = PRETRAININGS[0]
     executor.answers = {(first.id, 0): ["busy", "busy"]}
@@ -221,7 +223,7 @@ def test_a_run_that_another_process_holds_is_waited_for(store: Store, monkeypatc
 
 
 def test_a_run_that_another_process_has_finished_meanwhile_is_not_repeated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.runner.PATIENCE", 0.05)
+    monkeypatch.setattr("studies.scheduling.PATIENCE", 0.05)
     first = PRETRAININGS[0]
 
     class Other(Here):

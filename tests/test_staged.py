@@ -22,9 +22,11 @@ from PIL import Image
 from fame.config import Condition, StagedData, StagedPart, StagedWorld
 from fame.data import staged
 from fame.data.manifest import Manifest, Video
-from fame.data.staged_figure import ACTIONS, Manner, capsules
+from fame.data.staged_actions import ACTIONS, Manner
+from fame.data.staged_figure import capsules
+from fame.data.staged_files import read_masks
 from fame.data.staged_plan import couple, plan
-from fame.data.staged_render import read_masks, render_performance
+from fame.data.staged_render import render_performance
 from fame.data.staged_scene import CLOTHES, FAMILIES, backdrop, palette
 from fame.data.staged_sheet import contact_sheet, counterfactual_sheet
 from fame.data.video import decode as video_frames

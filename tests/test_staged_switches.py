@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fame.data import staged
-from fame.data.staged_figure import Manner
+from fame.data.staged_actions import Manner
 from fame.data.staged_plan import Planned, plan
 from fame.data.staged_render import render_performance
 from fame.seeds import Seeds

@@ -314,6 +314,6 @@ def test_a_deleted_database_voids_the_note(tmp_path: Path, local: None) -> None:
     note = {uri: {"runs": {f"{stage.id}/0": {"run": "1", "serves": []}}, "studies": {}}}
     (tmp_path / "mlflow.json").write_text(json.dumps(note))
     (tmp_path / "mlartifacts").mkdir()
-    assert Tracker(tmp_path)._is_new(f"{stage.id}/0", ())
+    assert Tracker(tmp_path)._noted.is_new(f"{stage.id}/0", ())
     (tmp_path / "mlflow.db").touch()
-    assert not Tracker(tmp_path)._is_new(f"{stage.id}/0", ())
+    assert not Tracker(tmp_path)._noted.is_new(f"{stage.id}/0", ())

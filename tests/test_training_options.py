@@ -14,8 +14,9 @@ from fame.config import Finetune, Pretrain
 from fame.errors import FameError
 from reports.content import command_of
 from reports.evidence import Evidence
+from studies.asked import Asked, recall
 from studies.cell import Stage
-from studies.choices import Asked, Choices, recall, resolve
+from studies.choices import Choices, resolve
 from studies.resolve import all_stages
 from studies.store import Store
 from studies.training import Training

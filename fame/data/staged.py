@@ -4,7 +4,7 @@ A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of t
 
     videos/CLASS/v_CLASS_PERFORMANCE[_CONDITION].avi     read through the same decoder as any other data set
     splits/classInd.txt, trainlist01.txt, testlist01.txt, ...   in UCF101's manner
-    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (staged_render.read_masks)
+    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (staged_files.read_masks)
     scenes.csv                                           which scene each video shows, and whose it is
     manifest.json, checksums.txt
 
@@ -24,8 +24,9 @@ from pathlib import Path
 from fame.config import StagedData, StagedPart, StagedWorld
 from fame.data.manifest import Manifest, Video, file_sha256
 from fame.data.parallel import Progress, counted, each
+from fame.data.staged_files import write_masks, write_video
 from fame.data.staged_plan import Planned, plan
-from fame.data.staged_render import Look, Recipe, render_performance, write_masks, write_video
+from fame.data.staged_render import Look, Recipe, render_performance
 from fame.data.store import locked
 from fame.errors import FameError
 from fame.seeds import Seeds

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fame.config import StagedData, StagedPart
-from fame.data.staged_figure import ACTIONS
-from fame.data.staged_render import CODECS, Recipe
+from fame.data.staged_actions import ACTIONS
+from fame.data.staged_files import CODECS
+from fame.data.staged_render import Recipe
 from fame.data.staged_scene import FAMILIES, hues
 from fame.errors import FameError
 from fame.seeds import Seeds

@@ -1,8 +1,7 @@
-"""From one performance in one scene to frames, true masks and a video file.
+"""From one performance in one scene to frames and true masks.
 
-The figure is a union of capsules (segments with a radius): the distance from every pixel to every segment is computed for all
-frames at once, inside the box that the figure ever touches. Everything is a pure function of the recipe: no global state, no
-clock, and a codec told to leave out its version.
+The figure's outline is computed once for all conditions of a performance (staged_outline.py). Everything is a pure function of the
+recipe: no global state, no clock.
 """
 
 from __future__ import annotations
@@ -10,28 +9,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import cast
 
-import av
 import numpy as np
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from fame.data.staged_figure import PARTS, STANDING, Manner, capsules
+from fame.data.staged_actions import Manner
+from fame.data.staged_figure import STANDING, capsules
+from fame.data.staged_outline import Array, Mask, outline_of
 from fame.data.staged_scene import CLOTHES, backdrop, palette
 
-Array = NDArray[np.float32]
 Frames = NDArray[np.uint8]
-Mask = NDArray[np.bool_]
-BLOCK = 8  # frames painted at a time
 LEG = 16  # frames from one stop of a wandering figure to the next
-
-CODECS: dict[str, tuple[str, str, dict[str, str]]] = {  # file ending, pixel format, options
-    "mpeg4": ("avi", "yuv420p", {"qmin": "2", "qmax": "3", "flags": "+bitexact"}),
-    "libx264": ("mp4", "yuv420p", {"preset": "ultrafast", "crf": "18", "flags": "+bitexact"}),
-    "ffv1": ("avi", "bgr0", {"flags": "+bitexact"}),
-}
 
 
 @dataclass(frozen=True)
@@ -82,7 +70,7 @@ def render_performance(recipes: Sequence[Recipe], look: Look) -> Iterator[tuple[
     manner = Manner.draw(np.random.default_rng(first.motion), look.alike)
     points, unit = _place(capsules(first.action, manner, look.frames), manner, look)
     cameras = _camera(np.random.default_rng(first.sensor), look)
-    outline = _outline(points + np.tile(cameras, 2)[:, None], unit, look)
+    outline = outline_of(points + np.tile(cameras, 2)[:, None], unit, look.size)
     clothes = clothes_of(first.clothes, look)
     for recipe in recipes:
         planes = _film(_background(recipe, look, clothes), cameras)
@@ -163,84 +151,6 @@ def _between(rows: Array, at: Array) -> Array:
     return rows[low] * (1 - share) + rows[low + 1] * share
 
 
-@dataclass(frozen=True)
-class Outline:
-    """Where the figure is: its mask, and per block of frames the box (frames, rows, columns) with what each garment covers."""
-
-    mask: Mask
-    blocks: list[tuple[tuple[slice, slice, slice], Array, Array]]
-
-    def paint(self, planes: Array, clothes: Array) -> None:
-        """Put the figure into colour planes (3, T, H, W), in place."""
-        for box, cover, through in self.blocks:
-            for plane, levels in zip(planes, clothes.T, strict=True):
-                view = plane[box]
-                view *= through
-                for garment, level in enumerate(levels):
-                    view += cover[garment] * level
-
-
-def _outline(points: Array, unit: float, look: Look) -> Outline:
-    """Rasterise skeletons (T, parts, 4): the mask is the pixels whose centre lies inside, an edge is one pixel soft.
-
-    A few frames at a time and each part only where it reaches, so that little is computed and all of it stays in the cache.
-    """
-    size = look.size
-    outline = Outline(np.zeros((len(points), size, size), np.bool_), [])
-    radius = np.array([r for _, r, _ in PARTS], np.float32) * np.float32(unit)
-    ticks = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    x, y = ticks[None, None, :], ticks[None, :, None]
-    for first in range(0, len(points), BLOCK):
-        some = points[first : first + BLOCK]
-        corners = some.reshape(len(some), len(PARTS), 2, 2)
-        low = np.floor(corners.min(axis=(0, 2)) - radius[:, None] - 1).astype(int).clip(0, size)
-        high = np.ceil(corners.max(axis=(0, 2)) + radius[:, None] + 1).astype(int).clip(0, size)
-        left, top = low.min(axis=0)
-        right, bottom = high.max(axis=0)
-        layers = np.full((3, len(some), bottom - top, right - left), -1, np.float32)  # signed depth inside each garment, pixels
-        for part, (_, _, garment) in enumerate(PARTS):
-            (x0, y0), (x1, y1) = low[part], high[part]
-            depth = _distance(x[:, :, x0:x1], y[:, y0:y1], some[:, part])
-            np.subtract(radius[part], depth, out=depth)
-            layer = layers[garment, :, y0 - top : y1 - top, x0 - left : x1 - left]
-            np.maximum(layer, depth, out=layer)
-        box = (slice(first, first + BLOCK), slice(top, bottom), slice(left, right))
-        outline.mask[box] = layers.max(axis=0) > 0
-        outline.blocks.append((box, *_covers(layers)))
-    return outline
-
-
-def _covers(layers: Array) -> tuple[Array, Array]:
-    """From depths (3, ...), far garments first: the share of each pixel that shows each garment, and that shows what is behind."""
-    layers += np.float32(0.5)
-    np.maximum(layers, 0, out=layers)
-    cover = np.minimum(layers, 1, out=layers)
-    clear = 1 - cover
-    cover[1] *= clear[2]
-    clear[1] *= clear[2]
-    cover[0] *= clear[1]
-    return cover, clear[0] * clear[1]
-
-
-def _distance(x: Array, y: Array, segment: Array) -> Array:
-    """Distance of every pixel to a segment a frame: x (1, 1, w), y (1, h, 1), segment (T, 4) -> (T, h, w)."""
-    ax, ay, bx, by = (segment[:, k, None, None] for k in range(4))
-    ux, uy = bx - ax, by - ay
-    px, py = x - ax, y - ay
-    length = np.maximum(ux * ux + uy * uy, np.float32(1e-6))
-    share = px * (ux / length) + py * (uy / length)
-    np.maximum(share, 0, out=share)
-    np.minimum(share, 1, out=share)
-    dx = share * ux
-    np.subtract(px, dx, out=dx)
-    share *= uy
-    np.subtract(py, share, out=share)
-    dx *= dx
-    share *= share
-    dx += share
-    return np.sqrt(dx, out=dx)
-
-
 @functools.lru_cache(maxsize=2)
 def _noise_bank(noise: float) -> Array:
     return (np.random.default_rng(7).standard_normal(1 << 20, dtype=np.float32) * np.float32(noise)).astype(np.float32)
@@ -253,27 +163,3 @@ def _add_noise(planes: Array, noise: float, seed: int) -> None:
     for at, begin in zip(range(0, len(flat), stretch), begins, strict=True):
         part = flat[at : at + stretch]
         part += bank[begin : begin + len(part)]
-
-
-def write_video(path: Path, frames: Frames, codec: str, fps: int) -> None:
-    """Encode uint8 (T, H, W, 3) RGB into a file; the same frames give the same bytes, on one build of the codec."""
-    _, pixels, options = CODECS[codec]
-    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
-        stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=options))
-        stream.height, stream.width = frames.shape[1:3]
-        stream.pix_fmt = pixels
-        stream.bit_rate = 4_000_000  # never the limit: the quantiser's range decides
-        stream.codec_context.thread_count = 1
-        for frame in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
-
-
-def write_masks(path: Path, masks: Mask) -> None:
-    """bool (T, H, W), packed to bits along the width, as an `.npy` file; read by `read_masks`."""
-    np.save(path, np.packbits(masks, axis=-1))
-
-
-def read_masks(path: Path, width: int) -> Mask:
-    """The true masks of one performance, bool (T, H, width)."""
-    return np.unpackbits(np.load(path), axis=-1, count=width).astype(np.bool_)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from fame.data.manifest import Manifest, Video
-from fame.data.staged_render import read_masks
+from fame.data.staged_files import read_masks
 from fame.data.video import decode
 from fame.run import write_atomically
 

@@ -1,0 +1,74 @@
+"""Every scientific choice, as frozen and validated models.
+
+What stands here enters the identity of a cell (studies/cell.py); what does not (paths, workers, device index, progress) does
+not. Defaults are the paper's where the paper has one; a scale (studies/scales.py) overrides them. A changed default or a changed
+method needs a new `version` in its stage: tests pin golden ids and golden outputs.
+
+base -> data, method -> training -> evaluation; everybody else imports from here.
+"""
+
+from __future__ import annotations
+
+from fame.config.base import LATER, Config, Share, identified, later
+from fame.config.data import Clip, Condition, Data, StagedData, StagedPart, StagedWorld, VideoData
+from fame.config.evaluation import Activation, Evaluation, Finetune, Kernels, Masks, Probe, Retrieval, StageConfig
+from fame.config.method import (
+    OF_TRUTH,
+    Background,
+    BackgroundErasing,
+    Control,
+    Flavour,
+    Merge,
+    MoCo,
+    Reach,
+    Variant,
+    check_beta,
+    check_prior,
+    check_sampled,
+)
+from fame.config.training import MEAN, STD, Augment, Backbone, BackboneName, Optim, Precision, Pretrain, Sampling, check_pieces
+
+__all__ = [
+    "LATER",
+    "MEAN",
+    "OF_TRUTH",
+    "STD",
+    "Activation",
+    "Augment",
+    "Backbone",
+    "BackboneName",
+    "Background",
+    "BackgroundErasing",
+    "Clip",
+    "Condition",
+    "Config",
+    "Control",
+    "Data",
+    "Evaluation",
+    "Finetune",
+    "Flavour",
+    "Kernels",
+    "Masks",
+    "Merge",
+    "MoCo",
+    "Optim",
+    "Precision",
+    "Pretrain",
+    "Probe",
+    "Reach",
+    "Retrieval",
+    "Sampling",
+    "Share",
+    "StageConfig",
+    "StagedData",
+    "StagedPart",
+    "StagedWorld",
+    "Variant",
+    "VideoData",
+    "check_beta",
+    "check_pieces",
+    "check_prior",
+    "check_sampled",
+    "identified",
+    "later",
+]

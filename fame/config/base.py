@@ -1,0 +1,38 @@
+"""What all configurations have in common: frozen, closed, and with an identity."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def later(default: Any) -> Any:
+    """A field added after runs were kept: at `default`, which is what was done before there was a choice, it leaves ids alone."""
+    return Field(default, json_schema_extra={LATER: True})
+
+
+LATER = "later"  # mark of such a field
+
+
+def identified(model: Config) -> dict[str, Any]:
+    """The model as JSON values, without fields marked `later` that stand at their default: what studies/cell.py makes ids of."""
+    found = model.model_dump(mode="json")
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if _came_later(field) and value == field.default:
+            del found[name]
+        elif isinstance(value, Config):
+            found[name] = identified(value)
+    return found
+
+
+def _came_later(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and LATER in field.json_schema_extra

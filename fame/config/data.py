@@ -1,0 +1,89 @@
+"""Which videos: of the embedded benchmark or on disk; and the clips that are cut from them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from fame.config.base import Config, Share, later
+
+Condition = Literal["deranged", "neutral", "scene_only", "figure_only"]
+
+
+class StagedPart(Config):
+    """One part of the embedded benchmark: how many videos, how strongly the scene goes with the action."""
+
+    train: int = Field(ge=8)
+    val: int = Field(ge=4)
+    test: int = Field(ge=4)  # performances; each is rendered once per test condition
+    rho: Share  # share of a split's videos whose scene is the one that goes with their action
+    actions: tuple[str, ...] = Field(min_length=2)  # names in fame/data/staged_actions.py; all parts draw on one repertoire
+    conditions: tuple[Condition, ...] = ()  # counterfactual renderings of every test performance
+    balanced: bool = False  # with splits `balanced` (as large as train) and `val/balanced`: every scene equally often
+
+
+class StagedWorld(Config):
+    """The generator of the embedded benchmark; its world (palettes, couplings, performances) comes from the replicate."""
+
+    version: int = 1
+    size: int = Field(48, ge=16)  # pixels, square
+    frames: int = Field(24, ge=2)
+    fps: int = 12
+    figure: float = Field(0.6, gt=0, le=0.8)  # standing height as a share of the frame
+    contrast: float = Field(1.0, gt=0, le=1)  # of a backdrop's colours, about their mean
+    tint: Share = 0.7  # of a backdrop's colours near the hue of its scene family, as water is bluish
+    objects: int = Field(9, ge=0)  # random things on every backdrop
+    room: int = Field(1, ge=1)  # videos of a scene family that share one backdrop, as those of a UCF101 group do
+    noise: float = Field(2.0, ge=0)  # sensor noise, standard deviation in 8-bit levels
+    camera: float = Field(0.0, ge=0)  # camera drift, pixels a frame
+    likeness: Share = 0.0  # 1: figure and background draw on the same colours
+    placement: Literal["anywhere", "centre"] = "anywhere"
+    clothes: Literal["alike", "varied", "by_action"] = "alike"
+    alike: Share = 0.0  # how far figures share one posture and size; 1: only its motion tells a figure from another
+    wander: Share = 0.0  # how far a figure goes about while it acts; 0: it keeps its place
+    codec: Literal["mpeg4", "libx264", "ffv1"] = "mpeg4"
+    source: StagedPart
+    A: StagedPart
+    B: StagedPart
+    C: StagedPart
+
+
+class StagedData(Config):
+    kind: Literal["staged"] = "staged"
+    part: Literal["source", "A", "B", "C"]
+    world: StagedWorld
+    short_side: int = 48
+
+
+class VideoData(Config):
+    """Videos on disk: `manifest` is the digest of the scan, so another set of files is another cell."""
+
+    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]  # the layouts of fame/data/layouts
+    manifest: str
+    fold: int = Field(1, ge=1, le=3)
+    decoder: str = "pyav"
+    short_side: int | None = Field(128, ge=16)  # pixels, as stored; None: the files' own size
+    codec: Literal["raw", "jpeg", "straight"] = later("raw")  # jpeg fits the large sets, and is not exact; straight stores nothing
+
+
+Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
+
+
+class Clip(Config):
+    """A window of `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that it does not fit.
+
+    Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/fitting.py). Larger than a test's centre crop: the
+    short side is resized to `size`, or (resize False) the central `size` pixels are cut out of the frame as it is stored.
+    """
+
+    frames: int = Field(16, ge=2)
+    stride: int = Field(2, ge=1)
+    size: int = Field(112, ge=16)
+    short: Literal["looped", "dropped"] = later("looped")
+    resize: bool = later(True)
+
+    @property
+    def window(self) -> int:
+        """Frames of a video that it spans."""
+        return self.frames * self.stride

@@ -1,0 +1,108 @@
+"""The stages after pretraining: what is asked of an encoder, or of the masks alone."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from fame.config.base import Config, later
+from fame.config.data import Clip, Data
+from fame.config.method import Flavour
+from fame.config.training import MEAN, STD, Augment, BackboneName, Optim, Precision, Pretrain, check_pieces
+
+
+class Finetune(Config):
+    """All weights trained on the target's train split; test: `clips` uniform clips, centre crop, outputs averaged."""
+
+    stage: Literal["finetune"] = "finetune"
+    version: int = 2
+    data: Data
+    clip: Clip = Clip()
+    augment: Augment = Augment(blur=0.0)
+    optim: Optim = Optim(lr=0.025, batch=128, epochs=150, schedule="step", milestones=(60, 120))
+    dropout: float = 0.7
+    clips: int = Field(10, ge=1)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+    # epochs between looks at the test split, from the first on; 0: it is not looked at. What is reported as top1 is the last epoch
+    test_every: Annotated[int, Field(ge=0)] = later(0)
+    accumulate: int = later(1)  # as in `Pretrain`
+
+    @model_validator(mode="after")
+    def _in_pieces(self) -> Finetune:
+        check_pieces(self.accumulate, self.optim.batch)
+        return self
+
+
+class Probe(Config):
+    """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence.
+
+    The last two fields are faults of the released code, to be asked for by name (studies/protocols.py).
+    """
+
+    stage: Literal["probe"] = "probe"
+    version: int = 2
+    data: Data
+    clip: Clip = Clip()
+    solver: Literal["sgd", "lbfgs"] = "sgd"
+    augment: Augment = Augment(blur=0.0)  # of training clips, sgd only
+    optim: Optim = Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))
+    l2: float = Field(1e-3, ge=0)  # lbfgs only, on standardised features
+    clips: int = Field(10, ge=1)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+    normalised: bool = later(True)  # training clips by mean and std, as test clips always are
+    unfrozen: tuple[BackboneName, ...] = later(())  # networks whose weights all train, at the head's learning rate; sgd only
+
+
+class Retrieval(Config):
+    """Nearest neighbours: `clips` features L2-normalised, averaged, centred per split, L2-normalised; cosine; train = gallery."""
+
+    stage: Literal["retrieval"] = "retrieval"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    clips: int = Field(10, ge=1)
+    ranks: tuple[int, ...] = (1, 5, 10, 20, 50)
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+    mean: tuple[float, float, float] = later(MEAN)
+    std: tuple[float, float, float] = later(STD)
+
+
+class Kernels(Config):
+    """Figure 3: the temporal (1-D) kernels of the encoder, per layer."""
+
+    stage: Literal["kernels"] = "kernels"
+    version: int = 1
+
+
+class Activation(Config):
+    """Figure 1: class-agnostic activation maps on test videos, against the true figure where it is known."""
+
+    stage: Literal["activation"] = "activation"
+    version: int = 1
+    data: Data
+    clip: Clip = Clip()
+    videos: int = Field(64, ge=1)
+    examples: int = Field(6, ge=1)  # maps kept for the figure
+    precision: Precision = "auto"
+    threads: int = Field(1, ge=1)
+
+
+class Masks(Config):
+    """Figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
+
+    stage: Literal["masks"] = "masks"
+    version: int = 2
+    data: Data
+    clip: Clip = Clip()
+    betas: tuple[float, ...] = (0.3, 0.5, 0.7)
+    flavours: tuple[Flavour, ...] = ("paper", "official")
+    videos: int = Field(64, ge=1)
+    examples: int = Field(6, ge=1)
+
+
+Evaluation = Finetune | Probe | Retrieval | Kernels | Activation | Masks
+StageConfig = Annotated[Pretrain | Evaluation, Field(discriminator="stage")]
