@@ -63,12 +63,15 @@ def sha256_of(path: Path) -> str:
 
 
 class TrainingState:
-    """`checkpoint.pt` of a run: modules, optimiser, the loss's `scaler` where it is in use, finished epochs, last metrics.
+    """`checkpoint.pt` of a run: modules, optimiser, the loss's `scaler` where it is in use, finished epochs, last metrics; and
+    `within`, where training was in the epoch after those, as whoever trains has told it.
 
     `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, of another format or damaged, is
-    passed over with a note in the run's log, and training starts from its beginning. Random streams need no saving, because every
-    epoch derives its own from the seeds.
+    passed over with a note in the run's log, and training starts from its beginning. Random streams need no saving at an epoch's
+    end, because every epoch derives its own from the seeds; within one they belong in `within`.
     """
+
+    within: dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -103,6 +106,7 @@ class TrainingState:
                 if self.scaler is not None:
                     self.scaler.load_state_dict(content["scaler"])
                 self.run.rewind(content["logged"])
+                self.within = content.get("within")
             except Exception:
                 self.modules.load_state_dict(fresh)
                 raise
@@ -111,12 +115,18 @@ class TrainingState:
             self.run.log(note=f"{self.path.name} is ignored, training starts from its beginning: {error}")
             return 0, {}
 
-    def save(self, epochs: int, metrics: Mapping[str, float], *, last: bool = False) -> None:
-        """After each epoch; written if it is the `last`, or if `EVERY` seconds have passed since training began or was last saved.
+    def due(self, seconds: float) -> bool:
+        """Whether so many seconds have passed since training began or was last saved."""
+        return time.monotonic() - self.saved >= seconds
 
-        A kill loses so much and the running epoch; written each time, it would be a twentieth of a short run.
+    def save(
+        self, epochs: int, metrics: Mapping[str, float], *, last: bool = False, within: Mapping[str, Any] | None = None
+    ) -> None:
+        """After each epoch, written if it is the `last` or `due(EVERY)`; and `within` one, written whenever it is called.
+
+        A kill loses what came after; written after each epoch, it would be a twentieth of a short run.
         """
-        if not last and time.monotonic() - self.saved < EVERY:
+        if not last and within is None and not self.due(EVERY):
             return
         content = {
             "identity": self.identity,
@@ -126,6 +136,7 @@ class TrainingState:
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler is not None else None,
+            "within": None if within is None else dict(within),
         }
         write_atomically(self.path, lambda beside: torch.save(content, beside))
         self.saved = time.monotonic()

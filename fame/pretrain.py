@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 ENCODER_FILE = "encoder.pt"
 GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
 LOOK = 50  # steps between two looks at whether the loss is still finite
+WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kinetics-400 takes hours on one GPU
 
 
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
@@ -139,13 +140,23 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
         order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
-        began = time.perf_counter()
-        for step, (view0, view1) in enumerate(views.pairs(order), 1):
+        first, spent = 0, 0.0
+        if epoch == done and state.within:  # broken off within this epoch
+            first, spent = state.within["steps"], state.within["seconds"]
+            total += state.within["total"].to(device)
+            views.resume(state.within["place"])
+        began = time.perf_counter() - spent
+        for step, (view0, view1) in enumerate(views.pairs(order[first:]), first + 1):
             loss, right = descend(view0, view1)
             total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+            # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
+            if ranks.size == 1 and step < len(order) and state.due(WITHIN):
+                spent = time.perf_counter() - began
+                place = {"steps": step, "seconds": spent, "total": total.cpu(), "place": views.place()}
+                state.save(epoch, metrics, within=place)
         seconds = max(time.perf_counter() - began, 1e-9)
         average([total, *statistics(model)])
         mean_loss, mean_right = (total / len(order)).tolist()

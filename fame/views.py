@@ -8,9 +8,9 @@ difference is merging alone. So are a control's masks (fame/controls.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -55,18 +55,43 @@ class Views:
         self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
         self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0
+        self._read_to = self._reading()
 
     def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Two views (B, 3, T, size, size) of each batch of rows, on the run's device; on a GPU clips are read one batch ahead."""
         began = time.perf_counter()
-        for clips in ahead(map(self._read, order), self.device.type == "cuda"):
+        for clips, read_to in ahead(((self._read(rows), self._reading()) for rows in order), self.device.type == "cuda"):
             ready = time.perf_counter()
+            self._read_to = read_to
             views = self._augmented(clips)
             began, waiting = time.perf_counter(), ready - began
             self.waited += waiting
             self.augmented += began - ready
             yield views
             began = time.perf_counter()
+
+    def place(self) -> dict[str, Any]:
+        """Where all streams and both clocks stand after the pair given last, whatever has been read ahead of it."""
+        later = [stream.get_state() for stream in self._later()]
+        return {"read to": self._read_to, "streams": later, "waited": self.waited, "augmented": self.augmented}
+
+    def resume(self, place: Mapping[str, Any]) -> None:
+        """Go on from a `place`: the next pair is the one after it."""
+        for streams, states in ((self._earlier(), place["read to"]), (self._later(), place["streams"])):
+            for stream, state in zip(streams, states, strict=True):
+                stream.set_state(state)
+        self.waited, self.augmented, self._read_to = place["waited"], place["augmented"], place["read to"]
+
+    def _earlier(self) -> tuple[torch.Generator, ...]:
+        """The streams that are drawn from as clips are read."""
+        return self.starts, self.source_starts
+
+    def _later(self) -> tuple[torch.Generator, ...]:
+        """Those that are drawn from as views are made of them."""
+        return self.views, self.merging, self.controlled.generator
+
+    def _reading(self) -> list[Tensor]:
+        return [stream.get_state() for stream in self._earlier()]
 
     def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """The pair of one batch."""
