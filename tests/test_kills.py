@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 
 from fame.data.packed import PackedStore
 from fame.data.store import FrameStore
@@ -137,7 +138,19 @@ def test_preparing_that_is_killed_goes_on(codec: str, what: str, root: Path, unb
     assert "; sound" in ran([*command, "--check"])
 
 
-def test_of_two_at_one_folder_one_works_and_the_other_waits_and_says_so(root: Path, tmp_path: Path) -> None:
+def test_who_finds_another_at_work_waits_and_says_so(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    with FileLock(tmp_path / "cache" / ".scan.lock"):  # another process, as far as the command can tell
+        command = typed("scan", root, tmp_path, "--jobs", "1")
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert process.stderr
+        line = next(line for line in process.stderr if "another process is at work on" in line)
+        assert line.startswith("warning: ") and not lines(tmp_path / "cache" / "scan", "*.jsonl")
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and looked_at(out, "scan") == MANY
+
+
+def test_two_at_one_folder_do_nothing_twice(root: Path, tmp_path: Path) -> None:
     command = typed("prepare", root, tmp_path, "--jobs", "1", "--scale", "smoke")
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     said = [process.communicate(timeout=300) for process in both]
@@ -145,7 +158,6 @@ def test_of_two_at_one_folder_one_works_and_the_other_waits_and_says_so(root: Pa
     assert [looked_at(out, "scan") for out, _ in said].count(MANY) == 1  # each file is opened by one of them
     assert [looked_at(out, "decode") for out, _ in said].count(MANY) == 1
     assert sorted((looked_at(out, "scan") or 0) for out, _ in said) == [0, MANY]
-    assert any("another process is at work on" in err for _, err in said)
     (folder,) = (file.parent for file in tmp_path.glob("cache/store/*/index.json"))
     assert len(FrameStore.open(folder)) == MANY and (tmp_path / "cache" / "scan").is_dir()
     assert lines(tmp_path / "cache" / "scan", "*.jsonl") == MANY  # none was looked at twice
