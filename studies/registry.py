@@ -21,6 +21,7 @@ from studies.findings import (
     figure_size,
     learning_rates,
     likeness,
+    longer_control,
     positive_control,
     quirks,
     sampling,
@@ -42,7 +43,10 @@ STUDIES: tuple[Study, ...] = (
     activation_maps.STUDY,
 )
 
-ASKED = (schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, true_mask, quirks)
+ASKED = (
+    schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control, true_mask,
+    quirks,
+)  # fmt: skip
 FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
