@@ -46,27 +46,58 @@ def adjusted(one: dict[str, Any]) -> str:
     return "" if p is None else "p < 0.001: " if p < 0.001 else f"p {p:.3f}: " if p < 0.1 else f"p {p:.2f}: "
 
 
-def section(report: dict[str, Any] | None, folder: str) -> str:
-    """Markdown for docs/findings.md: which runs, then each finding's question, answers, comparisons and figures, from `folder`."""
-    if report is None or not report.get("answers"):
+Kept = dict[str, dict[str, Any]]  # reports by the folder that they are kept in
+
+
+def section(kept: Kept) -> str:
+    """Markdown for docs/findings.md: which runs, then each finding's question, answers, comparisons and figures, from its folder.
+
+    A finding that several folders hold is quoted from the one with the most replicates of all that it compares.
+    """
+    held = [(name, folder) for folder, report in kept.items() for name in report.get("answers", ())]
+    chosen = {
+        name: max((folder for other, folder in held if other == name), key=lambda f: _told(kept[f], name)) for name, _ in held
+    }
+    if not chosen:
         return NOT_RUN
+    text = []
+    for folder in dict.fromkeys(chosen.values()):
+        text += [_origin(kept[folder], folder), ""]
+    text += [READING, ""]
+    for name, folder in chosen.items():
+        text += _finding(name, kept[folder], folder)
+    return "\n".join(text).rstrip("\n")
+
+
+def _told(report: dict[str, Any], name: str) -> tuple[int, int]:
+    """By how many replicates a finding's comparisons are made: the fewest, then all together."""
+    counts = [one["n"] for one in report["answers"][name]["contrasts"]]
+    return min(counts), sum(counts)
+
+
+def _origin(report: dict[str, Any], folder: str) -> str:
     runs, standing = report["runs"], report["standing"]
     made = f"From `{report['command']}` at commit `{report['commit'][:12]}`: {runs['finished']} of {runs['planned']} runs"
-    text = [f"{made}, {duration(runs['seconds'])} of computing; all of it in [docs/{folder}]({folder}).", ""]
-    text += [f"**{standing['interim'].capitalize()}.**", ""] if standing["interim"] else []
-    text += [word for remark in standing["remarks"] for word in (remark, "")]
-    text += [READING, ""]
-    for name, answer in report["answers"].items():
-        text += [f"### {answer['question']} (`{name}`)", ""]
-        text += [f"- By {one['measure']}{', which decides' if one['decides'] else ''}: {one['text']}" for one in answer["answers"]]
-        measures, rows = lines(answer)
-        text += [f"- {counted(answer)}", "", "| comparison | " + " | ".join(measures) + " |", "| --- |" + " --- |" * len(measures)]
-        text += [f"| {row} | " + " | ".join(said(one) for one in found) + " |" for row, found in rows]
-        pictures = [
-            figure for figure in report["figures"] if figure["name"].removesuffix("_curve").removesuffix("_effects") == name
-        ]
-        text += ["", *(word for one in pictures for word in (f"![{one['title']}]({folder}/{one['png']})", "", one["caption"], ""))]
-    return "\n".join(text).rstrip("\n")
+    text = [f"{made}, {duration(runs['seconds'])} of computing; all of it in [docs/{folder}]({folder})."]
+    text += [f"**{standing['interim'].capitalize()}.**"] if standing["interim"] else []
+    return "\n\n".join([*text, *standing["remarks"]])
+
+
+def _finding(name: str, report: dict[str, Any], folder: str) -> list[str]:
+    answer = report["answers"][name]
+    counts = sorted({one["n"] for one in answer["contrasts"]})
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    text = [f"### {answer['question']} (`{name}`)", "", f"From [{folder}]({folder}), {many} replicates.", ""]
+    text += [f"- By {one['measure']}{', which decides' if one['decides'] else ''}: {one['text']}" for one in answer["answers"]]
+    measures, rows = lines(answer)
+    text += [f"- {counted(answer)}", "", "| comparison | " + " | ".join(measures) + " |", "| --- |" + " --- |" * len(measures)]
+    text += [f"| {row} | " + " | ".join(said(one) for one in found) + " |" for row, found in rows]
+    pictures = [figure for figure in report["figures"] if figure["name"].removesuffix("_curve").removesuffix("_effects") == name]
+    return [
+        *text,
+        "",
+        *(word for one in pictures for word in (f"![{one['title']}]({folder}/{one['png']})", "", one["caption"], "")),
+    ]
 
 
 READING = (

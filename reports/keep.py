@@ -2,8 +2,9 @@
 
 `python -m reports.keep OUT docs/results/NAME` copies report.json, the tables and the figures with their CSV, and rewrites README.md
 between two pairs of markers: the run shown (of the claims' scale where one is kept, else `quick`), and the verdicts on the claims,
-which only the claims' scale has. docs/findings.md is rewritten between its own pair from docs/results/findings, which the README
-does not quote. No number there is typed: a test compares both files with what stands in docs/results.
+which only the claims' scale has. docs/findings.md is rewritten between its own pair from every folder that holds findings
+(docs/results/findings, which the README does not quote, and others with more replicates). No number there is typed: a test compares
+both files with what stands in docs/results.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from studies.progress import duration
 RUN = ("<!-- begin: written by reports/keep.py -->", "<!-- end: written by reports/keep.py -->")
 LEDGER = ("<!-- begin: claims, written by reports/keep.py -->", "<!-- end: claims, written by reports/keep.py -->")
 ANSWERS = ("<!-- begin: findings, written by reports/keep.py -->", "<!-- end: findings, written by reports/keep.py -->")
-FINDINGS = "findings"  # the folder of docs/results that docs/findings.md quotes
+FINDINGS = "findings"  # the folder of docs/results that docs/findings.md quotes first
 DOCUMENT = Path("docs/findings.md")
 CLAIMS_SCALE, DEFAULT = "mini", "quick"  # folders of docs/results that the README quotes
 NOT_RUN = f"The claims are judged at scale `{CLAIMS_SCALE}`, which has not been run yet."
@@ -197,8 +198,14 @@ def quoting(readme: str, results: Path) -> str:
 
 
 def answering(document: str, results: Path) -> str:
-    """docs/findings.md as the report kept in `results`/findings wants it; its links start in docs/."""
-    return quote(document, findings.section(_kept(results / FINDINGS), f"{results.name}/{FINDINGS}"), ANSWERS)
+    """docs/findings.md as the reports kept in `results` want it; its links start in docs/.
+
+    All folders but that of the default scale, which is too small to answer: the findings' own first, the others by name.
+    """
+    names = {path.parent.name for path in results.glob("*/report.json")} - {DEFAULT}
+    kept = {name: _kept(results / name) for name in sorted(names, key=lambda name: (name != FINDINGS, name))}
+    reports = {f"{results.name}/{name}": report for name, report in kept.items() if report and report.get("answers")}
+    return quote(document, findings.section(reports), ANSWERS)
 
 
 def _kept(folder: Path) -> dict[str, Any] | None:

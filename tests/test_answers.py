@@ -336,12 +336,24 @@ def test_comparisons_as_lines_and_as_a_section(tmp_path: Path) -> None:
         "standing": {"interim": "interim: 2 of 3 replicates", "remarks": ["Few."]},
         "figures": [{"name": "schedules_curve", "title": "t", "png": "figures/schedules_curve.png", "caption": "c."}],
     }
-    text = section(report, "results/findings")
+    text = section({"results/findings": report})
     assert "### Does the baseline catch up? (`schedules`)" in text and "**Interim: 2 of 3 replicates.**" in text
     assert "![t](results/findings/figures/schedules_curve.png)" in text and text.count("\n| ") == 7  # head, rule, five contrasts
     found["schedules"]["contrasts"][0]["effect"] += 1
-    assert section(report, "results/findings") != text, "another number would be noticed"
+    assert section({"results/findings": report}) != text, "another number would be noticed"
     assert contrasts(evidence, FINDINGS[0], FINDINGS[0].question)[0].values.keys() == {0, 1, 2}  # type: ignore[arg-type]
+
+    more = json.loads(json.dumps(report))
+    for one in more["answers"]["schedules"]["contrasts"]:
+        one["n"] = 8
+    more["answers"]["true_mask"] = more["answers"]["schedules"] | {"question": "Which?"}
+    both = section({"results/findings": report, "results/mini": more})
+    assert both.count("(`schedules`)") == 1 and "From [results/mini](results/mini), 8 replicates." in both
+    assert "(results/findings" not in both, "quoted from where most replicates are"
+    more["answers"]["schedules"]["contrasts"][-1]["n"] = 0
+    both = section({"results/findings": report, "results/mini": more})
+    assert "From [results/findings](results/findings), 3 replicates." in both, "what is complete comes before what is not"
+    assert "### Which? (`true_mask`)" in both and both.index("`schedules`") < both.index("`true_mask`")
 
 
 def test_a_report_of_findings_shows_their_answers_and_no_other_claims(tmp_path: Path) -> None:
