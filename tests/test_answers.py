@@ -20,6 +20,7 @@ from reports.findings import counted, lines, said, section
 from reports.page import build
 from reports.statistics import holm, judge_contrasts, t_p
 from reports.tables import entries
+from studies import temporal_kernels
 from studies.contrasts import Best
 from studies.findings import camera, learning_rates, quirks, schedules, shortcut, true_mask, twins
 from studies.registry import FINDINGS, STUDIES
@@ -358,12 +359,17 @@ def test_comparisons_as_lines_and_as_a_section(tmp_path: Path) -> None:
 
 def test_a_report_of_findings_shows_their_answers_and_no_other_claims(tmp_path: Path) -> None:
     """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
-    store, setting = fill(tmp_path, studies=(schedules.STUDY, STUDIES[0]), scale=QUICK, replicates=3, performances=8)
+    ran = (schedules.STUDY, STUDIES[0], temporal_kernels.STUDY)
+    store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
     html = build(store, setting, (schedules.STUDY,), 3, tmp_path).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
     assert "Does the baseline catch up?" in words and "10 comparisons were looked at; after Holm" in words
     assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
-    found = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))["answers"]["schedules"]
+    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    found = told["answers"]["schedules"]
+    assert {figure["name"] for figure in told["figures"]} == {"schedules_curve", "training_curves"}, "no figure of a study that was not asked for"
     assert found["compared"] == 10 and all(one["text"] in words for one in found["answers"])
     reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
-    assert 'id="C1"' in build(store, setting, (reduced,), 3, tmp_path).read_text(encoding="utf-8")
+    assert 'id="C1"' in build(store, setting, (reduced, temporal_kernels.STUDY), 3, tmp_path).read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert "temporal_kernels_figure3" in {figure["name"] for figure in told["figures"]}

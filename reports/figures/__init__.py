@@ -11,10 +11,14 @@ __all__ = ["Drawn", "draw_all"]
 
 
 def draw_all(evidence: Evidence, tables: dict[str, list[dict]], folder: Path) -> list[Drawn]:
-    """Every figure for which the runs are there, in the paper's order; `tables` are the entries of report.json by study."""
+    """The figures of these studies for which the runs are there, in the paper's order, and the training curves.
+
+    `tables` are the entries of report.json by study: the runs of other studies may lie in the same folder.
+    """
     from reports.figures import activation, curves, effects, kernels, masks, training
 
-    drawn = [activation.draw(evidence, folder), kernels.draw(evidence, folder), masks.draw(evidence, folder)]
+    papers = ((activation.STUDY, activation), (kernels.STUDY, kernels), (masks.MASK_QUALITY, masks))
+    drawn = [room.draw(evidence, folder) for study, room in papers if study.name in tables]
     drawn += [effects.draw(evidence, name, found, folder) for name, found in tables.items()]
     drawn += [curves.draw(evidence, name, found, folder) for name, found in tables.items()]
     drawn.append(training.draw(evidence, folder))
