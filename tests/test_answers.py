@@ -367,7 +367,8 @@ def test_a_report_of_findings_shows_their_answers_and_no_other_claims(tmp_path: 
     assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     found = told["answers"]["schedules"]
-    assert {figure["name"] for figure in told["figures"]} == {"schedules_curve", "training_curves"}, "no figure of a study that was not asked for"
+    drawn = {figure["name"] for figure in told["figures"]}
+    assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
     assert found["compared"] == 10 and all(one["text"] in words for one in found["answers"])
     reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
     assert 'id="C1"' in build(store, setting, (reduced, temporal_kernels.STUDY), 3, tmp_path).read_text(encoding="utf-8")
