@@ -12,6 +12,7 @@ import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,7 @@ class MomentumContrast(nn.Module):
         self.register_buffer("queue", queue)
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
         self.seed, self.accumulate = seed, accumulate
+        self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
         if here().size * accumulate > 1:
             self.register_buffer("turns", torch.zeros((), dtype=torch.long))  # shuffles so far: a resumed run goes on with the next
 
@@ -101,10 +103,24 @@ class MomentumContrast(nn.Module):
         With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021); else they stay
         the key encoder's own.
         """
-        share = 1 - self.config.momentum
-        torch._foreach_lerp_(list(self.key.parameters()), list(self.query.parameters()), share)
-        if self.config.key_norm == "ema":
-            torch._foreach_lerp_(statistics(self.key), statistics(self.query), share)
+        if self._pairs is None:
+            self._pairs = self._following()
+        keys, queries = self._pairs
+        torch._foreach_lerp_(keys, queries, 1 - self.config.momentum)
+
+    def _following(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What follows, and what is followed. Walking through the modules takes as long as a small convolution: once is enough."""
+        networks = self.key, self.query
+        keys, queries = ([*part.parameters(), *(statistics(part) if self.config.key_norm == "ema" else ())] for part in networks)
+        return keys, queries
+
+    def _apply(self, fn: Any, recurse: bool = True) -> MomentumContrast:
+        """As torch's. What moves a module to another device or type puts other tensors in the place of its buffers."""
+        self._pairs = None
+        return super()._apply(fn, recurse)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_pairs": None}  # a copy follows its own
 
     def train(self, mode: bool = True) -> MomentumContrast:
         """As torch's; with `key_norm` ema the key encoder stays in evaluation, where batch norm uses running statistics."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -14,7 +15,7 @@ from torch.nn import functional
 from fame.backbones import build_encoder
 from fame.backbones.encoder import Encoder
 from fame.config import Backbone, MoCo
-from fame.moco import MomentumContrast, info_nce
+from fame.moco import MomentumContrast, info_nce, statistics
 
 torch.set_num_threads(1)
 
@@ -186,3 +187,20 @@ def test_ema_keys_follow_the_running_statistics_of_queries():
     for name in names:
         torch.testing.assert_close(model.key.get_buffer(name), 0.75 * began[name] + 0.25 * model.query.get_buffer(name))
     assert not torch.equal(began[names[0]], model.key.get_buffer(names[0]))
+
+
+def test_the_momentum_encoder_follows_after_a_change_of_type_and_in_a_copy():
+    """Buffers are other tensors then; a copy's momentum encoder follows the copy."""
+    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4))
+    model = MomentumContrast(encoder, MoCo(queue=8, key_norm="ema", momentum=0.5))
+    model.follow()
+    model.double()
+    for one in (model, copy.deepcopy(model)):
+        with torch.no_grad():
+            for tensor in (*one.query.parameters(), *statistics(one.query)):
+                tensor.add_(1)
+        before = [tensor.clone() for tensor in (*one.key.parameters(), *statistics(one.key))]
+        one.follow()
+        queries = (*one.query.parameters(), *statistics(one.query))
+        for old, new, query in zip(before, (*one.key.parameters(), *statistics(one.key)), queries, strict=True):
+            assert torch.equal(new, old.lerp(query, 0.5)) and new.dtype == torch.float64
