@@ -16,7 +16,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from fame.compilation import compile_in_place
+from fame.compilation import begin_step, compile_in_place
+from fame.config import Compiled
 from fame.distributed import average, parallel
 from fame.moco import MomentumContrast
 from fame.precision import autocast
@@ -71,17 +72,19 @@ class ContrastStep:
         descent: Descent,
         dtype: torch.dtype | None,
         device: torch.device,
-        compiled: bool = False,
+        compiled: Compiled = False,
     ) -> None:
         self.model, self.descent, self.dtype, self.device = model, descent, dtype, device
+        self.compiled = compiled
         if compiled:
-            compile_in_place(model.query, model.key)
+            compile_in_place(model.query, model.key, graphs=compiled == "graphs")
         # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
         self.whole = None if compiled or model.accumulate > 1 else parallel(model)
 
     def __call__(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
         """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached."""
         context = autocast(self.dtype, self.device)
+        begin_step(self.compiled)
         self.descent.begin()
         if self.whole is not None:
             loss, right = self.whole(view0, view1, context)

@@ -13,7 +13,7 @@ import typer
 from studies.choices import Choices
 from studies.folds import parse_folds
 from studies.session import Session
-from studies.training import Training
+from studies.training import Training, compiled_as
 
 NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
 ONE = "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated."
@@ -64,7 +64,9 @@ Accumulate = Annotated[
 ]
 FinetuneAccumulate = Annotated[int | None, typer.Option("--finetune-accumulate", help="The same of finetuning's batches.")]
 PrecisionOf = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (GPU), instead of the scale's.")]
-Compiled = Annotated[bool, typer.Option("--compile", help="Pretraining's networks by torch.compile.")]
+CompiledAs = Annotated[
+    str, typer.Option("--compile", help="Pretraining's networks by torch.compile: no, yes, graphs (CUDA graphs), auto (measured).")
+]
 SamplingOf = Annotated[
     str | None,
     typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, corrected's), released (official's)."),
@@ -112,7 +114,7 @@ def open_session(
     accumulate: Accumulate = None,
     finetune_accumulate: FinetuneAccumulate = None,
     precision: PrecisionOf = None,
-    compiled: Compiled = False,
+    compiled: CompiledAs = "no",
     sampling: SamplingOf = None,
     reach: ReachOf = None,
     exclude_broken: Broken = False,
@@ -124,7 +126,7 @@ def open_session(
     choices = Choices(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
-    training = Training(accumulate, finetune_accumulate, precision, compiled or None, sampling, reach)
+    training = Training(accumulate, finetune_accumulate, precision, compiled_as(compiled), sampling, reach)
     choices = replace(choices, protocol=protocol, schedule=schedule, training=training)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from fame.errors import FameError
 from studies.asked import Asked
 from studies.cell import Stage
 from studies.choices import Choices, resolve
+from studies.compiling import decided
 from studies.executors.local import LocalWorkers
 from studies.hardware import default_jobs, resolve_device
 from studies.plan import Plan, make_plan
@@ -25,6 +27,7 @@ from studies.runner import run_all, run_stages
 from studies.scheduling import Summary
 from studies.status import done_replicates
 from studies.store import Store
+from studies.training import AUTO
 from studies.worker import Runtime
 
 if TYPE_CHECKING:
@@ -46,6 +49,10 @@ class Session:
         self.jobs = jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
+            if choices.training.compiled == AUTO:
+                way = decided(self.asked, self.device, self.store.cache, watcher.note)
+                choices = replace(choices, training=replace(choices.training, compiled=way or None))
+                self.asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
         self.runtime = Runtime(
             self.device, choices.data_root, dict(self.asked.roots), pretrained=choices.pretrained, most_broken=most_broken
         )
@@ -61,7 +68,7 @@ class Session:
         if plan.todo:
             show_plan(console, plan)
             self.show_standing()
-            self.check_precision()
+            self.check_device()
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
                 need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
@@ -109,12 +116,17 @@ class Session:
             finally:
                 workers.stop()
 
-    def check_precision(self) -> None:
-        """FameError where the device does not serve the precision; `plan` does not ask, as the runs may be another machine's."""
-        if (precision := self.asked.setting.scale.precision) == "fp16":
+    def check_device(self) -> None:
+        """FameError where the device does not serve what is asked; `plan` does not ask, as the runs may be another machine's."""
+        scale = self.asked.setting.scale
+        if scale.precision == "fp16":
             from fame.precision import check  # with it comes torch, whose import takes seconds
 
-            check(precision, self.device)
+            check(scale.precision, self.device)
+        if scale.compiled == "graphs":
+            from fame.compilation import check_graphs
+
+            check_graphs(scale.compiled, self.device)
 
     def show_standing(self) -> None:
         """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""

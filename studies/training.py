@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
-from fame.config import Precision, Reach, Sampling
+from fame.config import Compiled, Precision, Reach, Sampling
 from fame.errors import FameError
 from studies.scales import Scale
 
+AUTO = "auto"  # decided by measurement before anything else (studies/compiling.py)
+COMPILED: dict[str, bool | str | None] = {
+    "no": None,
+    "yes": True,
+    "graphs": "graphs",
+    AUTO: AUTO,
+}  # by the word on the command line
 NAMED = {"precision": get_args(Precision), "sampling": get_args(Sampling), "reach": get_args(Reach)}
 
 
@@ -23,13 +30,21 @@ class Training:
     accumulate: int | None = None  # pieces of a pretraining's batch on each device
     finetune_accumulate: int | None = None  # pieces of finetuning's
     precision: str | None = None  # of all networks
-    compiled: bool | None = None  # pretraining's networks, by torch.compile
+    compiled: Compiled | str | None = None  # pretraining's networks, by torch.compile; AUTO is not decided yet
     sampling: str | None = None  # which videos each rank sees
     reach: str | None = None  # among which ranks' clips a background is drawn
 
     def told(self) -> dict[str, Any]:
         """What overrides the scale."""
-        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        told = {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
+        return {name: value for name, value in told.items() if (name, value) != ("compiled", AUTO)}
+
+
+def compiled_as(word: str) -> bool | str | None:
+    """What `--compile WORD` means; FameError for another word."""
+    if word not in COMPILED:
+        raise FameError(f"--compile {word}: it is one of {', '.join(COMPILED)}")
+    return COMPILED[word]
 
 
 def checked_training(base: Scale, overrides: Mapping[str, Any]) -> dict[str, Any]:

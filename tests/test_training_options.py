@@ -21,7 +21,7 @@ from studies.resolve import all_stages
 from studies.store import Store
 from studies.training import Training
 
-EVERYTHING = ("--accumulate", "4", "--finetune-accumulate", "2", "--precision", "bf16", "--compile")
+EVERYTHING = ("--accumulate", "4", "--finetune-accumulate", "2", "--precision", "bf16", "--compile", "yes")
 SEVERAL = ("--ranks", "2", "--sampling", "released", "--reach", "batch")
 
 

@@ -26,7 +26,19 @@ from fame.config.method import (
     check_prior,
     check_sampled,
 )
-from fame.config.training import MEAN, STD, Augment, Backbone, BackboneName, Optim, Precision, Pretrain, Sampling, check_pieces
+from fame.config.training import (
+    MEAN,
+    STD,
+    Augment,
+    Backbone,
+    BackboneName,
+    Compiled,
+    Optim,
+    Precision,
+    Pretrain,
+    Sampling,
+    check_pieces,
+)
 
 __all__ = [
     "LATER",
@@ -40,6 +52,7 @@ __all__ = [
     "Background",
     "BackgroundErasing",
     "Clip",
+    "Compiled",
     "Condition",
     "Config",
     "Control",
