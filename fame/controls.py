@@ -5,8 +5,13 @@
     other    FAME's mask of another clip of the batch
     blob     a random smooth shape of the share beta
 
+And one background that is no method's:
+
+    empty    as inter, but another clip's scene without its figure, filled from around it and as still as the camera
+
 True masks go through the very crop and flip of their clip. Which clip lends its mask and what a blob looks like come from a stream
-of their own, so backgrounds, crops and colours are those of FAME at the same replicate: the difference is the mask alone.
+of their own, so backgrounds, crops and colours are those of FAME at the same replicate: the difference is the mask alone, or what
+stands in the background.
 """
 
 from __future__ import annotations
@@ -15,9 +20,10 @@ from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fame.augment import apply_crops, draw_crops
-from fame.config import OF_TRUTH, Augment, Clip, Control, Merge, Variant
+from fame.config import Augment, Background, Clip, Control, Merge, Variant
 from fame.errors import FameError
 from fame.masks import Bayes, kept_pixels, top_share
 from fame.merging import ForegroundBackgroundMerge, random_cycle
@@ -28,15 +34,17 @@ if TYPE_CHECKING:
 
 CONTROLS = get_args(Control)
 BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
+FAINT = 1e-3  # weight of the frame's mean beside what lies around a pixel
 
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
     """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
     variant: Variant = "fame" if is_control(merge) else merge.variant  # type: ignore[assignment]
+    background: Background = "inter" if merge.background == "empty" else merge.background
     return ForegroundBackgroundMerge(
         merge.beta,
         variant,
-        merge.background,
+        background,
         merge.flavour,
         partners=merge.partners,
         reach=merge.reach,
@@ -54,7 +62,7 @@ class Controlled:
 
     def __init__(self, merge: Merge | None, generator: torch.Generator) -> None:
         self.merge, self.generator = merge, generator
-        self.needs_truth = merge is not None and merge.variant in OF_TRUTH
+        self.needs_truth = merge is not None and merge.needs_truth
 
     def truth(self, videos: VideoSet, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
         """The figure in each frame of the clips, bool (B, T, H, W) at the stored size; None where the control does not ask for it.
@@ -65,8 +73,9 @@ class Controlled:
             return None
         found = videos.true_masks(rows, starts, clip)
         if found is None:
+            what = "background 'empty'" if self.merge.background == "empty" else f"mask {self.merge.variant!r}"
             raise FameError(
-                f"mask {self.merge.variant!r} is a control that needs the true figure, and these videos have no true masks: "
+                f"{what} is a control that needs the true figure, and these videos have no true masks: "
                 "only the embedded benchmark has (--dataset staged)"
             )
         return found
@@ -86,6 +95,13 @@ class Controlled:
             return blobs(len(clips), height, width, count, self.generator).to(clips.device)
         assert truth is not None  # `truth` was asked for
         return truth if merge.variant == "true" else dilated(truth, count)
+
+    def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
+        """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
+        if self.merge is None or self.merge.background != "empty":
+            return None
+        assert truth is not None  # `truth` was asked for
+        return emptied(clips, truth)
 
 
 def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:
@@ -108,6 +124,22 @@ def dilated(figures: Tensor, count: int) -> Tensor:
     seeds = figures.clone()
     seeds[:, height // 2, width // 2] |= ~figures.flatten(1).any(1)
     return top_share(-squared_distance(seeds), count) | figures
+
+
+def emptied(clips: Tensor, figures: Tensor) -> Tensor:
+    """Clips float (B, 3, T, H, W) without their figures bool (B, H, W): each frame there is the mean of what lies around.
+
+    The mean is weighted by a Gaussian an eighth of the frame wide. A pixel around the figure is taken for its edge and filled, too.
+    """
+    edged = functional.max_pool2d(figures[:, None].float(), 3, 1, 1) > 0  # (B, 1, H, W)
+    seen = (~edged).to(clips.dtype)
+    planes = clips.flatten(1, 2) * seen
+    sigma = min(clips.shape[-2:]) / 8
+    reach = min(int(3 * sigma), min(clips.shape[-2:]) - 1)
+    weights = gaussian_weights(2 * reach + 1, sigma, clips.device)
+    mean = planes.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp_min(1)  # where nothing lies near
+    around = (smooth(planes, weights) + FAINT * mean) / (smooth(seen, weights) + FAINT)
+    return torch.where(edged[:, :, None], around.view_as(clips), clips)
 
 
 def squared_distance(figures: Tensor) -> Tensor:

@@ -64,30 +64,40 @@ class ForegroundBackgroundMerge(nn.Module):
         self.reach: Reach = reach
 
     def forward(
-        self, clips: Tensor, sources: Tensor | None = None, generator: torch.Generator | None = None, *, mask: Tensor | None = None
+        self,
+        clips: Tensor,
+        sources: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        *,
+        mask: Tensor | None = None,
+        behind: Tensor | None = None,
     ) -> Tensor:
         """Merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
 
         sources: clips of the same shape, taken row by row and never permuted. mask: (B, H, W) in 0..1 to use in place of the clip's
-        own (for controls; it is used whatever beta is). Raises ValueError for wrong shapes, intra without sources, and a
-        batch of one without sources, which holds no other clip.
+        own (for controls; it is used whatever beta is). behind: clips of the same shape from whose rows the backgrounds are drawn
+        in place of `clips` (for controls). Raises ValueError for wrong shapes, both sources and behind, intra without
+        sources, and a batch of one without sources, which holds no other clip.
         """
         check_clips(clips)
-        if sources is not None and sources.shape != clips.shape:
-            raise ValueError(f"sources {tuple(sources.shape)} must have the shape of clips {tuple(clips.shape)}")
+        for name, given in (("sources", sources), ("behind", behind)):
+            if given is not None and given.shape != clips.shape:
+                raise ValueError(f"{name} {tuple(given.shape)} must have the shape of clips {tuple(clips.shape)}")
+        if sources is not None and behind is not None:
+            raise ValueError("backgrounds come from sources, row by row, or from rows of behind: give one of them")
         if mask is not None and mask.shape != (len(clips), *clips.shape[-2:]):
             raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
         if mask is None and self.beta == 1.0 and self.variant != "gauss":
             return clips
-        among = gathered(clips) if self.reach == "batch" and sources is None else clips
+        drawn_from = clips if behind is None else behind.to(clips.dtype)
+        among = gathered(drawn_from) if self.reach == "batch" and sources is None else drawn_from
         rows, frames = self._drawn(among, sources is not None, generator or self.generator)
         if len(among) > len(clips):
             rows, frames = (None if drawn is None else here().mine(drawn) for drawn in (rows, frames))
         if mask is None:
             with torch.no_grad():
                 mask = kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
-        behind = among if sources is None else sources.to(clips.dtype)
-        return merge(clips, behind, mask, rows, frames)
+        return merge(clips, among if sources is None else sources.to(clips.dtype), mask, rows, frames)
 
     def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
         """Which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""

@@ -146,8 +146,8 @@ class Views:
         """View `number` after merging or erasing."""
         erasing = self.config.erasing
         if self.merge is not None and self._merges(number):
-            mask = self.controlled.mask(clips, truth)
-            merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask)
+            mask, behind = self.controlled.mask(clips, truth), self.controlled.behind(clips, truth)
+            merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask, behind=behind)
             return merged
         if erasing is not None and (number == 0 or erasing.views == "both"):
             return erase_background(clips, erasing.weight, self.merging)

@@ -22,6 +22,7 @@ from studies.findings import (
     learning_rates,
     likeness,
     longer_control,
+    other_figure,
     positive_control,
     quirks,
     sampling,
@@ -44,8 +45,8 @@ STUDIES: tuple[Study, ...] = (
 )
 
 ASKED = (
-    schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control, true_mask,
-    quirks,
+    schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control,
+    other_figure, true_mask, quirks,
 )  # fmt: skip
 FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
 ALL_FINDINGS = "findings"  # the name that stands for all of them

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fame.config import (
-    OF_TRUTH,
     Activation,
     Clip,
     Data,
@@ -117,7 +116,7 @@ class Setting:
         if method.kind == "random":
             return Stage(Pretrain(kind="random", clip=scale.clip, backbone=scale.backbone))
         data = self.data(method.on, changes)
-        if data is None or (self.videos and method.merge and method.merge.variant in OF_TRUTH):
+        if data is None or (self.videos and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
         contrast = method.kind == "moco"
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs

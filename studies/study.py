@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 
-from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Variant
+from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Scenery, Variant
 
 if TYPE_CHECKING:
     from studies.contrasts import Question
@@ -91,7 +91,7 @@ def fame(
     beta: float = 0.5,
     *,
     variant: Variant | Control = "fame",
-    background: Background = "inter",
+    background: Background | Scenery = "inter",
     views: Literal["single", "both"] = "single",
     flavour: Flavour | None = None,
     prior: float = 0.5,

@@ -14,7 +14,7 @@ from torch.nn import functional
 from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
 from fame.augment import random_crops
 from fame.config import Augment, Clip, Merge, MoCo, Optim, Pretrain
-from fame.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, merging_of, squared_distance
+from fame.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, emptied, merging_of, squared_distance
 from fame.errors import FameError
 from fame.masks import Bayes, colour_posterior
 from fame.moco import info_nce
@@ -232,10 +232,44 @@ def test_another_clips_mask_is_fames_and_never_its_own() -> None:
         assert sorted(lent) == list(range(5)) and all(i != j for i, j in enumerate(lent))
 
 
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), side=st.integers(16, 40))
+def test_an_emptied_scene_holds_no_figure_and_is_the_scene_elsewhere(seed, side) -> None:
+    """A figure of another colour leaves no trace; away from its edge not a bit changes; a plain scene is whole again."""
+    drawn = seeded(seed)
+    figure = torch.zeros(2, side, side, dtype=torch.bool)
+    for one in figure:
+        y, x = torch.randint(0, side - 6, (2,), generator=drawn).tolist()
+        one[y : y + 6, x : x + 6] = True
+    scene = 0.2 + 0.3 * torch.rand(2, 3, 4, side, side, generator=drawn)
+    clips = torch.where(figure[:, None, None], 1.0, scene)
+    found = emptied(clips, figure)
+    edged = functional.max_pool2d(figures_as_floats := figure[:, None].float(), 3, 1, 1)[:, :, None].bool().expand_as(clips)
+    assert figures_as_floats.any() and torch.equal(found[~edged], scene[~edged])
+    assert found[edged].min() >= 0.2 - 1e-5 and found[edged].max() <= 0.5 + 1e-5
+    plain = torch.full_like(scene, 0.4)
+    assert torch.allclose(emptied(torch.where(figure[:, None, None], 1.0, plain), figure), plain, atol=1e-5)
+    everywhere = emptied(clips, torch.ones_like(figure))
+    assert torch.isfinite(everywhere).all() and torch.equal(emptied(clips, torch.zeros_like(figure)), clips)
+
+
+def test_backgrounds_are_drawn_from_what_is_given_behind() -> None:
+    clips, other = noise(4, 2, 16), noise(4, 2, 16, seed=1)
+    merge = ForegroundBackgroundMerge()
+    mask = torch.zeros(4, 16, 16, dtype=torch.bool)
+    pasted, usual = merge(clips, None, seeded(), mask=mask, behind=other), merge(clips, None, seeded(), mask=mask)
+    rows = [next(j for j in range(4) if torch.equal(usual[i], clips[j])) for i in range(4)]
+    assert torch.equal(pasted, other[rows]), "of the same rows as without it"
+    with pytest.raises(ValueError, match=r"behind \(3, 3, 2, 16, 16\) must have the shape of clips"):
+        merge(clips, behind=other[:3])
+    with pytest.raises(ValueError, match="give one of them"):
+        merge(clips, other, behind=other)
+
+
 def test_methods_have_no_control() -> None:
     for merge in (None, Merge(), Merge(variant="grid")):
         controlled = Controlled(merge, seeded())
-        assert not controlled.needs_truth and controlled.mask(noise(), None) is None
+        assert not controlled.needs_truth and controlled.mask(noise(), None) is None and controlled.behind(noise(), None) is None
 
 
 # ---------------------------------------------------------------- crops and streams
@@ -303,6 +337,22 @@ def test_the_true_mask_keeps_the_figure_and_nothing_else(tmp_path, monkeypatch, 
     assert masks[-1].float().mean() < 0.5  # and not the whole frame
 
 
+@pytest.mark.parametrize("variant", ["fame", "true"])
+def test_an_empty_background_is_the_same_clips_without_its_figure(tmp_path, variant) -> None:
+    """Paired with the moving background: where the view is not the clip's own, it is what is pasted there, less the figure."""
+    base0, base1 = drawn(tmp_path, augment=PLAIN)
+    moving, _ = drawn(tmp_path, augment=PLAIN, merge=Merge(variant=variant))
+    empty, view1 = drawn(tmp_path, augment=PLAIN, merge=Merge(variant=variant, background="empty"))
+    assert torch.equal(view1, base1)
+    same = (moving == empty).all(1)
+    assert 0.5 < same.float().mean() < 1, "only about the other figure, and only behind the mask"
+    yellow = (empty[:, 0] > 0.8) & (empty[:, 1] > 0.75) & (empty[:, 2] < 0.35)  # the figures of FakeVideos
+    own = (base0[:, 0] > 0.8) & (base0[:, 1] > 0.75) & (base0[:, 2] < 0.35)
+    assert own.any() and not (yellow & ~own).any(), "no figure but the clip's own"
+    foreign = (moving[:, 0] > 0.8) & (moving[:, 1] > 0.75) & (moving[:, 2] < 0.35) & ~own
+    assert foreign.any()
+
+
 def test_dilated_masks_have_the_share_beta(tmp_path, monkeypatch) -> None:
     masks = []
     mask_of = Controlled.mask
@@ -325,6 +375,8 @@ def test_videos_without_true_masks_are_named(tmp_path, monkeypatch) -> None:
     for variant in ("true", "dilated"):
         with pytest.raises(FameError, match=f"mask '{variant}' is a control that needs the true figure"):
             pretrain(config(merge=Merge(variant=variant)), fake_run(tmp_path / variant, videos))
+    with pytest.raises(FameError, match="background 'empty' is a control that needs the true figure"):
+        pretrain(config(merge=Merge(background="empty")), fake_run(tmp_path / "empty", videos))
     for variant in ("other", "blob"):
         pretrain(config(merge=Merge(variant=variant), optim=Optim(batch=6, epochs=1)), fake_run(tmp_path / variant, videos))
 

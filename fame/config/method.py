@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +13,7 @@ Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still"]
+Scenery = Literal["empty"]  # a background that is no method: as inter, without the other clip's figure, so it must be known
 Reach = Literal["rank", "batch"]
 
 
@@ -44,7 +45,7 @@ class Merge(Config):
 
     variant: Variant | Control = "fame"
     beta: float = 0.5
-    background: Background = "inter"
+    background: Background | Scenery = "inter"
     views: Literal["single", "both"] = "single"
     flavour: Flavour = "paper"
     prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
@@ -55,6 +56,11 @@ class Merge(Config):
     _beta = field_validator("beta")(check_beta)
     _prior = field_validator("prior")(check_prior)
     _sampled = field_validator("sampled")(check_sampled)
+
+    @property
+    def needs_truth(self) -> bool:
+        """Whether it is a control that must know the true figure, which real videos do not tell."""
+        return self.variant in OF_TRUTH or self.background in get_args(Scenery)
 
     @model_validator(mode="after")
     def _reaches(self) -> Merge:

@@ -1,0 +1,56 @@
+"""Does the other video's figure get in the way? Backgrounds that move, that stand still, and that hold no figure at all.
+
+A background "from another video" is that video with its own moving figure, so a merged clip shows two. With the true figure for a
+mask and the other clip's empty scene behind it nothing is left of merging but the paper's idea: same motion, another background. If
+that gains and merging onto the moving video does not, the other figure is what stands in the way; if even that does not gain, this
+benchmark has no room for the idea. Only figures of the embedded benchmark can be taken out of their scenes. Declared after
+positive_control (eight replicates) and two replicates of longer_control (perfect mask minus baseline at four times the epochs:
+-11.5 and -29.0 points) had been seen, before any run on empty scenes. As many replicates as the claims have.
+"""
+
+from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
+from studies.findings import twins
+from studies.findings.true_mask import TRUE
+from studies.study import Row, Study, fame, moco
+
+MOVING, STILL, EMPTY = "the moving video", "one still frame", "its empty scene"
+IDEA, MERGED = f"{TRUE}, on {EMPTY} - baseline", f"{TRUE}, on {MOVING} - baseline"
+ALONE, FAMES = f"{TRUE}: on {EMPTY} - on {MOVING}", f"FAME: on {EMPTY} - on {MOVING}"
+
+QUESTION = Question(
+    contrasts=(
+        *(Contrast(f"{TRUE}, on {behind} - baseline", difference((TRUE, behind), (twins.BASELINE, "")))
+          for behind in (MOVING, STILL, EMPTY)),
+        Contrast(f"FAME, on {EMPTY} - baseline", difference((twins.FAME, EMPTY), (twins.BASELINE, ""))),
+        *(Contrast(f"{mask}: on {EMPTY} - on {MOVING}", difference((mask, EMPTY), (mask, MOVING))) for mask in (TRUE, twins.FAME)),
+    ),
+    outcomes=(
+        Outcome("The paper's idea gains here, and the other video's figure stands in its way.",
+                each([IDEA, ALONE], "above")),
+        Outcome("The paper's idea gains here; what the other video's figure takes from it cannot be told.", each([IDEA], "above")),
+        Outcome("Even the paper's idea, a perfect mask over an empty scene, does not gain here: the benchmark has no room for it.",
+                each([IDEA], *NOT_ABOVE)),
+        Outcome("The other video's figure costs something, {which}; whether the paper's idea gains without it cannot be told.",
+                some=each([ALONE, FAMES], "above")),
+    ),
+)  # fmt: skip
+
+STUDY = Study(
+    name="other_figure",
+    title="The other video's figure in the background",
+    paper="a finding",
+    claims=(),
+    rows=(
+        Row(twins.BASELINE, moco()),
+        Row(twins.FAME, fame(), MOVING),
+        Row(twins.FAME, fame(background="still"), STILL),
+        Row(twins.FAME, fame(background="empty"), EMPTY),
+        Row(TRUE, fame(variant="true"), MOVING),
+        Row(TRUE, fame(variant="true", background="still"), STILL),
+        Row(TRUE, fame(variant="true", background="empty"), EMPTY),
+        twins.START,
+    ),
+    measures=twins.MEASURES,
+    note="The column says what of the other video lies behind. Needs true masks, so it runs on the embedded benchmark alone.",
+    question=QUESTION,
+)
