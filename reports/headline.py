@@ -15,14 +15,18 @@ from studies.claims import GATE_POINTS
 from studies.study import Measure, Method, balanced, deranged, fame, gap, moco, random_init, top1
 
 METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
-CONTROL = fame(variant="true")  # a perfect mask: can the benchmark show a gain at all? (positive_control.py)
+# a perfect mask: can the benchmark show a gain at all? (studies/findings/positive_control.py, other_figure.py)
+CONTROLS = {
+    "the true figure in place of FAME's mask": fame(variant="true"),
+    "the same on the other video's scene without its figure": fame(variant="true", background="empty"),
+}
 MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A"), "balanced": balanced("A")}
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
 
 
 def headline(evidence: Evidence) -> dict[str, Any] | None:
     """Levels of random init, baseline and FAME; FAME - baseline; whether a third of the background gap is closed; the gate's value;
-    the positive control, None where it has not run.
+    the positive controls that have run.
 
     None on a dataset without counterfactual videos, or with given weights: there is nothing to compare.
     """
@@ -35,16 +39,16 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
         "differences": {key: plain(found) for key, found in gains.items()},
         "closed": _closed(evidence, gains),
         "gate": {"points": GATE_POINTS, **plain(gate(evidence).found)},
-        "control": _control(evidence),
+        "controls": [found for text, method in CONTROLS.items() if (found := _control(evidence, text, method))],
     }
 
 
-def _control(evidence: Evidence) -> dict[str, Any] | None:
-    gains = _gains(evidence, CONTROL)
+def _control(evidence: Evidence, text: str, method: Method) -> dict[str, Any] | None:
+    gains = _gains(evidence, method)
     if all(found.mean is None for found in gains.values()):
         return None
     told = {key: plain(found) for key, found in gains.items()}
-    return {"text": "the true figure in place of FAME's mask", "levels": _levels(evidence, CONTROL), "differences": told}
+    return {"text": text, "levels": _levels(evidence, method), "differences": told}
 
 
 def _levels(evidence: Evidence, method: Method) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def excerpt(report: dict[str, Any], folder: str) -> str:
         "",
         *(f"- {LABELS[key]}: {_difference(found, key)}" for key, found in gain.items() if key in LABELS),
         "",
-        *control_line(head.get("control")),
+        *control_lines(head.get("controls", ())),
         *_deranged(report["tables"]),
         f"Verdicts on the claims: {counted}.",
         "",
@@ -107,12 +108,13 @@ def _deranged(tables: dict[str, list[dict[str, Any]]]) -> list[str]:
     return [f"The highest accuracy of any encoder in deranged scenes (linear probe on A) is {best['mean']:.1f} % ({name}).", ""]
 
 
-def control_line(control: dict[str, Any] | None) -> list[str]:
-    """What a perfect mask gains: where it gains nothing, no verdict speaks against FAME's own."""
-    if not control:
-        return []
-    told = [f"{LABELS[key]} {_difference(control['differences'][key], key)}" for key in ("deranged", "balanced")]
-    return [f"Positive control, {control['text']}, minus the baseline: {'; '.join(told)}.", ""]
+def control_lines(controls: Sequence[dict[str, Any]]) -> list[str]:
+    """What perfect masks gain: where they gain nothing, no verdict speaks against FAME's own."""
+    lines = []
+    for control in controls:
+        told = [f"{LABELS[key]} {_difference(control['differences'][key], key)}" for key in ("deranged", "balanced")]
+        lines += [f"Positive control, {control['text']}, minus the baseline: {'; '.join(told)}.", ""]
+    return lines
 
 
 def _difference(found: dict[str, Any], key: str) -> str:

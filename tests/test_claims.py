@@ -30,7 +30,10 @@ def test_what_the_studies_say_they_test_is_a_claim() -> None:
     assert {name for study in (*STUDIES, *FINDINGS) for name in study.claims} == {claim.id for claim in CLAIMS}
     needed = {test.needs for claim in CLAIMS for test in claim.tests} - {""}
     assert needed == {study.name for study in FINDINGS if study.claims}
-    assert studies([FOR_CLAIMS]) == (*STUDIES, *(study for study in FINDINGS if study.name in needed | {"positive_control"}))
+    assert studies([FOR_CLAIMS]) == (
+        *STUDIES,
+        *(study for study in FINDINGS if study.name in needed | {"positive_control", "other_figure"}),
+    )
 
 
 @pytest.mark.parametrize("scale", [SMOKE, QUICK])

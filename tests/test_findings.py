@@ -16,7 +16,7 @@ from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
 from studies.cell import Stage
-from studies.findings import likeness, positive_control, true_mask, twins
+from studies.findings import likeness, other_figure, positive_control, true_mask, twins
 from studies.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, questions, studies
 from studies.resolve import Setting, all_stages
 from studies.scales import scale
@@ -134,7 +134,8 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
     assert studies(["area_ratio", ALL_FINDINGS]) == (STUDIES[0], *FINDINGS)
     assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
     assert {study.name: study.claims for study in FINDINGS if study.claims} == {"likeness": ("C10",)}
-    assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == (*STUDIES, likeness.STUDY, positive_control.STUDY)
+    of_claims = (*STUDIES, likeness.STUDY, positive_control.STUDY, other_figure.STUDY)
+    assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
     assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
         studies(["x"])

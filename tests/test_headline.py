@@ -8,8 +8,8 @@ import pytest
 from filled import result
 
 from reports.evidence import Evidence
-from reports.headline import headline
-from reports.keep import control_line
+from reports.headline import CONTROLS, headline
+from reports.keep import control_lines
 from studies.registry import FOR_CLAIMS, studies
 from studies.resolve import Setting, all_stages
 from studies.scales import QUICK
@@ -61,17 +61,21 @@ def test_nothing_is_said_where_the_gate_is_shut_or_replicates_lack(tmp_path: Pat
 
 def test_the_positive_control_stands_beside_where_it_has_run(tmp_path: Path) -> None:
     perfect = BASE | {"top1/deranged": 30.0, "balanced/top1/deranged": 35.0}
-    found = shown(tmp_path / "run", [(moco(), BASE), (fame(variant="true"), perfect)])["control"]
+    both = [(moco(), BASE), (fame(variant="true"), perfect), (fame(variant="true", background="empty"), BASE)]
+    found, empty = shown(tmp_path / "run", both)["controls"]
+    assert found["text"] == "the true figure in place of FAME's mask" and "without its figure" in empty["text"]
+    assert empty["differences"]["gap"]["mean"] != found["differences"]["gap"]["mean"]
     assert found["differences"]["deranged"]["mean"] == pytest.approx(10.15) and found["differences"]["deranged"]["n"] == 4
     low, high = found["differences"]["balanced"]["interval"]
     assert low < -5 + 0.15 < high and found["levels"]["balanced"]["mean"] == pytest.approx(35.15)
-    assert shown(tmp_path / "not", [(moco(), BASE), (fame(), MERGED)])["control"] is None
+    assert shown(tmp_path / "not", [(moco(), BASE), (fame(), MERGED)])["controls"] == []
 
 
 def test_the_control_s_stages_are_of_the_claims_and_its_sentence_is_quoted() -> None:
     stages = all_stages(SETTING, studies([FOR_CLAIMS]))
-    control = SETTING.stage(Row("", fame(variant="true")), balanced("A"))
-    assert control and control.id in stages
+    for method in CONTROLS.values():
+        control = SETTING.stage(Row("", method), balanced("A"))
+        assert control and control.id in stages
     found = {"mean": -1.25, "interval": (-3.0, 0.5), "n": 8}
-    (line, _) = control_line({"text": "a perfect mask", "differences": {"deranged": found, "balanced": found}})
-    assert line.count("-1.2 points [-3.0, +0.5], n = 8") == 2 and control_line(None) == []
+    (line, _) = control_lines([{"text": "a perfect mask", "differences": {"deranged": found, "balanced": found}}])
+    assert line.count("-1.2 points [-3.0, +0.5], n = 8") == 2 and control_lines([]) == []
