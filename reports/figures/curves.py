@@ -56,12 +56,13 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     down = -(-len(shown) // across)
     figure, axes = canvas(down, across, 3.3 * across + 0.4, 3.4 * down)
     lines: list[tuple] = []
+    colours = coloured(shown)
     for axis, panel in zip(axes.flat, shown, strict=True):
         if panel.zero:
             axis.axhline(0, color=INK, linewidth=0.9)
         aside = beside(places, len(panel.drawn))
         for number, (label, points) in enumerate(panel.drawn.items()):
-            colour = NAMED.get(label, OTHERS[number % len(OTHERS)])
+            colour = colours[label]
             means = [value["mean"] for _, value, _ in points]
             axis.plot([aside(at, number) for at, *_ in points], means, "o-", color=colour, markersize=4.5, label=label)
             for at, value, asked in points:
@@ -86,9 +87,11 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         axis.set_xticks(places, [text.removeprefix("0") or "0" for text in said] if close else said)
         axis.set_title(panel.title, loc="left")
         axis.grid(color=GRID, linewidth=0.7)
-        if len(panel.drawn) > 1:
-            axis.legend(loc="upper left", bbox_to_anchor=(0, -0.09), ncols=2, borderaxespad=0, handlelength=1.6, columnspacing=1.2)
     figure.supxlabel(study.curve, fontsize=9)
+    told = {text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
+    if len(told) > 1:  # one for all panels: long names beside a panel would squeeze it
+        wide = max(len(text) for text in told) > 24
+        figure.legend(told.values(), told, loc="outside upper left", ncols=2 if wide else 4, handlelength=1.6, columnspacing=1.2)
     over = "replicates (t)" if any(line[-3] == "replicates" for line in lines) else "test videos of these runs"
     caption = f"Over {study.curve}, with 95 % intervals over {over}. Gains are paired with the baseline at the same setting."
     shut = {
@@ -100,6 +103,15 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     }
     caption += hollow(shut)
     return save(figure, folder, f"{name}_curve", study.title, caption, FIELDS, lines, study=name)
+
+
+def coloured(panels: list[Panel]) -> dict[str, str]:
+    """A colour for each line, the same in all panels; no two alike while there are colours."""
+    names = dict.fromkeys(name for panel in panels for name in panel.drawn)
+    found = {name: NAMED[name] for name in names if name in NAMED}
+    free = [colour for colour in OTHERS if colour not in found.values()] or list(OTHERS)
+    others = [name for name in names if name not in found]
+    return found | {name: free[number % len(free)] for number, name in enumerate(others)}
 
 
 def hollow(shut: set[tuple[float, Status]]) -> str:
