@@ -16,11 +16,12 @@ from torchvision.transforms import v2
 from benchmarks import reference_mask
 from fame.backbones import Encoder, build_encoder
 from fame.backbones.chain import Block, Chain
+from fame.backbones.i3d import SamePool
 from fame.config import Augment, Backbone, MoCo, Optim, Pretrain
 from fame.data.clips import VideoSet
 from fame.errors import FameError
 
-LAYERS = (nn.Conv3d, nn.BatchNorm3d, nn.ReLU, nn.MaxPool3d, nn.Identity)
+LAYERS = (nn.Conv3d, nn.BatchNorm3d, nn.ReLU, nn.MaxPool3d, nn.Identity, SamePool)  # the last one pads and calls torch's own
 
 
 def plain_encoder(backbone: Backbone) -> Encoder:

@@ -16,6 +16,7 @@ from fame import precision as arithmetic
 from fame.backbones import build_encoder, fast_layout
 from fame.config import Backbone, Clip, Merge, Precision, Pretrain
 from fame.data.clips import VideoSet
+from fame.descent import ContrastStep, Descent
 from fame.moco import MomentumContrast
 from fame.optimiser import build_optimiser
 from fame.run import Run
@@ -50,9 +51,9 @@ class Ours(Step):
         self.dtype = arithmetic.resolve(precision or config.precision, device)
         seeds = self.run.seeds
         encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-        self.model = fast_layout(MomentumContrast(encoder, config.moco, seeds.of("head")).to(device))
-        self.model.train()
-        self.optimiser = build_optimiser(config.optim, self.model.query.parameters())
+        self.model = fast_layout(MomentumContrast(encoder, config.moco, seeds.of("head")).to(device)).train()
+        descent = Descent(build_optimiser(config.optim, self.model.query.parameters()))
+        self.descend = ContrastStep(self.model, descent, self.dtype, device, config.compiled)
         self.views = Views(config, videos, self.run, 0)
         self.rows = batch_of(videos, config.optim.batch)
 
@@ -60,11 +61,8 @@ class Ours(Step):
         return self.views.draw(self.rows)
 
     def train(self, views: Pair) -> float:
-        loss, _ = self.model(*views, arithmetic.autocast(self.dtype, self.device))
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        self.optimiser.step()
-        return float(loss.detach())
+        loss, _ = self.descend(*views)
+        return float(loss)
 
 
 class Plain(Step):
@@ -108,9 +106,10 @@ def configured(setting: Setting, backbone: Backbone, batch: int, threads: int, *
     scale = QUICK if backbone.name == "r2plus1d_narrow" else PAPER
     data, _ = videos_for(setting, backbone)
     moco = scale.moco if symmetric is None else scale.moco.model_copy(update={"symmetric": symmetric})
+    clip = scale.clip.model_copy(update={"size": 224}) if backbone == I3D else scale.clip
     return Pretrain(
         data=data,
-        clip=Clip(frames=4, stride=2, size=32) if setting.tiny else scale.clip,
+        clip=Clip(frames=4, stride=2, size=32) if setting.tiny else clip,
         augment=scale.augment,
         merge=Merge(),
         backbone=backbone,
@@ -122,9 +121,11 @@ def configured(setting: Setting, backbone: Backbone, batch: int, threads: int, *
 
 
 def videos_for(setting: Setting, backbone: Backbone):  # type: ignore[no-untyped-def]
-    """Few rendered videos: at the stored size of scale quick for the narrow network, 128 pixels for the others."""
+    """Few rendered videos: at the stored size of scale quick for the narrow network, 128 pixels for the others, 256 for I3D."""
     if setting.tiny:
         return staged_videos(setting.folder, train=16)
+    if backbone == I3D:
+        return staged_videos(setting.folder, train=16, size=2 * PAPER.short_side)
     narrow = backbone.name == "r2plus1d_narrow"
     return staged_videos(setting.folder, train=64 if narrow else 16, size=48 if narrow else PAPER.short_side)
 
@@ -143,3 +144,4 @@ def operations(config: Pretrain) -> float:
 NARROW = Backbone(name="r2plus1d_narrow", width=QUICK.backbone.width)
 TINY = Backbone(name="r2plus1d_narrow", width=SMOKE.backbone.width)
 FULL = Backbone(name="r2plus1d_18")
+I3D = Backbone(name="i3d")  # at the 224 pixels of the paper's ablations

@@ -4,8 +4,8 @@ Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur
 random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend
 on probabilities, on strengths or on whether the videos have one size, and two methods with equal seeds see equal crops.
 
-On a CPU the work is done by compiled loops (fame/cpu/); the plain torch functions, here `resample` and in fame/colour.py, are the
-definition and serve every other device and type.
+On a CPU the work is done by compiled loops (fame/cpu/), on a GPU by Triton kernels (fame/gpu/); the plain torch functions, here
+`resample` and in fame/colour.py, are the definition and serve every other device and type.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fame.colour import Colours, draw_colours, rand, recolour
 from fame.config import Augment
+from fame.gpu.serving import serves
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
 ATTEMPTS = 10  # boxes tried before the centre is taken
@@ -52,21 +54,22 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    height, width = torch.tensor(sizes).double().unsqueeze(-1).unbind(1)  # (B, 1)
-    share, aspect, down, right = rand((len(sizes), ATTEMPTS, 4), generator).double().unbind(2)
+    height, width = np.array(sizes, np.float64).T
+    share, aspect, down, right = rand((len(sizes), ATTEMPTS, 4), generator).double().numpy().transpose(2, 0, 1)
     flip = rand((len(sizes),), generator) < augment.flip
     low, high = augment.area
-    area = (low + (high - low) * share) * height * width
-    aspect = torch.exp(math.log(ASPECT[0]) + math.log(ASPECT[1] / ASPECT[0]) * aspect)
-    wide, tall = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
-    fits = (wide >= 1) & (wide <= width) & (tall >= 1) & (tall <= height)
-    first = fits.int().argmax(1, keepdim=True)
-    found = fits.gather(1, first)
-    wide = torch.where(found, wide.gather(1, first), torch.minimum(width, (height * ASPECT[1]).round()))
-    tall = torch.where(found, tall.gather(1, first), torch.minimum(height, (width / ASPECT[0]).round()))
-    top = torch.where(found, (down.gather(1, first) * (height - tall + 1)).floor(), ((height - tall) / 2).floor())
-    left = torch.where(found, (right.gather(1, first) * (width - wide + 1)).floor(), ((width - wide) / 2).floor())
-    top, left, tall, wide = (field.long()[:, 0] for field in (top, left, tall, wide))
+    area = (low + (high - low) * share) * height[:, None] * width[:, None]
+    aspect = math.log(ASPECT[0]) + math.log(ASPECT[1] / ASPECT[0]) * aspect
+    aspect = torch.from_numpy(aspect).exp().numpy()  # NumPy's differs in the last place
+    wide, tall = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (wide >= 1) & (wide <= width[:, None]) & (tall >= 1) & (tall <= height[:, None])
+    first = np.arange(len(sizes)), fits.argmax(1)
+    found, wide, tall, down, right = (values[first] for values in (fits, wide, tall, down, right))
+    wide = np.where(found, wide, np.minimum(width, np.rint(height * ASPECT[1])))
+    tall = np.where(found, tall, np.minimum(height, np.rint(width / ASPECT[0])))
+    top = np.floor(np.where(found, down * (height - tall + 1), (height - tall) / 2))
+    left = np.floor(np.where(found, right * (width - wide + 1), (width - wide) / 2))
+    top, left, tall, wide = torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64))
     return Crops(top, left, tall, wide, flip)
 
 
@@ -78,7 +81,6 @@ def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = N
     batch after batch spares the system's handing out of fresh memory, which takes as long as the crops. ValueError where its shape,
     type (float32, contiguous) or device is not that of the result.
     """
-    rows, columns = taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip)
     first = clips[0]
     shape = (len(clips), *((3, len(first)) if first.dim() == 4 else (len(first),)), size, size)
     if out is None:
@@ -87,6 +89,12 @@ def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = N
         raise ValueError(
             f"crops of shape {shape} on {first.device} cannot be written to {out.dtype} {tuple(out.shape)} on {out.device}"
         )
+    if _on_kernels(clips):
+        from fame.gpu.crops import crop_frames  # Triton is loaded where it is used only
+
+        crop_frames(clips, crops, out)
+        return out
+    rows, columns = taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip)
     if isinstance(clips, Tensor):
         _crop(clips, rows, columns, out)
         return out
@@ -94,6 +102,11 @@ def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = N
         down, across = (Taps(*(part[i : i + 1] for part in axis)) for axis in (rows, columns))
         _crop(clip[None], down, across, out[i : i + 1])
     return out
+
+
+def _on_kernels(clips: Clips) -> bool:
+    given = (clips,) if isinstance(clips, Tensor) else clips
+    return clips[0].dim() == 4 and all(part.dtype == torch.uint8 for part in given) and serves(*given)
 
 
 def _crop(clips: Tensor, rows: Taps, columns: Taps, out: Tensor) -> None:
@@ -118,13 +131,15 @@ def taps(start: Tensor, length: Tensor, size: int, mirrored: Tensor | None = Non
 
     start, length: long (B,), the box along the axis; mirrored: bool (B,).
     """
-    step = torch.arange(size)[None]
+    step = np.arange(size)[None]
     if mirrored is not None:
-        step = torch.where(mirrored[:, None], size - 1 - step, step)
-    last = length[:, None] - 1
-    place = ((2 * step + 1) * length[:, None]).double().div_(2 * size).sub_(0.5).clamp_(min=0).minimum(last)
-    low = place.long()
-    return Taps(low + start[:, None], (low + 1).minimum(last) + start[:, None], (place - low).float())
+        step = np.where(mirrored.numpy()[:, None], size - 1 - step, step)
+    first, side = start.numpy()[:, None], length.numpy()[:, None]
+    place = ((2 * step + 1) * side).astype(np.float64) / (2 * size) - 0.5
+    place = np.minimum(np.maximum(place, 0), side - 1)
+    low = place.astype(np.int64)
+    parts = low + first, np.minimum(low + 1, side - 1) + first, (place - low).astype(np.float32)
+    return Taps(*(torch.from_numpy(part) for part in parts))
 
 
 def resample(clips: Tensor, rows: Taps, columns: Taps) -> Tensor:
@@ -181,24 +196,30 @@ def normalise(clips: Tensor, augment: Augment) -> Tensor:
 def colour_normalised(
     clips: Tensor, augment: Augment, generator: torch.Generator | None = None, *, inplace: bool = False
 ) -> Tensor:
-    """`normalise(colour(clips, augment, generator), augment)`, on a CPU in one pass. `inplace`: the clips may be overwritten."""
+    """`normalise(colour(clips, augment, generator), augment)` in one go. `inplace`: the clips may be overwritten."""
     return _recoloured(clips, draw_colours(len(clips), augment, generator), augment, inplace)
 
 
 def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inplace: bool) -> Tensor:
+    affine = _normalisation(normalised)
+    needs_gradient = clips.requires_grad and torch.is_grad_enabled()
+    if clips.dtype == torch.float32 and clips.is_contiguous() and not needs_gradient and serves(clips):
+        from fame.gpu import colour as kernels  # Triton is loaded where it is used only
+
+        return kernels.recolour(clips, drawn, *affine, inplace=inplace)
     if clips.device.type == "cpu" and clips.dtype == torch.float32:
         from fame.cpu import colour as compiled  # Numba is loaded where it is used only
 
-        affine = _normalisation(normalised) if normalised else (torch.ones(3), torch.zeros(3))
         return compiled.recolour(clips, drawn, *affine, inplace=inplace)
     out = recolour(clips, drawn)
     return normalise(out, normalised) if normalised else out
 
 
-def _normalisation(augment: Augment) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (3,) each, on the CPU."""
-    mean, std = torch.tensor(augment.mean), torch.tensor(augment.std)
-    return 1 / std, -mean / std
+def _normalisation(augment: Augment | None) -> tuple[Tensor, Tensor]:
+    """Scale and shift, (3,) each, on the CPU; None: those that change nothing."""
+    mean, std = (augment.mean, augment.std) if augment else ((0, 0, 0), (1, 1, 1))
+    means, spreads = np.array(mean, np.float32), np.array(std, np.float32)
+    return torch.from_numpy(1 / spreads), torch.from_numpy(-means / spreads)
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:

@@ -1,12 +1,13 @@
 """Colour changes of whole clips, as in the released code (PAPER section 1, last part): what is drawn, and what it does to pixels.
 
-`recolour` is the definition, in plain torch for any device; fame/cpu/colour.py does the same in one pass on a CPU.
+`recolour` is the definition, in plain torch for any device; fame/cpu/colour.py and fame/gpu/colour.py do the same in fewer passes.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,20 +31,17 @@ class Colours(NamedTuple):
 
 def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None = None) -> Colours:
     """Nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
-    draws, orders = rand((clips, 9), generator), rand((ORDERS, len(JITTER)), generator).argsort(1)
-    strengths = torch.tensor([augment.brightness, augment.contrast, augment.saturation])
-    lowest = (1 - strengths).clamp(min=0)
-    factors = lowest + (1 + strengths - lowest) * draws[:, 3:6]
-    turns = augment.hue * (2 * draws[:, 6:7] - 1)
+    draws, orders = rand((clips, 9), generator).numpy(), rand((ORDERS, len(JITTER)), generator).argsort(1)
+    strengths = np.array([augment.brightness, augment.contrast, augment.saturation], np.float32)
+    lowest = np.maximum(1 - strengths, 0)
+    amounts = np.empty((clips, len(JITTER)), np.float32)
+    amounts[:, :3] = lowest + (1 + strengths - lowest) * draws[:, 3:6]
+    amounts[:, 3] = augment.hue * (2 * draws[:, 6] - 1)
+    group = np.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).astype(np.int64), -1)
     least, most = augment.blur_sigma
-    return Colours(
-        grey=draws[:, 0] < augment.grayscale,
-        group=torch.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).long(), -1),
-        orders=orders,
-        amounts=torch.cat([factors, turns], 1),
-        blurred=draws[:, 2] < augment.blur,
-        sigma=least + (most - least) * draws[:, 7],
-    )
+    grey, blurred = draws[:, 0] < augment.grayscale, draws[:, 2] < augment.blur
+    drawn = grey, group, orders.numpy(), amounts, blurred, least + (most - least) * draws[:, 7]
+    return Colours(*(torch.from_numpy(part) for part in drawn))
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from fame.compilation import begin_step, compile_in_place
 from fame.config import Compiled
-from fame.distributed import average, parallel
+from fame.distributed import average, here, parallel
+from fame.graphs import Replayed
 from fame.moco import MomentumContrast
 from fame.precision import autocast
 
@@ -63,7 +64,8 @@ class ContrastStep:
     """A step of momentum contrast on a pair of views, on all ranks together.
 
     With a whole batch, gradients are averaged over ranks while the backward pass makes them; with pieces, or `compiled` networks,
-    which know nothing of ranks then, once after it.
+    which know nothing of ranks then, once after it. On one GPU everything up to the gradients is replayed as a CUDA graph
+    (fame/graphs.py), unless keys are shuffled, by a counter that Python reads.
     """
 
     def __init__(
@@ -80,11 +82,19 @@ class ContrastStep:
             compile_in_place(model.query, model.key, graphs=compiled == "graphs")
         # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
         self.whole = None if compiled or model.accumulate > 1 else parallel(model)
+        fixed = device.type == "cuda" and here().size == 1 and not model.shuffles and compiled != "graphs"
+        self.gradients = Replayed(self._gradients, device) if fixed else self._gradients
 
     def __call__(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
         """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached."""
-        context = autocast(self.dtype, self.device)
         begin_step(self.compiled)
+        loss, right = self.gradients(view0, view1)
+        self.descent.move()
+        return loss, right
+
+    def _gradients(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
+        """Fresh gradients in the weights; loss and share of right queries, detached."""
+        context = autocast(self.dtype, self.device)
         self.descent.begin()
         if self.whole is not None:
             loss, right = self.whole(view0, view1, context)
@@ -92,7 +102,6 @@ class ContrastStep:
         else:
             loss, right = self._in_pieces(self.model.pieces(view0, view1, context))
             average(self.descent.gradients())
-        self.descent.move()
         return loss.detach(), right
 
     def _in_pieces(self, pieces: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,9 @@ also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true on
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
 
-This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. On a CPU
-`foreground_mask` takes the same steps in fewer passes over memory (fame/cpu/masks.py), unless asked for `exact`.
+This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. On a CPU and on
+a GPU `foreground_mask` takes the same steps in fewer passes over memory (fame/cpu/masks.py, fame/gpu/masks.py), unless asked for
+`exact`.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.gpu.serving import serves
 from fame.shapes import GRID, gaussian_map, grid_map, spread_grid
 from fame.smoothing import blur_kernel, gaussian_weights, smooth
 
@@ -78,9 +80,9 @@ def foreground_mask(
       grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
-    exact: on a CPU too in plain torch. The fast path there differs from it by rounding alone: in pixels whose scores tie, and
-    where a colour lies within 1e-5 of an edge between two levels.
-    prior, sampled: of the fame mask, as `Bayes` has them; another prior than the paper's takes the plain path.
+    exact: in plain torch on every device. The fast paths differ from it by rounding alone: in pixels whose scores tie, and where a
+    colour lies within 1e-5 of an edge between two levels.
+    prior, sampled: of the fame mask, as `Bayes` has them; on a CPU another prior than the paper's takes the plain path.
     Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour, a prior outside (0, 1), shares that
     are 0 or overlap.
     """
@@ -100,12 +102,19 @@ def kept_pixels(
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     count = max(1, int(beta * height * width))
-    known = variant != "fame" or bayes.prior == PAPER.prior  # the kernels have no prior: 1/2 drops out of the formula
-    if not exact and known and takes_fast_path(clips):
+    by_colour = flavour if variant == "fame" else None
+    known = variant != "fame" or bayes.prior == PAPER.prior  # the CPU's kernels have no prior: 1/2 drops out of the formula
+    if not exact and serves(clips):
+        from fame.gpu import masks as gpu
+
+        if variant != "grid":
+            return gpu.keep_highest(clips, count, by_colour, bayes)
+        motion = gpu.frame_difference(clips)
+    elif not exact and known and takes_fast_path(clips):
         from fame.cpu import masks as fast
 
         if variant != "grid":
-            return fast.keep_highest(clips, count, flavour if variant == "fame" else None, bayes)
+            return fast.keep_highest(clips, count, by_colour, bayes)
         motion = fast.motion_and_mean(clips)[0]
     else:
         clips = _float32(clips)

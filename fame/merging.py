@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
 from fame.distributed import gathered, here
+from fame.gpu.serving import serves
 from fame.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
@@ -122,8 +123,13 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
+    Clips of float32 without gradient are merged in one pass on a CPU (fame/cpu/merging.py) and on a GPU (fame/gpu/merging.py).
     """
     needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
+    if clips.dtype == torch.float32 and not needs_gradient and serves(clips, behind, mask, rows, frames):
+        from fame.gpu import merging as gpu
+
+        return gpu.merge(clips, behind, rows, frames, mask)
     if clips.dtype == torch.float32 and not needs_gradient and takes_fast_path(clips):
         from fame.cpu import merging as fast
 

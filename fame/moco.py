@@ -138,13 +138,18 @@ class MomentumContrast(nn.Module):
         """
         ranks = here()
         with torch.inference_mode():
-            if ranks.size * self.accumulate == 1 or self.config.key_norm == "ema":
+            if not self.shuffles:
                 points = self._points(clips)
             else:
                 self.turns += 1
                 others, places = shuffled(clips, self.seed + int(self.turns))
                 points = ranks.mine(restored(self._points(others), places))
         return points.clone()  # what inference mode makes must not enter the loss
+
+    @property
+    def shuffles(self) -> bool:
+        """Whether keys are computed in another order than queries."""
+        return here().size * self.accumulate > 1 and self.config.key_norm != "ema"
 
     def _points(self, clips: Tensor) -> Tensor:
         return torch.cat([self.key(some) for some in cut(clips, self.accumulate)])

@@ -2,8 +2,25 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+import torch
 from hypothesis import settings
+
+# without a GPU, Triton's interpreter runs the kernels of fame/gpu/ on the CPU; Triton reads this when it is imported
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+@pytest.fixture
+def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
+    """A device on which what is called takes the kernels of fame/gpu/: a GPU, or the CPU by Triton's interpreter."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    pytest.importorskip("triton")
+    monkeypatch.setattr("fame.gpu.serving.DEVICES", ("cuda", "cpu"))
+    return torch.device("cpu")
 
 
 @pytest.fixture(autouse=True)

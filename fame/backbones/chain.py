@@ -1,8 +1,9 @@
-"""Convolution, batch norm, ReLU and the addition of a residual as one operation each on a CPU, forward and backward.
+"""Convolution, batch norm, ReLU and the addition of a residual as one operation each, forward and backward.
 
 A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Of each unit
-only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast, bfloat16 with 32-bit
-statistics. On other devices, for other types, and for gradients in eval mode, it is torch's own operations.
+only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast, bfloat16 (on a GPU float16,
+too) with 32-bit statistics. On a CPU units are computed here, on a GPU by fame/gpu/unit.py. On other devices, for other types, for
+gradients in eval mode, and while torch.compile traces, it is torch's own operations.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torchvision.models.video.resnet import BasicBlock
 
+from fame.gpu.serving import serves
+
 LAST = torch.channels_last_3d
 
 
@@ -28,13 +31,21 @@ class Unit:
         self.usual = plain and norm.affine and norm.track_running_stats and norm.momentum is not None
         self.layouts: dict[Any, Any] = {}
 
-    def __call__(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """(B, C, T, H, W) -> (B, O, T', H', W'); `residual` of the latter shape is added before the ReLU."""
-        learning = torch.is_grad_enabled()
-        if not self.usual or x.device.type != "cpu" or (learning and not self.norm.training) or torch.compiler.is_compiling():
+    def __call__(self, x: Tensor, residual: Tensor | None = None, inner: bool = False) -> Tensor:
+        """(B, C, T, H, W) -> (B, O, T', H', W'); `residual` of the latter shape is added before the ReLU.
+
+        `inner`: the result goes to the next unit of a chain alone, so that empty channels may stand behind its own.
+        """
+        learning, kind = torch.is_grad_enabled(), x.device.type
+        if not self.usual or (learning and not self.norm.training) or torch.compiler.is_compiling():
             return self._plain(x, residual)
-        dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
-        if dtype not in (torch.float32, torch.bfloat16):
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+        if serves(x, residual):
+            from fame.gpu import unit as gpu  # with it comes Triton
+
+            if dtype in gpu.TYPES:
+                return gpu.run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner)
+        if kind != "cpu" or dtype not in (torch.float32, torch.bfloat16):
             return self._plain(x, residual)
         x = x.to(dtype).contiguous(memory_format=LAST)
         if residual is not None:
@@ -72,7 +83,7 @@ class Unit:
         return out, (kept, y, statistics)
 
     def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        y: Tensor = self.norm(self.conv(x))
+        y: Tensor = self.norm(self.conv(x[:, : self.conv.in_channels]))
         y = y if residual is None else y + residual
         return functional.relu(y) if self.relu else y
 
@@ -115,7 +126,7 @@ class Chain(nn.Sequential):
         """`residual` and, with `relu`, one more ReLU go to the last unit."""
         *first, last = self.units()
         for unit in first:
-            x = unit(x)
+            x = unit(x, inner=True)
         last.relu = last.relu or relu
         return last(x, residual)
 

@@ -1,0 +1,121 @@
+"""How a GPU computes one 3-D convolution fastest: in two dimensions where that moves no number, on channels that fill its units.
+
+Mathematics and parameters are `nn.Conv3d`'s. With channels last, the frames of a clip are a batch of images (kernels 1 x k x k),
+and frames by places are an image of their own (kernels k x 1 x 1), as on a CPU (fame/backbones/layout.py). Products in 16 bits want
+channels in multiples of eight: kernels get zeros for the channels that a layer lacks (R(2+1)D-18 has layers of 45, 230, 460 and
+921), and what such a layer gives keeps its empty channels until the next one has read them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+LAST, LAST_2D = torch.channels_last_3d, torch.channels_last
+GIVEN, MADE = (
+    8,
+    16,
+)  # what channels of 16-bit numbers are filled up to: those of a clip, and between layers, where rows are read whole
+
+Sizes = tuple[int, int, int]
+
+
+def filled(channels: int, dtype: torch.dtype, to: int = MADE) -> int:
+    """Channels that `channels` are computed as."""
+    return channels if dtype == torch.float32 else -(-channels // to) * to
+
+
+def widened(x: Tensor) -> Tensor:
+    """x (B, C, T, H, W) channels last, with empty channels where there are too few of them for 16-bit products."""
+    missing = filled(x.shape[1], x.dtype, GIVEN) - x.shape[1]
+    x = functional.pad(x, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else x
+    return x.contiguous(memory_format=LAST)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """For one convolution and one shape of input. `given` and `made` count the channels with the empty ones."""
+
+    kind: str  # images (one a frame), sheets (frames by places), volumes
+    kernel: Sizes
+    stride: Sizes
+    padding: Sizes
+    batch: int
+    size: Sizes
+    out: Sizes
+    given: int
+    made: int
+
+    @classmethod
+    def of(cls, conv: nn.Conv3d, shape: torch.Size, made: int) -> Fold:
+        """Of `conv` for an input (B, C', T, H, W), C' >= its own channels, whose result is to have `made` channels."""
+        kernel, stride, padding = conv.kernel_size, conv.stride, tuple(int(pad) for pad in conv.padding)
+        size = tuple(shape[2:])
+        out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding, strict=True))
+        kind = "volumes"
+        if kernel[0] == 1 and stride[0] == 1 and padding[0] == 0:
+            kind = "images"
+        elif kernel[1:] == (1, 1) and stride[1:] == (1, 1) and padding[1:] == (0, 0):
+            kind = "sheets"
+        return cls(kind, kernel, stride, padding, shape[0], size, out, shape[1], made)  # type: ignore[arg-type]
+
+    def weight(self, kernel: Tensor, dtype: torch.dtype) -> Tensor:
+        """A convolution's kernel in `dtype`, channels last, zeros for empty channels."""
+        if kernel.shape[:2] == (self.made, self.given):
+            return kernel.to(dtype).contiguous(memory_format=LAST)
+        whole = torch.zeros((self.made, self.given, *self.kernel), dtype=dtype, device=kernel.device).to(memory_format=LAST)
+        whole[: kernel.shape[0], : kernel.shape[1]] = kernel
+        return whole
+
+    def forward(self, x: Tensor, weight: Tensor) -> Tensor:
+        """(B, given, T, H, W) -> (B, made, T', H', W'), both channels last; weight: from `weight`."""
+        stride, padding = self._steps()
+        zeros = [0] * len(stride)
+        y = torch.convolution(
+            self._flat(x, self.given, self.size), self._kernel(weight), None, stride, padding, _ones(stride), False, zeros, 1
+        )
+        return self._unflat(y, self.made, self.out)
+
+    def backward(self, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool) -> tuple[Tensor | None, Tensor]:
+        """Gradients to x (None unless `to_x`) and to the weight, with its empty channels."""
+        stride, padding = self._steps()
+        zeros = [0] * len(stride)
+        found, slope, _ = torch.ops.aten.convolution_backward(
+            self._flat(gradient, self.made, self.out), self._flat(x, self.given, self.size), self._kernel(weight),
+            None, stride, padding, _ones(stride), False, zeros, 1, [to_x, True, False],
+        )  # fmt: skip
+        return (self._unflat(found, self.given, self.size) if to_x else None), slope.reshape(weight.shape)
+
+    def _flat(self, x: Tensor, channels: int, size: Sizes) -> Tensor:
+        frames, height, width = size
+        line, image = width * channels, height * width * channels
+        if self.kind == "images":
+            return x.as_strided((self.batch * frames, channels, height, width), (image, 1, line, channels))
+        if self.kind == "sheets":
+            return x.as_strided((self.batch, channels, frames, height * width), (frames * image, 1, image, channels))
+        return x
+
+    def _unflat(self, y: Tensor, channels: int, size: Sizes) -> Tensor:
+        if self.kind == "volumes":
+            return y.contiguous(memory_format=LAST)
+        frames, height, width = size
+        line, image = width * channels, height * width * channels
+        y = y.contiguous(memory_format=LAST_2D)
+        return y.as_strided((self.batch, channels, frames, height, width), (frames * image, 1, image, line, channels))
+
+    def _kernel(self, weight: Tensor) -> Tensor:
+        return weight.squeeze(2) if self.kind == "images" else weight.squeeze(4) if self.kind == "sheets" else weight
+
+    def _steps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        if self.kind == "images":
+            return self.stride[1:], self.padding[1:]
+        if self.kind == "sheets":
+            return (self.stride[0], 1), (self.padding[0], 0)
+        return self.stride, self.padding
+
+
+def _ones(stride: tuple[int, ...]) -> list[int]:
+    return [1] * len(stride)
