@@ -17,6 +17,7 @@ from torch import nn
 from fame.backbones import Encoder, build_encoder
 from fame.config import Backbone
 from fame.errors import FameError
+from fame.optimiser import follow_weights
 from fame.run import Run, write_atomically
 
 ENCODER_FORMAT = "fame-encoder/1"
@@ -103,6 +104,7 @@ class TrainingState:
             try:
                 self.modules.load_state_dict(content["modules"])
                 self.optimiser.load_state_dict(content["optimiser"])
+                follow_weights(self.optimiser)  # saved on another device, kernels may have been stored otherwise
                 if self.scaler is not None:
                     self.scaler.load_state_dict(content["scaler"])
                 self.run.rewind(content["logged"])

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from fame.compilation import begin_step, compile_in_place
-from fame.config import Compiled
+from fame.compilation import compile_in_place
 from fame.distributed import average, here, parallel
 from fame.graphs import Replayed
 from fame.moco import MomentumContrast
+from fame.optimiser import follow_weights
 from fame.precision import autocast
 
 
@@ -74,20 +74,19 @@ class ContrastStep:
         descent: Descent,
         dtype: torch.dtype | None,
         device: torch.device,
-        compiled: Compiled = False,
+        compiled: bool = False,
     ) -> None:
         self.model, self.descent, self.dtype, self.device = model, descent, dtype, device
-        self.compiled = compiled
         if compiled:
-            compile_in_place(model.query, model.key, graphs=compiled == "graphs")
+            compile_in_place(model.query, model.key)
+            follow_weights(descent.optimiser)
         # running statistics are evened out after each epoch; queue and shuffles are the same on all ranks by construction
         self.whole = None if compiled or model.accumulate > 1 else parallel(model)
-        fixed = device.type == "cuda" and here().size == 1 and not model.shuffles and compiled != "graphs"
+        fixed = device.type == "cuda" and here().size == 1 and not model.shuffles
         self.gradients = Replayed(self._gradients, device) if fixed else self._gradients
 
     def __call__(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
         """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached."""
-        begin_step(self.compiled)
         loss, right = self.gradients(view0, view1)
         self.descent.move()
         return loss, right

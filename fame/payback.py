@@ -19,11 +19,12 @@ import torch
 
 from fame import precision as arithmetic
 from fame.backbones import build_encoder, fast_layout
-from fame.config import Compiled, Pretrain
+from fame.config import Pretrain
 from fame.descent import ContrastStep, Descent
 from fame.moco import MomentumContrast
 from fame.optimiser import build_optimiser
 
+WAYS = (False, True)  # whether compiled; eager first
 WARM = 2  # steps in which everything is compiled: the second meets a full queue and a moved encoder
 STEPS = 10  # timed, of each way
 LONGEST = 60.0  # seconds of timed steps together, after which no further round begins
@@ -35,7 +36,7 @@ WORTH = 0.95  # of eager's whole time: what saves less is not worth another iden
 class Taken:
     """One way. `first`: seconds of the first `WARM` steps together; `step`: median seconds of one after them."""
 
-    way: Compiled
+    way: bool
     first: float = 0.0
     step: float = 0.0
     losses: list[float] = field(default_factory=list)  # of all steps
@@ -46,12 +47,7 @@ class Taken:
         return self.first + max(0, steps - WARM) * self.step
 
 
-def ways(device: torch.device) -> tuple[Compiled, ...]:
-    """What can be tried on a device, eager first."""
-    return (False, True, "graphs") if device.type == "cuda" else (False, True)
-
-
-def best(found: Sequence[Taken], steps: int) -> Compiled:
+def best(found: Sequence[Taken], steps: int) -> bool:
     """The way that pays over so many steps: the first one (eager), unless another is faster by more than a twentieth and agrees."""
     eager = found[0]
     sound = [one for one in found[1:] if not one.failed and apart(one, eager) <= APART]
@@ -65,12 +61,12 @@ def apart(one: Taken, eager: Taken) -> float:
 
 
 def measure(config: Pretrain, device: torch.device) -> list[Taken]:
-    """Every way of `ways`, eager first; of a way that fails what failed. Raises what eager raises."""
+    """Every way of `WAYS`; of a way that fails what failed. Raises what eager raises."""
     arithmetic.set_threads(config.threads)
     shape = (config.optim.batch // config.ranks, 3, config.clip.frames, config.clip.size, config.clip.size)
     drawn = torch.Generator().manual_seed(0)
     views = [torch.rand(shape, generator=drawn).to(device) for _ in range(2)]
-    found = [Taken(way) for way in ways(device)]
+    found = [Taken(way) for way in WAYS]
     steps = [_step(config, one.way, device) for one in found]
     for one, step in zip(found, steps, strict=True):
         one.first = sum(_timed(step, views, one) for _ in range(WARM))
@@ -84,7 +80,7 @@ def measure(config: Pretrain, device: torch.device) -> list[Taken]:
     return found
 
 
-def _step(config: Pretrain, way: Compiled, device: torch.device) -> ContrastStep:
+def _step(config: Pretrain, way: bool, device: torch.device) -> ContrastStep:
     encoder = build_encoder(config.backbone, 0)
     model = fast_layout(MomentumContrast(encoder, config.moco, 0, config.accumulate).to(device)).train()
     dtype = arithmetic.resolve(config.precision, device)

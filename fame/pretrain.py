@@ -16,7 +16,7 @@ from fame import precision as arithmetic
 from fame.augment import of_process
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.checkpoint import TrainingState, load_encoder, save_encoder
-from fame.compilation import check_graphs, naming_failures
+from fame.compilation import naming_failures
 from fame.config import Pretrain
 from fame.data.fitting import standing_in, too_short
 from fame.descent import ContrastStep, Descent
@@ -71,7 +71,6 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         if config.accumulate > 1:
             notes["pieces"] = config.accumulate
         if config.kind == "moco":
-            check_graphs(config.compiled, run.device.type)
             notes |= {"compiled": config.compiled} if config.compiled else {}
         if config.kind == "moco" and config.ranks > 1:
             notes |= {"ranks": config.ranks, "sampling": config.sampling}

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config import Compiled, Pretrain
+from fame.config import Pretrain
 from fame.errors import FameError
 from studies.asked import Asked
 from studies.hardware import machine, versions
@@ -28,7 +28,7 @@ Measure = Callable[[Pretrain, str], "list[Taken]"]
 SIZES = ("clip", "backbone", "moco", "precision", "threads", "ranks", "accumulate")  # of a pretraining, beside its optimiser
 
 
-def decided(asked: Asked, device: str, cache: Path, say: Callable[[str], None], measure: Measure | None = None) -> Compiled:
+def decided(asked: Asked, device: str, cache: Path, say: Callable[[str], None], measure: Measure | None = None) -> bool:
     """How the pretrainings of `asked` are to be computed; `say` is told the times. FameError where eager itself fails."""
     from fame.payback import Taken, best
 
@@ -51,7 +51,7 @@ def decided(asked: Asked, device: str, cache: Path, say: Callable[[str], None], 
     return way
 
 
-NAMES: dict[Compiled, str] = {False: "eager", True: "compiled", "graphs": "CUDA graphs"}
+NAMES = {False: "eager", True: "compiled"}
 
 
 def _line(one: Taken, eager: Taken, steps: int) -> str:

@@ -64,9 +64,7 @@ Accumulate = Annotated[
 ]
 FinetuneAccumulate = Annotated[int | None, typer.Option("--finetune-accumulate", help="The same of finetuning's batches.")]
 PrecisionOf = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (GPU), instead of the scale's.")]
-CompiledAs = Annotated[
-    str, typer.Option("--compile", help="Pretraining's networks by torch.compile: no, yes, graphs (CUDA graphs), auto (measured).")
-]
+CompiledAs = Annotated[str, typer.Option("--compile", help="Pretraining's networks by torch.compile: no, yes, auto (measured).")]
 SamplingOf = Annotated[
     str | None,
     typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, corrected's), released (official's)."),

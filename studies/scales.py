@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fame.config import Augment, Backbone, Clip, Compiled, MoCo, Optim, Precision, Reach, Sampling, StagedPart, StagedWorld
+from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, Reach, Sampling, StagedPart, StagedWorld
 from fame.errors import FameError
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
@@ -45,7 +45,7 @@ class Scale:
     schedule: str = "cosine"  # of pretraining, a name in studies/protocols.py
     accumulate: int = 1  # pieces of a pretraining's batch on each device
     finetune_accumulate: int = 1  # the same of finetuning's
-    compiled: Compiled = False  # networks of a pretraining by contrast
+    compiled: bool = False  # networks of a pretraining by contrast
     sampling: Sampling | None = None  # of several ranks; None: as the protocol has it
     reach: Reach = "rank"  # of merging, on several ranks
     real_video: bool = False  # adapted by `on_real_video` already

@@ -123,10 +123,6 @@ class Session:
             from fame.precision import check  # with it comes torch, whose import takes seconds
 
             check(scale.precision, self.device)
-        if scale.compiled == "graphs":
-            from fame.compilation import check_graphs
-
-            check_graphs(scale.compiled, self.device)
 
     def show_standing(self) -> None:
         """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""

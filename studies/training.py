@@ -9,17 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_args
 
-from fame.config import Compiled, Precision, Reach, Sampling
+from fame.config import Precision, Reach, Sampling
 from fame.errors import FameError
 from studies.scales import Scale
 
 AUTO = "auto"  # decided by measurement before anything else (studies/compiling.py)
-COMPILED: dict[str, bool | str | None] = {
-    "no": None,
-    "yes": True,
-    "graphs": "graphs",
-    AUTO: AUTO,
-}  # by the word on the command line
+COMPILED: dict[str, bool | str | None] = {"no": None, "yes": True, AUTO: AUTO}  # by the word on the command line
 NAMED = {"precision": get_args(Precision), "sampling": get_args(Sampling), "reach": get_args(Reach)}
 
 
@@ -30,7 +25,7 @@ class Training:
     accumulate: int | None = None  # pieces of a pretraining's batch on each device
     finetune_accumulate: int | None = None  # pieces of finetuning's
     precision: str | None = None  # of all networks
-    compiled: Compiled | str | None = None  # pretraining's networks, by torch.compile; AUTO is not decided yet
+    compiled: bool | str | None = None  # pretraining's networks, by torch.compile; AUTO is not decided yet
     sampling: str | None = None  # which videos each rank sees
     reach: str | None = None  # among which ranks' clips a background is drawn
 

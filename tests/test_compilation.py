@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import fame.compilation
 from fame.backbones import build_encoder, fast_layout
-from fame.checkpoint import load_encoder, read_weights
-from fame.compilation import naming_failures
+from fame.checkpoint import TrainingState, load_encoder, read_weights
+from fame.compilation import naming_failures, plain_kernels
 from fame.config import Backbone, Merge, MoCo, Optim, Pretrain
 from fame.descent import ContrastStep, Descent
 from fame.errors import FameError
 from fame.moco import MomentumContrast
-from fame.optimiser import build_optimiser
+from fame.optimiser import build_optimiser, follow_weights
 from fame.pretrain import pretrain
 from studies.cell import Stage
 from tests.fakes import fake_data, fake_run
@@ -31,13 +31,14 @@ STEPS = 6
 TOLERANCE = 0.02  # of each step's loss, in nats: compiled operations round otherwise than the fused ones, and steps add it up
 
 
-def losses(compiled: bool, accumulate: int = 1, steps: int = STEPS, fast: bool = True) -> Tensor:
+def losses(compiled: bool, accumulate: int = 1, steps: int = STEPS, fast: bool = True, device: str = "cpu") -> Tensor:
     model = MomentumContrast(build_encoder(NARROW, 3), MoCo(dim=8, queue=16, momentum=0.9), seed=4, accumulate=accumulate)
-    model = (fast_layout(model) if fast else model).train()
+    model = (fast_layout(model) if fast else model).to(device).train()
     optimiser = build_optimiser(Optim(kind="sgd", lr=0.05), model.query.parameters())
-    step = ContrastStep(model, Descent(optimiser), None, torch.device("cpu"), compiled)
+    step = ContrastStep(model, Descent(optimiser), None, torch.device(device), compiled)
     drawn = torch.Generator().manual_seed(0)
-    return torch.stack([step(*(torch.rand(8, 3, 4, 16, 16, generator=drawn) for _ in range(2)))[0] for _ in range(steps)])
+    views = [[torch.rand(8, 3, 4, 16, 16, generator=drawn).to(device) for _ in range(2)] for _ in range(steps)]
+    return torch.stack([step(*pair)[0] for pair in views])
 
 
 @pytest.mark.long
@@ -47,6 +48,14 @@ def test_the_loss_curve_is_that_of_eager_training() -> None:
     eager, compiled = losses(False), losses(True)
     assert eager.max() - eager.min() > 0.5
     torch.testing.assert_close(compiled, eager, rtol=0, atol=TOLERANCE)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_the_loss_curve_is_that_of_eager_training_on_a_gpu() -> None:
+    torch.compiler.reset()
+    torch.testing.assert_close(losses(True, device="cuda"), losses(False, device="cuda"), rtol=0, atol=TOLERANCE)
 
 
 @pytest.fixture
@@ -78,6 +87,64 @@ def test_a_cpus_fused_operations_step_aside(traced: list[Any]) -> None:
     assert len(traced) == 2
 
 
+def kernels(network: nn.Module) -> list[nn.Parameter]:
+    """Of convolutions, those whose order in memory says something."""
+    convolutions = [part for part in network.modules() if isinstance(part, nn.Conv3d)]
+    return [part.weight for part in convolutions if part.in_channels > 1 and part.weight[0, 0].numel() > 1]
+
+
+def test_kernels_are_stored_in_order_and_stay_the_same_parameters() -> None:
+    network = fast_layout(build_encoder(NARROW, 3))
+    before, values = kernels(network), [weight.detach().clone() for weight in kernels(network)]
+    assert before and not any(weight.is_contiguous() for weight in before)
+    plain_kernels(network)
+    for weight, old, value in zip(kernels(network), before, values, strict=True):
+        assert weight is old and weight.is_contiguous() and torch.equal(weight, value)
+
+
+def test_a_cpus_kernels_stay_channels_last(traced: list[Any]) -> None:
+    network = fast_layout(build_encoder(NARROW, 3))
+    fame.compilation.compile_in_place(network)
+    assert not any(weight.is_contiguous() for weight in kernels(network))
+
+
+@pytest.mark.parametrize("kind", ["sgd", "adamw"])
+def test_the_optimiser_follows_kernels_stored_anew(kind: Any) -> None:
+    """A step later weights are those of training that was left alone; without following they would be others."""
+    found = []
+    for stored_anew in (False, True):
+        network = fast_layout(build_encoder(NARROW, 3))
+        optimiser = build_optimiser(Optim(kind=kind, lr=0.05), network.parameters())
+        drawn = torch.Generator().manual_seed(0)
+        for step in range(3):
+            if step == 1 and stored_anew:
+                plain_kernels(network)
+                follow_weights(optimiser)
+            for weight in network.parameters():
+                weight.grad = torch.empty_like(weight).copy_(torch.rand(weight.shape, generator=drawn))
+            optimiser.step()
+        found.append([weight.detach().clone() for weight in network.parameters()])
+    for left_alone, anew in zip(*found, strict=True):
+        torch.testing.assert_close(anew, left_alone, rtol=0, atol=1e-6)
+
+
+def test_a_checkpoint_of_kernels_stored_otherwise_is_continued(tmp_path: Path) -> None:
+    """Saved compiled on a GPU, say, and continued on a CPU."""
+    for stored_anew in (True, False):
+        network = fast_layout(build_encoder(NARROW, 3))
+        optimiser = build_optimiser(Optim(), network.parameters())
+        state = TrainingState(fake_run(tmp_path, VIDEOS), "of a test", network, optimiser)
+        if stored_anew:
+            plain_kernels(network)
+            for weight in network.parameters():
+                weight.grad = torch.ones_like(weight)
+            optimiser.step()
+            state.save(1, {}, last=True)
+    assert state.restore() == (1, {})
+    strides = [(optimiser.state[weight]["momentum_buffer"].stride(), weight.stride()) for weight in kernels(network)]
+    assert strides and all(one == other for one, other in strides)
+
+
 def test_files_keep_their_names_and_a_run_continues_bit_for_bit(tmp_path: Path, traced: list[Any]) -> None:
     long = config(compiled=True, merge=Merge(), optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4))
     straight = pretrain(long, fake_run(tmp_path / "straight", VIDEOS))
@@ -106,6 +173,26 @@ def test_a_failure_of_torch_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(fame.compilation, "BACKEND", backend)
     with pytest.raises(FameError, match=r"^torch.compile failed \(.*no compiler is here.*\): .* leave out --compile$"):
         pretrain(config(compiled=True), fake_run(tmp_path, VIDEOS))
+
+
+def test_what_inductor_wrote_fails_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its checks of sizes and strides are bare assertions, in the middle of a step."""
+    from torch._inductor.codecache import PyCodeCache
+
+    written = PyCodeCache.load("def call(*tensors):\n    assert False, 'expected size 144==144, stride 3==1 at dim=1'\n")
+    torch.compiler.reset()
+    monkeypatch.setattr(fame.compilation, "BACKEND", lambda graph, inputs: written.call)
+    with pytest.raises(FameError, match=r"^what torch.compile made fails \(expected size .* at dim=1\): leave out --compile$"):
+        pretrain(config(compiled=True), fake_run(tmp_path, VIDEOS))
+
+
+def test_other_assertions_pass(traced: list[Any]) -> None:
+    @naming_failures
+    def fails() -> None:
+        raise AssertionError("ours")
+
+    with pytest.raises(AssertionError, match="ours"):
+        fails()
 
 
 def test_other_errors_pass() -> None:

@@ -27,7 +27,7 @@ FLAVOURS = ("paper", "official")
 
 
 BLOCKS = {
-    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 8192},
+    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 16384},
     "small": {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256},  # many programs, many rounds of each loop
     "large": {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 16384},  # few, which the interpreter likes
 }
@@ -162,8 +162,9 @@ def test_the_released_codes_masks_are_found_again(gpu) -> None:
         assert iou(mask, masks_of(file, beta)) >= 0.97
         assert mask.sum((1, 2)).tolist() == [int(beta * 112 * 112)] * len(clips)
     assert gpu.calls
-    index, coordinates = gpu.motion_and_colours(clips, "official")[1].long(), colour_coordinates(clips.mean(2), "official")
-    assert (to_edge(coordinates)[index != plain_colours(clips.mean(2), "official")] <= 1e-5).all()
+    # a GPU's mean over frames sums in another order, and this flavour's angle leaps where the hue of a mean frame turns round
+    index, mean = gpu.motion_and_colours(clips, "official")[1].long().cpu(), clips.cpu().mean(2)
+    assert (to_edge(colour_coordinates(mean, "official"))[index != plain_colours(mean, "official")] <= 1e-5).all()
 
 
 def test_a_clip_alone_repeated_seen_through_a_view_or_in_another_type_has_its_mask(gpu) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -19,7 +20,7 @@ from fame.config import Backbone
 from tests.test_fast_layout import close
 
 gpu = pytest.importorskip("fame.gpu.unit", exc_type=ImportError)  # where there is no Triton
-from fame.gpu import batch_norm, convolution  # noqa: E402
+from fame.gpu import batch_norm, convolution, stem  # noqa: E402
 
 KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7))
 NEEDS_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -165,6 +166,7 @@ def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, counte
 
 
 def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, counted):
+    torch.manual_seed(0)
     network = fast_layout(
         nn.Sequential(
             nn.Conv3d(3, 5, (1, 3, 3), padding=(0, 1, 1), bias=False),
@@ -205,9 +207,36 @@ def test_a_cpu_keeps_its_own_way(monkeypatch: pytest.MonkeyPatch, counted):
 def test_what_lies_along_one_axis_moves_no_number(on_kernels):
     """The folds of R(2+1)D's factors are views: they share the input's memory."""
     conv = nn.Conv3d(16, 16, (1, 3, 3), padding=(0, 1, 1))
-    fold = convolution.Fold.of(conv, torch.Size((2, 16, 3, 4, 5)), 16)
+    fold = convolution.Fold.of(convolution.Geometry.of(conv), torch.Size((2, 16, 3, 4, 5)), 16)
     x = torch.randn(2, 16, 3, 4, 5, device=on_kernels).contiguous(memory_format=torch.channels_last_3d)
     flat = fold._flat(x, 16, fold.size)
     assert flat.data_ptr() == x.data_ptr() and torch.equal(flat.view(2, 3, 16, 4, 5), x.transpose(1, 2))
     sheets = replace(fold, kind="sheets")._flat(x, 16, fold.size)
     assert sheets.data_ptr() == x.data_ptr() and torch.equal(sheets.unflatten(3, (4, 5)), x)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [
+        ((1, 7, 7), (1, 2, 2), (0, 3, 3), (3, 16, 18)),  # R(2+1)D
+        ((7, 7, 7), (2, 2, 2), (0, 0, 0), (9, 13, 12)),  # I3D, whose clips come padded
+        ((3, 7, 7), (1, 2, 2), (1, 3, 3), (4, 9, 8)),  # R3D
+        ((3, 4, 2), (2, 1, 2), (1, 2, 0), (6, 5, 9)),
+    ],
+)
+def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv3d(3, 4, kernel, stride, padding, bias=False).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    right = conv(x)
+    slope = torch.randn_like(right)
+    right.backward(slope)
+    expected, conv.weight.grad = conv.weight.grad, None
+    apart, weight, geometry = stem.taken_apart(conv, x)
+    assert geometry.stride == (1, 1, 1) and apart.shape[1] == 3 * math.prod(stride)
+    found = functional.conv3d(apart, weight, None, 1, geometry.padding)
+    assert found.shape == right.shape and torch.allclose(found, right)
+    found.backward(slope)
+    assert torch.allclose(conv.weight.grad, expected)
+    assert stem.is_taken_apart(conv, x.bfloat16()) and not stem.is_taken_apart(conv, x.float())
+    assert not stem.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together

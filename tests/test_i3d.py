@@ -161,3 +161,21 @@ def test_temporal_profiles(encoder: I3D) -> None:
     weight = encoder.state_dict()["mixed_5c.branch_2.1.conv3d.weight"]
     assert torch.allclose(kernels["layer4"][-1], weight.sum((3, 4)) / 9, atol=1e-7)
     assert "averaged" in encoder.kernels_note
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride"), [((1, 3, 3), (1, 2, 2)), ((3, 3, 3), (1, 1, 1)), ((3, 3, 3), (2, 2, 2)), ((2, 2, 2), (2, 2, 2))]
+)
+@pytest.mark.parametrize("size", [(5, 7, 9), (4, 8, 8), (1, 3, 3)])
+def test_pooling_as_images_is_pooling_of_volumes(kernel, stride, size) -> None:
+    """Values and gradients, many values being equal; beyond a ReLU the gradient of zeros goes nowhere."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 16, *size).mul(4).round().relu().contiguous(memory_format=torch.channels_last_3d)
+    one, other = (x.clone(memory_format=torch.preserve_format).requires_grad_() for _ in range(2))
+    pool = SamePool(kernel, stride)
+    volumes, images = pool(one), pool.as_images(other)
+    assert torch.equal(volumes, images)
+    slope = torch.randn(images.shape)
+    volumes.backward(slope)
+    images.backward(slope)
+    assert torch.allclose(one.grad[x > 0], other.grad[x > 0], atol=1e-5)

@@ -11,10 +11,9 @@ import pytest
 import torch
 
 import fame.compilation
-from fame.compilation import check_graphs
 from fame.config import Pretrain
 from fame.errors import FameError
-from fame.payback import APART, STEPS, WARM, Taken, apart, best, measure, ways
+from fame.payback import APART, STEPS, WARM, Taken, apart, best, measure
 from studies.asked import Asked
 from studies.choices import Choices, resolve
 from studies.compiling import decided, measured
@@ -32,8 +31,8 @@ EAGER = Taken(False, first=1.0, step=0.1, losses=[3.0, 2.0])
         (10, [Taken(True, 60.0, 0.05, [3.0, 2.0])], False),
         (2000, [Taken(True, 60.0, 0.05, [3.0, 2.0])], True),  # 160 s instead of 201
         (1200, [Taken(True, 60.0, 0.05, [3.0, 2.0])], False),  # 120 of 121 s: under a twentieth
-        (2000, [Taken(True, 60.0, 0.05, [3.0, 2.0]), Taken("graphs", 70.0, 0.02, [3.01, 2.0])], "graphs"),
-        (2000, [Taken(True, 60.0, 0.05, [3.0, 2.0]), Taken("graphs", 70.0, 0.02, [3.0, 2.2])], True),  # another loss
+        (2000, [Taken(True, 60.0, 0.05, [3.01, 2.0])], True),  # but for rounding
+        (2000, [Taken(True, 60.0, 0.05, [3.0, 2.2])], False),  # another loss
         (2000, [Taken(True, 60.0, 0.05, [3.0], failed="no compiler")], False),
         (2000, [Taken(True, 60.0, 0.05, [])], False),  # nothing to compare
         (2000, [Taken(True, 60.0, 0.05, [float("nan"), float("nan")])], False),
@@ -74,14 +73,11 @@ def test_a_compiler_that_fails_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> 
     assert "no compiler is here" in found[1].failed and best(found, 10**6) is False
 
 
-def test_graphs_are_for_gpus() -> None:
-    assert ways(CPU) == (False, True) and ways(torch.device("cuda")) == (False, True, "graphs")
-    check_graphs("graphs", "cuda:1")
-    check_graphs(True, "cpu")
-    with pytest.raises(FameError, match=r"^--compile graphs: CUDA graphs need a GPU, and the device is cpu"):
-        check_graphs("graphs", "cpu")
-    with pytest.raises(FameError, match=r"^--compile maybe: it is one of no, yes, graphs, auto$"):
-        compiled_as("maybe")
+def test_the_words_of_the_option() -> None:
+    assert [compiled_as(word) for word in ("no", "yes", "auto")] == [None, True, AUTO]
+    for word in ("maybe", "graphs"):
+        with pytest.raises(FameError, match=rf"^--compile {word}: it is one of no, yes, auto$"):
+            compiled_as(word)
 
 
 # ---------------------------------------------------------------- of a study
@@ -114,11 +110,17 @@ def test_the_answer_is_measured_once_and_told(tmp_path: Path) -> None:
     assert decided(smoke(tmp_path, accumulate=2), "cpu", tmp_path, told.append, counted) and len(calls) == 3, "other sizes"
 
 
-def test_other_ways_are_told_with_their_faults(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("compiled", "fault"),
+    [
+        (Taken(True, 0, 0.01, [3.0, 2.5]), "0 s in all, but its loss is up to 0.500 from eager's"),
+        (Taken(True, failed="out of memory"), "compiled failed (out of memory)"),
+    ],
+)
+def test_what_is_not_taken_is_told_with_its_fault(tmp_path: Path, compiled: Taken, fault: str) -> None:
     told: list[str] = []
-    found = [EAGER, Taken(True, 0, 0.01, [3.0, 2.5]), Taken("graphs", failed="out of memory")]
-    assert decided(smoke(tmp_path), "cpu", tmp_path, told.append, lambda config, device: found) is False
-    assert "but its loss is up to 0.500 from eager's; CUDA graphs failed (out of memory); taken: eager" in told[-1]
+    assert decided(smoke(tmp_path), "cpu", tmp_path, told.append, lambda config, device: [EAGER, compiled]) is False
+    assert told[-1].endswith(f"{fault}; taken: eager")
 
 
 def test_given_weights_have_nothing_to_decide(tmp_path: Path) -> None:

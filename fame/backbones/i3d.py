@@ -59,8 +59,23 @@ class SamePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, C, ceil(T / stride), ...)."""
+        if x.device.type == "cuda" and x.is_contiguous(memory_format=torch.channels_last_3d) and not torch.compiler.is_compiling():
+            return self.as_images(x)
         x = functional.pad(x, same_padding(x.shape[2:], self.kernel, self.stride))
         return functional.max_pool3d(x, self.kernel, self.stride)
+
+    def as_images(self, x: Tensor) -> Tensor:
+        """The same in two dimensions: over the places of each frame, then over frames, of equal values the first one as ever.
+
+        On a GPU, with channels last, torch pools images several times faster than volumes.
+        """
+        *around, before, after = same_padding(x.shape[2:], self.kernel, self.stride)
+        places = functional.pad(x.transpose(1, 2).flatten(0, 1), around)
+        places = functional.max_pool2d(places, self.kernel[1:], self.stride[1:]).unflatten(0, (len(x), x.shape[2])).transpose(1, 2)
+        if self.kernel[0] == 1:
+            return places
+        sheets = functional.pad(places.flatten(3), [0, 0, before, after])
+        return functional.max_pool2d(sheets, (self.kernel[0], 1), (self.stride[0], 1)).unflatten(3, places.shape[3:])
 
 
 class Mixed(nn.Module):

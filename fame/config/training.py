@@ -14,7 +14,6 @@ BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d",
 # auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Sampling = Literal["once", "released"]  # fame/sampling.py
-Compiled = bool | Literal["graphs"]  # by torch.compile; graphs: captured as CUDA graphs as well (fame/compilation.py)
 
 
 def check_pieces(accumulate: int, batch: int) -> int:
@@ -80,7 +79,7 @@ class Pretrain(Config):
     weights: str | None = None  # SHA-256 of the file, kind `file` only
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
     accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
-    compiled: Compiled = later(False)  # networks by torch.compile, as CUDA graphs or not (kind moco)
+    compiled: bool = later(False)  # networks by torch.compile (kind moco)
     sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch (kind moco)
 
     @model_validator(mode="after")

@@ -1,7 +1,8 @@
 """Triton kernels of batch normalisation with residual and ReLU, for matrices of rows by channels, channels dense in memory.
 
-A program takes `WIDE` channels of some rows. Sums are taken in two steps, by chunks of rows and then over chunks in their order, so
-they come out equal each time. A matrix may have more channels than the norm (`real`): they hold zeros, and stay zero.
+Several rows stand side by side in one of `width` numbers, so that programs of `WIDE` columns have no idle ones: eight rows of 144
+channels are nine times 128. Sums are taken in two steps, by chunks of rows and then over chunks in their order, so they come out
+equal each time. A matrix may have more channels than the norm (`real`): they hold zeros, and stay zero.
 """
 
 from __future__ import annotations
@@ -11,27 +12,29 @@ import triton.language as tl
 
 
 @triton.jit
-def moments(x, partial, rows, channels, each, ROWS: tl.constexpr, WIDE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """partial (chunks, 2, channels): sums and squared sums of what lies `each` rows apart from the first row's value."""
+def moments(x, partial, rows, width, channels, each, ROWS: tl.constexpr, WIDE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """partial (chunks * width / channels, 2, channels): sums, and sums of squares, of deviations from each channel's first value.
+
+    Of the values themselves the squares' sums would cancel where the mean is far from zero. A chunk has `each` rows.
+    """
     chunk = tl.program_id(0)
-    c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     r = tl.arange(0, ROWS)
-    inside = c < channels
-    # deviations from the first row: sums of squares of the values themselves would cancel where the mean is far from zero
-    first = tl.load(x + c, mask=inside, other=0.0).to(tl.float32)
+    inside = column < width
+    first = tl.load(x + column % channels, mask=inside, other=0.0).to(tl.float32)
     sums = tl.full((ROWS, WIDE), 0.0, tl.float32)
     squares = tl.full((ROWS, WIDE), 0.0, tl.float32)
     start = chunk.to(tl.int64) * each
     here = tl.minimum(rows - start, each).to(tl.int32)
-    base = x + start * channels
+    base = x + start * width
     for offset in range(0, here, ROWS):
         row = offset + r
         valid = (row < here)[:, None] & inside[None, :]
-        value = tl.load(base + row[:, None] * channels + c[None, :], mask=valid, other=0.0).to(tl.float32)
+        value = tl.load(base + row[:, None] * width + column[None, :], mask=valid, other=0.0).to(tl.float32)
         away = tl.where(valid, value - first[None, :], 0.0)
         sums += away
         squares += away * away
-    target = partial + chunk * 2 * channels + c
+    target = partial + chunk * 2 * width + column // channels * 2 * channels + column % channels
     tl.store(target, tl.sum(sums, axis=0), mask=inside)
     tl.store(target + channels, tl.sum(squares, axis=0), mask=inside)
 
@@ -86,14 +89,14 @@ def running_normaliser(weight, bias, mean, variance, found, channels, real, eps,
 
 @triton.jit
 def affine(  # type: ignore[no-untyped-def]
-    x, residual, out, found, rows, channels, ADDED: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr
+    x, residual, out, found, rows, width, channels, ADDED: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr
 ):
     """out = x * factor + term (+ residual), cut at 0 with RELU."""
-    c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    inside = c < channels
+    inside, c = column < width, column % channels
     valid = (row < rows)[:, None] & inside[None, :]
-    place = row[:, None] * channels + c[None, :]
+    place = row[:, None] * width + column[None, :]
     factor = tl.load(found + 2 * channels + c, mask=inside, other=0.0)
     term = tl.load(found + 3 * channels + c, mask=inside, other=0.0)
     value = tl.load(x + place, mask=valid, other=0.0).to(tl.float32) * factor[None, :] + term[None, :]
@@ -106,15 +109,17 @@ def affine(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def slopes(  # type: ignore[no-untyped-def]
-    gradient, x, out, through, found, partial, rows, channels, each,
+    gradient, x, out, through, found, partial, rows, width, channels, each,
     ADDED: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """partial (chunks, 2, channels): sums of what comes through the ReLU, and of it times x less its mean; with ADDED and RELU the
-    former is written to `through`, and read from `out` where it comes through; else that is computed again from x."""
+    """partial as in `moments`: sums of what comes through the ReLU, and of it times x less its mean.
+
+    With ADDED and RELU the former is written to `through`, and `out` tells where it comes through; else x is asked again.
+    """
     chunk = tl.program_id(0)
-    c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     r = tl.arange(0, ROWS)
-    inside = c < channels
+    inside, c = column < width, column % channels
     middle = tl.load(found + c, mask=inside, other=0.0)
     factor = tl.load(found + 2 * channels + c, mask=inside, other=0.0)
     term = tl.load(found + 3 * channels + c, mask=inside, other=0.0)
@@ -122,11 +127,11 @@ def slopes(  # type: ignore[no-untyped-def]
     products = tl.full((ROWS, WIDE), 0.0, tl.float32)
     start = chunk.to(tl.int64) * each
     here = tl.minimum(rows - start, each).to(tl.int32)
-    first = start * channels
+    first = start * width
     for offset in range(0, here, ROWS):
         row = offset + r
         valid = (row < here)[:, None] & inside[None, :]
-        place = row[:, None] * channels + c[None, :]
+        place = row[:, None] * width + column[None, :]
         slope = tl.load(gradient + first + place, mask=valid, other=0.0).to(tl.float32)
         value = tl.load(x + first + place, mask=valid, other=0.0).to(tl.float32)
         if RELU:
@@ -139,7 +144,7 @@ def slopes(  # type: ignore[no-untyped-def]
                 tl.store(through + first + place, slope.to(through.dtype.element_ty), mask=valid)
         sums += slope
         products += slope * tl.where(valid, value - middle[None, :], 0.0)
-    target = partial + chunk * 2 * channels + c
+    target = partial + chunk * 2 * width + column // channels * 2 * channels + c
     tl.store(target, tl.sum(sums, axis=0), mask=inside)
     tl.store(target + channels, tl.sum(products, axis=0), mask=inside)
 
@@ -173,13 +178,15 @@ def slopes_of_norm(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def slope_of_x(gradient, x, found, factors, to_x, rows, channels, MASKED: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr):  # type: ignore[no-untyped-def]
+def slope_of_x(  # type: ignore[no-untyped-def]
+    gradient, x, found, factors, to_x, rows, width, channels, MASKED: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr
+):
     """to_x = gradient * by_gradient + x * by_x + term; with MASKED the gradient goes through the ReLU of x first."""
-    c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     row = tl.program_id(0).to(tl.int64) * ROWS + tl.arange(0, ROWS)
-    inside = c < channels
+    inside, c = column < width, column % channels
     valid = (row < rows)[:, None] & inside[None, :]
-    place = row[:, None] * channels + c[None, :]
+    place = row[:, None] * width + column[None, :]
     slope = tl.load(gradient + place, mask=valid, other=0.0).to(tl.float32)
     value = tl.load(x + place, mask=valid, other=0.0).to(tl.float32)
     if MASKED:

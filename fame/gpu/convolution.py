@@ -8,7 +8,9 @@ channels in multiples of eight: kernels get zeros for the channels that a layer 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -35,14 +37,31 @@ def widened(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=LAST)
 
 
+class Geometry(NamedTuple):
+    """Of a convolution, along T, H and W."""
+
+    kernel: Sizes
+    stride: Sizes
+    padding: Sizes
+
+    @classmethod
+    def of(cls, conv: nn.Conv3d) -> Geometry:
+        """ValueError where the padding is a word."""
+        if isinstance(conv.padding, str):
+            raise ValueError(f"padding {conv.padding!r} is no number of places")
+        return cls(conv.kernel_size, conv.stride, conv.padding)  # type: ignore[arg-type]
+
+    def out(self, size: Sequence[int]) -> Sizes:
+        """Places of the result, of an input of so many."""
+        return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, *self, strict=True))  # type: ignore[return-value]
+
+
 @dataclass(frozen=True)
 class Fold:
     """For one convolution and one shape of input. `given` and `made` count the channels with the empty ones."""
 
     kind: str  # images (one a frame), sheets (frames by places), volumes
-    kernel: Sizes
-    stride: Sizes
-    padding: Sizes
+    geometry: Geometry
     batch: int
     size: Sizes
     out: Sizes
@@ -50,23 +69,24 @@ class Fold:
     made: int
 
     @classmethod
-    def of(cls, conv: nn.Conv3d, shape: torch.Size, made: int) -> Fold:
-        """Of `conv` for an input (B, C', T, H, W), C' >= its own channels, whose result is to have `made` channels."""
-        kernel, stride, padding = conv.kernel_size, conv.stride, tuple(int(pad) for pad in conv.padding)
-        size = tuple(shape[2:])
-        out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding, strict=True))
+    def of(cls, geometry: Geometry, shape: torch.Size, made: int) -> Fold:
+        """For an input (B, C', T, H, W), C' at least the kernel's own channels, whose result is to have `made` channels."""
+        kernel, stride, padding = geometry
         kind = "volumes"
         if kernel[0] == 1 and stride[0] == 1 and padding[0] == 0:
             kind = "images"
         elif kernel[1:] == (1, 1) and stride[1:] == (1, 1) and padding[1:] == (0, 0):
             kind = "sheets"
-        return cls(kind, kernel, stride, padding, shape[0], size, out, shape[1], made)  # type: ignore[arg-type]
+        size: Sizes = tuple(shape[2:])  # type: ignore[assignment]
+        return cls(kind, geometry, shape[0], size, geometry.out(size), shape[1], made)
 
     def weight(self, kernel: Tensor, dtype: torch.dtype) -> Tensor:
         """A convolution's kernel in `dtype`, channels last, zeros for empty channels."""
         if kernel.shape[:2] == (self.made, self.given):
             return kernel.to(dtype).contiguous(memory_format=LAST)
-        whole = torch.zeros((self.made, self.given, *self.kernel), dtype=dtype, device=kernel.device).to(memory_format=LAST)
+        whole = torch.zeros((self.made, self.given, *self.geometry.kernel), dtype=dtype, device=kernel.device).to(
+            memory_format=LAST
+        )
         whole[: kernel.shape[0], : kernel.shape[1]] = kernel
         return whole
 
@@ -110,11 +130,12 @@ class Fold:
         return weight.squeeze(2) if self.kind == "images" else weight.squeeze(4) if self.kind == "sheets" else weight
 
     def _steps(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        _, stride, padding = self.geometry
         if self.kind == "images":
-            return self.stride[1:], self.padding[1:]
+            return stride[1:], padding[1:]
         if self.kind == "sheets":
-            return (self.stride[0], 1), (self.padding[0], 0)
-        return self.stride, self.padding
+            return (stride[0], 1), (padding[0], 0)
+        return stride, padding
 
 
 def _ones(stride: tuple[int, ...]) -> list[int]:

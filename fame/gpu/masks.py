@@ -27,7 +27,7 @@ from fame.smoothing import blur_kernel, gaussian_weights
 MOTION_BLOCK, MOTION_WARPS = 512, 4
 MAP_BLOCK, MAP_WARPS = 1024, 4  # of maps that lie in the cache
 TILE, TILE_WARPS = 32, 4  # rows and columns blurred together
-RANK_BLOCK, RANK_WARPS = 8192, 32  # a clip is ranked by one program, which is alone on its multiprocessor
+RANK_BLOCK, RANK_WARPS = 16384, 32  # a clip is ranked by one program, which is alone on its multiprocessor
 
 
 def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:

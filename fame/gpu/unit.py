@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fame.gpu import batch_norm
-from fame.gpu.convolution import LAST, Fold, filled, widened
+from fame.gpu.convolution import LAST, Fold, Geometry, filled, widened
+from fame.gpu.stem import is_taken_apart, taken_apart
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -23,19 +24,22 @@ def run(conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: 
 
     x is of one of `TYPES`, and the residual is taken in its type. Raises ValueError where batch statistics are of one value.
     """
+    kernel, geometry = conv.weight, Geometry.of(conv)
+    if is_taken_apart(conv, x):
+        x, kernel, geometry = taken_apart(conv, x)
     x = widened(x.contiguous(memory_format=LAST))
     if residual is not None:
         residual = residual.to(x.dtype).contiguous(memory_format=LAST)
     made = filled(conv.out_channels, x.dtype) if inner and residual is None else conv.out_channels
-    fold = Fold.of(conv, x.shape, made)
+    fold = Fold.of(geometry, x.shape, made)
     if norm.training and x.shape[0] * fold.out[0] * fold.out[1] * fold.out[2] == 1:
         raise ValueError(
             f"one value a channel, {(1, conv.out_channels, 1, 1, 1)}: batch statistics need more, so larger clips or batches"
         )
     if torch.is_grad_enabled():
-        found: Tensor = _Operation.apply(x, conv.weight, norm.weight, norm.bias, residual, norm, relu, fold)
+        found: Tensor = _Operation.apply(x, kernel, norm.weight, norm.bias, residual, norm, relu, fold)
         return found
-    y = fold.forward(x, fold.weight(conv.weight, x.dtype))
+    y = fold.forward(x, fold.weight(kernel, x.dtype))
     if norm.training:
         return batch_norm.forward(y, norm.weight, norm.bias, _running(norm), residual, relu, norm.eps)[0]
     return batch_norm.apply(y, norm.weight, norm.bias, _running(norm), residual, relu, norm.eps)
