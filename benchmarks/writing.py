@@ -69,13 +69,16 @@ def keep(found: dict[str, Any], docs: Path) -> tuple[Path, Path]:
 
 
 def quotation(folder: Path) -> str:
-    """The targets of every kept machine, a section each."""
+    """The targets of every kept machine, a section each: those that were measured there."""
     parts = []
     for path in sorted(folder.glob("*.json")):
         found = read(path)
-        parts.append(
-            f"### {_machine(found)}\n\n{target_table(found)}\nAll figures: [{path.stem}.md](results/performance/{path.stem}.md)\n"
+        table = target_table(found, measured_only=True)
+        left = sum(map(len, found["targets"].values())) - (table.count("\n") - 2)
+        more = (
+            f"All figures: [{path.stem}.md](results/performance/{path.stem}.md); there, too, why {left} targets were not measured."
         )
+        parts.append(f"### {_machine(found)}\n\n{table}\n{more}\n")
     return "\n".join(parts)
 
 
@@ -122,8 +125,8 @@ def markdown(found: dict[str, Any]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def target_table(found: dict[str, Any]) -> str:
-    """Every target there is: measured, with its quartiles and its verdict, or not, with the reason."""
+def target_table(found: dict[str, Any], measured_only: bool = False) -> str:
+    """Every target there is: measured, with its quartiles and its verdict, or (unless `measured_only`) not, with the reason."""
     judged: dict[str, tuple[str, str]] = {}
     for value in found["outcomes"].values():
         outcome = Outcome.from_json(value)
@@ -136,7 +139,8 @@ def target_table(found: dict[str, Any]) -> str:
     for name, some in found["targets"].items():
         for target in (Target(**given) for given in some):
             measured, verdict = judged.get(target.what, ("", f"{UNMEASURED}: benchmark `{name}` was not asked for"))
-            lines.append(f"| {target.what} | {target.told} | {measured} | {verdict} |")
+            if measured or not measured_only:
+                lines.append(f"| {target.what} | {target.told} | {measured} | {verdict} |")
     return "\n".join(lines) + "\n"
 
 

@@ -39,7 +39,6 @@ COLOURS = LEVELS**3
 FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
 BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 MIN_SIDE = 16
-MOST_PIXELS = 1 << 21  # of a frame, that a GPU's kernel ranks
 VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
 
 
@@ -105,7 +104,7 @@ def kept_pixels(
     count = max(1, int(beta * height * width))
     by_colour = flavour if variant == "fame" else None
     known = variant != "fame" or bayes.prior == PAPER.prior  # the CPU's kernels have no prior: 1/2 drops out of the formula
-    if not exact and height * width < MOST_PIXELS and serves(clips):
+    if not exact and serves(clips):
         from fame.gpu import masks as gpu
 
         if variant != "grid":

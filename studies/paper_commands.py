@@ -45,7 +45,7 @@ verdicts, `--codec jpeg` where the disk is small. `python run_study.py plan ...`
 what would run.
 
 *Runs* counts the row's own chain (pretraining and every evaluation), one fold, one replicate. No time is given: this scale has not
-been run, as no GPU was at hand.
+been run (docs/datasets.md has what a step takes on a GPU).
 """
 
 SILENT = """## Where the paper is silent

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from fake_stages import FAKES
 
+from fame.config import Backbone, Pretrain
 from fame.errors import FameError
 from studies.cell import Stage
 from studies.executors import Outcome, Task
 from studies.executors.local import LocalWorkers
-from studies.forecast import Forecast, modelled, staged_sizes
+from studies.forecast import A_RUN, Forecast, modelled, staged_sizes
 from studies.plan import make_plan
 from studies.progress import Silence, described, duration, size
 from studies.registry import studies
@@ -423,6 +424,15 @@ def test_a_plan_counts_what_is_done_and_what_is_not(store: Store) -> None:
     run(store, replicates=(1,))
     done = make_plan(store, STAGES, (0, 1), jobs=2)
     assert (done.todo, done.seconds, done.data_seconds, done.bytes) == ((), 0.0, 0.0, 0)
+
+
+def test_a_gpu_takes_a_small_part_of_a_cores_time() -> None:
+    """The published network thousands of times less; the narrow one, which waits for the host there, about as much."""
+    narrow = PRETRAININGS[0]
+    assert isinstance(narrow.config, Pretrain)
+    published = Stage(narrow.config.model_copy(update={"backbone": Backbone(name="r2plus1d_18")}))
+    core, gpu = ([modelled(stage, staged_sizes, device) for stage in (narrow, published)] for device in ("cpu", "cuda:1"))
+    assert 0.2 < core[0] / gpu[0] < 20 and core[1] / gpu[1] > 100 and gpu[1] > A_RUN
 
 
 def test_a_forecast_learns_what_this_machine_takes() -> None:

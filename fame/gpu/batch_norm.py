@@ -45,7 +45,6 @@ def forward(
             x, partial, weight, bias, mean, variance, tracked, found, *counts, momentum, eps, **OVER_CHUNKS
         )
         _affine(x, residual, out, found, relu)
-        _affine(x, residual, out, found, relu)
     return out, found
 
 

@@ -20,7 +20,6 @@ TWO_PI, PI, QUADRANTS = tl.constexpr(2 * math.pi), tl.constexpr(math.pi), tl.con
 # pi / 2 as a sum, the first two with so few digits that their products with a quadrant's number are exact
 RIGHT_ANGLE_0, RIGHT_ANGLE_1 = tl.constexpr(1.5703125), tl.constexpr(4.8351287841796875e-4)
 RIGHT_ANGLE_2 = tl.constexpr(math.pi / 2 - 1.5703125 - 4.8351287841796875e-4)
-SUM = tl.constexpr((1 << 21) - 1)
 TO_WHOLE = tl.constexpr(1.5 * 2**23)  # added and taken off again, it rounds to whole numbers, half to even
 
 
@@ -131,8 +130,9 @@ def blur_kernel(maps, out, weights, height, width, TAPS: tl.constexpr, TILE: tl.
 def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """Where the highest `first` pixels end, and with two rankings the highest `second`: the last one's score and position.
 
-    Scores >= 0 are ordered as their bits are. Two bits a round: how many reach each of the next digits. Equal scores go in raster
-    order, so some of them may be too many; only then their positions are looked at. edges: int32 (B, RANKINGS, 2).
+    Scores >= 0 are ordered as their bits are. One bit a round: do enough of them reach it? (Two bits a round are half the rounds,
+    but three comparisons each, which is what takes the time.) Equal scores go in raster order, so some of them may be too many;
+    only then their positions are looked at. edges: int32 (B, RANKINGS, 2).
     """
     program = tl.program_id(0)
     scores += (program // RANKINGS).to(tl.int64) * pixels
@@ -143,23 +143,15 @@ def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BL
     floor, step = tl.full((), 0, tl.uint32), tl.full((), 1 << 30, tl.uint32)
     reached = tl.full((), 0, tl.int32) + pixels
     while (step > 0) & (reached != count):
-        low, middle, high = floor + step, floor + step + step, floor + step + step + step
-        # three counts in one number, ten bits each in four lanes' sum, twenty-one in the whole one: few registers, one exchange
-        reach = tl.full([BLOCK], 0, tl.int32)
+        trial = floor + step
+        reach = tl.full([BLOCK], 0, tl.uint32)
         for start in range(0, pixels, BLOCK):
             inside = lane < pixels - start
             bits = tl.load(scores + start + lane, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
-            # lanes beyond the last pixel are 0, below all of them
-            reach += tl.where(bits >= low, 1, 0) + tl.where(bits >= middle, 1 << 10, 0) + tl.where(bits >= high, 1 << 20, 0)
-        wide = tl.sum(tl.reshape(reach, [BLOCK // 4, 4]), 1).to(tl.int64)  # four neighbours are one thread's
-        total = tl.sum((wide & 1023) + ((wide >> 10 & 1023) << 21) + ((wide >> 20) << 42), 0)
-        at_low, at_middle = (total & SUM).to(tl.int32), (total >> 21 & SUM).to(tl.int32)
-        at_high = (total >> 42).to(tl.int32)
-        floor = tl.where(at_high >= count, high, tl.where(at_middle >= count, middle, tl.where(at_low >= count, low, floor)))
-        reached = tl.where(
-            at_high >= count, at_high, tl.where(at_middle >= count, at_middle, tl.where(at_low >= count, at_low, reached))
-        )
-        step = step >> 2
+            reach += (trial - 1 - bits) >> 31  # 1 where bits >= trial, in fewer instructions; lanes beyond the last pixel are 0
+        total = tl.sum(reach.to(tl.int32), 0)
+        floor, reached = tl.where(total >= count, trial, floor), tl.where(total >= count, total, reached)
+        step = step >> 1
     last = tl.full((), 0, tl.int32) + pixels  # all that are equal to the last one
     if reached > count:
         equal = tl.full([BLOCK], 0, tl.int32)
