@@ -427,12 +427,12 @@ def test_a_plan_counts_what_is_done_and_what_is_not(store: Store) -> None:
 
 
 def test_a_gpu_takes_a_small_part_of_a_cores_time() -> None:
-    """The published network thousands of times less; the narrow one, which waits for the host there, about as much."""
+    """The published network thousands of times less; the narrow one, which waits for the host there, some ten times."""
     narrow = PRETRAININGS[0]
     assert isinstance(narrow.config, Pretrain)
     published = Stage(narrow.config.model_copy(update={"backbone": Backbone(name="r2plus1d_18")}))
-    core, gpu = ([modelled(stage, staged_sizes, device) for stage in (narrow, published)] for device in ("cpu", "cuda:1"))
-    assert 0.2 < core[0] / gpu[0] < 20 and core[1] / gpu[1] > 100 and gpu[1] > A_RUN
+    core, gpu = ([modelled(stage, staged_sizes, device) - A_RUN for stage in (narrow, published)] for device in ("cpu", "cuda:1"))
+    assert 1 < core[0] / gpu[0] < 20 and core[1] / gpu[1] > 1000 and gpu[1] > 0
 
 
 def test_a_forecast_learns_what_this_machine_takes() -> None:

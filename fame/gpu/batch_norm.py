@@ -17,9 +17,9 @@ from fame.gpu.serving import OPTIONS, on
 TILE = 4096  # numbers at once
 WIDE = 128  # columns of a program, at most
 FEW = 32  # channels of a program that sums chunks
-MANY = 64  # chunks at once
+MANY = 128  # chunks at once
 SUMMING = 8  # warps of a program that sums: with four, its registers leave few programs a multiprocessor
-OVER_CHUNKS = {"MANY": MANY, "WIDE": FEW, **OPTIONS}
+OVER_CHUNKS = {"MANY": MANY, "WIDE": FEW, "num_warps": 8, **OPTIONS}
 PROGRAMS = 1056  # of one pass of sums, about: eight for each of an H200's multiprocessors
 
 Running = tuple[Tensor, Tensor, Tensor, float]  # mean, variance, batches so far, and the share by which the former two move
