@@ -21,6 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fame.errors import FameError
+from fame.processes import without_main
 
 PATIENCE = timedelta(minutes=30)  # a rank may wait so long for another, which may be reading videos
 
@@ -136,7 +137,10 @@ def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) 
         meeting = (Path(folder) / "meeting").as_uri()
         given = (work, size, device, meeting, Path(folder) / "result.pt", arguments)
         try:
-            torch.multiprocessing.spawn(_one, given, nprocs=size)
+            with without_main():
+                started = torch.multiprocessing.spawn(_one, given, nprocs=size, join=False)
+            while not started.join():
+                pass
         except torch.multiprocessing.ProcessRaisedException as error:
             told = str(error).strip().splitlines()[-1]
             name, _, text = told.partition(": ")

@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 from fame.errors import FameError
+from fame.processes import without_main
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -36,7 +37,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> It
     chunks = [items[start : start + size] for start in range(0, len(items), size)]
     executor = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_live_with_parent)
     try:
-        for future in as_completed([executor.submit(_work_on, work, chunk) for chunk in chunks]):
+        with without_main():
+            futures = [executor.submit(_work_on, work, chunk) for chunk in chunks]
+        for future in as_completed(futures):
             yield from future.result()
     except BrokenProcessPool:
         raise FameError(
@@ -64,7 +67,7 @@ def _context() -> multiprocessing.context.BaseContext:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "fame.data.store"])  # imported once, not once a process
+    context.set_forkserver_preload(["fame.data.store"])  # imported once, not once a process
     return context
 
 

@@ -19,6 +19,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from fame.processes import without_main
 from studies.cell import Stage
 from studies.executors import Outcome, Task
 from studies.store import DiskFull, Store
@@ -104,7 +105,7 @@ class LocalWorkers:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.out, self.runtime), daemon=True)
-        with _environment():
+        with _environment(), without_main():
             process.start()
         there.close()
         worker = Worker(process, here)
