@@ -143,8 +143,9 @@ def test_where_the_released_codes_padding_is_the_same(size: tuple[int, int, int]
 def test_the_fast_form_computes_the_same(encoder: I3D) -> None:
     plain = copy.deepcopy(encoder).train()
     ours = fast_layout(copy.deepcopy(plain))
-    clips = torch.randn(2, 3, 9, 40, 36)
-    slope = torch.randn(2, 1024)
+    torch.manual_seed(1)
+    clips = torch.randn(4, 3, 9, 40, 36)
+    slope = torch.randn(4, 1024)
     for net in (plain, ours):
         (net(clips) * slope).sum().backward()
     for (name, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):

@@ -45,7 +45,12 @@ def size_of(device: torch.device) -> int:
 
 
 @pytest.mark.parametrize(
-    ("script", "told"), [(READING, "[1, 2, 3, 4]"), (WORKER, "['done']"), (RANKS, "2")], ids=["files", "worker", "ranks"]
+    ("script", "told"),
+    [
+        pytest.param(READING, "[1, 2, 3, 4]", id="files"),
+        pytest.param(WORKER, "['done']", id="worker"),
+        pytest.param(RANKS, "2", id="ranks", marks=pytest.mark.long),
+    ],
 )
 def test_a_script_without_a_guard_runs_once(tmp_path: Path, script: str, told: str) -> None:
     file = tmp_path / "unguarded.py"
