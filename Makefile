@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 OUT ?= out
 export OMP_NUM_THREADS ?= 1
+# where it is set, every one of many processes compiles thousands of torch's and MLflow's files anew: 18 s an import instead of 6
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: reproduce test test-long bench lint setup report search lock clean
 setup: $(VENV)/ready
