@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
 from fame.distributed import gathered, here
-from fame.gpu.serving import serves
+from fame.gpu.serving import carried, serves
 from fame.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
@@ -176,22 +176,15 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
     """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
-    return _carry(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
+    return carried(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
 def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _carry(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
+    return carried(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
 
 
 def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _carry(torch.rand(count, generator=generator, device=_home(generator, device)), device)
-
-
-def _carry(drawn: Tensor, device: torch.device | str) -> Tensor:
-    """On `device`; from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
-    if drawn.device.type == "cpu" and torch.device(device).type == "cuda":
-        return drawn.pin_memory().to(device, non_blocking=True)
-    return drawn.to(device)
+    return carried(torch.rand(count, generator=generator, device=_home(generator, device)), device)
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:

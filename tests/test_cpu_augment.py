@@ -58,9 +58,9 @@ def boxes_resized(clips: Tensor, crops: Crops, size: int) -> Tensor:
 
 
 @st.composite
-def framed(draw) -> tuple[Tensor, Crops, int]:
+def framed(draw, longest: int = 60, most_clips: int = 3, most_frames: int = 3, largest: int = 40) -> tuple[Tensor, Crops, int]:
     """Clips, a box in each (at borders, one pixel and whole frames among them), and the size to which they are brought."""
-    height, width, clips = draw(st.integers(1, 60)), draw(st.integers(1, 60)), draw(st.integers(1, 3))
+    height, width, clips = draw(st.integers(1, longest)), draw(st.integers(1, longest)), draw(st.integers(1, most_clips))
     boxes = []
     for _ in range(clips):
         tall, wide = (draw(st.one_of(st.just(1), st.just(side), st.integers(1, side))) for side in (height, width))
@@ -68,8 +68,8 @@ def framed(draw) -> tuple[Tensor, Crops, int]:
         boxes.append((top, left, tall, wide))
     top, left, tall, wide = torch.tensor(boxes).unbind(1)
     flip = torch.tensor(draw(st.lists(st.booleans(), min_size=clips, max_size=clips)))
-    frames = video(clips, draw(st.integers(1, 3)), height, width, seed=draw(st.integers(0, 99)))
-    return frames, Crops(top, left, tall, wide, flip), draw(st.one_of(st.just(int(tall[0])), st.integers(1, 40)))
+    frames = video(clips, draw(st.integers(1, most_frames)), height, width, seed=draw(st.integers(0, 99)))
+    return frames, Crops(top, left, tall, wide, flip), draw(st.one_of(st.just(int(tall[0])), st.integers(1, largest)))
 
 
 @settings(max_examples=200, deadline=None)

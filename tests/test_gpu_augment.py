@@ -27,6 +27,7 @@ from fame.augment import (
 )
 from fame.colour import ORDERS, Colours, draw_colours, recolour
 from fame.config import Augment
+from tests.test_cpu_augment import framed, seeded, video
 
 pytest.importorskip("triton")
 FULL = Augment(grayscale=0.5, jitter=1, blur=0.5, hue=0.5, brightness=0.8, contrast=0.8, saturation=0.8)
@@ -36,14 +37,6 @@ OFF = Augment(flip=0, grayscale=0, jitter=0, blur=0)
 COLOUR = 1e-5
 CROP = 5e-7
 one_device = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def video(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randint(0, 256, (*shape, 3), generator=seeded(seed), dtype=torch.uint8)
 
 
 def pixels(*shape: int, seed: int = 0) -> Tensor:
@@ -80,23 +73,8 @@ def plain_crops(clips: Tensor, crops: Crops, size: int) -> Tensor:
     return resample(clips, taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip))
 
 
-@st.composite
-def framed(draw) -> tuple[Tensor, Crops, int]:
-    """Clips, a box in each (at borders, one pixel and whole frames among them), and the size to which they are brought."""
-    height, width, clips = draw(st.integers(1, 40)), draw(st.integers(1, 40)), draw(st.integers(1, 2))
-    boxes = []
-    for _ in range(clips):
-        tall, wide = (draw(st.one_of(st.just(1), st.just(side), st.integers(1, side))) for side in (height, width))
-        top, left = (draw(st.one_of(st.just(0), st.just(most), st.integers(0, most))) for most in (height - tall, width - wide))
-        boxes.append((top, left, tall, wide))
-    top, left, tall, wide = torch.tensor(boxes).unbind(1)
-    flip = torch.tensor(draw(st.lists(st.booleans(), min_size=clips, max_size=clips)))
-    frames = video(clips, draw(st.integers(1, 5)), height, width, seed=draw(st.integers(0, 99)))
-    return frames, Crops(top, left, tall, wide, flip), draw(st.one_of(st.just(int(tall[0])), st.integers(1, 30)))
-
-
 @settings(one_device, max_examples=20)
-@given(framed())
+@given(framed(longest=40, most_clips=2, most_frames=5, largest=30))
 def test_crops_are_the_plain_ones(on_kernels, taken, case) -> None:
     clips, crops, size = case
     taken.clear()

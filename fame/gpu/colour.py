@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.colour import JITTER, LUMA, Colours, contrast, hue, saturation
-from fame.gpu.serving import OPTIONS, on
-from fame.gpu.tables import carried
+from fame.gpu.serving import OPTIONS, carried, on
 from fame.smoothing import blur_kernel, gaussian_weights
 
 BLOCK = 1024  # pixels of a program
@@ -47,7 +46,7 @@ def recolour(clips: Tensor, drawn: Colours, scale: Tensor, shift: Tensor, *, inp
     host = _table(drawn, jittered, blurred, kernel, scale, shift)
     columns, parts = host.shape[1], min(PARTS, triton.cdiv(pixels, BLOCK))
     with on(clips):
-        table, sums = carried(host, clips.device), torch.empty((count, PARTS), device=clips.device)
+        table, sums = carried(torch.from_numpy(host), clips.device), torch.empty((count, PARTS), device=clips.device)
         if changed:
             _add_luma[parts, changed](clips, table, sums, pixels, columns, PARTS, BLOCK, **OPTIONS)
         _apply[triton.cdiv(pixels, BLOCK), count](clips, out, table, sums, pixels, parts, columns, PARTS, BLOCK, **OPTIONS)

@@ -46,9 +46,6 @@ class Geometry(NamedTuple):
 
     @classmethod
     def of(cls, conv: nn.Conv3d) -> Geometry:
-        """ValueError where the padding is a word."""
-        if isinstance(conv.padding, str):
-            raise ValueError(f"padding {conv.padding!r} is no number of places")
         return cls(conv.kernel_size, conv.stride, conv.padding)  # type: ignore[arg-type]
 
     def out(self, size: Sequence[int]) -> Sizes:

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 import triton
 import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fame.gpu.serving import OPTIONS, on
-from fame.gpu.tables import carried
+from fame.gpu.serving import OPTIONS, carried, on
 
 LEVEL = tl.constexpr(1 / 255)
 BLOCK = 256  # pixels of a program, one a thread: neighbours then read bytes of the same lines
@@ -48,7 +48,9 @@ def crop_frames(clips: Tensor | Sequence[Tensor], boxes: tuple[Tensor, ...], out
         raise ValueError(f"clips of {sorted(set(frames.tolist()))} frames do not make one batch")
     with on(out):
         grid = triton.cdiv(size * size, BLOCK), triton.cdiv(length, FRAMES), count
-        _crop[grid](carried(table, out.device), out, length, size, BLOCK, FRAMES, num_warps=BLOCK // 32, **OPTIONS)
+        _crop[grid](
+            carried(torch.from_numpy(table), out.device), out, length, size, BLOCK, FRAMES, num_warps=BLOCK // 32, **OPTIONS
+        )
 
 
 def _places(clips: Tensor | Sequence[Tensor]) -> tuple[NDArray[np.int64] | list[int], NDArray[np.int64]]:

@@ -1,4 +1,4 @@
-"""Which tensors the kernels of this package serve, and on which device they are launched."""
+"""Which tensors the kernels of this package serve, how small ones get to a GPU, and on which one kernels are launched."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ def on(tensor: Tensor) -> AbstractContextManager[object]:
     if tensor.device.type == "cuda" and tensor.device.index != torch.cuda.current_device():
         return torch.cuda.device(tensor.device)
     return nullcontext()
+
+
+def carried(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on `device`; from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
+    if tensor.device.type == "cpu" and torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 @cache
