@@ -170,8 +170,10 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
     Uniform over the (count - 1)! cyclic permutations, a subset of all derangements; each element is sent to each other one with
     equal chance. Needs no rejection, hence no loop that waits for the device.
     """
-    order = random_permutation(count, generator, device)
-    return torch.empty_like(order).scatter_(0, order, order.roll(-1))
+    order = torch.randperm(count, generator=generator, device=_home(generator, device))
+    return carried(
+        torch.empty_like(order).scatter_(0, order, order.roll(-1)), device
+    )  # made where it is drawn: one launch less or two
 
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:

@@ -23,6 +23,13 @@ def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     return torch.device("cpu")
 
 
+@pytest.fixture
+def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU's library computes 32-bit convolutions in 32 bits, and sums in one order: then steps repeat to the bit."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+
+
 @pytest.fixture(autouse=True)
 def states_saved_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that break a training off train for less than the seconds between two saved states."""

@@ -27,6 +27,7 @@ from fame import foreground_mask
 from fame.backbones import build_encoder, fast_layout
 from fame.config import Backbone
 from fame.errors import FameError
+from fame.graphs import PLAIN
 
 GOLDEN = Path(__file__).parent / "golden" / "official_masks_112.npz"
 MIB = 2**20
@@ -81,6 +82,18 @@ def test_short_work_is_called_often_enough_to_be_timed() -> None:
     found = alternate({"short": clock.work("short", 0.001), "long": clock.work("long", 1.0)}, 2, clock=clock, least=0.02)
     assert found.of("short").median == pytest.approx(0.001)
     assert clock.calls.count("short") >= 2 + 2 * 19 and clock.calls.count("long") == 2 + 2
+
+
+def test_on_a_gpu_the_call_that_compiles_does_not_tell_how_long_one_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what is captured by its fourth call is not timed before the fifth."""
+    monkeypatch.setattr("torch.cuda.synchronize", lambda device: None)
+    clock, gpu = FakeClock(), torch.device("cuda")
+    short = clock.work("short", 0.001, lambda calls: 5000.0 if calls == 0 else 90.0 if calls == PLAIN else 1.0)
+    found = alternate({"short": short}, 3, clock=clock, least=0.02, device=gpu)
+    assert found.of("short").high == pytest.approx(0.001) and len(clock.calls) >= PLAIN + 2 + 3 * 19
+    clock = FakeClock()
+    alternate({"long": clock.work("long", 3.0)}, 3, clock=clock, device=gpu)
+    assert len(clock.calls) == 2 + 3
 
 
 def test_a_limit_ends_the_rounds_but_never_before_the_third() -> None:

@@ -53,7 +53,7 @@ def test_the_loss_curve_is_that_of_eager_training() -> None:
 @pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_loss_curve_is_that_of_eager_training_on_a_gpu() -> None:
+def test_the_loss_curve_is_that_of_eager_training_on_a_gpu(repeatable: None) -> None:
     torch.compiler.reset()
     torch.testing.assert_close(losses(True, device="cuda"), losses(False, device="cuda"), rtol=0, atol=TOLERANCE)
 

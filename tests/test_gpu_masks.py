@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fame import foreground_mask
+from fame.graphs import PLAIN
 from fame.masks import PAPER, Bayes, colour_coordinates, colour_posterior, frame_difference, kept_pixels, top_share
 from fame.masks import colours as plain_colours
 from fame.smoothing import blur_kernel, gaussian_weights, smooth
@@ -27,9 +28,9 @@ FLAVOURS = ("paper", "official")
 
 
 BLOCKS = {
-    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 16384},
+    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 65536},
     "small": {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256},  # many programs, many rounds of each loop
-    "large": {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 16384},  # few, which the interpreter likes
+    "large": {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 65536},  # few, which the interpreter likes
 }
 
 
@@ -209,3 +210,25 @@ def test_the_mask_is_captured_in_a_cuda_graph() -> None:
     clips.copy_(clips_of("moving block", 3, 4, 40, 48, 1))
     graph.replay()
     assert torch.equal(mask, foreground_mask(clips))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("variant", ["fame", "seed"])
+def test_replayed_masks_are_those_of_their_own_clips(variant) -> None:
+    """Shapes take turns, another stream cuts in, and masks returned before stay as they were."""
+    from fame.gpu import masks
+
+    masks._replayed.cache_clear()
+    shapes, found = ((3, 4, 40, 48), (2, 3, 32, 32)), []
+    for number in range(2 * PLAIN + 6):
+        clips = clips_of("noise" if number % 3 else "moving block", *shapes[number % 2], number).cuda()
+        with torch.cuda.stream(torch.cuda.Stream() if number == 2 * PLAIN + 2 else torch.cuda.current_stream()):
+            found.append((clips, foreground_mask(clips, variant=variant)))
+        torch.cuda.synchronize()
+    assert masks._replayed.cache_info().misses == 3
+    for clips, mask in found:
+        motion, colour = masks.motion_and_colours(clips, "paper" if variant == "fame" else None)
+        (expected,) = masks._kept(
+            *([motion] if colour is None else [motion, colour]), count=clips[0, 0, 0].numel() // 2, bayes=PAPER
+        )
+        assert torch.equal(mask, expected.float())

@@ -52,9 +52,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     offset=st.sampled_from([0.0, 100.0]),
 )
 def test_a_unit_is_convolution_norm_addition_and_relu(
-    on_kernels, counted, size, channels, kernel, stride, relu, added, fill, offset
+    on_kernels, repeatable, counted, size, channels, kernel, stride, relu, added, fill, offset
 ):
-    exact(on_kernels)
     padding = tuple(k // 2 for k in kernel)
     conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
     norm = nn.BatchNorm3d(channels[1])
@@ -95,12 +94,6 @@ def test_a_unit_is_convolution_norm_addition_and_relu(
     assert int(norm.num_batches_tracked) == 1
 
 
-def exact(device: torch.device) -> None:
-    """32-bit products on a GPU without TF32, which the comparison with 64 bits would see."""
-    if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False
-
-
 @pytest.mark.parametrize(("rows", "channels"), [(1500, 16), (333, 70), (2, 64), (4096, 1)])
 def test_batch_norm_over_many_rows_is_torchs(on_kernels, rows, channels, monkeypatch: pytest.MonkeyPatch):
     """Several chunks of rows, several blocks of channels, and rests of both."""
@@ -136,8 +129,7 @@ SIZES += [
 
 
 @pytest.mark.parametrize(("name", "frames", "pixels"), SIZES)
-def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, counted, name, frames, pixels, monkeypatch):
-    exact(on_kernels)
+def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, repeatable, counted, name, frames, pixels, monkeypatch):
     torch.manual_seed(1)
     plain = build_encoder(Backbone(name=name, width=8), 1)
     for weight in plain.parameters():
@@ -165,7 +157,7 @@ def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, counte
     assert len(counted) == before  # with gradients, eval mode is torch's own
 
 
-def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, counted):
+def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, repeatable, counted):
     torch.manual_seed(0)
     network = fast_layout(
         nn.Sequential(
@@ -183,7 +175,6 @@ def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, counted):
     weights = torch.randn(found.shape, device=on_kernels)
     (found.float() * weights).sum().backward()
     assert found.dtype == torch.bfloat16 and found.shape[1] == 6 and counted == ["images", "sheets"]
-    exact(on_kernels)
     right = twin(clips)
     (right * weights).sum().backward()
     assert close(found.float().cpu(), right.cpu(), 0.02)

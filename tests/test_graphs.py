@@ -27,7 +27,8 @@ def steps(device: torch.device, kind: str, dtype: torch.dtype | None, replayed: 
     """Losses of ten steps on clips drawn anew, and the weights after them."""
     model = MomentumContrast(build_encoder(NARROW), MoCo(dim=16, queue=32, key_norm=kind), 0)  # type: ignore[arg-type]
     model = fast_layout(model).to(device).train()
-    optimiser = build_optimiser(Optim(kind="adamw", lr=1e-3, batch=8, epochs=1), model.query.parameters())
+    # not Adam: it scales gradients to one size, those of biases before a batch norm, too, which are nothing but rounding
+    optimiser = build_optimiser(Optim(kind="sgd", lr=0.05, batch=8, epochs=1), model.query.parameters())
     step = ContrastStep(model, Descent(optimiser), dtype, device)
     if not replayed:
         step.gradients = step._gradients
@@ -44,10 +45,9 @@ def steps(device: torch.device, kind: str, dtype: torch.dtype | None, replayed: 
 @needs_a_gpu
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 @pytest.mark.parametrize("kind", ["ema", "batch"])
-def test_replayed_steps_are_the_plain_ones(kind: str, dtype: torch.dtype | None) -> None:
+def test_replayed_steps_are_the_plain_ones(kind: str, dtype: torch.dtype | None, repeatable: None) -> None:
     cuda = torch.device("cuda")
     plain, replayed = steps(cuda, kind, dtype, False), steps(cuda, kind, dtype, True)
-    # two plain runs are as far apart: the library's sums do not repeat themselves to the bit
     assert replayed[0] == pytest.approx(plain[0], abs=5e-3)
     for one, other in zip(replayed[1], plain[1], strict=True):
         assert (one.float() - other.float()).norm() <= 0.02 * other.float().norm() + 1e-3

@@ -127,41 +127,30 @@ def blur_kernel(maps, out, weights, height, width, TAPS: tl.constexpr, TILE: tl.
 
 
 @triton.jit(do_not_specialize=["first", "second"])
-def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def rank_kernel(  # type: ignore[no-untyped-def]
+    scores, edges, first, second, pixels, RANKINGS: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr
+):
     """Where the highest `first` pixels end, and with two rankings the highest `second`: the last one's score and position.
 
-    Scores >= 0 are ordered as their bits are. One bit a round: do enough of them reach it? (Two bits a round are half the rounds,
-    but three comparisons each, which is what takes the time.) Equal scores go in raster order, so some of them may be too many;
-    only then their positions are looked at. edges: int32 (B, RANKINGS, 2).
+    Scores >= 0 are ordered as their bits are, and those of the last one are found from the highest down: do enough pixels reach a
+    trial? Fifteen bits of each pixel are looked at together, two pixels in a register: so a frame of at most BLOCK pixels (ONE) is
+    kept in the registers of one program, and read three times in all. Equal scores go in raster order, so some of them may be too
+    many; only then their positions are looked at. edges: int32 (B, RANKINGS, 2).
     """
     program = tl.program_id(0)
     scores += (program // RANKINGS).to(tl.int64) * pixels
     count = first
     if RANKINGS == 2:
         count = tl.where(program % 2 == 0, first, second)
-    lane = tl.arange(0, BLOCK)
-    floor, step = tl.full((), 0, tl.uint32), tl.full((), 1 << 30, tl.uint32)
-    reached = tl.full((), 0, tl.int32) + pixels
-    while (step > 0) & (reached != count):
-        trial = floor + step
-        reach = tl.full([BLOCK], 0, tl.uint32)
-        for start in range(0, pixels, BLOCK):
-            inside = lane < pixels - start
-            bits = tl.load(scores + start + lane, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
-            reach += (trial - 1 - bits) >> 31  # 1 where bits >= trial, in fewer instructions; lanes beyond the last pixel are 0
-        total = tl.sum(reach.to(tl.int32), 0)
-        floor, reached = tl.where(total >= count, trial, floor), tl.where(total >= count, total, reached)
-        step = step >> 1
-    last = tl.full((), 0, tl.int32) + pixels  # all that are equal to the last one
-    if reached > count:
-        equal = tl.full([BLOCK], 0, tl.int32)
-        for start in range(0, pixels, BLOCK):
-            inside = lane < pixels - start
-            bits = tl.load(scores + start + lane, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
-            equal += (inside & (bits == floor)).to(tl.int32)
-        room = tl.sum(equal, 0) - (reached - count)
+    zero = tl.full((), 0, tl.int32)
+    floor, room, equal = bits_of_the_last(scores, zero.to(tl.uint32), zero + count, zero + pixels, pixels, 16, 15, ONE, BLOCK)
+    floor, room, equal = bits_of_the_last(scores, floor, room, equal, pixels, 1, 15, ONE, BLOCK)
+    floor, room, equal = bits_of_the_last(scores, floor, room, equal, pixels, 0, 1, ONE, BLOCK)
+    last = zero + pixels  # all that are equal to the last one
+    if equal > room:
         seen, last = tl.full((), 0, tl.int32), tl.full((), -1, tl.int32)
-        for start in range(0, pixels, BLOCK):
+        lane = tl.arange(0, BLOCK // 4)  # numbers of positions need more registers
+        for start in range(0, pixels, BLOCK // 4):
             inside = lane < pixels - start
             bits = tl.load(scores + start + lane, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
             tied = (inside & (bits == floor)).to(tl.int32)
@@ -170,6 +159,50 @@ def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BL
             seen += tl.sum(tied, 0)
     tl.store(edges + 2 * program, floor.to(tl.int32, bitcast=True))
     tl.store(edges + 2 * program + 1, last)
+
+
+@triton.jit
+def bits_of_the_last(  # type: ignore[no-untyped-def]
+    scores, floor, room, equal, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr
+):
+    """The next WIDTH <= 15 bits of the last score, those above SHIFT. `equal` pixels share the bits of `floor` so far, of which
+    the highest `room` are wanted; returns the three anew, for the bits found now as well."""
+    found, above = tl.full((), 0, tl.uint32), tl.full((), 0, tl.int32)
+    packed = two_pixels(scores, tl.full((), 0, tl.int32), floor, pixels, SHIFT, WIDTH, BLOCK)
+    for turn in range(WIDTH):
+        trial = found + (1 << (WIDTH - 1 - turn))
+        reach = reaching(packed, trial)
+        if not ONE:
+            for start in range(BLOCK, pixels, BLOCK):
+                reach += reaching(two_pixels(scores, start, floor, pixels, SHIFT, WIDTH, BLOCK), trial)
+        enough = reach >= room
+        found, equal, above = tl.where(enough, trial, found), tl.where(enough, reach, equal), tl.where(enough, above, reach)
+    return floor | (found << SHIFT), room - above, equal - above
+
+
+@triton.jit
+def two_pixels(  # type: ignore[no-untyped-def]
+    scores, start, floor, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr
+):
+    """WIDTH bits above SHIFT of the pixels start .. start + BLOCK, two in a number, each below a bit that is set."""
+    position = start + tl.arange(0, BLOCK // 2)
+    low = some_bits(scores, position, floor, pixels, SHIFT, WIDTH)
+    high = some_bits(scores, position + BLOCK // 2, floor, pixels, SHIFT, WIDTH)
+    return low | (high << 16) | 0x80008000
+
+
+@triton.jit
+def some_bits(scores, position, floor, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]
+    """0 where the pixel does not exist, or its higher bits are not those of `floor`: no trial is as low."""
+    bits = tl.load(scores + position, mask=position < pixels, other=0.0).to(tl.uint32, bitcast=True)
+    return tl.where(((bits ^ floor) >> (SHIFT + WIDTH)) == 0, (bits >> SHIFT) & ((1 << WIDTH) - 1), 0)
+
+
+@triton.jit
+def reaching(packed, trial):  # type: ignore[no-untyped-def]
+    """How many pixels' bits are at least `trial`: those whose upper bit is not borrowed from."""
+    both = tl.sum(((packed - (trial | (trial << 16))) >> 15) & 0x00010001, 0)
+    return ((both & 0xFFFF) + (both >> 16)).to(tl.int32)
 
 
 @triton.jit

@@ -2,7 +2,8 @@
 
 Ten kernels follow one another without the host: motion and colours, the blur in two halves, the two rankings of the
 samples, their colour counts, the posterior, its blur, its ranking, the mask. After the first of them all that is read lies in the
-second-level cache: maps of one number a pixel, of which two are kept.
+second-level cache: maps of one number a pixel, of which two are kept. Launched one by one these nine take the host longer than
+the GPU, so from its fourth call on with one shape they are replayed as a CUDA graph (fame/graphs.py).
 
 The arithmetic is that of the plain path, operation by operation, but for sine, cosine and the order of some sums over time: a
 colour within 1e-5 of a rounding edge may fall on its other side, and pixels of equal score may change places. Results do not depend
@@ -11,7 +12,9 @@ on the order in which programs run: what they share are whole numbers.
 
 from __future__ import annotations
 
-from functools import lru_cache
+import threading
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 import torch
 import triton
@@ -20,6 +23,7 @@ from torch import Tensor
 from fame.config import Flavour
 from fame.gpu import mask_kernels as kernels
 from fame.gpu.serving import OPTIONS, on
+from fame.graphs import Replayed
 from fame.masks import COLOURS, PAPER, Bayes
 from fame.smoothing import blur_kernel, gaussian_weights
 
@@ -27,7 +31,7 @@ from fame.smoothing import blur_kernel, gaussian_weights
 MOTION_BLOCK, MOTION_WARPS = 512, 4
 MAP_BLOCK, MAP_WARPS = 1024, 4  # of maps that lie in the cache
 TILE, TILE_WARPS = 32, 4  # rows and columns blurred together
-RANK_BLOCK, RANK_WARPS = 16384, 32  # a clip is ranked by one program, which is alone on its multiprocessor
+RANK_BLOCK, RANK_WARPS = 65536, 32  # the most of a clip that one program ranks in registers, alone on its multiprocessor
 
 
 def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:
@@ -37,11 +41,28 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     """
     with on(clips):
         motion, colour = motion_and_colours(clips, flavour)
-        score = blur(motion)
-        if colour is not None:
-            samples = bayes.counts(score[0].numel())
-            score = blur(posterior(score, colour, samples, bayes.prior))
-        return highest(score, count)
+        maps = [motion] if colour is None else [motion, colour]
+        if clips.device.type != "cuda" or torch.cuda.is_current_stream_capturing():
+            return _kept(*maps, count=count, bayes=bayes)[0]
+        # what is replayed works in memory of its own: not to be shared by what runs at the same time
+        stream = torch.cuda.current_stream(clips.device)
+        return _replayed(motion.shape, colour is None, count, bayes, stream, threading.get_ident())(*maps)[0]
+
+
+def _kept(motion: Tensor, colour: Tensor | None = None, *, count: int, bayes: Bayes) -> tuple[Tensor]:
+    """The mask out of S and the colours, by `count`; `motion` is overwritten."""
+    score = blur(motion)
+    if colour is not None:
+        samples = bayes.counts(score[0].numel())
+        score = blur(posterior(score, colour, samples, bayes.prior))
+    return (highest(score, count),)
+
+
+@lru_cache(maxsize=4)
+def _replayed(
+    shape: torch.Size, colourless: bool, count: int, bayes: Bayes, stream: torch.cuda.Stream, thread: int
+) -> Callable[..., tuple[Tensor, ...]]:
+    return Replayed(partial(_kept, count=count, bayes=bayes), stream.device)
 
 
 def frame_difference(clips: Tensor) -> Tensor:
@@ -121,9 +142,9 @@ def edges_of(score: Tensor, *counts: int) -> Tensor:
     """Where the highest one or two `counts` of pixels end, int32 (B, 1 or 2, 2): the last score's bits, the last position."""
     batch, pixels = len(score), score[0].numel()
     edges = torch.empty(batch, len(counts), 2, dtype=torch.int32, device=score.device)
-    kernels.rank_kernel[(batch * len(counts),)](
-        score, edges, counts[0], counts[-1], pixels, RANKINGS=len(counts), BLOCK=RANK_BLOCK, num_warps=RANK_WARPS, **OPTIONS
-    )
+    block = min(RANK_BLOCK, triton.next_power_of_2(pixels))
+    how = {"RANKINGS": len(counts), "ONE": pixels <= block, "BLOCK": block, "num_warps": max(4, min(RANK_WARPS, block // 512))}
+    kernels.rank_kernel[(batch * len(counts),)](score, edges, counts[0], counts[-1], pixels, **how, **OPTIONS)
     return edges
 
 
