@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, get_args
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from fame.augment import apply_crops, draw_crops
 from fame.config import Augment, Background, Clip, Control, Merge, Variant
 from fame.errors import FameError
+from fame.inpainting import inpainted
 from fame.masks import Bayes, kept_pixels, top_share
 from fame.merging import ForegroundBackgroundMerge, random_cycle
 from fame.smoothing import gaussian_weights, smooth
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 CONTROLS = get_args(Control)
 BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
-FAINT = 1e-3  # weight of the frame's mean beside what lies around a pixel
 
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
@@ -101,7 +100,7 @@ class Controlled:
         if self.merge is None or self.merge.background != "empty":
             return None
         assert truth is not None  # `truth` was asked for
-        return emptied(clips, truth)
+        return inpainted(clips, truth)
 
 
 def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:
@@ -124,22 +123,6 @@ def dilated(figures: Tensor, count: int) -> Tensor:
     seeds = figures.clone()
     seeds[:, height // 2, width // 2] |= ~figures.flatten(1).any(1)
     return top_share(-squared_distance(seeds), count) | figures
-
-
-def emptied(clips: Tensor, figures: Tensor) -> Tensor:
-    """Clips float (B, 3, T, H, W) without their figures bool (B, H, W): each frame there is the mean of what lies around.
-
-    The mean is weighted by a Gaussian an eighth of the frame wide. A pixel around the figure is taken for its edge and filled, too.
-    """
-    edged = functional.max_pool2d(figures[:, None].float(), 3, 1, 1) > 0  # (B, 1, H, W)
-    seen = (~edged).to(clips.dtype)
-    planes = clips.flatten(1, 2) * seen
-    sigma = min(clips.shape[-2:]) / 8
-    reach = min(int(3 * sigma), min(clips.shape[-2:]) - 1)
-    weights = gaussian_weights(2 * reach + 1, sigma, clips.device)
-    mean = planes.sum((2, 3), keepdim=True) / seen.sum((2, 3), keepdim=True).clamp_min(1)  # where nothing lies near
-    around = (smooth(planes, weights) + FAINT * mean) / (smooth(seen, weights) + FAINT)
-    return torch.where(edged[:, :, None], around.view_as(clips), clips)
 
 
 def squared_distance(figures: Tensor) -> Tensor:

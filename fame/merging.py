@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
 from fame.distributed import gathered, here
 from fame.gpu.serving import carried, serves
+from fame.inpainting import inpainted
 from fame.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
@@ -31,6 +32,8 @@ class ForegroundBackgroundMerge(nn.Module):
       inter  another clip of the batch, or the row of `sources` with the same number if they are given
       intra  the same row of `sources`: another clip of the same video
       still  as inter, but one random frame of Y stands still for all T
+      inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it: not in the paper, see
+             docs/findings.md for what it is worth
     partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
     its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
     reach, on several ranks (fame/distributed.py), whose clips are the batch: `rank` the rank's own, as in the released code;
@@ -90,15 +93,20 @@ class ForegroundBackgroundMerge(nn.Module):
             raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
         if mask is None and self.beta == 1.0 and self.variant != "gauss":
             return clips
-        drawn_from = clips if behind is None else behind.to(clips.dtype)
-        among = gathered(drawn_from) if self.reach == "batch" and sources is None else drawn_from
+        given = sources if behind is None else behind
+        rows_from = clips if given is None else given.to(clips.dtype)
+        mask = self._mask(clips) if mask is None else mask
+        if self.background == "inpainted":
+            rows_from = inpainted(rows_from, (mask if given is None else self._mask(rows_from)) >= 0.5)
+        among = gathered(rows_from) if self.reach == "batch" and sources is None else rows_from
         rows, frames = self._drawn(among, sources is not None, generator or self.generator)
         if len(among) > len(clips):
             rows, frames = (None if drawn is None else here().mine(drawn) for drawn in (rows, frames))
-        if mask is None:
-            with torch.no_grad():
-                mask = kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
-        return merge(clips, among if sources is None else sources.to(clips.dtype), mask, rows, frames)
+        return merge(clips, among, mask, rows, frames)
+
+    @torch.no_grad()
+    def _mask(self, clips: Tensor) -> Tensor:
+        return kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
 
     def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
         """Which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""

@@ -16,6 +16,8 @@ from typing import Any
 from fame.errors import FameError
 
 PACKAGES = ("torch", "torchvision", "av", "numpy", "scipy", "pandas", "pydantic")
+CPUINFO = Path("/proc/cpuinfo")
+UNITS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX-512", "avx2": "AVX2"}  # widest first
 CUDA_JOBS = 8  # runs that share one GPU: each is a narrow network that fills a part of it
 
 
@@ -32,14 +34,24 @@ def cores() -> int:
 
 
 def processor() -> str:
+    """Its model and, of x86 processors, the widest vector or matrix units, which a virtual machine's model name hides."""
+    flags = _told("flags").split()
+    units = next((name for flag, name in UNITS.items() if flag in flags), "")
+    return f"{model()} ({units})" if units else model()
+
+
+def model() -> str:
     """The processor's model name, or what the platform says of it."""
+    return _told("model name") or platform.processor() or platform.machine()
+
+
+def _told(field: str) -> str:
+    """What Linux says of the first processor; "" where it says nothing."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == field), "")
 
 
 def memory() -> int:
@@ -69,8 +81,10 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
 
 @cache
 def machine(device: str = "cpu") -> str:
-    """8 hex that are equal where times can be compared: same processor, cores and kind of device."""
-    return hashlib.sha256(f"{processor()}/{cores()}/{platform.machine()}/{device.partition(':')[0]}".encode()).hexdigest()[:8]
+    """8 hex that are equal where times can be compared: same processor (beside a GPU its model), cores, kind of device."""
+    kind = device.partition(":")[0]
+    name = processor() if kind == "cpu" else model()
+    return hashlib.sha256(f"{name}/{cores()}/{platform.machine()}/{kind}".encode()).hexdigest()[:8]
 
 
 @cache

@@ -14,8 +14,9 @@ from torch.nn import functional
 from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
 from fame.augment import random_crops
 from fame.config import Augment, Clip, Merge, MoCo, Optim, Pretrain
-from fame.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, emptied, merging_of, squared_distance
+from fame.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, merging_of, squared_distance
 from fame.errors import FameError
+from fame.inpainting import inpainted
 from fame.masks import Bayes, colour_posterior
 from fame.moco import info_nce
 from fame.pretrain import pretrain
@@ -243,14 +244,14 @@ def test_an_emptied_scene_holds_no_figure_and_is_the_scene_elsewhere(seed, side)
         one[y : y + 6, x : x + 6] = True
     scene = 0.2 + 0.3 * torch.rand(2, 3, 4, side, side, generator=drawn)
     clips = torch.where(figure[:, None, None], 1.0, scene)
-    found = emptied(clips, figure)
+    found = inpainted(clips, figure)
     edged = functional.max_pool2d(figures_as_floats := figure[:, None].float(), 3, 1, 1)[:, :, None].bool().expand_as(clips)
     assert figures_as_floats.any() and torch.equal(found[~edged], scene[~edged])
     assert found[edged].min() >= 0.2 - 1e-5 and found[edged].max() <= 0.5 + 1e-5
     plain = torch.full_like(scene, 0.4)
-    assert torch.allclose(emptied(torch.where(figure[:, None, None], 1.0, plain), figure), plain, atol=1e-5)
-    everywhere = emptied(clips, torch.ones_like(figure))
-    assert torch.isfinite(everywhere).all() and torch.equal(emptied(clips, torch.zeros_like(figure)), clips)
+    assert torch.allclose(inpainted(torch.where(figure[:, None, None], 1.0, plain), figure), plain, atol=1e-5)
+    everywhere = inpainted(clips, torch.ones_like(figure))
+    assert torch.isfinite(everywhere).all() and torch.equal(inpainted(clips, torch.zeros_like(figure)), clips)
 
 
 def test_backgrounds_are_drawn_from_what_is_given_behind() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import fame.merging
 from fame import ForegroundBackgroundMerge, erase_background, foreground_mask
+from fame.inpainting import inpainted
 from fame.merging import random_cycle
 
 
@@ -169,6 +170,36 @@ def test_merge_is_the_plain_one_bit_for_bit(background, given_sources, hardness,
         assert torch.equal(merged, plain)
 
 
+@pytest.mark.parametrize("given", ["the batch", "sources", "behind"])
+@pytest.mark.parametrize("variant", ["seed"])
+def test_an_inpainted_background_has_lost_its_own_foreground(variant, given) -> None:
+    """Only what moves is above 0.9, and none of it comes along; beyond its edge the background is the video's, to the bit."""
+    clips, others = (0.5 * noise(5, 1, 32, seed).expand(-1, -1, 4, -1, -1).contiguous() for seed in (0, 1))
+    for number, video in enumerate([*clips, *others]):
+        for frame in range(4):
+            video[:, frame, 2 + 2 * number : 8 + 2 * number, 6 + 2 * frame : 12 + 2 * frame] = 1.0
+    named = {} if given == "the batch" else {given: others}
+    merge, plain = (ForegroundBackgroundMerge(0.3, variant, background=background) for background in ("inpainted", "inter"))
+    found, moving = (one(clips, generator=seeded(3), **named) for one in (merge, plain))
+    hidden = foreground_mask(clips, variant=variant, beta=0.3)[:, None, None].expand_as(clips) == 0
+    assert torch.equal(found[~hidden], clips[~hidden])
+    assert (moving[hidden] > 0.9).any() and not (found[hidden] > 0.9).any()
+    assert 0.3 < (found == moving)[hidden].float().mean() < 1
+
+
+@pytest.mark.parametrize("variant", ["fame", "gauss"])
+def test_an_inpainted_background_is_put_together_from_its_parts(variant) -> None:
+    clips = noise(batch=4, side=24)
+    merge = ForegroundBackgroundMerge(0.4, variant, background="inpainted")
+    mask, rows = foreground_mask(clips, variant=variant, beta=0.4), random_cycle(4, seeded(5))
+    weight = mask[:, None, None]
+    expected = clips * weight + inpainted(clips, mask >= 0.5)[rows] * (1 - weight)
+    torch.testing.assert_close(merge(clips, generator=seeded(5)), expected)
+    clips.requires_grad_()
+    merge(clips, generator=seeded(5)).sum().backward()
+    assert torch.isfinite(clips.grad).all() and (clips.grad != 0).any()
+
+
 def test_gradients_flow_through_clips_and_sources() -> None:
     clips, sources = (noise(2, seed=seed).requires_grad_() for seed in (0, 1))
     mask = foreground_mask(clips)[:, None, None]
@@ -205,7 +236,7 @@ def test_erasing_adds_one_frame_of_the_same_clip() -> None:
         ({"beta": 0.0}, {}, "baseline without merging is beta = 1.0"),
         ({"beta": -0.1}, {}, r"lies in \(0, 1\]"),
         ({"variant": "FAME"}, {}, "known: fame, seed, grid, gauss"),
-        ({"background": "outer"}, {}, "known: inter, intra, still"),
+        ({"background": "outer"}, {}, "known: inter, intra, still, inpainted"),
         ({"flavour": "code"}, {}, "known: paper, official"),
     ],
 )

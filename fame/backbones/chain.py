@@ -105,7 +105,7 @@ class _Operation(torch.autograd.Function):
         kernel, weight, out, kept, y, statistics = ctx.saved_tensors
         unit = ctx.unit
         gradient = gradient.to(y.dtype).contiguous(memory_format=LAST)
-        to_y, through, to_norm = batch_norm.backward(gradient, y, weight, out, statistics, unit.relu, unit.norm.eps)
+        to_y, through, to_norm = batch_norm.backward(gradient, y, weight, out, statistics, unit.relu, unit.norm.eps, ctx.residual)
         shape, dtype = ctx.shape
         to_x = torch.empty(shape, dtype=dtype, memory_format=LAST) if ctx.needs_input_grad[0] else None
         to_x, to_kernel = ctx.layout.backward(to_y, kept, kernel.to(dtype), to_x)

@@ -12,7 +12,7 @@ Variant = Literal["fame", "seed", "grid", "gauss"]
 Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
-Background = Literal["inter", "intra", "still"]
+Background = Literal["inter", "intra", "still", "inpainted"]
 Scenery = Literal["empty"]  # a background that is no method: as inter, without the other clip's figure, so it must be known
 Reach = Literal["rank", "batch"]
 

@@ -69,10 +69,14 @@ def apply(
 
 
 def backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, found: Tensor, relu: bool, eps: float
+    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, found: Tensor, relu: bool, eps: float, added: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C). y is `forward`'s result."""
-    through, to_x = torch.empty_like(x), torch.empty_like(x)
+    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C). y is `forward`'s result.
+
+    Without a residual (`added`) nobody asks for the second, and the first is written over it: a tenth of the time, and memory.
+    """
+    through = torch.empty_like(x)
+    to_x = torch.empty_like(x) if added else through
     sums = torch.empty(2, x.shape[1])
     _backward(
         x.data_ptr(),
@@ -190,6 +194,7 @@ def _backward(x_at, y_at, gradient_at, numbers, like, channels, weight_at, found
     through, to_x = at(through_at, numbers, like), at(to_x_at, numbers, like)
     weight, sums = at(weight_at, channels, FLOAT), at(sums_at, 2 * channels, FLOAT).reshape((2, channels))
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
+    in_place = through_at == to_x_at
     tile = _tile(channels)
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size
@@ -230,5 +235,9 @@ def _backward(x_at, y_at, gradient_at, numbers, like, channels, weight_at, found
         for start in range(chunk * size, end, tile):
             stop = min(start + tile, end)
             part, slope, target = x[start:stop], through[start:stop], to_x[start:stop]
-            for i in range(part.shape[0]):
-                target[i] = store(load(slope[i]) * by_gradient[i] + load(part[i]) * by_x[i] + term[i], target[i])
+            if in_place:
+                for i in range(part.shape[0]):
+                    slope[i] = store(load(slope[i]) * by_gradient[i] + load(part[i]) * by_x[i] + term[i], slope[i])
+            else:
+                for i in range(part.shape[0]):
+                    target[i] = store(load(slope[i]) * by_gradient[i] + load(part[i]) * by_x[i] + term[i], target[i])

@@ -66,5 +66,5 @@ def _name(config: Pretrain) -> str:
     if merge is None:
         return "baseline"
     if merge.background != "inter":
-        return {"intra": "intra-video background", "still": "still background"}[merge.background]
+        return {"intra": "intra-video background"}.get(merge.background, f"{merge.background} background")
     return f"FAME {merge.beta:g}" if merge.variant == "fame" else merge.variant.capitalize()
