@@ -1,28 +1,20 @@
-"""Answers of the findings: contrasts by hand, adjusted for their number, withheld where a gate is shut; what is said of them."""
+"""Answers of the findings: declared beforehand, and withheld where runs are missing, are too few, or a gate is shut."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
-from dataclasses import replace
-from html import unescape
 from pathlib import Path
 
 import pytest
-from filled import fill, result
+from filled import result
 
-from fame.config import VideoData
-from reports.answers import answer, answers, contrasts
+from reports.answers import answer
 from reports.evidence import Evidence
-from reports.figures import curves, effects
-from reports.findings import counted, lines, said, section
-from reports.page import build
-from reports.statistics import holm, judge_contrasts, t_p
+from reports.figures import curves
+from reports.findings import counted
 from reports.tables import entries
-from studies import temporal_kernels
 from studies.contrasts import Best
-from studies.findings import camera, learning_rates, quirks, schedules, shortcut, true_mask, twins
+from studies.findings import camera, schedules, shortcut, twins
 from studies.registry import FINDINGS, STUDIES
 from studies.resolve import Setting
 from studies.scales import QUICK, SMOKE, Scale
@@ -84,28 +76,6 @@ def told(evidence: Evidence, study: Study) -> dict:
 
 def states(found: dict, measure: str = "A deranged scenes, linear") -> dict[str, str]:
     return {one["contrast"]: one["state"] for one in found["contrasts"] if one["measure"] == measure}
-
-
-# ---------------------------------------------------------------- statistics
-
-
-def test_a_family_is_adjusted_together() -> None:
-    """By hand: mean 2, sd 1, n = 3, so t = 2 sqrt(3) = 3.4641 at two degrees of freedom: p = 1 - t / sqrt(t^2 + 2) = 0.0742."""
-    assert t_p([1.0, 2.0, 3.0]) == pytest.approx(1 - (12 / 14) ** 0.5)
-    assert t_p([-1.0, -2.0, -3.0]) == t_p([1.0, 2.0, 3.0]) and t_p([1.0, 2.0]) is None
-    clear, weak = [5.0, 5.1, 4.9, 5.0], [1.0, 2.0, 3.0, 1.5]
-    assert (t_p(weak) or 1) < 0.05
-    alone, family = judge_contrasts([(weak, 2.0)]), judge_contrasts([(weak, 2.0), (clear, 2.0), ([], 2.0), ([1.0], 2.0)])
-    assert alone[0].state == "above" and family[0].state == "open"
-    assert [one.state for one in family[1:]] == ["above", "not run", "withheld"]
-    assert family[0].adjusted == holm([t_p(weak) or 1, t_p(clear) or 1, 1.0, 1.0])[0]
-    assert family[0].estimate.interval == alone[0].estimate.interval and family[0].estimate.interval[0] > 0  # shown unadjusted
-
-
-def test_negligible_needs_the_whole_interval_within_the_margin() -> None:
-    small, wide, same = judge_contrasts([([0.5, -0.6, 0.3, -0.2], 2.0), ([3.0, -3.0, 2.0, -2.0], 2.0), ([0.0, 0.0, 0.0], 2.0)])
-    assert (small.state, wide.state, same.state) == ("negligible", "open", "negligible")
-    assert judge_contrasts([([-5.0, -5.1, -4.9], 2.0)])[0].state == "below"
 
 
 # ---------------------------------------------------------------- the questions
@@ -235,142 +205,3 @@ def test_masks_ask_for_no_gate(tmp_path: Path) -> None:
     assert set(states(found).values()) == {"withheld"}
     first = found["answers"][0]["text"]
     assert first.startswith("At 1 px a frame, and at no smaller drift that was tried") and "cannot be told" in first
-
-
-# ---------------------------------------------------------------- other kinds of terms and outcomes
-
-
-def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path) -> None:
-    """FAME validates best at 3x, the baseline at 1/3x; deranged scenes, which would choose otherwise, do not choose."""
-    third, once, thrice = learning_rates.COLUMNS
-    scenes = {(twins.FAME, third): 60, (twins.FAME, once): 50, (twins.FAME, thrice): 42}
-    scenes |= {(twins.BASELINE, third): 45, (twins.BASELINE, once): 40, (twins.BASELINE, thrice): 44}
-    better = {(twins.FAME, thrice), (twins.BASELINE, third)}
-    evidence = filled(
-        tmp_path,
-        learning_rates.STUDY,
-        lambda row: scenes[row.label, row.column],
-        validated=lambda row: 90.0 if (row.label, row.column) in better else 50.0,
-    )
-    found = told(evidence, learning_rates.STUDY)
-    tuned = next(one for one in found["contrasts"] if one["contrast"] == learning_rates.TUNED)
-    assert tuned["effect"] == pytest.approx(42 - 45 + sum(RIPPLE) / 4)
-    assert tuned["chosen"] == [f"{twins.FAME} {thrice}", f"{twins.BASELINE} {third}"]
-    assert "a matter of tuning" in found["answers"][0]["text"] and tuned["state"] == "below"
-
-
-def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
-    """FAME at three times the rate lacks a replicate: it might have been the best, so nothing is said of equal tuning."""
-    gone = frozenset({(twins.FAME, learning_rates.COLUMNS[2], 1)})
-    level = lambda row: 40.0 + (9.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    found = told(filled(tmp_path, learning_rates.STUDY, level, leave_out=gone), learning_rates.STUDY)
-    assert states(found)[learning_rates.TUNED] == states(found)[learning_rates.CHANGE] == "not run"
-    assert states(found)[learning_rates.AS_IT_IS] == "above" and not found["answers"][0]["answered"]
-    assert not any(one["chosen"] for one in found["contrasts"])
-
-
-def test_quirks_that_matter_are_named(tmp_path: Path) -> None:
-    """A quirk of the loss is the change of the gain: the baseline of the same loss moves, too."""
-    moved = {quirks.HUE: 8.0, quirks.ALL: 0.0}
-
-    def level(row: Row) -> float:
-        return 40.0 + (5.0 if row.column == quirks.TWO else 0.0) + moved.get(row.label, 0.0)
-
-    found = told(filled(tmp_path / "some", quirks.STUDY, level), quirks.STUDY)
-    assert found["answers"][0]["text"].startswith(f"What matters: {quirks.HUE} (above 0). {quirks.HUE} +8.0")
-    assert states(found)["symmetric loss"] == "negligible"
-    moved.clear()
-    found = told(filled(tmp_path / "none", quirks.STUDY, level), quirks.STUDY)
-    assert found["answers"][0]["text"].startswith("None of them matters") and found["negligible"] == 12
-
-
-@pytest.mark.parametrize(
-    ("levels", "words"),
-    [
-        ({"FAME": 45, true_mask.TRUE: 52, true_mask.OTHER: 39, true_mask.BLOB: 38}, "The mask matters"),
-        ({"FAME": 45, true_mask.TRUE: 52, true_mask.OTHER: 45, true_mask.BLOB: 49}, "Masks that know nothing"),
-        ({"FAME": 45, true_mask.TRUE: 40, true_mask.OTHER: 39, true_mask.BLOB: 38}, "FAME's mask is above"),
-        ({"FAME": 45, true_mask.TRUE: 52, true_mask.OTHER: 39, true_mask.BLOB: 46}, "The true figure is above"),
-    ],
-)
-def test_the_rule_of_the_true_mask(tmp_path: Path, levels: dict[str, float], words: str) -> None:
-    found = told(filled(tmp_path, true_mask.STUDY, lambda row: float(levels.get(row.label, 40))), true_mask.STUDY)
-    assert found["answers"][0]["text"].startswith(words) and found["compared"] == 18
-
-
-def test_what_is_not_compared_is_said(tmp_path: Path) -> None:
-    """Real videos have no scenes that mislead; one given encoder leaves nothing to compare; a reduced study lacks rows."""
-    store = Store(tmp_path).prepare()
-    real = Setting(QUICK, VideoData(kind="ucf101", manifest="0123456789ab"))
-    assert "ucf101 has no scenes that mislead" in told(Evidence(store, real, range(3)), schedules.STUDY)["answers"][0]["text"]
-    assert answers(Evidence(store, Setting(QUICK, pretrained="a" * 64), range(3)), FINDINGS) == {}
-    one = replace(schedules.STUDY, rows=schedules.STUDY.rows[2:4])
-    assert states(told(filled(tmp_path / "one", one, gains(x1=5)), one))[schedules.LONG] == "not run"
-    assert answers(Evidence(store, SETTING, range(3)), STUDIES) == {}
-
-
-# ---------------------------------------------------------------- in words and pictures
-
-
-def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
-    gone = frozenset((true_mask.BLOB, "", replicate) for replicate in range(4))
-    evidence = filled(tmp_path, true_mask.STUDY, lambda row: 40.0, leave_out=gone, start=38.0)
-    figure = effects.draw(evidence, "true_mask", entries(evidence, true_mask.STUDY), tmp_path)
-    assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
-    sound = filled(tmp_path / "sound", true_mask.STUDY, lambda row: 40.0)
-    whole = effects.draw(sound, "true_mask", entries(sound, true_mask.STUDY), tmp_path)
-    assert whole and "Hollow points" not in whole.caption
-
-
-def test_comparisons_as_lines_and_as_a_section(tmp_path: Path) -> None:
-    store, setting = fill(tmp_path, studies=FINDINGS[:1], scale=QUICK, replicates=3, performances=16)
-    evidence = Evidence(store, setting, range(3))
-    found = answers(evidence, FINDINGS[:1])
-    measures, rows = lines(found["schedules"])
-    assert measures == ["A deranged scenes, linear", "A deranged scenes, balanced head"] and len(rows) == 5
-    assert all(said(one).endswith(one["state"]) for _, line in rows for one in line if one)
-    report = {
-        "answers": found,
-        "command": "c",
-        "commit": "0123456789abcdef",
-        "runs": {"finished": 1, "planned": 2, "seconds": 60.0},
-        "standing": {"interim": "interim: 2 of 3 replicates", "remarks": ["Few."]},
-        "figures": [{"name": "schedules_curve", "title": "t", "png": "figures/schedules_curve.png", "caption": "c."}],
-    }
-    text = section({"results/findings": report})
-    assert "### Does the baseline catch up? (`schedules`)" in text and "**Interim: 2 of 3 replicates.**" in text
-    assert "![t](results/findings/figures/schedules_curve.png)" in text and text.count("\n| ") == 7  # head, rule, five contrasts
-    found["schedules"]["contrasts"][0]["effect"] += 1
-    assert section({"results/findings": report}) != text, "another number would be noticed"
-    assert contrasts(evidence, FINDINGS[0], FINDINGS[0].question)[0].values.keys() == {0, 1, 2}  # type: ignore[arg-type]
-
-    more = json.loads(json.dumps(report))
-    for one in more["answers"]["schedules"]["contrasts"]:
-        one["n"] = 8
-    more["answers"]["true_mask"] = more["answers"]["schedules"] | {"question": "Which?"}
-    both = section({"results/findings": report, "results/mini": more})
-    assert both.count("(`schedules`)") == 1 and "From [results/mini](results/mini), 8 replicates." in both
-    assert "(results/findings" not in both, "quoted from where most replicates are"
-    more["answers"]["schedules"]["contrasts"][-1]["n"] = 0
-    both = section({"results/findings": report, "results/mini": more})
-    assert "From [results/findings](results/findings), 3 replicates." in both, "what is complete comes before what is not"
-    assert "### Which? (`true_mask`)" in both and both.index("`schedules`") < both.index("`true_mask`")
-
-
-def test_a_report_of_findings_shows_their_answers_and_no_other_claims(tmp_path: Path) -> None:
-    """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
-    ran = (schedules.STUDY, STUDIES[0], temporal_kernels.STUDY)
-    store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
-    html = build(store, setting, (schedules.STUDY,), 3, tmp_path).read_text(encoding="utf-8")
-    words = unescape(re.sub(r"<[^>]+>", "", html))
-    assert "Does the baseline catch up?" in words and "10 comparisons were looked at; after Holm" in words
-    assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
-    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    found = told["answers"]["schedules"]
-    drawn = {figure["name"] for figure in told["figures"]}
-    assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
-    assert found["compared"] == 10 and all(one["text"] in words for one in found["answers"])
-    reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
-    assert 'id="C1"' in build(store, setting, (reduced, temporal_kernels.STUDY), 3, tmp_path).read_text(encoding="utf-8")
-    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert "temporal_kernels_figure3" in {figure["name"] for figure in told["figures"]}
