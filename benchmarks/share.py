@@ -32,7 +32,6 @@ def measure(setting: Setting) -> Outcome:
             step = Ours(config, videos, setting.device, setting.folder)
             without = Ours(config.model_copy(update={"merge": None}), videos, setting.device, setting.folder)
             views = step.draw()
-            step.settle(views)
             raw = videos.clips(step.rows, step.rows * 0, config.clip)
             clips = random_crops(raw, config.clip.size, config.augment).to(setting.device)  # what the merge is given
             works: dict[str, Work] = {

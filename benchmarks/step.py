@@ -93,7 +93,6 @@ def _measure(setting: Setting, case: Case, sheet: Sheet) -> None:
     works: dict[str, Work] = {"read": lambda: _read(videos, config, steps["ours"])}
     for name, step in steps.items():
         views = step.draw()
-        step.settle(views)
         works[f"{name}, draw"] = step.draw
         works[f"{name}, train"] = lambda step=step, views=views: step.train(views)  # type: ignore[misc]
     found = alternate(works, setting.rounds, device=setting.device, limit=LIMIT)

@@ -20,7 +20,6 @@ Work = Callable[[], object]
 Clock = Callable[[], float]
 LEAST = 0.02  # seconds that one timing lasts at least: shorter callables are called several times in it
 MOST_CALLS = 1000
-SHORT = 0.2  # seconds of what is called some times more on a GPU
 SLOW = 2.0  # seconds of a first call from which on a second untimed one would be a waste
 
 
@@ -80,7 +79,7 @@ def alternate(
 ) -> Timings:
     """Call each of `works` in every one of `rounds` rounds, after one or two untimed calls of each.
 
-    On a GPU each timing begins and ends with an idle device, and short callables have more untimed calls. No further round is begun
+    On a GPU each timing begins and ends with an idle device, and there are some more untimed calls. No further round is begun
     once `limit` seconds have passed since the first began; three are run in any case, where `rounds` allows. Raises ValueError for
     no round, or nothing to call.
     """
@@ -111,10 +110,8 @@ def _warm(work: Work, wait: Work, clock: Clock, on_gpu: bool) -> float:
     captured by the fourth (fame/graphs.py).
     """
     once = _timed(work, 1, wait, clock)
-    if on_gpu or once < SLOW:
-        once = min(once, _timed(work, 1, wait, clock))
-    for _ in range(PLAIN if on_gpu else 0):
-        if once < SHORT:
+    for _ in range(PLAIN + 1 if on_gpu else 1):
+        if on_gpu or once < SLOW:
             once = min(once, _timed(work, 1, wait, clock))
     return once
 

@@ -17,7 +17,6 @@ from fame.backbones import build_encoder, fast_layout
 from fame.config import Backbone, Clip, Merge, Precision, Pretrain
 from fame.data.clips import VideoSet
 from fame.descent import ContrastStep, Descent
-from fame.graphs import PLAIN, Replayed
 from fame.moco import MomentumContrast
 from fame.optimiser import build_optimiser
 from fame.run import Run
@@ -38,11 +37,6 @@ class Step(ABC):
 
     @abstractmethod
     def train(self, views: Pair) -> float: ...
-
-    def settle(self, views: Pair) -> None:
-        """Steps until every further one is computed as nearly all of a training's are; the first two suffice here."""
-        for _ in range(2):
-            self.train(views)
 
     def step(self) -> float:
         return self.train(self.draw())
@@ -69,11 +63,6 @@ class Ours(Step):
     def train(self, views: Pair) -> float:
         loss, _ = self.descend(*views)
         return float(loss)
-
-    def settle(self, views: Pair) -> None:
-        if isinstance(self.descend.gradients, Replayed):
-            for _ in range(PLAIN + 1):
-                self.train(views)
 
 
 class Plain(Step):

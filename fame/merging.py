@@ -178,10 +178,9 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
     Uniform over the (count - 1)! cyclic permutations, a subset of all derangements; each element is sent to each other one with
     equal chance. Needs no rejection, hence no loop that waits for the device.
     """
-    order = torch.randperm(count, generator=generator, device=_home(generator, device))
-    return carried(
-        torch.empty_like(order).scatter_(0, order, order.roll(-1)), device
-    )  # made where it is drawn: one launch less or two
+    order = random_permutation(count, generator, _home(generator, device))
+    # made where it is drawn: on a GPU these would be launches of their own
+    return carried(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)
 
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:

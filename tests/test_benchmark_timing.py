@@ -61,7 +61,7 @@ def test_on_a_gpu_the_call_that_compiles_does_not_tell_how_long_one_lasts(monkey
     assert found.of("short").high == pytest.approx(0.001) and len(clock.calls) >= PLAIN + 2 + 3 * 19
     clock = FakeClock()
     alternate({"long": clock.work("long", 3.0)}, 3, clock=clock, device=gpu)
-    assert len(clock.calls) == 2 + 3
+    assert len(clock.calls) == PLAIN + 2 + 3
 
 
 def test_a_limit_ends_the_rounds_but_never_before_the_third() -> None:
