@@ -17,8 +17,10 @@ OPTIONS = {"enable_fp_fusion": True}
 
 def serves(*tensors: Tensor | None) -> bool:
     """Whether all of them (None: not given) lie on a GPU, Triton is installed, and torch.compile is not tracing."""
-    given = (tensor for tensor in tensors if tensor is not None)
-    return not torch.compiler.is_compiling() and all(tensor.device.type in DEVICES for tensor in given) and _triton_is_there()
+    for tensor in tensors:
+        if tensor is not None and tensor.device.type not in DEVICES:
+            return False
+    return not torch.compiler.is_compiling() and _triton_is_there()
 
 
 def on(tensor: Tensor) -> AbstractContextManager[object]:
