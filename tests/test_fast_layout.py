@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from unittest import mock
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
+import fame.cpu.layout
 from fame.backbones import build_encoder, fast_layout
 from fame.backbones.chain import Chain
 from fame.config import Backbone
@@ -42,8 +44,9 @@ def close(ours: torch.Tensor, right: torch.Tensor, share: float) -> bool:
     relu=st.booleans(),
     added=st.booleans(),
     offset=st.sampled_from([0.0, 100.0]),
+    direct=st.booleans(),
 )
-def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, stride, padded, relu, added, offset):
+def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, stride, padded, relu, added, offset, direct):
     padding = tuple(k // 2 for k in kernel) if padded else (0, 0, 0)
     if any(n + 2 * p < k for n, p, k in zip(size, padding, kernel, strict=True)):
         return
@@ -63,7 +66,8 @@ def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, st
     if relu and (y.abs() < 1e-3).any():
         return  # at the edge of ReLU a value may fall to either side
     y = functional.relu(y) if relu else y
-    found = ours(a, c if added else None)
+    with mock.patch.object(fame.cpu.layout, "CLIP", fame.cpu.layout.CLIP if direct else 0):  # else by the library
+        found = ours(a, c if added else None)
     slope = torch.randn(y.shape)
     y.backward(slope.double())
     found.backward(slope)

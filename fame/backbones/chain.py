@@ -2,8 +2,8 @@
 
 A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Of each unit
 only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast, bfloat16 (on a GPU float16,
-too) with 32-bit statistics. On a CPU units are computed by fame/cpu/unit.py, on a GPU by fame/gpu/unit.py. On other devices, for other types, for
-gradients in eval mode, and while torch.compile traces, it is torch's own operations.
+too) with 32-bit statistics. On a CPU units are computed by fame/cpu/unit.py, on a GPU by fame/gpu/unit.py. On other devices, for
+other types, for gradients in eval mode, and while torch.compile traces, it is torch's own operations.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.floats import FLOAT, LIKE, at, load, store
+from fame.cpu.memory import FLOAT, INDEX, LIKE, at, load, store
 
 TILE = 256  # numbers, about
 CHUNK = 128  # tiles
@@ -28,6 +28,7 @@ def forward(
     weight: Tensor,
     bias: Tensor,
     running: tuple[Tensor, Tensor, float],
+    batches: Tensor,
     residual: Tensor | None,
     relu: bool,
     eps: float,
@@ -35,7 +36,8 @@ def forward(
     """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
 
     x, residual and the result: float32 or bfloat16, channels last and dense in memory, shaped (N, C, ...). weight, bias: float32
-    (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third.
+    (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third. `batches`: int64 (),
+    counted up.
     """
     out, found = torch.empty_like(x), torch.empty(4, x.shape[1])
     mean, variance, momentum = running
@@ -48,6 +50,7 @@ def forward(
         bias.data_ptr(),
         mean.data_ptr(),
         variance.data_ptr(),
+        batches.data_ptr(),
         momentum,
         eps,
         found.data_ptr(),
@@ -70,14 +73,14 @@ def apply(
 
 def backward(
     gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, found: Tensor, relu: bool, eps: float, added: bool = True
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C). y is `forward`'s result.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Gradients to x; to what came out of the addition, so to the residual; to weight; to bias. y is `forward`'s result.
 
     Without a residual (`added`) nobody asks for the second, and the first is written over it: a tenth of the time, and memory.
     """
     through = torch.empty_like(x)
     to_x = torch.empty_like(x) if added else through
-    sums = torch.empty(2, x.shape[1])
+    to_weight, to_bias = torch.empty_like(weight), torch.empty_like(weight)
     _backward(
         x.data_ptr(),
         y.data_ptr(),
@@ -91,9 +94,10 @@ def backward(
         eps,
         through.data_ptr(),
         to_x.data_ptr(),
-        sums.data_ptr(),
+        to_weight.data_ptr(),
+        to_bias.data_ptr(),
     )
-    return to_x, through, sums
+    return to_x, through, to_weight, to_bias
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -128,11 +132,12 @@ def _by_channel(partial: Array, channels: int) -> Array:
 
 
 @kernel
-def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, variance_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
+def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, variance_at, batches_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
     """At `found_at`: (4, C), filled with mean, variance, and the factor and term that normalise."""
     x, found = at(x_at, numbers, like), at(found_at, 4 * channels, FLOAT).reshape((4, channels))
     weight, bias = at(weight_at, channels, FLOAT), at(bias_at, channels, FLOAT)
     running_mean, running_variance = at(mean_at, channels, FLOAT), at(variance_at, channels, FLOAT)
+    at(batches_at, 1, INDEX)[0] += 1
     tile = _tile(channels)
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size
@@ -188,11 +193,12 @@ def _affine(x_at, numbers, like, channels, found_at, residual_at, relu, out_at):
 
 
 @kernel
-def _backward(x_at, y_at, gradient_at, numbers, like, channels, weight_at, found_at, relu, eps, through_at, to_x_at, sums_at):  # type: ignore[no-untyped-def]
-    """At `sums_at`: (2, C), filled with the gradients to weight and bias."""
+def _backward(
+    x_at, y_at, gradient_at, numbers, like, channels, weight_at, found_at, relu, eps, through_at, to_x_at, to_weight_at, to_bias_at
+):  # type: ignore[no-untyped-def]
     x, y, gradient = at(x_at, numbers, like), at(y_at, numbers, like), at(gradient_at, numbers, like)
     through, to_x = at(through_at, numbers, like), at(to_x_at, numbers, like)
-    weight, sums = at(weight_at, channels, FLOAT), at(sums_at, 2 * channels, FLOAT).reshape((2, channels))
+    weight, to_weight, to_bias = at(weight_at, channels, FLOAT), at(to_weight_at, channels, FLOAT), at(to_bias_at, channels, FLOAT)
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     in_place = through_at == to_x_at
     tile = _tile(channels)
@@ -225,7 +231,7 @@ def _backward(x_at, y_at, gradient_at, numbers, like, channels, weight_at, found
     for c in range(channels):
         scale = 1 / np.sqrt(variance[c] + eps)
         share = channels / x.shape[0]
-        sums[0, c], sums[1, c] = sums_64[1, c] * scale, sums_64[0, c]
+        to_weight[c], to_bias[c] = sums_64[1, c] * scale, sums_64[0, c]
         factors[c] = weight[c] * scale
         slopes[c] = -factors[c] * scale * scale * sums_64[1, c] * share
         terms[c] = -factors[c] * sums_64[0, c] * share - slopes[c] * mean[c]

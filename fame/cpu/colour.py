@@ -31,7 +31,9 @@ def recolour(clips: Tensor, drawn: Colours, scale: Tensor, shift: Tensor, *, inp
     source = clips.detach().contiguous()
     out = source if inplace else torch.empty_like(source)
     kernel_size = blur_kernel(min(clips.shape[-2:]))
-    weights = gaussian_weights(kernel_size, drawn.sigma, drawn.sigma.device)[kernel_size // 2 :].T.contiguous()
+    weights = torch.ones(len(clips), 1)  # no blur
+    if drawn.blurred.any():
+        weights = gaussian_weights(kernel_size, drawn.sigma, drawn.sigma.device)[kernel_size // 2 :].T.contiguous()
     parts = (drawn.grey, drawn.group, drawn.orders, drawn.amounts, drawn.blurred, weights, scale, shift)
     _recolour(source.numpy(), out.numpy(), out is not source, *(part.numpy() for part in parts))
     return out

@@ -9,32 +9,35 @@ from __future__ import annotations
 
 from functools import cached_property
 from math import prod
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.floats import FLOAT, at
 from fame.cpu.geometry import Geometry, Tables, Three, backward_tables, forward_tables, kernel_tables
+from fame.cpu.memory import FLOAT, INDEX, at
 from fame.cpu.products import LANES, product
 
 PARTS = 8  # of a batch, at most: each has its own sums for the kernel's gradient
 TERMS = 1024  # of such a sum, at least
-INDEX = np.empty(0, np.int64)
 
 
 class Direct:
     """One convolution, for one shape of input. Tables are made when they are first wanted; kernels get them by one address."""
 
     def __init__(self, geometry: Geometry):
-        self.geometry = geometry
+        self.geometry = g = geometry
+        frames, height, width = g.out
+        steps = frames * height * width * g.outputs, 1, height * width * g.outputs, width * g.outputs, g.outputs
+        self.result = (g.batch, g.outputs, *g.out), steps  # shape and strides
+        self.single = g.values == 1
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, C, T, H, W) and (O, C, t, h, w) -> (B, O, T', H', W')."""
-        g = self.geometry
-        y = torch.empty((g.batch, *g.out, g.outputs))
+        y = torch.empty_strided(*self.result)
         _convolve(x.data_ptr(), weight.data_ptr(), y.data_ptr(), self._forward.address)
-        return y.permute(0, 4, 1, 2, 3)
+        return y
 
     def backward(self, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool) -> tuple[Tensor | None, Tensor]:
         """Gradients to x, where it is asked for, and to the kernel, from that to the result."""
@@ -63,8 +66,8 @@ class Direct:
 
 
 class Handed:
-    """What a kernel wants to know, as `FIELDS` numbers at one address; `steps` of the kernel from channel to channel that is read, and
-    from output to output. Parts depend on the shape alone, so results do not depend on the number of threads."""
+    """What a kernel wants to know, as `FIELDS` numbers at one address. `steps`: of the kernel, from one channel that is read to the
+    next, and from output to output. Parts depend on the shape alone, so results do not depend on the number of threads."""
 
     def __init__(
         self, tables: Tables, g: Geometry, read: Three, channels: int, written: Three, outputs: int, steps: tuple[int, int]

@@ -1,8 +1,8 @@
 """Where a convolution's numbers lie: tables of places, taps and channels, for its three products.
 
-Places that meet the same taps form a class, so taps that would meet nothing but padding are left out and no zeros are laid around a
-map: on 4 x 4 pixels a third of a 3 x 3 kernel's products, on 2 x 2 more than half. Along one axis, forward, the output place o meets
-tap k at the input o * stride + k - padding; backward, the input place i meets tap k at the output (i + padding - k) / stride.
+Places that meet the same taps form a class, so that no zeros are laid around a map and what would meet nothing but padding is left
+out: on 4 x 4 pixels a third of a 3 x 3 kernel's products, on 2 x 2 more than half. Along one axis, forward, the output place o
+meets tap k at the input o * stride + k - padding; backward, the input place i meets tap k at the output (i + padding - k) / stride.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class Geometry(NamedTuple):
     stride: Three
     padding: Three
 
+    @property
+    def values(self) -> int:
+        """Of a channel of the result, in the whole batch."""
+        return self.batch * prod(self.out)
+
 
 class Class(NamedTuple):
     """Places along one axis that meet the same taps: their numbers, the first that each reads, (tap, offset) of each tap."""
@@ -42,6 +47,9 @@ class Class(NamedTuple):
     places: list[int]
     firsts: list[int]
     taps: tuple[tuple[int, int], ...]
+
+
+Classes = tuple[Class, ...]  # one along each axis: places of a map that meet the same taps
 
 
 class Tables(NamedTuple):
@@ -81,48 +89,37 @@ def kernel_tables(g: Geometry) -> Tables:
     alike = [[three] for three in classes]
     if g.channels % ROWS == 0 and len(met):
         alike = [_of_tap(classes, tap) for tap in zip(*np.unravel_index(met, g.kernel), strict=True)]
-    least = min(sum(prod(len(axis.places) for axis in three) for three in piece) for piece in alike)
-    chunk = next(m for m in _divisors(g.batch) if m * least >= ENOUGH or m == g.batch)
-    joined: list[tuple[Table, Table, Table]] = []
+    mean = sum(_count(three) for piece in alike for three in piece) / len(alike)
+    chunk = next(m for m in _divisors(g.batch) if m * mean >= ENOUGH or m == g.batch)
+    joined = []
     for piece in alike:
         places = [(_read(three, g.sizes, chunk) * g.channels, _written(three, g.out, chunk) * line) for three in piece]
         taps, around = _taps(piece[0], g.kernel, g.sizes)
-        taps = np.searchsorted(met, taps)
         rows = _by_channel(around * g.channels, g.channels)
-        sums = _by_channel(taps * g.channels, g.channels) * line
-        short = whole(len(rows), ROWS) - len(rows)
-        joined.append(
-            (
-                np.pad(rows, (0, short), mode="edge"),
-                np.pad(sums, (0, short), constant_values=trash),
-                pairs(*[np.concatenate(part) for part in zip(*places, strict=True)]),
-            )
-        )
+        sums = _by_channel(np.searchsorted(met, taps) * g.channels, g.channels) * line
+        sums = np.pad(sums, (0, whole(len(sums), ROWS) - len(sums)), constant_values=trash)
+        joined.append((_filled(rows), sums, pairs(*[np.concatenate(part) for part in zip(*places, strict=True)])))
     return _joined(joined, met, chunk)
 
 
-def _convolving(batch: int, groups: list[tuple[Class, ...]], kernel: Three, read: Three, channels: int, written: Three, outputs: int) -> Tables:
-    counts = [prod(len(axis.places) for axis in three) for three in groups]
+def _convolving(
+    batch: int, classes: list[Classes], kernel: Three, read: Three, channels: int, written: Three, outputs: int
+) -> Tables:
+    counts = [_count(three) for three in classes]
 
     def waste(chunk: int) -> float:
         return sum(whole(chunk * count, ROWS) for count in counts) / (chunk * sum(counts))
 
     best = min(waste(m) for m in _divisors(batch))
     chunk = next(m for m in _divisors(batch) if waste(m) <= max(best, WASTE))
-    line, met = whole(outputs, LANES), _met(groups, kernel)
+    line, met = whole(outputs, LANES), _met(classes, kernel)
     joined = []
-    for three in groups:
+    for three in classes:
         taps, around = _taps(three, kernel, read)
         terms = pairs(_by_channel(around * channels, channels), _by_channel(np.searchsorted(met, taps) * channels, channels) * line)
-        rows = _read(three, read, chunk) * channels, _written(three, written, chunk) * line
-        joined.append((*[np.pad(row, (0, whole(len(row), ROWS) - len(row)), mode="edge") for row in rows], terms))
-    return _joined(joined, met, chunk)  # type: ignore[arg-type]
-
-
-def _met(groups: list[tuple[Class, ...]], kernel: Three) -> Table:
-    """The taps that any class meets."""
-    found = [np.ravel_multi_index(tuple(k for k, _ in taps), kernel) for three in groups for taps in product(*[axis.taps for axis in three])]
-    return np.unique(np.array(found, np.int64))
+        rows = _filled(_read(three, read, chunk)) * channels, _filled(_written(three, written, chunk)) * line
+        joined.append((*rows, terms))
+    return _joined(joined, met, chunk)
 
 
 def _joined(pieces: list[tuple[Table, Table, Table]], met: Table, chunk: int) -> Tables:
@@ -133,12 +130,18 @@ def _joined(pieces: list[tuple[Table, Table, Table]], met: Table, chunk: int) ->
     return Tables(a, d, b, table, met, chunk)
 
 
+def _filled(rows: Table) -> Table:
+    """Up to a multiple of ROWS; the last row is computed again."""
+    return np.pad(rows, (0, whole(len(rows), ROWS) - len(rows)), mode="edge")
+
+
 # ---------------------------------------------------------------- classes of places
 
 
-def _classes(g: Geometry, backward: bool) -> list[tuple[Class, ...]]:
+def _classes(g: Geometry, backward: bool) -> list[Classes]:
     """Of the places that are written, along all axes."""
-    return list(product(*[list(_along(*axis, backward)) for axis in zip(g.sizes, g.out, g.kernel, g.stride, g.padding, strict=True)]))
+    axes = zip(g.sizes, g.out, g.kernel, g.stride, g.padding, strict=True)
+    return list(product(*[list(_along(*axis, backward)) for axis in axes]))
 
 
 def _along(size: int, out: int, kernel: int, stride: int, padding: int, backward: bool) -> Iterator[Class]:
@@ -161,7 +164,17 @@ def _along(size: int, out: int, kernel: int, stride: int, padding: int, backward
     return (Class(places, firsts, taps) for taps, (places, firsts) in found.items())
 
 
-def _of_tap(classes: list[tuple[Class, ...]], tap: tuple[int, ...]) -> list[tuple[Class, ...]]:
+def _count(three: Classes) -> int:
+    return prod(len(axis.places) for axis in three)
+
+
+def _met(classes: list[Classes], kernel: Three) -> Table:
+    """The taps that any class meets."""
+    met = [taps for three in classes for taps in product(*[axis.taps for axis in three])]
+    return np.unique(np.array([np.ravel_multi_index(tuple(k for k, _ in taps), kernel) for taps in met], np.int64))
+
+
+def _of_tap(classes: list[Classes], tap: tuple[int, ...]) -> list[Classes]:
     """The classes that meet a tap, as if it were their only one."""
     found = []
     for three in classes:
@@ -179,21 +192,21 @@ def _of_tap(classes: list[tuple[Class, ...]], tap: tuple[int, ...]) -> list[tupl
 # ---------------------------------------------------------------- numbers of places, of a chunk of clips
 
 
-def _read(three: tuple[Class, ...], sizes: Three, chunk: int) -> Table:
+def _read(three: Classes, sizes: Three, chunk: int) -> Table:
     return _numbers(three, lambda axis: axis.firsts, sizes, chunk)
 
 
-def _written(three: tuple[Class, ...], sizes: Three, chunk: int) -> Table:
+def _written(three: Classes, sizes: Three, chunk: int) -> Table:
     return _numbers(three, lambda axis: axis.places, sizes, chunk)
 
 
-def _numbers(three: tuple[Class, ...], of: Callable[[Class], list[int]], sizes: Three, chunk: int) -> Table:
+def _numbers(three: Classes, of: Callable[[Class], list[int]], sizes: Three, chunk: int) -> Table:
     clip, t, h, w = np.ix_(np.arange(chunk), *[np.array(of(axis), np.int64) for axis in three])
     found: Table = (((clip * sizes[0] + t) * sizes[1] + h) * sizes[2] + w).ravel()
     return found
 
 
-def _taps(three: tuple[Class, ...], kernel: Three, sizes: Three) -> tuple[Table, Table]:
+def _taps(three: Classes, kernel: Three, sizes: Three) -> tuple[Table, Table]:
     """Numbers of the taps that a class meets, and how many places after the first one each lies."""
     met = list(product(*[axis.taps for axis in three]))
     taps = [(t * kernel[1] + h) * kernel[2] + w for (t, _), (h, _), (w, _) in met]

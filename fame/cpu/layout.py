@@ -7,6 +7,7 @@ number is moved, and the library's 2-D code is up to four times faster than its 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -24,11 +25,16 @@ KERNEL = 1 << 17  # and those of the kernel
 
 def layout(conv: nn.Conv3d, shape: torch.Size, dtype: torch.dtype) -> Direct | Library:
     """How `conv` is computed for an input (B, C, T, H, W) in `dtype`: `forward` and `backward`, both for channels last."""
-    sizes, steps = shape[2:], (conv.kernel_size, conv.stride, conv.padding)
-    out = [(n + 2 * int(p) - k) // s + 1 for n, k, s, p in zip(sizes, *steps, strict=True)]
-    g = Geometry(shape[0], shape[1], tuple(sizes), conv.out_channels, tuple(out), *steps)  # type: ignore[arg-type]
+    sizes, kernel, stride, padding = (_three(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding))
+    out = _three((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
+    g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
     small = max(g.channels * prod(g.sizes), g.outputs * prod(g.out)) <= CLIP and conv.weight.numel() <= KERNEL
     return Direct(g) if small and dtype == torch.float32 else Library.of(g, dtype)
+
+
+def _three(values: Iterable[Any]) -> Three:
+    t, h, w = (int(value) for value in values)
+    return t, h, w
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,11 @@ class Library:
     kind: str  # images (one a frame), sheets (frames by places), volumes
     exact: bool  # in 32 bits also under bfloat16
 
+    @property
+    def single(self) -> bool:
+        """Whether a channel of the result is a single value."""
+        return self.geometry.values == 1
+
     @classmethod
     def of(cls, g: Geometry, dtype: torch.dtype) -> Library:
         """The kind that fits."""
@@ -50,7 +61,7 @@ class Library:
                 taps[axis] = slice(middle, middle + 1)
                 for values, value in zip(steps, (1, 1, 0), strict=True):
                     values[axis] = value
-        g = g._replace(kernel=tuple(steps[0]), stride=tuple(steps[1]), padding=tuple(steps[2]))
+        g = g._replace(kernel=_three(steps[0]), stride=_three(steps[1]), padding=_three(steps[2]))
         kind = "volumes"
         if g.kernel[0] == 1 and g.stride[0] == 1:
             kind = "images"

@@ -47,16 +47,18 @@ def _forward(
     running: Any = statistics["running_mean"], statistics["running_var"], norm.momentum
     if not norm.training:
         return (batch_norm.apply(y, weight, bias, running, residual, relu, norm.eps),)
-    if y.numel() == len(weight):
+    if way.single:
         raise ValueError(f"one value a channel, {tuple(y.shape)}: batch statistics need more, so larger clips or batches")
-    statistics["num_batches_tracked"].add_(1)  # type: ignore[union-attr]
-    out, moments = batch_norm.forward(y, weight, bias, running, residual, relu, norm.eps)
+    batches: Any = statistics["num_batches_tracked"]
+    out, moments = batch_norm.forward(y, weight, bias, running, batches, residual, relu, norm.eps)
     return out, y, moments
 
 
 class _Operation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, residual: Any, norm: Any, relu: bool, way: Any) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, residual: Any, norm: Any, relu: bool, way: Any
+    ) -> Tensor:
         out, y, moments = _forward(x, kernel, weight, bias, residual, norm, relu, way)
         ctx.kept = relu, norm.eps, way, residual is not None
         ctx.save_for_backward(x, kernel, weight, out, y, moments)
@@ -65,10 +67,12 @@ class _Operation(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         if torch.is_grad_enabled():  # torch's own guard, `once_differentiable`, takes as long as a small layer
-            raise RuntimeError("a unit of the fast form has no second derivatives; build the network without `fast_layout` for them")
+            raise RuntimeError(
+                "a unit of the fast form has no second derivatives; build the network without `fast_layout` for them"
+            )
         x, kernel, weight, out, y, moments = ctx.saved_tensors
         relu, eps, way, added = ctx.kept
         gradient = gradient.to(y.dtype).contiguous(memory_format=LAST)
-        to_y, through, to_norm = batch_norm.backward(gradient, y, weight, out, moments, relu, eps, added)
+        to_y, through, to_weight, to_bias = batch_norm.backward(gradient, y, weight, out, moments, relu, eps, added)
         to_x, to_kernel = way.backward(to_y, x, kernel.to(x.dtype).contiguous(memory_format=LAST), ctx.needs_input_grad[0])
-        return to_x, to_kernel.to(kernel.dtype), to_norm[0], to_norm[1], through if added else None, None, None, None
+        return to_x, to_kernel.to(kernel.dtype), to_weight, to_bias, through if added else None, None, None, None
