@@ -40,6 +40,7 @@ class Finished:
     end: float
     cores: int
     machine: str
+    processor: str = ""
     waited: float = 0.0
     augmented: float = 0.0
 
@@ -121,7 +122,8 @@ def _finished(result: dict[str, Any], folder: Path) -> Finished:
     hardware = result.get("hardware", {})
     end = datetime.fromisoformat(result["finished"]).timestamp()
     cores, machine = int(hardware.get("cores", 1)), str(hardware.get("machine", ""))
-    return Finished(result["kind"], float(result["seconds"]), end, cores, machine, waited, augmented)
+    processor = str(hardware.get("processor", ""))
+    return Finished(result["kind"], float(result["seconds"]), end, cores, machine, processor, waited, augmented)
 
 
 def measure(setting: Setting) -> Outcome:
@@ -157,10 +159,18 @@ def _against(setting: Setting, sheet: Sheet, now: Profile, scale: str) -> None:
     told = (Store(setting.before).setting() or {}).get("scale", "unknown")
     if scale != "quick" or told != "quick":
         sheet.skip(HALF, f"the scales are {told} before and {scale} now, not quick")
-    elif {run.machine for run in before.runs} != {run.machine for run in now.runs}:
+    elif not _alike(before.runs, now.runs):
         sheet.skip(HALF, "the two studies are from different machines")
     else:
         sheet.add("whole study, now / before", spread([now.span / before.span]), "x", target=HALF)
+
+
+def _alike(before: list[Finished], now: list[Finished]) -> bool:
+    """Whether all are from one machine. Versions that did not name a processor's vector units are taken at the caller's word."""
+    if {run.machine for run in before} == {run.machine for run in now}:
+        return True
+    model = {run.processor.rpartition(" (")[0] for run in now}
+    return {run.processor for run in before} == model and {run.cores for run in before} == {run.cores for run in now}
 
 
 def run_study(out: Path, setting: Setting) -> float:

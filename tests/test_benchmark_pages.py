@@ -11,7 +11,7 @@ import pytest
 from benchmarks import step, writing
 from benchmarks.figures import MISSED, REACHED, UNMEASURED, Sheet, Target
 from benchmarks.limits import Limits
-from benchmarks.study import profile
+from benchmarks.study import _alike, profile
 from benchmarks.timing import spread
 from fame.errors import FameError
 
@@ -50,6 +50,22 @@ def test_a_study_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     lay_run(tmp_path, "probe", "a" * 12, 60, 20.0, resumed=True)
     with pytest.raises(FameError, match="broken off"):
         profile(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "alike"),
+    [
+        (("A CPU", "1"), ("A CPU (AVX2)", "2"), True),  # named without units in earlier versions
+        (("A CPU (AVX2)", "2"), ("A CPU (AVX2)", "2"), True),
+        (("A CPU (AVX-512)", "3"), ("A CPU (AVX2)", "2"), False),
+        (("Another CPU", "1"), ("A CPU (AVX2)", "2"), False),
+    ],
+)
+def test_studies_are_compared_on_one_machine_only(tmp_path: Path, before, now, alike: bool) -> None:
+    for name, (processor, machine) in (("before", before), ("now", now)):
+        hardware = {"cores": 2, "machine": machine, "processor": processor}
+        lay_run(tmp_path / name, "probe", "a" * 12, 60, 20.0, hardware=hardware)
+    assert _alike(*(profile(tmp_path / name).runs for name in ("before", "now"))) is alike
 
 
 # ---------------------------------------------------------------- writing
