@@ -92,6 +92,13 @@ def test_narrow_layers_are_direct_and_wide_ones_the_librarys():
     assert isinstance(layout(wide, torch.Size((2, 64, 16, 56, 56)), torch.float32), Library)
 
 
+def test_strided_kernels_of_one_tap_with_odd_channels_are_kept_from_the_library():
+    """torch 2.15 writes beyond the memory of their gradients, so a test that let it would die, not fail."""
+    for channels, kind in ((12, Direct), (16, Library)):
+        shortcut = nn.Conv3d(channels, 24, 1, (1, 2, 2), bias=False)
+        assert isinstance(layout(shortcut, torch.Size((2, channels, 16, 56, 56)), torch.float32), kind)
+
+
 def test_a_second_derivative_is_refused():
     unit = fast_layout(nn.Sequential(nn.Conv3d(3, 8, 1, bias=False), nn.BatchNorm3d(8)))
     x = torch.randn(2, 3, 2, 4, 4, requires_grad=True)

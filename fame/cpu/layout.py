@@ -29,7 +29,7 @@ def layout(conv: nn.Conv3d, shape: torch.Size, dtype: torch.dtype) -> Direct | L
     out = _three((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
     g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
     small = max(g.channels * prod(g.sizes), g.outputs * prod(g.out)) <= CLIP and conv.weight.numel() <= KERNEL
-    return Direct(g) if small and dtype == torch.float32 else Library.of(g, dtype)
+    return Direct(g) if (small or _corrupts(g)) and dtype == torch.float32 else Library.of(g, dtype)
 
 
 def _three(values: Iterable[Any]) -> Three:
@@ -137,6 +137,11 @@ class Library:
         if self.kind == "sheets":
             return (stride[0], 1), (padding[0], 0)
         return stride, padding
+
+
+def _corrupts(g: Geometry) -> bool:
+    """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies, now or later."""
+    return prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0
 
 
 def _wrong_in_bf16(kind: str, g: Geometry) -> bool:
