@@ -140,7 +140,7 @@ class Library:
 
 
 def _corrupts(g: Geometry) -> bool:
-    """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies, now or later."""
+    """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies of it."""
     return prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0
 
 
