@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from fame.backbones import fast_layout
+from fame.cpu import frames
 from fame.cpu.direct import Direct
 from fame.cpu.geometry import Geometry, forward_tables, kernel_tables
 from fame.cpu.layout import Library, layout
@@ -53,6 +54,30 @@ def test_result_and_gradients_are_torchs(batch, channels, outputs, size, kernel,
         assert (ours.double() - theirs).norm() <= 1e-5 * theirs.norm()
     assert found[0].is_contiguous(memory_format=LAST)
     assert direct.backward(slope, x, weight, False)[0] is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    batch=st.sampled_from([1, 3]),
+    channels=st.sampled_from([1, 3, 16]),
+    outputs=st.sampled_from([1, 5, 16]),
+    size=st.tuples(*[st.integers(1, 7)] * 3),
+    kernel=st.sampled_from([2, 3, 5, 7]),
+    padding=st.sampled_from([0, 1, 2, 3]),
+)
+def test_gradients_of_temporal_kernels_as_products_of_frames_are_torchs(batch, channels, outputs, size, kernel, padding):
+    if size[0] + 2 * padding < kernel:
+        return
+    x, weight = drawn(batch, channels, *size), drawn(outputs, channels, kernel, 1, 1)
+    right_x, right_weight = x.double().requires_grad_(), weight.double().requires_grad_()
+    right = torch.conv3d(right_x, right_weight, None, 1, (padding, 0, 0))
+    slope = drawn(*right.shape)
+    right.backward(slope.double())
+    g = geometry(batch, channels, size, outputs, (kernel, 1, 1), (1, 1, 1), (padding, 0, 0))
+    assert frames.serves(g)
+    found = frames.gradients(g, slope, x, weight, True)
+    for ours, theirs in zip(found, (right_x.grad, right_weight.grad), strict=True):
+        assert (ours.double() - theirs).norm() <= 1e-5 * theirs.norm()
 
 
 @pytest.mark.parametrize(("channels", "outputs"), [(8, 16), (3, 5), (16, 8)])

@@ -3,6 +3,7 @@
 Mathematics and parameters are `nn.Conv3d`'s. Where a clip fits a cache it is fame/cpu/direct.py. Else, with channels last, the
 frames of a clip are a batch of images (kernels 1 x k x k), and frames by places are an image of their own (kernels k x 1 x 1): no
 number is moved, and the library's 2-D code is up to four times faster than its 3-D code, above all in the kernels' gradients.
+Those of temporal kernels in 32 bits are fame/cpu/frames.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from fame.cpu import frames
 from fame.cpu.direct import Direct
 from fame.cpu.geometry import Geometry, Three
 
@@ -82,6 +84,8 @@ class Library:
     def backward(self, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool) -> tuple[Tensor | None, Tensor]:
         """Gradients to x, where it is asked for, and to the kernel, from that to the result."""
         cut = self._cut(weight)
+        if x.dtype == torch.float32 and cut is weight and frames.serves(self.geometry):
+            return frames.gradients(self.geometry, gradient, x, weight, to_x)
         if self.exact:
             tensors, steps = (gradient.float(), x.float(), cut.float()), (self.geometry.stride, self.geometry.padding)
         else:
