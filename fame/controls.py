@@ -5,9 +5,10 @@
     other    FAME's mask of another clip of the batch
     blob     a random smooth shape of the share beta
 
-And one background that is no method's:
+And two backgrounds that are no method's:
 
-    empty    as inter, but another clip's scene without its figure, filled from around it and as still as the camera
+    empty      as inter, but another clip's scene without its figure, filled from around it and as still as the camera
+    elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, and the figure mostly stays
 
 True masks go through the very crop and flip of their clip. Which clip lends its mask and what a blob looks like come from a stream
 of their own, so backgrounds, crops and colours are those of FAME at the same replicate: the difference is the mask alone, or what
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from fame.augment import apply_crops, draw_crops
-from fame.config import Augment, Background, Clip, Control, Merge, Variant
+from fame.config import Augment, Background, Clip, Control, Merge, Scenery, Variant
 from fame.errors import FameError
 from fame.inpainting import inpainted
 from fame.masks import Bayes, kept_pixels, top_share
@@ -39,7 +40,7 @@ BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
     """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
     variant: Variant = "fame" if is_control(merge) else merge.variant  # type: ignore[assignment]
-    background: Background = "inter" if merge.background == "empty" else merge.background
+    background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
     return ForegroundBackgroundMerge(
         merge.beta,
         variant,
@@ -87,9 +88,7 @@ class Controlled:
         height, width = clips.shape[-2:]
         count = max(1, int(merge.beta * height * width))
         if merge.variant == "other":
-            with torch.no_grad():
-                masks = kept_pixels(clips, "fame", merge.beta, merge.flavour, bayes=Bayes(merge.prior, merge.sampled))
-            return masks[random_cycle(len(clips), self.generator, clips.device)]
+            return self._of_another(clips, merge)
         if merge.variant == "blob":
             return blobs(len(clips), height, width, count, self.generator).to(clips.device)
         assert truth is not None  # `truth` was asked for
@@ -97,10 +96,18 @@ class Controlled:
 
     def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
         """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
-        if self.merge is None or self.merge.background != "empty":
+        if self.merge is None or self.merge.background not in get_args(Scenery):
             return None
+        if self.merge.background == "elsewhere":
+            return inpainted(clips, self._of_another(clips, self.merge) >= 0.5)
         assert truth is not None  # `truth` was asked for
         return inpainted(clips, truth)
+
+    @torch.no_grad()
+    def _of_another(self, clips: Tensor, merge: Merge) -> Tensor:
+        """FAME's masks (B, H, W), each given to another clip."""
+        masks = kept_pixels(clips, "fame", merge.beta, merge.flavour, bayes=Bayes(merge.prior, merge.sampled))
+        return masks[random_cycle(len(clips), self.generator, clips.device)]
 
 
 def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:

@@ -19,6 +19,7 @@ from studies import (
 from studies.findings import (
     camera,
     figure_size,
+    filled_elsewhere,
     inpainted_background,
     learning_rates,
     likeness,
@@ -47,7 +48,7 @@ STUDIES: tuple[Study, ...] = (
 
 ASKED = (
     schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control,
-    other_figure, inpainted_background, true_mask, quirks,
+    other_figure, inpainted_background, filled_elsewhere, true_mask, quirks,
 )  # fmt: skip
 FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
 ALL_FINDINGS = "findings"  # the name that stands for all of them

@@ -13,6 +13,8 @@ from fame.augment import random_crops
 from fame.config import Augment, Merge, Optim
 from fame.controls import CONTROLS, Controlled, cropped_truth
 from fame.errors import FameError
+from fame.inpainting import inpainted
+from fame.masks import kept_pixels
 from fame.pretrain import pretrain
 from fame.views import Views
 from tests.fakes import FakeVideos, fake_run
@@ -98,6 +100,34 @@ def test_an_empty_background_is_the_same_clips_without_its_figure(tmp_path, vari
     assert own.any() and not (yellow & ~own).any(), "no figure but the clip's own"
     foreign = (moving[:, 0] > 0.8) & (moving[:, 1] > 0.75) & (moving[:, 2] < 0.35) & ~own
     assert foreign.any()
+
+
+def test_a_background_filled_elsewhere_is_filled_by_another_clips_mask(tmp_path, monkeypatch) -> None:
+    """Paired with FAME: its mask, its backgrounds. As much is filled as when each clip's own mask says where."""
+    behind = []
+    behind_of = Controlled.behind
+
+    def noted(self, clips, truth):
+        behind.append((clips, behind_of(self, clips, truth)))
+        return behind[-1][1]
+
+    monkeypatch.setattr(Controlled, "behind", noted)
+    base0, base1 = drawn(tmp_path, augment=PLAIN)
+    moving, _ = drawn(tmp_path, augment=PLAIN, merge=Merge(beta=0.3))
+    behind.clear()
+    view0, view1 = drawn(tmp_path, augment=PLAIN, merge=Merge(beta=0.3, background="elsewhere"))
+    assert torch.equal(view1, base1)
+    clips, filled = behind[-1]
+    masks = kept_pixels(clips, "fame", 0.3, "paper") >= 0.5
+    lent = []
+    for row in range(len(clips)):
+        by_mask = inpainted(clips[[row] * len(clips)], masks)  # this clip, filled by each mask
+        (found,) = [other for other, one in enumerate(by_mask) if torch.allclose(one, filled[row], atol=1e-5)]
+        lent.append(found)
+    assert sorted(lent) == list(range(len(clips))) and all(other != row for row, other in enumerate(lent))
+    kept = masks[:, None, None].expand_as(base0)
+    assert torch.equal(view0[kept], base0[kept]), "FAME's mask keeps what it keeps"
+    assert 0.3 < (view0 == moving).float().mean() < 1, "and the same clips lie behind it"
 
 
 def test_dilated_masks_have_the_share_beta(tmp_path, monkeypatch) -> None:

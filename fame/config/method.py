@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,7 +13,8 @@ Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still", "inpainted"]
-Scenery = Literal["empty"]  # a background that is no method: as inter, without the other clip's figure, so it must be known
+# backgrounds that are no method's: as inter, without the other clip's figure, which must be known; or with as much filled elsewhere
+Scenery = Literal["empty", "elsewhere"]
 Reach = Literal["rank", "batch"]
 
 
@@ -60,7 +61,7 @@ class Merge(Config):
     @property
     def needs_truth(self) -> bool:
         """Whether it is a control that must know the true figure, which real videos do not tell."""
-        return self.variant in OF_TRUTH or self.background in get_args(Scenery)
+        return self.variant in OF_TRUTH or self.background == "empty"
 
     @model_validator(mode="after")
     def _reaches(self) -> Merge:

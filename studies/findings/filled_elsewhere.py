@@ -1,0 +1,53 @@
+"""Is it the figure that is taken out, or only that the background becomes smooth? As much filled elsewhere.
+
+`inpainted_background` fills what FAME's mask keeps of the background's clip, and gains. But a third of that clip becomes smooth as
+well, and no study before this one tells the two apart. Here the mask of a third clip says what is filled: as large, of the same
+shapes, at places where other figures are. The figure of the background mostly stays. Mask, backgrounds, crops and colours are those
+of the other rows at the same replicate.
+
+Declared after inpainted_background had been seen (eight replicates; FAME .3 inpainted minus the baseline +10.9 points, minus the
+moving video +12.2, biased head in deranged scenes), before any run that is filled elsewhere. At beta .3, where that gain was shown.
+"""
+
+from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
+from studies.findings import twins
+from studies.findings.inpainted_background import INPAINTED, MOVING
+from studies.study import Row, Study, fame, moco
+
+BETA = 0.3
+FAME = f"FAME {BETA:g}"
+ELSEWHERE = "as much filled elsewhere"
+FIGURE = f"{FAME}: {INPAINTED} - {ELSEWHERE}"
+SMOOTH = f"{FAME}: {ELSEWHERE} - on {MOVING}"
+GAIN = f"{FAME}, {ELSEWHERE} - baseline"
+
+QUESTION = Question(
+    contrasts=(
+        Contrast(FIGURE, difference((FAME, INPAINTED), (FAME, ELSEWHERE))),
+        Contrast(SMOOTH, difference((FAME, ELSEWHERE), (FAME, MOVING))),
+        Contrast(GAIN, difference((FAME, ELSEWHERE), (twins.BASELINE, ""))),
+    ),
+    outcomes=(
+        Outcome("Taking the figure out helps; smoothness alone helps, too.", each([FIGURE, SMOOTH], "above")),
+        Outcome("Taking the figure out is what helps: as much filled elsewhere does less.", each([FIGURE], "above")),
+        Outcome("Smoothness helps wherever it is; that the figure goes adds nothing that can be told.", each([SMOOTH], "above")),
+        Outcome("Taking the figure out helps no more than filling as much elsewhere.", every=each([FIGURE], *NOT_ABOVE)),
+    ),
+)  # fmt: skip
+
+STUDY = Study(
+    name="filled_elsewhere",
+    title="A background that is filled in another place",
+    paper="a finding",
+    claims=(),
+    rows=(
+        Row(twins.BASELINE, moco()),
+        Row(FAME, fame(BETA), MOVING),
+        Row(FAME, fame(BETA, background="inpainted"), INPAINTED),
+        Row(FAME, fame(BETA, background="elsewhere"), ELSEWHERE),
+        twins.START,
+    ),
+    measures=twins.MEASURES,
+    note="The column says what lies behind.",
+    question=QUESTION,
+)
