@@ -21,6 +21,7 @@ from fame.cpu.products import LANES, product
 
 PARTS = 8  # of a batch, at most: each has its own sums for the kernel's gradient
 TERMS = 1024  # of such a sum, at least
+FIELDS = 16  # that a kernel is handed
 
 
 class Direct:
@@ -79,9 +80,6 @@ class Handed:
         counts = chunks, tables.chunk * prod(read) * channels, tables.chunk * places, channels, outputs
         self.numbers = np.array([*addresses, *counts, len(tables.pieces), len(tables.taps), g.channels, *steps, parts], np.int64)
         self.address = self.numbers.ctypes.data
-
-
-FIELDS = 16
 
 
 @kernel
