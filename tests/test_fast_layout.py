@@ -132,7 +132,11 @@ def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
     weights = torch.randn(4, plain.dim)
     (plain(clips.double()) * weights).sum().backward()
     (ours(clips) * weights).sum().backward()
+    largest = max(weight.grad.norm() for weight in plain.parameters())
     for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding, as of a shift that the next batch norm takes out: no direction
+            assert a.grad.norm() < 1e-4 * largest, part
+            continue
         assert functional.cosine_similarity(a.grad.double().flatten(), b.grad.flatten(), 0) > 0.99, part
     for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
         assert torch.allclose(a.double(), b.double(), rtol=1e-2, atol=1e-4), part

@@ -32,7 +32,6 @@ class Direct:
         frames, height, width = g.out
         steps = frames * height * width * g.outputs, 1, height * width * g.outputs, width * g.outputs, g.outputs
         self.result = (g.batch, g.outputs, *g.out), steps  # shape and strides
-        self.single = g.values == 1
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, C, T, H, W) and (O, C, t, h, w) -> (B, O, T', H', W')."""

@@ -35,11 +35,6 @@ class Geometry(NamedTuple):
     stride: Three
     padding: Three
 
-    @property
-    def values(self) -> int:
-        """Of a channel of the result, in the whole batch."""
-        return self.batch * prod(self.out)
-
 
 class Class(NamedTuple):
     """Places along one axis that meet the same taps: their numbers, the first that each reads, (tap, offset) of each tap."""

@@ -48,11 +48,6 @@ class Library:
     kind: str  # images (one a frame), sheets (frames by places), volumes
     exact: bool  # in 32 bits also under bfloat16
 
-    @property
-    def single(self) -> bool:
-        """Whether a channel of the result is a single value."""
-        return self.geometry.values == 1
-
     @classmethod
     def of(cls, g: Geometry, dtype: torch.dtype) -> Library:
         """The kind that fits."""

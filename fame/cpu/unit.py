@@ -2,7 +2,7 @@
 
 Of each only its input, the convolution's result and its own result are kept for the backward pass. A narrow network's step is 37
 units, each of a few hundred microseconds with 32 clips: torch's own conveniences (a module's attributes, a counter that a module
-is asked for and given back) took as long as the arithmetic, so they are gone round here.
+is asked for and given back) took half as long as the arithmetic, so they are gone round here.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def _forward(
     running: Any = statistics["running_mean"], statistics["running_var"], norm.momentum
     if not norm.training:
         return (batch_norm.apply(y, weight, bias, running, residual, relu, norm.eps),)
-    if way.single:
+    if y.numel() == y.shape[1]:
         raise ValueError(f"one value a channel, {tuple(y.shape)}: batch statistics need more, so larger clips or batches")
     batches: Any = statistics["num_batches_tracked"]
     out, moments = batch_norm.forward(y, weight, bias, running, batches, residual, relu, norm.eps)
