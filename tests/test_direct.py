@@ -13,6 +13,7 @@ from fame.cpu import frames
 from fame.cpu.direct import Direct
 from fame.cpu.geometry import Geometry, forward_tables, kernel_tables
 from fame.cpu.layout import Library, layout
+from fame.cpu.winograd import Winograd
 
 torch.set_num_threads(1)
 LAST = torch.channels_last_3d
@@ -64,16 +65,17 @@ def test_result_and_gradients_are_torchs(batch, channels, outputs, size, kernel,
     size=st.tuples(*[st.integers(1, 7)] * 3),
     kernel=st.sampled_from([2, 3, 5, 7]),
     padding=st.sampled_from([0, 1, 2, 3]),
+    step=st.sampled_from([1, 2, 3]),
 )
-def test_gradients_of_temporal_kernels_as_products_of_frames_are_torchs(batch, channels, outputs, size, kernel, padding):
+def test_gradients_of_temporal_kernels_as_products_of_frames_are_torchs(batch, channels, outputs, size, kernel, padding, step):
     if size[0] + 2 * padding < kernel:
         return
     x, weight = drawn(batch, channels, *size), drawn(outputs, channels, kernel, 1, 1)
     right_x, right_weight = x.double().requires_grad_(), weight.double().requires_grad_()
-    right = torch.conv3d(right_x, right_weight, None, 1, (padding, 0, 0))
+    right = torch.conv3d(right_x, right_weight, None, (step, 1, 1), (padding, 0, 0))
     slope = drawn(*right.shape)
     right.backward(slope.double())
-    g = geometry(batch, channels, size, outputs, (kernel, 1, 1), (1, 1, 1), (padding, 0, 0))
+    g = geometry(batch, channels, size, outputs, (kernel, 1, 1), (step, 1, 1), (padding, 0, 0))
     assert frames.serves(g)
     found = frames.gradients(g, slope, x, weight, True)
     for ours, theirs in zip(found, (right_x.grad, right_weight.grad), strict=True):
@@ -110,11 +112,19 @@ def test_what_would_meet_padding_alone_is_not_computed():
     assert slope[..., 1, 1].all()
 
 
-def test_narrow_layers_are_direct_and_wide_ones_the_librarys():
-    narrow, wide = nn.Conv3d(8, 16, (1, 3, 3), bias=False), nn.Conv3d(64, 144, (1, 3, 3), bias=False)
-    assert isinstance(layout(narrow, torch.Size((2, 8, 8, 8, 8)), torch.float32), Direct)
-    assert isinstance(layout(narrow, torch.Size((2, 8, 8, 8, 8)), torch.bfloat16), Library)
-    assert isinstance(layout(wide, torch.Size((2, 64, 16, 56, 56)), torch.float32), Library)
+@pytest.mark.parametrize(
+    ("channels", "outputs", "stride", "size", "kind"),
+    [
+        (8, 16, 1, (8, 8, 8), Direct),
+        (64, 144, 1, (8, 2, 2), Direct),
+        (64, 144, 1, (16, 56, 56), Winograd),
+        (64, 230, (1, 2, 2), (16, 56, 56), Library),
+    ],
+)
+def test_narrow_layers_are_direct_wide_ones_winograds_and_the_rest_the_librarys(channels, outputs, stride, size, kind):
+    conv, shape = nn.Conv3d(channels, outputs, (1, 3, 3), stride, (0, 1, 1), bias=False), torch.Size((2, channels, *size))
+    assert isinstance(layout(conv, shape, torch.float32), kind)
+    assert isinstance(layout(conv, shape, torch.bfloat16), Library)
 
 
 def test_strided_kernels_of_one_tap_with_odd_channels_are_kept_from_the_library():
