@@ -94,13 +94,11 @@ def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = N
 
         crop_frames(clips, crops, out)
         return out
-    rows, columns = taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip)
     if isinstance(clips, Tensor):
-        _crop(clips, rows, columns, out)
+        _crop(clips, crops, out)
         return out
     for i, clip in enumerate(clips):
-        down, across = (Taps(*(part[i : i + 1] for part in axis)) for axis in (rows, columns))
-        _crop(clip[None], down, across, out[i : i + 1])
+        _crop(clip[None], Crops(*(part[i : i + 1] for part in crops)), out[i : i + 1])
     return out
 
 
@@ -109,12 +107,16 @@ def _on_kernels(clips: Clips) -> bool:
     return clips[0].dim() == 4 and all(part.dtype == torch.uint8 for part in given) and serves(*given)
 
 
-def _crop(clips: Tensor, rows: Taps, columns: Taps, out: Tensor) -> None:
+def _crop(clips: Tensor, crops: Crops, out: Tensor) -> None:
     if clips.device.type == "cpu" and clips.dtype == torch.uint8 and clips.dim() == 5:
         from fame.cpu.crops import crop_frames  # Numba is loaded where it is used only
 
-        crop_frames(clips, rows, columns, out)
+        crop_frames(clips, crops, out)
     else:
+        rows, columns = (
+            taps(crops.top, crops.height, out.shape[-1]),
+            taps(crops.left, crops.width, out.shape[-1], crops.flip),
+        )
         out.copy_(resample(clips, rows, columns))
 
 
