@@ -54,23 +54,12 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    height, width = np.array(sizes, np.float64).T
-    share, aspect, down, right = rand((len(sizes), ATTEMPTS, 4), generator).double().numpy().transpose(2, 0, 1)
-    flip = rand((len(sizes),), generator) < augment.flip
-    low, high = augment.area
-    area = (low + (high - low) * share) * height[:, None] * width[:, None]
-    aspect = math.log(ASPECT[0]) + math.log(ASPECT[1] / ASPECT[0]) * aspect
-    aspect = torch.from_numpy(aspect).exp().numpy()  # NumPy's differs in the last place
-    wide, tall = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
-    fits = (wide >= 1) & (wide <= width[:, None]) & (tall >= 1) & (tall <= height[:, None])
-    first = np.arange(len(sizes)), fits.argmax(1)
-    found, wide, tall, down, right = (values[first] for values in (fits, wide, tall, down, right))
-    wide = np.where(found, wide, np.minimum(width, np.rint(height * ASPECT[1])))
-    tall = np.where(found, tall, np.minimum(height, np.rint(width / ASPECT[0])))
-    top = np.floor(np.where(found, down * (height - tall + 1), (height - tall) / 2))
-    left = np.floor(np.where(found, right * (width - wide + 1), (width - wide) / 2))
-    top, left, tall, wide = torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64))
-    return Crops(top, left, tall, wide, flip)
+    from fame.cpu.boxes import first_fitting  # Numba is loaded where it is used only
+
+    draws, flips = rand((len(sizes), ATTEMPTS, 4), generator), rand((len(sizes),), generator)
+    # by torch: exponentials differ from library to library in their last place
+    aspects = draws[..., 1].double().mul_(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_()
+    return Crops(*first_fitting(sizes, draws, aspects, flips, augment.area, ASPECT, augment.flip))
 
 
 def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = None) -> Tensor:

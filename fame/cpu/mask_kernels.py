@@ -137,9 +137,9 @@ def highest(values, count, kept):  # type: ignore[no-untyped-def]
     floor, reached = 0, bits.size
     for digit in range(30, -1, -1):
         candidate = floor | (1 << digit)
-        found = 0
+        found = np.int32(0)
         for p in range(bits.size):
-            found += bits[p] >= np.int32(candidate)
+            found = np.int32(found + np.int32(bits[p] >= np.int32(candidate)))  # a Python sum is of 64 bits, half as many at once
         if found >= count:
             floor, reached = candidate, found
         if reached == count:
