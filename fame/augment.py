@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +55,7 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    from fame.cpu.boxes import first_fitting  # Numba is loaded where it is used only
+    from fame.cpu.draws import first_fitting  # Numba is loaded where it is used only
 
     draws, flips = rand((len(sizes), ATTEMPTS, 4), generator), rand((len(sizes),), generator)
     # by torch: exponentials differ from library to library in their last place
@@ -207,8 +208,12 @@ def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inpla
 
 
 def _normalisation(augment: Augment | None) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (3,) each, on the CPU; None: those that change nothing."""
-    mean, std = (augment.mean, augment.std) if augment else ((0, 0, 0), (1, 1, 1))
+    """Scale and shift, (3,) each, on the CPU; None: those that change nothing. Shared, hence not to be written to."""
+    return _affine(augment.mean, augment.std) if augment else _affine((0, 0, 0), (1, 1, 1))
+
+
+@cache
+def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     means, spreads = np.array(mean, np.float32), np.array(std, np.float32)
     return torch.from_numpy(1 / spreads), torch.from_numpy(-means / spreads)
 
