@@ -108,4 +108,5 @@ JITTER = (brightness, contrast, saturation, hue)
 
 def rand(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
     """Uniform in [0, 1) from `generator` (None: torch's global one), on the CPU wherever the generator is."""
-    return torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device).cpu()
+    drawn = torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device)
+    return drawn if drawn.device.type == "cpu" else drawn.cpu()

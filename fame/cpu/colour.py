@@ -13,10 +13,9 @@ from torch import Tensor
 
 from fame.colour import JITTER, LUMA, Colours, brightness, contrast, saturation
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.memory import FLOAT, INDEX, at
+from fame.cpu.memory import BOOL, FLOAT, INDEX, at
 from fame.smoothing import blur_kernel, gaussian_weights
 
-BOOL = np.empty(0, np.bool_)
 BLOCK = 1024  # pixels: three channels and the sums below take 20 KiB
 BRIGHTNESS, CONTRAST, SATURATION = (JITTER.index(step) for step in (brightness, contrast, saturation))
 # 32-bit constants: a Python number would make the loops 64-bit

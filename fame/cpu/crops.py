@@ -10,10 +10,9 @@ import numpy as np
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.memory import FLOAT, INDEX, at
+from fame.cpu.memory import BYTE, FLOAT, INDEX, at
 from fame.cpu.transposed import LANES, between, join
 
-BYTE = np.empty(0, np.uint8)
 LEVEL = np.float32(1 / 255)
 SHARES = np.arange(256, dtype=np.float32) / np.float32(255)  # of each level, rounded as a division rounds it
 

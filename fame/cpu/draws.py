@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from fame.cpu.compiled import inline
-from fame.cpu.memory import FLOAT, INDEX, at
+from fame.cpu.memory import BOOL, FLOAT, INDEX, at
 
-DOUBLE, BOOL = np.empty(0), np.empty(0, np.bool_)
+DOUBLE = np.empty(0)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
 
