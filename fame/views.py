@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -125,31 +126,27 @@ class Views:
 
     def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
         """All boxes are drawn first, in a fixed order. One view is finished before the other's clips are cropped: they can then
-        be written where the first one's were before merging, to memory that the processor's cache still holds."""
+        have the memory of the first one's, which still lies in the processor's cache."""
         boxed = [self._boxed(one, self.views if number < 2 else self.merging) for number, one in enumerate(raw)]
-        view0, room = self._view(0, boxed[0], boxed[2] if len(boxed) > 2 else None)
-        view1, _ = self._view(1, boxed[1], boxed[3] if len(boxed) > 3 else None, room)
+        view0, view1 = (self._view(number, *pair) for number, pair in enumerate(zip_longest(boxed[:2], boxed[2:])))
         return view0, view1
 
     def _boxed(self, raw: Raw, generator: torch.Generator) -> Boxed:
         before = generator.clone_state() if raw.truth is not None else None
         return Boxed(*raw, draw_crops(frame_sizes(raw.clips), self.config.augment, generator), before)
 
-    def _view(self, number: int, given: Boxed, source: Boxed | None, room: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """A view, cropped into `room` where that is given, and what room its making has left over."""
+    def _view(self, number: int, given: Boxed, source: Boxed | None) -> Tensor:
         size, truth = self.config.clip.size, None
         if given.truth is not None and given.before is not None:
             truth = cropped_truth(self._moved(given.truth), size, self.config.augment, given.before)
         sources = None if source is None else self._cropped(source)
-        clips = self._cropped(given, room)
-        replaced = self._replaced(clips, truth, sources, number)
-        room = None if replaced is clips else clips
-        return colour_normalised(replaced, self.augment, self.views, inplace=True), room
+        clips = self._replaced(self._cropped(given), truth, sources, number)
+        return colour_normalised(clips, self.augment, self.views, inplace=True)
 
-    def _cropped(self, boxed: Boxed, room: Tensor | None = None) -> Tensor:
+    def _cropped(self, boxed: Boxed) -> Tensor:
         """Float (B, 3, T, size, size), on the run's device."""
         clips = self._moved(boxed.clips) if isinstance(boxed.clips, Tensor) else [self._moved(one) for one in boxed.clips]
-        return apply_crops(clips, boxed.boxes, self.config.clip.size, out=room)
+        return apply_crops(clips, boxed.boxes, self.config.clip.size)
 
     def _moved(self, frames: Tensor) -> Tensor:
         return frames.to(self.device, non_blocking=True)
