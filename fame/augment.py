@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,23 +55,12 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    height, width = np.array(sizes, np.float64).T
-    share, aspect, down, right = rand((len(sizes), ATTEMPTS, 4), generator).double().numpy().transpose(2, 0, 1)
-    flip = rand((len(sizes),), generator) < augment.flip
-    low, high = augment.area
-    area = (low + (high - low) * share) * height[:, None] * width[:, None]
-    aspect = math.log(ASPECT[0]) + math.log(ASPECT[1] / ASPECT[0]) * aspect
-    aspect = torch.from_numpy(aspect).exp().numpy()  # NumPy's differs in the last place
-    wide, tall = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
-    fits = (wide >= 1) & (wide <= width[:, None]) & (tall >= 1) & (tall <= height[:, None])
-    first = np.arange(len(sizes)), fits.argmax(1)
-    found, wide, tall, down, right = (values[first] for values in (fits, wide, tall, down, right))
-    wide = np.where(found, wide, np.minimum(width, np.rint(height * ASPECT[1])))
-    tall = np.where(found, tall, np.minimum(height, np.rint(width / ASPECT[0])))
-    top = np.floor(np.where(found, down * (height - tall + 1), (height - tall) / 2))
-    left = np.floor(np.where(found, right * (width - wide + 1), (width - wide) / 2))
-    top, left, tall, wide = torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64))
-    return Crops(top, left, tall, wide, flip)
+    from fame.cpu.draws import first_fitting  # Numba is loaded where it is used only
+
+    draws, flips = rand((len(sizes), ATTEMPTS, 4), generator), rand((len(sizes),), generator)
+    # by torch: exponentials differ from library to library in their last place
+    aspects = draws[..., 1].double().mul_(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_()
+    return Crops(*first_fitting(sizes, draws, aspects, flips, augment.area, ASPECT, augment.flip))
 
 
 def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = None) -> Tensor:
@@ -94,13 +84,11 @@ def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = N
 
         crop_frames(clips, crops, out)
         return out
-    rows, columns = taps(crops.top, crops.height, size), taps(crops.left, crops.width, size, crops.flip)
     if isinstance(clips, Tensor):
-        _crop(clips, rows, columns, out)
+        _crop(clips, crops, out)
         return out
     for i, clip in enumerate(clips):
-        down, across = (Taps(*(part[i : i + 1] for part in axis)) for axis in (rows, columns))
-        _crop(clip[None], down, across, out[i : i + 1])
+        _crop(clip[None], Crops(*(part[i : i + 1] for part in crops)), out[i : i + 1])
     return out
 
 
@@ -109,12 +97,16 @@ def _on_kernels(clips: Clips) -> bool:
     return clips[0].dim() == 4 and all(part.dtype == torch.uint8 for part in given) and serves(*given)
 
 
-def _crop(clips: Tensor, rows: Taps, columns: Taps, out: Tensor) -> None:
+def _crop(clips: Tensor, crops: Crops, out: Tensor) -> None:
     if clips.device.type == "cpu" and clips.dtype == torch.uint8 and clips.dim() == 5:
         from fame.cpu.crops import crop_frames  # Numba is loaded where it is used only
 
-        crop_frames(clips, rows, columns, out)
+        crop_frames(clips, crops, out)
     else:
+        rows, columns = (
+            taps(crops.top, crops.height, out.shape[-1]),
+            taps(crops.left, crops.width, out.shape[-1], crops.flip),
+        )
         out.copy_(resample(clips, rows, columns))
 
 
@@ -216,8 +208,12 @@ def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inpla
 
 
 def _normalisation(augment: Augment | None) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (3,) each, on the CPU; None: those that change nothing."""
-    mean, std = (augment.mean, augment.std) if augment else ((0, 0, 0), (1, 1, 1))
+    """Scale and shift, (3,) each, on the CPU; None: those that change nothing. Shared, hence not to be written to."""
+    return _affine(augment.mean, augment.std) if augment else _affine((0, 0, 0), (1, 1, 1))
+
+
+@cache
+def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
     means, spreads = np.array(mean, np.float32), np.array(std, np.float32)
     return torch.from_numpy(1 / spreads), torch.from_numpy(-means / spreads)
 

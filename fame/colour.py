@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,17 +30,11 @@ class Colours(NamedTuple):
 
 def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None = None) -> Colours:
     """Nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
-    draws, orders = rand((clips, 9), generator).numpy(), rand((ORDERS, len(JITTER)), generator).argsort(1)
-    strengths = np.array([augment.brightness, augment.contrast, augment.saturation], np.float32)
-    lowest = np.maximum(1 - strengths, 0)
-    amounts = np.empty((clips, len(JITTER)), np.float32)
-    amounts[:, :3] = lowest + (1 + strengths - lowest) * draws[:, 3:6]
-    amounts[:, 3] = augment.hue * (2 * draws[:, 6] - 1)
-    group = np.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).astype(np.int64), -1)
-    least, most = augment.blur_sigma
-    grey, blurred = draws[:, 0] < augment.grayscale, draws[:, 2] < augment.blur
-    drawn = grey, group, orders.numpy(), amounts, blurred, least + (most - least) * draws[:, 7]
-    return Colours(*(torch.from_numpy(part) for part in drawn))
+    from fame.cpu.draws import changes  # Numba is loaded where it is used only
+
+    draws, ranks = rand((clips, 9), generator), rand((ORDERS, len(JITTER)), generator)
+    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
+    return Colours(*changes(draws, ranks, (augment.grayscale, augment.jitter, augment.blur), strengths, augment.blur_sigma))
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:
@@ -115,4 +108,5 @@ JITTER = (brightness, contrast, saturation, hue)
 
 def rand(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
     """Uniform in [0, 1) from `generator` (None: torch's global one), on the CPU wherever the generator is."""
-    return torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device).cpu()
+    drawn = torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device)
+    return drawn if drawn.device.type == "cpu" else drawn.cpu()

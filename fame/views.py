@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from fame.augment import Clips, colour_normalised, of_process, random_crops
+from fame.augment import Clips, Crops, apply_crops, colour_normalised, draw_crops, frame_sizes, of_process
 from fame.config import Pretrain
 from fame.controls import Controlled, cropped_truth, merging_of
 from fame.data.ahead import ahead
@@ -32,6 +32,15 @@ class Raw(NamedTuple):
 
     clips: Clips
     truth: Tensor | None
+
+
+class Boxed(NamedTuple):
+    """Clips with what of them is seen; the figure goes through the crop drawn from the same state as theirs."""
+
+    clips: Clips
+    truth: Tensor | None
+    boxes: Crops
+    before: torch.Generator | None  # the state; None without a figure
 
 
 class Views:
@@ -116,26 +125,31 @@ class Views:
         return Raw(raw, truth)
 
     def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
-        augment = self.augment
-        cropped = [self._cropped(one, self.views) for one in raw[:2]]
-        sources = [self._cropped(one, self.merging)[0] for one in raw[2:]]
-        pairs = enumerate(zip_longest(cropped, sources))
-        clips = [self._replaced(clip, truth, source, number) for number, ((clip, truth), source) in pairs]
-        view0, view1 = (colour_normalised(clip, augment, self.views, inplace=True) for clip in clips)
+        """All boxes are drawn first, in a fixed order. One view is finished before the other's clips are cropped: they can then
+        have the memory of the first one's, which still lies in the processor's cache."""
+        boxed = [self._boxed(one, self.views if number < 2 else self.merging) for number, one in enumerate(raw)]
+        view0, view1 = (self._view(number, *pair) for number, pair in enumerate(zip_longest(boxed[:2], boxed[2:])))
         return view0, view1
 
-    def _cropped(self, raw: Raw, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Clips float (B, 3, T, size, size) and, where it was read, the figure in any of their frames, bool (B, size, size)."""
-
-        def moved(frames: Tensor) -> Tensor:
-            return frames.to(self.device, non_blocking=True)
-
-        size, augment = self.config.clip.size, self.config.augment
+    def _boxed(self, raw: Raw, generator: torch.Generator) -> Boxed:
         before = generator.clone_state() if raw.truth is not None else None
-        clips = moved(raw.clips) if isinstance(raw.clips, Tensor) else [moved(one) for one in raw.clips]
-        found = random_crops(clips, size, augment, generator)
-        truth = None if raw.truth is None or before is None else cropped_truth(moved(raw.truth), size, augment, before)
-        return found, truth
+        return Boxed(*raw, draw_crops(frame_sizes(raw.clips), self.config.augment, generator), before)
+
+    def _view(self, number: int, given: Boxed, source: Boxed | None) -> Tensor:
+        size, truth = self.config.clip.size, None
+        if given.truth is not None and given.before is not None:
+            truth = cropped_truth(self._moved(given.truth), size, self.config.augment, given.before)
+        sources = None if source is None else self._cropped(source)
+        clips = self._replaced(self._cropped(given), truth, sources, number)
+        return colour_normalised(clips, self.augment, self.views, inplace=True)
+
+    def _cropped(self, boxed: Boxed) -> Tensor:
+        """Float (B, 3, T, size, size), on the run's device."""
+        clips = self._moved(boxed.clips) if isinstance(boxed.clips, Tensor) else [self._moved(one) for one in boxed.clips]
+        return apply_crops(clips, boxed.boxes, self.config.clip.size)
+
+    def _moved(self, frames: Tensor) -> Tensor:
+        return frames.to(self.device, non_blocking=True)
 
     def _merges(self, number: int) -> bool:
         """Whether view `number` is merged; `single` treats view 0 only."""

@@ -83,6 +83,30 @@ def test_compiled_and_plain_crops_are_the_boxes_resized(case) -> None:
     assert fast.min() >= 0 and fast.max() <= 1
 
 
+@settings(max_examples=50, deadline=None)
+@given(framed(longest=40, most_clips=2, most_frames=19, largest=20))
+def test_clips_of_any_length(case) -> None:
+    """Frames are cut eight side by side: a frame's crop is what it is without the others, and nothing beyond is written."""
+    clips, crops, size = case
+    several = apply_crops(clips, crops, size)
+    assert torch.allclose(several, plain_crops(clips, crops, size), atol=1e-6)
+    for t in range(clips.shape[1]):
+        assert torch.equal(several[:, :, t : t + 1], apply_crops(clips[:, t : t + 1].contiguous(), crops, size))
+    room = torch.full((several.numel() + 2,), -1.0)
+    apply_crops(clips, crops, size, out=room[1:-1].view(several.shape))
+    assert room[0] == room[-1] == -1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 50), st.integers(1, 400), st.integers(1, 230), st.booleans())
+def test_compiled_taps_are_the_plain_ones(start, side, size, mirrored) -> None:
+    from fame.cpu.crops import _taps
+
+    plain = taps(torch.tensor([start]), torch.tensor([side]), size, torch.tensor([mirrored]))
+    for part, found in zip(plain, _taps(start, side, size, mirrored), strict=True):
+        assert torch.equal(part[0], torch.from_numpy(found)[:size]) and (found[size:] == found[size - 1]).all()
+
+
 @pytest.mark.parametrize("flipped", [False, True])
 def test_a_box_of_the_right_size_is_copied(flipped) -> None:
     clips, flip = video(2, 3, 20, 30), torch.tensor([flipped] * 2)

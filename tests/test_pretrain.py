@@ -172,7 +172,6 @@ def test_two_views_are_two_clips_of_each_video(tmp_path):
 
 def test_merging_comes_after_cropping_and_before_colour(tmp_path, monkeypatch):
     order: list[str] = []
-    crops = stage.random_crops
 
     def watched(name, function):
         def call(*args, **kwargs):
@@ -181,12 +180,12 @@ def test_merging_comes_after_cropping_and_before_colour(tmp_path, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(stage, "random_crops", watched("crop", crops))
+    monkeypatch.setattr(stage, "apply_crops", watched("crop", stage.apply_crops))
     monkeypatch.setattr(stage, "colour_normalised", watched("colour", stage.colour_normalised))
     forward = stage.ForegroundBackgroundMerge.forward
     monkeypatch.setattr(stage.ForegroundBackgroundMerge, "forward", watched("merge", forward))
     Views(config(merge=Merge()), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(torch.arange(4))
-    assert order == ["crop", "crop", "merge", "colour", "colour"]
+    assert order == ["crop", "merge", "colour", "crop", "colour"]  # one view, then the other
 
 
 def test_epochs_and_replicates_draw_differently(tmp_path):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from fame.colour import JITTER, LUMA, Colours, brightness, contrast, saturation
 from fame.cpu.compiled import inline, kernel, prange
+from fame.cpu.memory import BOOL, FLOAT, INDEX, at
 from fame.smoothing import blur_kernel, gaussian_weights
 
 BLOCK = 1024  # pixels: three channels and the sums below take 20 KiB
@@ -30,25 +31,48 @@ def recolour(clips: Tensor, drawn: Colours, scale: Tensor, shift: Tensor, *, inp
     """
     source = clips.detach().contiguous()
     out = source if inplace else torch.empty_like(source)
-    kernel_size = blur_kernel(min(clips.shape[-2:]))
-    weights = torch.ones(len(clips), 1)  # no blur
-    if drawn.blurred.any():
-        weights = gaussian_weights(kernel_size, drawn.sigma, drawn.sigma.device)[kernel_size // 2 :].T.contiguous()
-    parts = (drawn.grey, drawn.group, drawn.orders, drawn.amounts, drawn.blurred, weights, scale, shift)
-    _recolour(source.numpy(), out.numpy(), out is not source, *(part.numpy() for part in parts))
+    batch, _, length, height, width = out.shape
+    kernel_size = blur_kernel(min(height, width))
+    weights = torch.ones(batch, 1)  # no blur
+    if kernel_size > 1 and True in drawn.blurred.tolist():
+        weights = gaussian_weights(kernel_size, drawn.sigma, drawn.sigma.device)[kernel_size // 2 :].T
+    parts = [
+        part.contiguous() for part in (drawn.grey, drawn.group, drawn.orders, drawn.amounts, drawn.blurred, weights, scale, shift)
+    ]
+    addresses = (part.data_ptr() for part in (source, out, *parts))
+    _recolour(*addresses, len(drawn.orders), weights.shape[1], batch, length, height, width)
     return out
 
 
 @kernel
-def _recolour(source, out, copied, grey, group, orders, amounts, blurred, weights, scale, shift):  # type: ignore[no-untyped-def]
-    clips, _, length, height, width = out.shape
+def _recolour(
+    source_at,
+    out_at,
+    grey_at,
+    group_at,
+    orders_at,
+    amounts_at,
+    blurred_at,
+    weights_at,
+    scale_at,
+    shift_at,
+    steps,
+    reach,
+    clips,
+    length,
+    height,
+    width,
+):  # type: ignore[no-untyped-def]
+    grey, group, orders = at(grey_at, clips, BOOL), at(group_at, clips, INDEX), at(orders_at, 4 * steps, INDEX)
+    amounts, blurred, weights = at(amounts_at, 4 * clips, FLOAT), at(blurred_at, clips, BOOL), at(weights_at, reach * clips, FLOAT)
+    scale, shift, pixels = at(scale_at, 3, FLOAT), at(shift_at, 3, FLOAT), length * height * width
     for clip in prange(clips):
-        given = source[clip].reshape((3, length * height * width))
-        planes = out[clip].reshape((3, length * height * width))
-        order = orders[group[clip]] if group[clip] >= 0 else orders[0, :0]
-        _change(given, planes, copied, grey[clip], order, amounts[clip], scale, shift)
-        if blurred[clip] and weights.shape[1] > 1:
-            _blur(out[clip].reshape((3 * length, height, width)), weights[clip])
+        given = at(source_at + 12 * clip * pixels, 3 * pixels, FLOAT).reshape((3, pixels))
+        planes = at(out_at + 12 * clip * pixels, 3 * pixels, FLOAT).reshape((3, pixels))
+        order = orders[4 * group[clip] : 4 * group[clip] + 4] if group[clip] >= 0 else orders[:0]
+        _change(given, planes, source_at != out_at, grey[clip], order, amounts[4 * clip : 4 * clip + 4], scale, shift)
+        if blurred[clip] and reach > 1:
+            _blur(planes.reshape((3 * length, height, width)), weights[clip * reach : (clip + 1) * reach])
 
 
 @inline

@@ -1,80 +1,130 @@
-"""Boxes of 8-bit frames resized bilinearly, in one pass: what fame/augment.py defines, compiled for CPUs."""
+"""Boxes of 8-bit frames resized bilinearly, in one pass: what fame/augment.py defines, compiled for CPUs.
+
+Frames of a clip go side by side, eight at a time (fame/cpu/transposed.py): a row of the result is first made as wide as the box,
+between two rows of the frames, then its pixels between two of that row's.
+"""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
+from fame.cpu.memory import BYTE, FLOAT, INDEX, at
+from fame.cpu.transposed import LANES, between, join
 
 LEVEL = np.float32(1 / 255)
 SHARES = np.arange(256, dtype=np.float32) / np.float32(255)  # of each level, rounded as a division rounds it
-# Places are unsigned: a signed one would be tried for counting from the end, pixel by pixel
-ONE, TWO = np.uint64(1), np.uint64(2)
 
 
-def crop_frames(clips: Tensor, rows: tuple[Tensor, ...], columns: tuple[Tensor, ...], out: Tensor) -> None:
+def crop_frames(clips: Tensor, boxes: tuple[Tensor, ...], out: Tensor) -> None:
     """clips uint8 (B, T, H, W, 3) -> `out` float32 contiguous (B, 3, T, S, S) in [0, 1].
 
-    `rows` and `columns` each: low, high, long (B, S), the two pixels between which one of the result lies, and float32 (B, S), the
-    weight of `high`. Numbers of columns may rise or fall (flipped) from left to right. ValueError for pixels outside the frames:
-    the loops would read other memory.
+    boxes: top, left, height, width, long, and flip, bool, each (B,), as `fame.augment.Crops`. ValueError for boxes beyond the
+    frames: the loops would read other memory.
     """
-    for (low, high, _), side in ((rows, clips.shape[2]), (columns, clips.shape[3])):
-        if low.min() < 0 or high.max() >= side:
-            raise ValueError(f"a box reaches beyond frames of {clips.shape[2]} x {clips.shape[3]} pixels")
-    frames = clips.contiguous().flatten(2).numpy()
-    width, size = 3 * clips.shape[3], out.shape[-1]
-    above, below = (_places(part * width) for part in rows[:2])
-    left, right = (_places(part * 3) for part in columns[:2])
-    first, last = (_places(part) for part in (columns[0].amin(1) * 3, columns[1].amax(1) * 3 + 3))  # of the box, within a row
-    resized = ((rows[2] != 0) | (columns[2] != 0)).any(1).numpy()
-    planes = out.view(*out.shape[:3], size * size).numpy()
-    _crop(planes, frames, width, resized, above, below, rows[2].numpy(), first, last, left, right, columns[2].numpy())
-
-
-def _places(values: Tensor) -> NDArray[np.uint64]:
-    return values.numpy().view(np.uint64)  # type: ignore[no-any-return]
+    clips, boxes = clips.contiguous(), tuple(part.contiguous() for part in boxes)
+    (batch, length, height, width, _), size = clips.shape, out.shape[-1]
+    addresses = (part.data_ptr() for part in (clips, out, *boxes))
+    if not _crop(*addresses, batch, length, height, width, size):
+        raise ValueError(f"a box reaches beyond frames of {height} x {width} pixels")
 
 
 @kernel
-def _crop(planes, frames, width, resized, above, below, lower, first, last, left, right, share):  # type: ignore[no-untyped-def]
-    clips, length = frames.shape[:2]
-    for item in prange(clips * length):
-        clip, t = item // length, item % length
-        red, green, blue, frame = planes[clip, 0, t], planes[clip, 1, t], planes[clip, 2, t], frames[clip, t]
-        if resized[clip]:
-            line = np.empty(width, np.float32)  # one row of the result, as wide as the box
-            across = left[clip], right[clip], share[clip]
-            _resize(red, green, blue, frame, above[clip], below[clip], lower[clip], line, first[clip], last[clip], *across)
+def _crop(clips_at, out_at, top_at, left_at, tall_at, wide_at, flip_at, clips, length, height, width, size):  # type: ignore[no-untyped-def]
+    """Whether all boxes lie within the frames; if not, nothing is done."""
+    top, left, tall, wide = (
+        at(top_at, clips, INDEX),
+        at(left_at, clips, INDEX),
+        at(tall_at, clips, INDEX),
+        at(wide_at, clips, INDEX),
+    )
+    flip = at(flip_at, clips, BYTE)
+    for i in range(clips):
+        if min(top[i], left[i]) < 0 or min(tall[i], wide[i]) < 1 or top[i] + tall[i] > height or left[i] + wide[i] > width:
+            return False
+    groups = (length + LANES - 1) // LANES
+    one, area = height * width * 3, size * size
+    for item in prange(clips * groups):
+        clip, first = item // groups, item % groups * LANES
+        shown = min(LANES, length - first)
+        frames = at(clips_at + (clip * length + first) * one, shown * one, BYTE)
+        above, below, lower = _taps(top[clip], tall[clip], size, False)
+        near, far, share = _taps(left[clip], wide[clip], size, flip[clip] != 0)
+        channel = length * area
+        planes = at(out_at + 4 * (3 * clip * channel + first * area), 2 * channel + shown * area, FLOAT)
+        for c in range(3):  # written in one go first: lines a page apart, as below, take twice as long to come from memory
+            planes[c * channel : c * channel + shown * area] = 0
+        if lower.any() or share.any():
+            _resize(frames, shown, width, above, below, lower, left[clip], wide[clip], near, far, share, planes, channel, size)
         else:
-            _copy(red, green, blue, frame, above[clip], left[clip])
+            _copy(frames, shown, width, above, near, planes, channel, size)
+    return True
 
 
 @inline
-def _resize(red, green, blue, frame, above, below, lower, line, first, last, left, right, share):  # type: ignore[no-untyped-def]
-    to = np.uint64(0)
-    for i in range(len(above)):
-        top, bottom, weight = above[i], below[i], lower[i]
-        for k in range(first, last):
-            a, b = np.float32(frame[top + k]), np.float32(frame[bottom + k])
-            line[k] = (a + weight * (b - a)) * LEVEL
-        for j in range(len(left)):
-            a, b, weight = left[j], right[j], share[j]
-            red[to] = line[a] + weight * (line[b] - line[a])
-            green[to] = line[a + ONE] + weight * (line[b + ONE] - line[a + ONE])
-            blue[to] = line[a + TWO] + weight * (line[b + TWO] - line[a + TWO])
-            to += ONE
+def _taps(start, side, size, mirrored):  # type: ignore[no-untyped-def]
+    """`fame.augment.taps` of one clip; filled up to whole vectors with the last pixel."""
+    whole = (size + LANES - 1) // LANES * LANES
+    low, high, weight = np.empty(whole, np.int64), np.empty(whole, np.int64), np.empty(whole, np.float32)
+    for j in range(whole):
+        step = min(j, size - 1)
+        step = size - 1 - step if mirrored else step
+        place = np.float64((2 * step + 1) * side) / np.float64(2 * size) - 0.5
+        place = min(max(place, np.float64(0)), np.float64(side - 1))
+        before = np.int64(place)
+        low[j], high[j] = start + before, start + min(before + 1, side - 1)
+        weight[j] = np.float32(place - before)
+    return low, high, weight
 
 
 @inline
-def _copy(red, green, blue, frame, above, left):  # type: ignore[no-untyped-def]
-    to = np.uint64(0)
-    for i in range(len(above)):
-        for j in range(len(left)):
-            place = above[i] + left[j]
-            red[to] = SHARES[frame[place]]
-            green[to] = SHARES[frame[place + ONE]]
-            blue[to] = SHARES[frame[place + TWO]]
-            to += ONE
+def _resize(frames, shown, width, above, below, lower, left, wide, near, far, share, planes, channel, size):  # type: ignore[no-untyped-def]
+    count, one, area = 3 * wide, len(frames) // shown, size * size
+    held, rows, line = np.full(2, -1), np.empty((2, count * LANES), np.uint8), np.empty(count * LANES, np.float32)
+    block = np.empty(LANES * LANES, np.float32)
+    near, far = (near - left) * 3 * LANES, (far - left) * 3 * LANES
+    for i in range(size):
+        for y in (above[i], below[i]):
+            if held[y & 1] != y:  # rows come one after another, so two suffice
+                held[y & 1] = y
+                _join_row(frames, (y * width + left) * 3, one, shown, count, rows[y & 1])
+        _between_rows(rows[above[i] & 1], rows[below[i] & 1], lower[i], line)
+        for c in range(3):
+            for j in range(0, size, LANES):
+                to = c * channel + i * size + j
+                if shown == LANES and j + LANES <= size:
+                    between(line, near, far, share, j, c * LANES, planes, to, area)
+                else:
+                    between(line, near, far, share, j, c * LANES, block, 0, LANES)
+                    for lane in range(shown):
+                        for k in range(min(LANES, size - j)):
+                            planes[to + lane * area + k] = block[lane * LANES + k]
+
+
+@inline
+def _join_row(frames, start, one, shown, count, row):  # type: ignore[no-untyped-def]
+    whole = count // LANES * LANES
+    for k in range(0, whole, LANES):
+        join(frames, start + k, one, shown, row, k * LANES)
+    for k in range(whole, count):
+        for lane in range(LANES):
+            row[k * LANES + lane] = frames[start + min(lane, shown - 1) * one + k]
+
+
+@inline
+def _between_rows(above, below, weight, line):  # type: ignore[no-untyped-def]
+    for k in range(len(line)):
+        a, b = np.float32(above[k]), np.float32(below[k])
+        line[k] = (a + weight * (b - a)) * LEVEL
+
+
+@inline
+def _copy(frames, shown, width, above, near, planes, channel, size):  # type: ignore[no-untyped-def]
+    one, area = len(frames) // shown, size * size
+    for t in range(shown):
+        for i in range(size):
+            for j in range(size):
+                place, to = t * one + (above[i] * width + near[j]) * 3, t * area + i * size + j
+                for c in range(3):
+                    planes[c * channel + to] = SHARES[frames[place + c]]

@@ -11,6 +11,7 @@ import numba
 import numpy as np
 
 from fame.cpu.compiled import inline, kernel, prange
+from fame.cpu.memory import BOOL, FLOAT, at
 
 BLOCK = 1024  # pixels whose sums over time stay in the first-level cache
 # Numba computes in the type of its operands: a Python number would turn float32 into float64
@@ -25,9 +26,10 @@ COSINE = np.float32(-1 / 2), np.float32(1 / 24), np.float32(-1 / 720), np.float3
 
 
 @kernel
-def keep_kernel(clips, kept, height, weights, count, sampled, levels, by_colour, official, parts):  # type: ignore[no-untyped-def]
-    batch, _, _, pixels = clips.shape
-    width = pixels // height
+def keep_kernel(  # type: ignore[no-untyped-def]
+    clips_at, kept_at, batch, length, height, width, weights, count, sampled, levels, by_colour, official, parts
+):
+    pixels = height * width
     for part in prange(parts):
         motion, blurred, posterior = np.empty(pixels, np.float32), np.empty(pixels, np.float32), np.empty(pixels, np.float32)
         mean = np.empty((3, pixels), np.float32)
@@ -35,7 +37,9 @@ def keep_kernel(clips, kept, height, weights, count, sampled, levels, by_colour,
         foreground, moving = np.empty(pixels, np.bool_), np.empty(pixels, np.bool_)
         space = np.zeros((2, (height + weights.size) * (width + weights.size)), np.float32)
         for i in range(part, batch, parts):
-            sum_over_time(clips[i], motion, mean)
+            clip = at(clips_at + 12 * i * length * pixels, 3 * length * pixels, FLOAT).reshape((3, length, pixels))
+            kept = at(kept_at + i * pixels, pixels, BOOL)
+            sum_over_time(clip, motion, mean)
             smooth(motion, blurred, weights, width, space)
             if by_colour:
                 highest(blurred, sampled[0], foreground)
@@ -43,7 +47,7 @@ def keep_kernel(clips, kept, height, weights, count, sampled, levels, by_colour,
                 index_colours(mean[0], mean[1], mean[2], levels, official, colour)
                 weigh_colours(colour, foreground, moving, sampled, levels**3, posterior)
                 smooth(posterior, blurred, weights, width, space)
-            highest(blurred, count, kept[i])
+            highest(blurred, count, kept)
 
 
 @kernel
@@ -137,9 +141,9 @@ def highest(values, count, kept):  # type: ignore[no-untyped-def]
     floor, reached = 0, bits.size
     for digit in range(30, -1, -1):
         candidate = floor | (1 << digit)
-        found = 0
+        found = np.int32(0)
         for p in range(bits.size):
-            found += bits[p] >= np.int32(candidate)
+            found = np.int32(found + np.int32(bits[p] >= np.int32(candidate)))  # a Python sum is of 64 bits, half as many at once
         if found >= count:
             floor, reached = candidate, found
         if reached == count:

@@ -27,13 +27,16 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     clips: float (B, 3, T, H, W) on a CPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
     bayes: the shares of both samples; its prior has to be 1/2.
     """
-    height, width = clips.shape[-2:]
-    pixels = height * width
-    kept = torch.empty(len(clips), height, width, dtype=torch.bool)
+    batch, _, length, height, width = clips.shape
+    given, pixels = _plain(clips), height * width
+    kept = torch.empty(batch, height, width, dtype=torch.bool)
     keep_kernel(
-        planes(clips),
-        kept.view(len(clips), pixels).numpy(),
+        given.data_ptr(),
+        kept.data_ptr(),
+        batch,
+        length,
         height,
+        width,
         _blur(min(height, width)),
         min(count, pixels),
         bayes.counts(pixels),
@@ -64,7 +67,11 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
 
 def planes(clips: Tensor) -> np.ndarray[Any, Any]:
     """(B, 3, T, H, W) -> float32 array (B, 3, T, H*W), without a copy where the clips are float32 and contiguous."""
-    return clips.detach().float().contiguous().flatten(3).numpy()
+    return _plain(clips).flatten(3).numpy()
+
+
+def _plain(clips: Tensor) -> Tensor:
+    return clips.detach().float().contiguous()
 
 
 @lru_cache(maxsize=16)

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
-from fame.cpu.masks import planes
+from fame.cpu.memory import BOOL, FLOAT, INDEX, at
 
-MOVING = -1  # in place of a frame's number
 HALF, ONE = np.float32(0.5), np.float32(1.0)
 
 
@@ -25,27 +24,36 @@ def merge(clips: Tensor, behind: Tensor, rows: Tensor | None, frames: Tensor | N
     (None: the same number); frames (B,): the one frame of the background that stands still (None: it moves).
     mask: (B, H, W), bool, or floating in 0..1, which blends.
     """
-    batch = len(clips)
-    rows = torch.arange(batch) if rows is None else rows
-    frames = torch.full((batch,), MOVING) if frames is None else frames
+    hard = mask.dtype == torch.bool
+    given = [part.detach().float().contiguous() for part in (clips, behind)]
+    kept = (mask if hard else mask.detach().float()).contiguous()
+    chosen = [None if part is None else part.contiguous() for part in (rows, frames)]
     # from NumPy, which asks for huge pages: fresh memory in small ones takes longer to be handed out than to be filled
     out = torch.from_numpy(np.empty(clips.shape, np.float32))
-    hard = mask.dtype == torch.bool
-    kept = (mask if hard else mask.detach().float()).contiguous().flatten(1).numpy()
-    _merge(planes(clips), planes(behind), rows.numpy(), frames.numpy(), kept, hard, out.flatten(3).numpy())
+    addresses = (0 if part is None else part.data_ptr() for part in (*given, *chosen, kept, out))
+    batch, _, length, height, width = clips.shape
+    _merge(*addresses, hard, batch, length, height * width, len(behind))
     return out
 
 
 @kernel
-def _merge(clips, behind, rows, frames, kept, hard, out):  # type: ignore[no-untyped-def]
-    for j in prange(3 * len(clips)):
-        i, c = j // 3, j % 3
-        for t in range(clips.shape[2]):
-            front, back = clips[i, c, t], behind[rows[i], c, t if frames[i] == MOVING else frames[i]]
+def _merge(clips_at, behind_at, rows_at, frames_at, kept_at, out_at, hard, clips, length, pixels, others):  # type: ignore[no-untyped-def]
+    rows, frames = at(rows_at, clips, INDEX), at(frames_at, clips, INDEX)
+    shares, bits = at(kept_at, clips * pixels, FLOAT), at(kept_at, clips * pixels, BOOL)
+    fronts, results = at(clips_at, 3 * clips * length * pixels, FLOAT), at(out_at, 3 * clips * length * pixels, FLOAT)
+    backs = at(behind_at, 3 * others * length * pixels, FLOAT)
+    for plane in prange(3 * clips):
+        clip, channel = plane // 3, plane % 3
+        row = rows[clip] if rows_at != 0 else clip
+        start, stop = clip * pixels, (clip + 1) * pixels
+        for t in range(length):
+            here = (plane * length + t) * pixels
+            there = ((3 * row + channel) * length + (frames[clip] if frames_at != 0 else t)) * pixels
+            front, back, out = fronts[here : here + pixels], backs[there : there + pixels], results[here : here + pixels]
             if hard:
-                select(front, back, kept[i], out[i, c, t])
+                select(front, back, bits[start:stop], out)
             else:
-                blend(front, back, kept[i], out[i, c, t])
+                blend(front, back, shares[start:stop], out)
 
 
 @inline
