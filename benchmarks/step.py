@@ -72,7 +72,7 @@ def measure(setting: Setting) -> Outcome:
         sheet.notes.append(
             "R(2+1)D-18 on a CPU: few clips and one turn of the loss instead of two, for both sides; the ratio is what counts."
         )
-        sheet.notes.append("Least times count the plain sums. In 32 bits on a CPU wide layers take fewer (Winograd), so ours may be below.")
+        sheet.notes.append("Least times count the plain sums; in 32 bits on a CPU wide layers need fewer operations (Winograd).")
     if setting.cuda:
         sheet.notes.append("Ours in fp32 computes convolutions as torch does by default on a GPU, in TF32; eager fp32 does not.")
     for case in cases(setting):
