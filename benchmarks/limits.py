@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.timing import Timings, alternate
+from fame.precision import has_bf16_units
 
 ROUNDS = 7
 
@@ -37,10 +38,14 @@ def measure_limits(device: torch.device, *, small: bool = False) -> Limits:
     found = alternate({"copy": lambda: target.copy_(source), "read": source.sum}, ROUNDS, device=device)
     moved = 4 * count
     side = 128 if small else 2048 if device.type == "cpu" else 8192
-    kinds = {"fp32": (torch.float32, False), "bf16": (torch.bfloat16, False)}
+    without = min(side, 256)  # a processor without units for a type would need a minute a product
+    kinds = {
+        "fp32": (side, torch.float32, False),
+        "bf16": (side if has_bf16_units(device) else without, torch.bfloat16, False),
+    }
     if device.type == "cuda":
-        kinds["tf32"] = (torch.float32, True)
-    rates = {name: 2 * side**3 / _matmul(side, *kind, device) for name, kind in kinds.items()}
+        kinds["tf32"] = (side, torch.float32, True)
+    rates = {name: 2 * kind[0] ** 3 / _matmul(*kind, device) for name, kind in kinds.items()}
     return Limits(str(device), torch.get_num_threads(), 2 * moved / _best(found, "copy"), moved / _best(found, "read"), rates)
 
 
@@ -50,7 +55,6 @@ def _matmul(side: int, dtype: torch.dtype, tf32: bool, device: torch.device) -> 
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = tf32
     try:
-        # a machine without units for the type may need a minute a product: then three rounds are enough
         return _best(alternate({"product": lambda: left @ right}, ROUNDS, device=device, limit=5), "product")
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
