@@ -69,10 +69,10 @@ class Views:
     def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Two views (B, 3, T, size, size) of each batch of rows, on the run's device; on a GPU clips are read one batch ahead."""
         began = time.perf_counter()
-        for clips, read_to in ahead(((self._read(rows), self._reading()) for rows in order), self.device.type == "cuda"):
+        for clips, read_to in ahead(((self.read(rows), self._reading()) for rows in order), self.device.type == "cuda"):
             ready = time.perf_counter()
             self._read_to = read_to
-            views = self._augmented(clips)
+            views = self.make(clips)
             began, waiting = time.perf_counter(), ready - began
             self.waited += waiting
             self.augmented += began - ready
@@ -106,7 +106,7 @@ class Views:
         """The pair of one batch."""
         return next(self.pairs([rows]))
 
-    def _read(self, rows: Tensor) -> list[Raw]:
+    def read(self, rows: Tensor) -> list[Raw]:
         """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
         merge = self.config.merge
         found = [self._clips(rows, self.starts, self._merges(number)) for number in range(2)]
@@ -124,8 +124,10 @@ class Views:
             truth = None if truth is None else truth.pin_memory()
         return Raw(raw, truth)
 
-    def _augmented(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
-        """All boxes are drawn first, in a fixed order. One view is finished before the other's clips are cropped: they can then
+    def make(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
+        """The pair of views of raw clips, as `read` gives them.
+
+        All boxes are drawn first, in a fixed order. One view is finished before the other's clips are cropped: they can then
         have the memory of the first one's, which still lies in the processor's cache."""
         boxed = [self._boxed(one, self.views if number < 2 else self.merging) for number, one in enumerate(raw)]
         view0, view1 = (self._view(number, *pair) for number, pair in enumerate(zip_longest(boxed[:2], boxed[2:])))
