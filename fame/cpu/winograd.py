@@ -17,7 +17,7 @@ from torch import Tensor
 from fame.cpu.geometry import Geometry
 from fame.cpu.tiles import OF_KERNEL, OF_READ, OF_RESULT, Frames, Images
 
-HELD = 1 << 19  # numbers at points, of what is read and of sums, that are held at a time: they should stay in a cache
+HELD = 1 << 19  # numbers at points, of what is read and of sums, that a thread holds at a time: they should stay in a cache
 WIDE = 32  # channels, of what is read and of results, at least: with fewer the products are too thin
 FEWEST = 32  # rows of a point's product: the kernel's own way to the points has to pay
 GAIN = 1.4  # multiplications of the plain sums, over ours, from which on it is worth it
@@ -94,7 +94,7 @@ def _chunks(tiling: Images | Frames, channels: int, outputs: int, least: int) ->
     """Items at a time, the first and how many, with memory for both sides at points. `least`: numbers that go through memory once
     a chunk anyway, so that holding fewer would not pay."""
     an_item = tiling.points * tiling.rows * (channels + outputs)
-    most = min(tiling.items, max(1, max(HELD, least) // an_item))
+    most = min(tiling.items, max(1, max(HELD * torch.get_num_threads(), least) // an_item))
     memory = torch.empty(most * an_item)
     for first in range(0, tiling.items, most):
         count = min(most, tiling.items - first)
