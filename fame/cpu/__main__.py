@@ -1,8 +1,8 @@
 """`python -m fame.cpu`: every compiled loop called once, so that its code lies on disk before workers want it.
 
 A loop is compiled for the types it is called with. Hence the calls are those of the training core, by its public functions, in the
-form that workers use: one thread, 32-bit floats, 8-bit videos. Left out is what only other forms need; it is compiled on its
-first use. Half a minute of one core on a new machine, some seconds where all is there; nothing is printed.
+form that workers use: one thread, 32-bit floats, 8-bit videos, the narrow network. Left out is what only other forms need; it is
+compiled on its first use. Half a minute of one core on a new machine, some seconds where all is there; nothing is printed.
 """
 
 from __future__ import annotations
