@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+from fame.cpu.compiled import TAKEN_FROM
 
 CALLER = """
 from fame.cpu.callee import number
@@ -45,3 +48,10 @@ def test_a_change_in_another_file_is_compiled_anew(tmp_path: Path) -> None:
         )
         printed.append(done.stdout.split())
     assert printed == [["1", "0"], ["1", "1"], ["2", "0"]], "compiled, kept, compiled anew"
+
+
+def test_every_file_that_kernels_take_from_counts() -> None:
+    """Types of fame/config aside, and the room's own command, which calls the training core."""
+    texts = [path.read_text() for path in Path("fame/cpu").glob("*.py") if path.name != "__main__.py"]
+    taken = {name for text in texts for name in re.findall(r"^\s*from fame\.(\w+)\S* import", text, re.MULTILINE)}
+    assert taken - {"cpu", "config"} == set(TAKEN_FROM)

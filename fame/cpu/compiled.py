@@ -21,6 +21,7 @@ import numba
 import torch
 from numba import prange
 
+TAKEN_FROM = ("colour", "masks", "smoothing")  # of fame: whose constants stand in kernels
 __all__ = ["Kernel", "inline", "kernel", "prange"]
 
 
@@ -70,5 +71,5 @@ def _kept(compiled: Any) -> Callable[..., Any]:
 def _sources() -> str:
     """What this room is made of, and the constants that it takes from the one above."""
     room = Path(__file__).parent
-    paths = [*sorted(room.glob("*.py")), *(room.parent / name for name in ("colour.py", "masks.py", "smoothing.py"))]
+    paths = [*sorted(room.glob("*.py")), *(room.parent / f"{name}.py" for name in TAKEN_FROM)]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()

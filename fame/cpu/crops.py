@@ -11,7 +11,8 @@ from torch import Tensor
 
 from fame.cpu.compiled import inline, kernel, prange
 from fame.cpu.memory import BYTE, FLOAT, INDEX, at
-from fame.cpu.transposed import LANES, between, join
+from fame.cpu.products import LANES
+from fame.cpu.transposed import between, join
 
 LEVEL = np.float32(1 / 255)
 SHARES = np.arange(256, dtype=np.float32) / np.float32(255)  # of each level, rounded as a division rounds it

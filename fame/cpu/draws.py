@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 
 from fame.cpu.compiled import inline
-from fame.cpu.memory import BOOL, FLOAT, INDEX, at
+from fame.cpu.memory import BOOL, DOUBLE, FLOAT, INDEX, at
 
-DOUBLE = np.empty(0)
 ZERO, ONE, TWO = np.float32(0), np.float32(1), np.float32(2)
 
 

@@ -17,7 +17,7 @@ from fame.cpu.compiled import inline
 # what tells a kernel the type of the numbers at an address
 LIKE = {torch.float32: np.empty(0, np.float32), torch.bfloat16: np.empty(0, np.uint16)}
 FLOAT = LIKE[torch.float32]
-INDEX, BOOL, BYTE = np.empty(0, np.int64), np.empty(0, np.bool_), np.empty(0, np.uint8)
+INDEX, BOOL, BYTE, DOUBLE = (np.empty(0, kind) for kind in (np.int64, np.bool_, np.uint8, np.float64))
 
 
 @intrinsic

@@ -16,9 +16,9 @@ from numba.core.imputils import impl_ret_untracked
 from numba.extending import intrinsic
 from numba.np.arrayobj import make_array
 
-LANES = 8  # frames side by side
-INT, BYTE, NUMBER = ir.IntType(64), ir.IntType(8), ir.FloatType()
-BYTES, NUMBERS = ir.VectorType(BYTE, LANES), ir.VectorType(NUMBER, LANES)
+from fame.cpu.products import INT, LANES, VECTOR
+
+BYTES = ir.VectorType(ir.IntType(8), LANES)
 
 
 def _inlined(define: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,13 +66,13 @@ def between(typing, line, left, right, share, column, channel, to, at, step):  #
         for i in range(LANES):
             j = builder.add(column, INT(i))
             places = [builder.gep(line, [builder.load(builder.gep(side, [j]))]) for side in (left, right)]
-            a, b = (builder.load(builder.bitcast(place, NUMBERS.as_pointer()), align=4) for place in places)
-            number = builder.insert_element(NUMBERS(ir.Undefined), builder.load(builder.gep(share, [j])), ir.IntType(32)(0))
-            weight = _shuffled(builder, number, NUMBERS(ir.Undefined), [0] * LANES)
+            a, b = (builder.load(builder.bitcast(place, VECTOR.as_pointer()), align=4) for place in places)
+            number = builder.insert_element(VECTOR(ir.Undefined), builder.load(builder.gep(share, [j])), ir.IntType(32)(0))
+            weight = _shuffled(builder, number, VECTOR(ir.Undefined), [0] * LANES)
             found.append(builder.fadd(a, builder.fmul(weight, builder.fsub(b, a))))
         for lane, numbers in enumerate(_turned(builder, found)):
             place = builder.gep(out, [builder.add(at, builder.mul(INT(lane), step))])
-            builder.store(numbers, builder.bitcast(place, NUMBERS.as_pointer()), align=4)
+            builder.store(numbers, builder.bitcast(place, VECTOR.as_pointer()), align=4)
         return impl_ret_untracked(context, builder, signature.return_type, context.get_dummy_value())
 
     return types.void(line, left, right, share, *[types.intp] * 2, to, *[types.intp] * 2), generate

@@ -31,7 +31,7 @@ def serves(g: Geometry) -> bool:
         return False
     tiling = _tiling(g)(g.batch, g.out)
     rows = tiling.items * tiling.rows
-    return rows >= FEWEST and 3 ** (_axes(g)) * prod(g.out) * g.batch >= GAIN * tiling.points * rows
+    return rows >= FEWEST and prod(g.kernel) * prod(g.out) * g.batch >= GAIN * tiling.points * rows
 
 
 class Winograd:
@@ -106,7 +106,3 @@ def _chunks(tiling: Images | Frames, channels: int, outputs: int, least: int) ->
 
 def _tiling(g: Geometry) -> type[Images] | type[Frames]:
     return Images if g.kernel[0] == 1 else Frames
-
-
-def _axes(g: Geometry) -> int:
-    return sum(taps > 1 for taps in g.kernel)
