@@ -16,7 +16,7 @@ $(VENV)/ready: requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python -r requirements.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
-	@OMP_NUM_THREADS=1 $(BIN)/python -m fame.cpu  # compiled once here, not in each worker
+	@OMP_NUM_THREADS=1 $(BIN)/python -m fame.fast.cpu  # compiled once here, not in each worker
 	@touch $@
 
 reproduce: setup

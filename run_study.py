@@ -19,21 +19,21 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
 from reports.page import DATA
 from reports.verdicts import claims_table
-from studies.asked import Asked, recall
-from studies.data_commands import data_app
-from studies.hardware import commit
-from studies.options import Out, PartOf, asking
-from studies.plan import label
-from studies.progress import duration, show_plan, size
-from studies.registry import FINDINGS, STUDIES, questions
-from studies.replicates import part_of
-from studies.resolve import all_stages
-from studies.scheduling import Summary
-from studies.session import Session, console, standing, tracker
-from studies.starting import resuming, start
-from studies.status import STATES, state_of
-from studies.store import Store
-from studies.weights_commands import weights_app
+from studies.cli.data_commands import data_app
+from studies.cli.options import Out, PartOf, asking
+from studies.cli.session import Session, console, standing, tracker
+from studies.cli.starting import resuming, start
+from studies.cli.weights_commands import weights_app
+from studies.harness.hardware import commit
+from studies.harness.plan import label
+from studies.harness.progress import duration, show_plan, size
+from studies.harness.scheduling import Summary
+from studies.harness.status import STATES, state_of
+from studies.harness.store import Store
+from studies.paper.registry import FINDINGS, STUDIES, questions
+from studies.setting.asked import Asked, recall
+from studies.setting.replicates import part_of
+from studies.setting.resolve import all_stages
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
@@ -162,7 +162,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packe
 @app.command("pack")
 def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> None:
     """Write the finished runs of OUT's study into DIR, a small file a replicate: without weights, enough for the report."""
-    from studies.parts import pack
+    from studies.harness.parts import pack
 
     store = Store(out)
     store.check_versions()
@@ -175,7 +175,7 @@ def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> N
 @app.command("unpack")
 def unpack_parts(folder: Folder, out: Out = Path("out")) -> None:
     """Put packed replicates back into OUT, where the study goes on. Runs that are there already stay as they are."""
-    from studies.parts import unpack
+    from studies.harness.parts import unpack
 
     store = Store(out).prepare()
     done = unpack(folder, store)

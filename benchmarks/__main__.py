@@ -63,7 +63,7 @@ def run(asked: argparse.Namespace) -> Path:
 
     from benchmarks import writing
     from benchmarks.setting import Setting
-    from studies.hardware import resolve_device
+    from studies.harness.hardware import resolve_device
 
     device = torch.device(resolve_device(asked.device))
     modules = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
@@ -86,7 +86,7 @@ def run(asked: argparse.Namespace) -> Path:
 
 def settle() -> None:
     """Start this process anew where the allocator is not set as training's workers have it; it reads its settings at the start."""
-    from studies.executors.local import KEEP_MEMORY
+    from studies.harness.executors.local import KEEP_MEMORY
 
     if any(name not in os.environ for name in KEEP_MEMORY):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**KEEP_MEMORY, **os.environ})

@@ -13,7 +13,7 @@ Per clip of 16 consecutive frames, short side `SIDE` pixels unless said otherwis
   motion S is exactly 0 (where it exceeds 10 %, the background's colour sample is arbitrary)
 - contrast: standard deviation of luminance; edges: mean absolute luminance difference of neighbours; both over 0..1
 - overlap: histogram intersection of the figure's and the rest's colours, in the method's own levels
-- recall lift and AUROC of the masks fame and seed at beta 0.5 (fame/analysis/mask_quality.py), union truth
+- recall lift and AUROC of the masks fame and seed at beta 0.5 (fame/evaluation/analysis/mask_quality.py), union truth
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from numpy.typing import NDArray
 from benchmarks import real_clips
 from benchmarks.real_camera import camera_motion, grey, resize
 from benchmarks.real_clips import FRAMES, STRIDE, Frames
-from fame.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.config import StagedData
-from fame.data.staged import render
-from fame.data.staged_files import read_masks
+from fame.data.staged.files import read_masks
+from fame.data.staged.videos import render
 from fame.data.video import decode
 from fame.errors import FameError
-from fame.masks import colours, foreground_mask, frame_difference
+from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixels
+from fame.method.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.scales import SCALES
+from studies.setting.scales import SCALES
 
 
 @dataclass(frozen=True)

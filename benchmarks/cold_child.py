@@ -15,9 +15,9 @@ def main(began: str, config_file: str, cache: str, folder: str, device: str) -> 
 
     from fame.config import Pretrain
     from fame.data import open_videos
-    from fame.pretrain import pretrain
     from fame.run import Run
     from fame.seeds import SELECTION_REPLICATES, Seeds
+    from fame.training.pretrain import pretrain
 
     marks["imports"] = time.time()
     config = Pretrain.model_validate_json(Path(config_file).read_text(encoding="utf-8"))

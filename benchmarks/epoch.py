@@ -16,9 +16,9 @@ from benchmarks.timing import spread
 from benchmarks.training import FULL, TINY, configured
 from fame.config import Pretrain
 from fame.data.clips import VideoSet
-from fame.pretrain import pretrain
 from fame.run import Run
 from fame.seeds import SELECTION_REPLICATES, Seeds
+from fame.training.pretrain import pretrain
 
 TITLE = "Real videos: an epoch of R(2+1)D-18 at 112 px"
 CODECS = ("raw", "jpeg")

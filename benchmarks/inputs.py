@@ -12,7 +12,7 @@ from fame.config import StagedData
 from fame.data import open_videos
 from fame.data.clips import VideoSet
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.scales import world
+from studies.setting.scales import world
 
 
 def moving_clips(batch: int, frames: int, size: int, device: torch.device | str = "cpu", seed: int = 0) -> Tensor:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from benchmarks.timing import Timings, alternate
-from fame.precision import has_bf16_units
+from fame.training.precision import has_bf16_units
 
 ROUNDS = 7
 

@@ -12,9 +12,9 @@ from benchmarks.figures import Outcome, Sheet, Target
 from benchmarks.setting import Setting, threads
 from benchmarks.timing import Spread, alternate, spread
 from benchmarks.training import NARROW, TINY, batch_of, configured, videos_for
-from fame.pretrain import pretrain
 from fame.run import Run
 from fame.seeds import SELECTION_REPLICATES, Seeds
+from fame.training.pretrain import pretrain
 
 TITLE = "Loading: clips a second, and waiting for them"
 EPOCHS = 6  # of the training run; the first is not counted: it imports and compiles

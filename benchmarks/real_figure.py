@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.real_sequences import differences
 from reports.figures.style import BLUE, DPI, GRID, INK, MUTED, VERMILION, plt
 from reports.statistics import estimate
-from studies.links import Camera
+from studies.paper.links import Camera
 
 PANELS = (
     ("recall_still", "true masks: recall on\npixels that do not move"),

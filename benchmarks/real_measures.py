@@ -1,7 +1,8 @@
 """The masks' measures on real clips: all variants, betas and flavours, at two sizes, against masks and against boxes.
 
 A clip has 16 frames (stride 2; 1 where a sequence is too short) and is cropped at the centre: to 112 pixels from a short side of
-128 (the paper's), and to 32 from 48 (the embedded benchmark's). Measures are those of fame/analysis/mask_quality.py. Against actor
+128 (the paper's), and to 32 from 48 (the embedded benchmark's). Measures are those of fame/evaluation/analysis/mask_quality.py.
+Against actor
 boxes there are only `box_recall_lift` and `box_iou`: a box holds much that is no actor, so that they say whether a mask lies
 where the actor is, not whether it covers him.
 
@@ -23,11 +24,11 @@ from torch import Tensor
 
 from benchmarks.real_camera import camera_motion, grey, resize
 from benchmarks.real_clips import STRIDE, Video, clip_frames, davis, sbi, ucf101
-from fame.analysis.mask_quality import MEASURES, measure, soft_maps, still_pixels
-from fame.augment import centre_crop
 from fame.config import Flavour, Variant
 from fame.errors import FameError
-from fame.masks import foreground_mask, frame_difference, top_share
+from fame.evaluation.analysis.mask_quality import MEASURES, measure, soft_maps, still_pixels
+from fame.method.augment import centre_crop
+from fame.method.masks import foreground_mask, frame_difference, top_share
 
 SIZES = {112: 128, 32: 48}  # pixels of the crop: short side of the stored frames
 BETAS = (0.3, 0.5, 0.7)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from benchmarks.real_measures import BOX_MEASURES
-from fame.analysis.mask_quality import MEASURES
+from fame.evaluation.analysis.mask_quality import MEASURES
 from reports.real_video import RealVideo
-from studies.links import Camera, RealMask
+from studies.paper.links import Camera, RealMask
 
 MASK = ["size", "variant", "beta", "flavour"]
 VALUES = [*MEASURES, *BOX_MEASURES.values()]

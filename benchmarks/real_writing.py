@@ -26,9 +26,9 @@ from fame.errors import FameError
 from fame.run import write_atomically, write_json
 from reports.real_video import KEPT, SHOWN, RealVideo
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_link
-from studies.claims import CLAIMS, Test
-from studies.hardware import commit, versions
-from studies.links import Link, RealMask
+from studies.harness.hardware import commit, versions
+from studies.paper.claims import CLAIMS, Test
+from studies.paper.links import Link, RealMask
 
 BEGIN, END = (
     "<!-- begin: written by python -m benchmarks.real_masks -->",

@@ -19,11 +19,11 @@ from typing import Any
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
 from studies import study
-from studies.cell import Stage
-from studies.resolve import Setting
-from studies.runner import run_stages
-from studies.scales import QUICK, Scale
-from studies.store import Store
+from studies.harness.runner import run_stages
+from studies.harness.store import Store
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting
+from studies.setting.scales import QUICK, Scale
 
 METHODS = {
     "moco": study.moco,

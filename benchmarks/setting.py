@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.limits import Limits, measure_limits
-from studies.hardware import cores
+from studies.harness.hardware import cores
 
 
 @dataclass

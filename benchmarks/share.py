@@ -9,7 +9,7 @@ from benchmarks.merge import ours as merge_of
 from benchmarks.setting import Setting, threads
 from benchmarks.timing import Work, alternate
 from benchmarks.training import FULL, NARROW, TINY, Ours, configured, videos_for
-from fame.augment import random_crops
+from fame.method.augment import random_crops
 
 TITLE = "A MoCo step with and without FAME"
 LIMIT = 40.0  # seconds after which a network's comparison begins no further round

@@ -15,9 +15,9 @@ from benchmarks.figures import Outcome, Sheet, Target
 from benchmarks.setting import Setting, threads
 from benchmarks.timing import Work, alternate
 from benchmarks.training import FULL, I3D, NARROW, TINY, Ours, Plain, Step, configured, operations, videos_for
-from fame import precision as arithmetic
 from fame.config import Backbone, Precision, Pretrain
 from fame.data.clips import VideoSet
+from fame.training import precision as arithmetic
 
 TITLE = "Pretraining step against eager fp32, contiguous"
 LIMIT = 40.0  # seconds after which a comparison begins no further round

@@ -22,7 +22,7 @@ from benchmarks.memory import ROOT
 from benchmarks.setting import Setting
 from benchmarks.timing import spread
 from fame.errors import FameError
-from studies.store import METRICS, RESULT, Store
+from studies.harness.store import METRICS, RESULT, Store
 
 TITLE = "A whole study: where the minutes go"
 HALF = Target("`make reproduce` at quick, two cores: minutes now / before", 0.5, "x", at_most=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from fame.graphs import PLAIN
+from fame.training.graphs import PLAIN
 
 Work = Callable[[], object]
 Clock = Callable[[], float]
@@ -107,7 +107,7 @@ def _warm(work: Work, wait: Work, clock: Clock, on_gpu: bool) -> float:
     """Seconds of the fastest of some untimed calls, which compile, allocate and fill caches.
 
     On a GPU kernels are compiled by the first call, which so tells nothing of the second; and what is replayed as a CUDA graph is
-    captured by the fourth (fame/graphs.py).
+    captured by the fourth (fame/training/graphs.py).
     """
     once = _timed(work, 1, wait, clock)
     for _ in range(PLAIN + 1 if on_gpu else 1):

@@ -1,4 +1,4 @@
-"""Pretraining steps to be timed: ours, as fame/pretrain.py takes them, and the plain twin's; and a step's operations."""
+"""Pretraining steps to be timed: ours, as fame/training/pretrain.py takes them, and the plain twin's; and a step's operations."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.eager import PlainContrast, PlainViews, plain_encoder, plain_optimiser
 from benchmarks.inputs import staged_videos
 from benchmarks.setting import Setting
-from fame import precision as arithmetic
 from fame.backbones import build_encoder, fast_layout
 from fame.config import Backbone, Clip, Merge, Precision, Pretrain
 from fame.data.clips import VideoSet
-from fame.descent import ContrastStep, Descent
-from fame.moco import MomentumContrast
-from fame.optimiser import build_optimiser
+from fame.method.moco import MomentumContrast
+from fame.method.views import Views
 from fame.run import Run
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from fame.views import Views
-from studies.scales import PAPER, QUICK, SMOKE
+from fame.training import precision as arithmetic
+from fame.training.descent import ContrastStep, Descent
+from fame.training.optimiser import build_optimiser
+from studies.setting.scales import PAPER, QUICK, SMOKE
 
 Pair = tuple[Tensor, Tensor]
 
@@ -43,7 +43,7 @@ class Step(ABC):
 
 
 class Ours(Step):
-    """`_train_contrast` of fame/pretrain.py for one batch."""
+    """`_train_contrast` of fame/training/pretrain.py for one batch."""
 
     def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, folder: Path, precision: Precision | None = None):
         self.config, self.device = config, device

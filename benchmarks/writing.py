@@ -19,7 +19,7 @@ from benchmarks.figures import UNMEASURED, Figure, Outcome, Target, number
 from benchmarks.limits import Limits
 from fame.errors import FameError
 from fame.run import write_atomically, write_json
-from studies.hardware import commit, hardware, versions
+from studies.harness.hardware import commit, hardware, versions
 
 BEGIN, END = "<!-- begin: written by python -m benchmarks --keep -->", "<!-- end: written by python -m benchmarks --keep -->"
 VERSION = 1

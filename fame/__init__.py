@@ -10,18 +10,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fame.given import load_encoder
-    from fame.masks import foreground_mask, mask_maps
-    from fame.merging import ForegroundBackgroundMerge, erase_background
+    from fame.backbones.given import load_encoder
+    from fame.method.masks import foreground_mask, mask_maps
+    from fame.method.merging import ForegroundBackgroundMerge, erase_background
 
 __all__ = ["ForegroundBackgroundMerge", "erase_background", "foreground_mask", "load_encoder", "mask_maps"]
 
 _HOME = {
-    "ForegroundBackgroundMerge": "fame.merging",
-    "erase_background": "fame.merging",
-    "foreground_mask": "fame.masks",
-    "load_encoder": "fame.given",
-    "mask_maps": "fame.masks",
+    "ForegroundBackgroundMerge": "fame.method.merging",
+    "erase_background": "fame.method.merging",
+    "foreground_mask": "fame.method.masks",
+    "load_encoder": "fame.backbones.given",
+    "mask_maps": "fame.method.masks",
 }
 
 

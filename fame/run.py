@@ -28,7 +28,8 @@ class Run:
     """One stage at one replicate, on disk.
 
     `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
-    `cache` is a folder that runs share what they compute in (fame/features.py); None: nothing is shared. A `quiet` run logs
+    `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet` run
+    logs
     nothing: of several ranks, one speaks.
     """
 

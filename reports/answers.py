@@ -1,7 +1,7 @@
 """What the findings answer: their declared contrasts, computed and adjusted for their number, and the first outcome that holds.
 
 Everything said here is chosen by numbers: the sentences stand in the studies' files, with the states of contrasts under which they
-hold (studies/contrasts.py). One finding is one family: all its contrasts by all its measures are adjusted together (Holm).
+hold (studies/findings/contrasts.py). One finding is one family: all its contrasts by all its measures are adjusted together (Holm).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from reports.evidence import Evidence, Values
 from reports.gate import Gate, gates, shut
 from reports.statistics import ENOUGH, ContrastResult, judge_contrasts
 from reports.texts import interval, number
-from studies.claims import POINTS, SHARE
-from studies.contrasts import Best, Contrast, Place, Question, Terms
-from studies.registry import questions
+from studies.findings.contrasts import Best, Contrast, Place, Question, Terms
+from studies.paper.claims import POINTS, SHARE
+from studies.paper.registry import questions
 from studies.study import Measure, Row, Study
 
 NOTHING_SAID = "Nothing can be said"

@@ -13,13 +13,13 @@ from reports.headline import headline
 from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
-from studies.folds import ALL
-from studies.left_out import LeftOut, counted
-from studies.paper_sets import absent
-from studies.protocols import CORRECTED
-from studies.resolve import all_stages
+from studies.setting.folds import ALL
+from studies.setting.left_out import LeftOut, counted
+from studies.setting.paper_sets import absent
+from studies.setting.protocols import CORRECTED
+from studies.setting.resolve import all_stages
+from studies.setting.training import option_of
 from studies.study import Study
-from studies.training import option_of
 
 
 def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command: str | None) -> dict[str, Any]:
@@ -59,8 +59,8 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
         words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
     words += ["--protocol", setting.protocol.name] if setting.protocol != CORRECTED else []
     words += ["--replicates", str(len(evidence.replicates))]
-    from studies.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, named
-    from studies.registry import studies as chosen
+    from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, named
+    from studies.paper.registry import studies as chosen
 
     if studies == chosen([FOR_CLAIMS]):
         words += ["--only", FOR_CLAIMS]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from studies.published import published
+from studies.paper.published import published
 from studies.study import Method, Row, Study, moco, random_init
 
 

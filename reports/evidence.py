@@ -17,9 +17,9 @@ import pandas as pd
 
 from fame.seeds import SELECTION_REPLICATES
 from reports.statistics import Estimate, estimate
-from studies.cell import Stage
-from studies.resolve import Setting
-from studies.store import Store
+from studies.harness.store import Store
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting
 from studies.study import Measure, Method, Row
 
 PREDICTED = ("finetune", "probe")
@@ -181,7 +181,7 @@ class Evidence:
         """The mean paired difference with its interval: by replicate from three of them on, by performance below.
 
         Sides in two worlds that differ in how things are drawn (likeness) are paired by performance as well: a replicate stages the
-        same performances in both, by name (tests/test_likeness.py checks that).
+        same performances in both, by name (tests/studies/test_likeness.py checks that).
         """
         values = self.differences(greater, lesser)
         samples = [self._paired(greater, lesser, replicate) for replicate in values]

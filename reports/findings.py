@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from reports.texts import interval, number
-from studies.claims import POINTS, SHARE
-from studies.progress import duration
+from studies.harness.progress import duration
+from studies.paper.claims import POINTS, SHARE
 
 NOT_RUN = "The findings' studies have not been kept yet."
 

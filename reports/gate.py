@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from reports.evidence import Evidence, Side
 from reports.statistics import NOTHING, Estimate
-from studies import links
-from studies.claims import GATE_POINTS, gate_of
+from studies.paper import links
+from studies.paper.claims import GATE_POINTS, gate_of
 from studies.study import UNCHANGED, Changes, Measure, Method
 
 OWN = "the scale's own setting"

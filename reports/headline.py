@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fame.analysis.background_bias import CLOSED, gap_closed
+from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate, estimate
-from studies.claims import GATE_POINTS
+from studies.paper.claims import GATE_POINTS
 from studies.study import Measure, Method, balanced, deranged, fame, gap, moco, random_init, top1
 
 METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}

@@ -18,7 +18,7 @@ from typing import Any
 
 from fame.errors import FameError
 from reports import findings
-from studies.progress import duration
+from studies.harness.progress import duration
 
 RUN = ("<!-- begin: written by reports/keep.py -->", "<!-- end: written by reports/keep.py -->")
 LEDGER = ("<!-- begin: claims, written by reports/keep.py -->", "<!-- end: claims, written by reports/keep.py -->")

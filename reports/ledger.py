@@ -10,10 +10,10 @@ from reports.evidence import Side as Number
 from reports.gate import Gate, gates
 from reports.real_video import SHOWN, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
-from studies.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
-from studies.links import RealMask
-from studies.paper_sets import absent
-from studies.registry import FOR_CLAIMS
+from studies.paper.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
+from studies.paper.links import RealMask
+from studies.paper.registry import FOR_CLAIMS
+from studies.setting.paper_sets import absent
 from studies.study import Measure, moco
 
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source

@@ -6,12 +6,12 @@ import json
 from typing import TYPE_CHECKING
 
 from reports.page import DATA
-from studies.resolve import all_stages
+from studies.setting.resolve import all_stages
 
 if TYPE_CHECKING:
-    from studies.asked import Asked
-    from studies.store import Store
-    from studies.tracking import Tracker
+    from studies.harness.store import Store
+    from studies.setting.asked import Asked
+    from studies.tracking.tracking import Tracker
 
 
 def mirror_report(store: Store, asked: Asked, mirror: Tracker | None) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from studies.resolve import Setting
-    from studies.store import Store
+    from studies.harness.store import Store
+    from studies.setting.resolve import Setting
     from studies.study import Study
 
 STAMP = ".stamp.json"
@@ -22,7 +22,7 @@ PAGE = "index.html"
 DATA = "report.json"
 ROOM = Path(__file__).parent
 # the studies themselves are hashed as they are declared
-DECLARED = ("changes.py", "claims.py", "links.py", "protocols.py", "published.py", "published.toml", "resolve.py")
+DECLARED = ("setting", "paper")
 
 
 def build(
@@ -67,7 +67,11 @@ def fingerprint(store: Store, setting: Setting, studies: tuple[Study, ...], repl
     digest = hashlib.sha256()
     asked = (setting, studies, replicates, commit, store.setting())
     digest.update(repr(asked).encode())
-    code = [*ROOM.rglob("*.py"), *(ROOM / "templates").iterdir(), *(ROOM.with_name("studies") / name for name in DECLARED)]
+    code = [
+        *ROOM.rglob("*.py"),
+        *(ROOM / "templates").iterdir(),
+        *(path for name in DECLARED for path in sorted((ROOM.with_name("studies") / name).glob("*.*"))),
+    ]
     code += [KEPT] if KEPT.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
     for path in sorted(code) + sorted(results):

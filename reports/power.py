@@ -1,6 +1,6 @@
 """What n replicates can show, told before anything is run: the smallest difference they find, and how precisely they place it.
 
-The spread of the difference comes from selection worlds (studies/spread.toml), which no verdict looks at.
+The spread of the difference comes from selection worlds (studies/setting/spread.toml), which no verdict looks at.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from scipy import optimize, stats
 
 from reports.statistics import ENOUGH, LEVEL
-from studies.resolve import Setting
-from studies.spread import FILE, UNKNOWN, spread_at
+from studies.setting.resolve import Setting
+from studies.setting.spread import FILE, UNKNOWN, spread_at
 from studies.study import Row, deranged, fame, moco
 
 POWER = 0.8

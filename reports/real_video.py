@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from fame.errors import FameError
-from studies.links import RealMask
+from studies.paper.links import RealMask
 
 KEPT = Path(__file__).resolve().parents[1] / "docs" / "results" / "real-masks" / "sequences.csv"
 SHOWN = "docs/results/real-masks"

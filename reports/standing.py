@@ -10,9 +10,9 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
-from studies.plan import label
-from studies.replicates import listed
-from studies.resolve import all_stages
+from studies.harness.plan import label
+from studies.setting.replicates import listed
+from studies.setting.resolve import all_stages
 from studies.study import Study
 
 SHOWN = 4  # kinds of runs that a remark names

@@ -15,8 +15,8 @@ from reports import texts
 from reports.effects import published_difference, reference
 from reports.evidence import Evidence
 from reports.texts import Line, Wide
-from studies.paper_sets import PAPER
-from studies.published import published
+from studies.paper.published import published
+from studies.setting.paper_sets import PAPER
 from studies.study import Measure, Row, Study
 
 ANOTHER_DATASET = (
@@ -185,7 +185,8 @@ def compares_levels(evidence: Evidence) -> bool:
 
 
 def on_papers_sets(evidence: Evidence) -> bool:
-    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (studies/paper_sets.py)."""
+    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts
+    (studies/setting/paper_sets.py)."""
     return evidence.setting.dataset in ("ucf101", PAPER)
 
 

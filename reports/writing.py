@@ -16,12 +16,12 @@ from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
 from reports.page import DATA, PAGE
-from studies.claims import CLAIMS
-from studies.published import entries as published_entries
-from studies.published import noise, other_reports, reference_rows
-from studies.registry import FINDINGS
-from studies.resolve import Setting
-from studies.store import Store
+from studies.harness.store import Store
+from studies.paper.claims import CLAIMS
+from studies.paper.published import entries as published_entries
+from studies.paper.published import noise, other_reports, reference_rows
+from studies.paper.registry import FINDINGS
+from studies.setting.resolve import Setting
 from studies.study import Study
 
 DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure

@@ -20,10 +20,10 @@ from filelock import FileLock, Timeout
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.beta_curve import Found, Trial, write_search
-from studies.cell import Stage
-from studies.resolve import Setting
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting
 from studies.study import Row, fame, moco, top1
-from studies.tracking import Tracker
+from studies.tracking.tracking import Tracker
 
 if TYPE_CHECKING:
     import optuna
@@ -37,7 +37,7 @@ FIRST = (0.5, 1.0, 0.3, 0.7)  # the ablation's betas, the paper's choice and the
 
 
 class Results(Protocol):
-    """What is read of the run store (studies/store.py)."""
+    """What is read of the run store (studies/harness/store.py)."""
 
     def folder(self, stage_id: str, replicate: int) -> Path: ...
 

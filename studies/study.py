@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict, Unpack
 from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Scenery, Variant
 
 if TYPE_CHECKING:
-    from studies.contrasts import Question
+    from studies.findings.contrasts import Question
 
 Part = Literal["source", "A", "B", "C"]
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
@@ -44,7 +44,7 @@ class Changes:
     moco     of `MoCo`
     augment  of the pretraining's `Augment`; the evaluations keep the scale's
 
-    studies/resolve.py applies them, and refuses unknown fields and impossible values.
+    studies/setting/resolve.py applies them, and refuses unknown fields and impossible values.
     """
 
     world: Pairs = ()
@@ -102,7 +102,8 @@ def fame(
 ) -> Method:
     """MoCo on merged clips. The Gaussian, the grid and the controls' masks go through here as variants.
 
-    A flavour is named where the row is about it; else it is the protocol's (studies/protocols.py), and the paper's by default.
+    A flavour is named where the row is about it; else it is the protocol's (studies/setting/protocols.py), and the paper's by
+    default.
     """
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
@@ -196,7 +197,7 @@ class Study:
     """One table or figure of the paper, or a question to it: its rows, its measures and the claims it tests.
 
     `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
-    `question`: how a finding is answered from its rows (studies/contrasts.py).
+    `question`: how a finding is answered from its rows (studies/findings/contrasts.py).
     `with_claims`: tests no claim, but runs with them, since they are read by it.
     """
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from hypothesis import settings
 
-# without a GPU, Triton's interpreter runs the kernels of fame/gpu/ on the CPU; Triton reads this when it is imported
+# without a GPU, Triton's interpreter runs the kernels of fame/fast/gpu/ on the CPU; Triton reads this when it is imported
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture
 def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
-    """A device on which what is called takes the kernels of fame/gpu/: a GPU, or the CPU by Triton's interpreter."""
+    """A device on which what is called takes the kernels of fame/fast/gpu/: a GPU, or the CPU by Triton's interpreter."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     pytest.importorskip("triton")
-    monkeypatch.setattr("fame.gpu.serving.DEVICES", ("cuda", "cpu"))
+    monkeypatch.setattr("fame.fast.gpu.serving.DEVICES", ("cuda", "cpu"))
     return torch.device("cpu")
 
 
@@ -33,7 +33,7 @@ def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def states_saved_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that break a training off train for less than the seconds between two saved states."""
-    monkeypatch.setattr("fame.checkpoint.EVERY", 0.0)
+    monkeypatch.setattr("fame.backbones.checkpoint.EVERY", 0.0)
 
 
 # a property's first example pays for imports, and machines are shared: how long one takes proves nothing

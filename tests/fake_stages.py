@@ -1,6 +1,6 @@
 """Stages that take no time, for tests of the harness. What goes wrong is said by the file `plan.json` in OUT: {stage id: what}.
 
-A worker process imports this module by name, as it imports the real stages (studies/worker.py, `STAGES`).
+A worker process imports this module by name, as it imports the real stages (studies/harness/worker.py, `STAGES`).
 """
 
 from __future__ import annotations

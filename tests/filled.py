@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 
 from fame.config import Pretrain
-from studies.cell import Stage
-from studies.registry import STUDIES
-from studies.resolve import Setting, all_stages
-from studies.scales import QUICK, SMOKE, Scale
-from studies.store import Store
+from studies.harness.store import Store
+from studies.paper.registry import STUDIES
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import QUICK, SMOKE, Scale
 from studies.study import Study
 
 CONDITIONS = ("own", "deranged", "neutral", "scene_only", "figure_only")
@@ -86,8 +86,8 @@ def picture(random: np.random.Generator, size: int = 32, frames: int = 4, count:
 
 def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> dict[str, float]:
     """Write what such a stage leaves behind; its metrics."""
-    from fame.predictions import metrics_from
-    from fame.retrieval import metrics_from as recalls
+    from fame.evaluation.predictions import metrics_from
+    from fame.evaluation.retrieval import metrics_from as recalls
 
     random = np.random.default_rng([seed_of(stage), replicate])
     if stage.kind == "pretrain":

@@ -11,13 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-import fame.checkpoint
+import fame.backbones.checkpoint
 from fame.config import Merge, Optim, Pretrain
-from fame.pretrain import pretrain
+from fame.training.pretrain import pretrain
 from tests.fakes import FakeVideos, fake_run
-from tests.test_distributed import config
+from tests.training.test_distributed import config
 
-fame.checkpoint.EVERY = 0.0
+fame.backbones.checkpoint.EVERY = 0.0
 
 
 class Slow(FakeVideos):

@@ -2,7 +2,8 @@
 
 A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Of each unit
 only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast, bfloat16 (on a GPU float16,
-too) with 32-bit statistics. On a CPU units are computed by fame/cpu/unit.py, on a GPU by fame/gpu/unit.py. On other devices, for
+too) with 32-bit statistics. On a CPU units are computed by fame/fast/cpu/unit.py, on a GPU by fame/fast/gpu/unit.py. On other
+devices, for
 other types, for gradients in eval mode, and while torch.compile traces, it is torch's own operations.
 """
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.video.resnet import BasicBlock
 
-from fame.gpu.serving import serves
+from fame.fast.gpu.serving import serves
 
 
 class Unit:
@@ -39,11 +40,11 @@ class Unit:
             kind = x.device.type
             dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
             if serves(x, residual):
-                gpu = _module("fame.gpu.unit")
+                gpu = _module("fame.fast.gpu.unit")
                 if dtype in gpu.TYPES:
                     return gpu.run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner)  # type: ignore[no-any-return]
             elif kind == "cpu":
-                cpu = _module("fame.cpu.unit")
+                cpu = _module("fame.fast.cpu.unit")
                 if dtype in cpu.TYPES:
                     return cpu.run(self.conv, self.norm, self.relu, x.to(dtype), residual, self.layouts)  # type: ignore[no-any-return]
         return self._plain(x, residual)

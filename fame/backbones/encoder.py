@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from fame.given import Loaded
+    from fame.backbones.given import Loaded
 
 
 class Encoder(nn.Module, ABC):

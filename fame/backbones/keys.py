@@ -1,4 +1,5 @@
-"""Names of weights in other people's checkpoints and in ours, both ways; no file is touched here (fame/given.py does that).
+"""Names of weights in other people's checkpoints and in ours, both ways; no file is touched here (fame/backbones/given.py does
+that).
 
 The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*`, `module.queue` and `module.queue_ptr`
 (pretrained), or `module.*` with `fc` (finetuned). The projection head is `fc.{0,2}` for R(2+1)D and `id_head.{2,4}` inside I3D.

@@ -1,7 +1,9 @@
 """Every scientific choice, as frozen and validated models.
 
-What stands here enters the identity of a cell (studies/cell.py); what does not (paths, workers, device index, progress) does
-not. Defaults are the paper's where the paper has one; a scale (studies/scales.py) overrides them. A changed default or a changed
+What stands here enters the identity of a cell (studies/setting/cell.py); what does not (paths, workers, device index, progress)
+does
+not. Defaults are the paper's where the paper has one; a scale (studies/setting/scales.py) overrides them. A changed default or a
+changed
 method needs a new `version` in its stage: tests pin golden ids and golden outputs.
 
 base -> data, method -> training -> evaluation; everybody else imports from here.

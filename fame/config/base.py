@@ -23,7 +23,8 @@ LATER = "later"  # mark of such a field
 
 
 def identified(model: Config) -> dict[str, Any]:
-    """The model as JSON values, without fields marked `later` that stand at their default: what studies/cell.py makes ids of."""
+    """The model as JSON values, without fields marked `later` that stand at their default: what studies/setting/cell.py makes ids
+    of."""
     found = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)

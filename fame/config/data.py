@@ -18,7 +18,7 @@ class StagedPart(Config):
     val: int = Field(ge=4)
     test: int = Field(ge=4)  # performances; each is rendered once per test condition
     rho: Share  # share of a split's videos whose scene is the one that goes with their action
-    actions: tuple[str, ...] = Field(min_length=2)  # names in fame/data/staged_actions.py; all parts draw on one repertoire
+    actions: tuple[str, ...] = Field(min_length=2)  # names in fame/data/staged/actions.py; all parts draw on one repertoire
     conditions: tuple[Condition, ...] = ()  # counterfactual renderings of every test performance
     balanced: bool = False  # with splits `balanced` (as large as train) and `val/balanced`: every scene equally often
 

@@ -38,7 +38,7 @@ class Finetune(Config):
 class Probe(Config):
     """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence.
 
-    The last two fields are faults of the released code, to be asked for by name (studies/protocols.py).
+    The last two fields are faults of the released code, to be asked for by name (studies/setting/protocols.py).
     """
 
     stage: Literal["probe"] = "probe"

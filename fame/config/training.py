@@ -13,7 +13,7 @@ from fame.config.method import BackgroundErasing, Merge, MoCo
 BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"]
 # auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Sampling = Literal["once", "released"]  # fame/sampling.py
+Sampling = Literal["once", "released"]  # fame/training/sampling.py
 
 
 def check_pieces(accumulate: int, batch: int) -> int:

@@ -38,7 +38,7 @@ def open_videos(
     from fame.data.store import FrameStore
 
     if data.kind == "staged":
-        from fame.data.staged import render
+        from fame.data.staged.videos import render
 
         manifest = render(data, seeds, cache, jobs, progress)
     else:

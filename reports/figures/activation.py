@@ -9,7 +9,7 @@ import numpy as np
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import INK, Drawn, canvas, save
-from studies.activation_maps import STUDY
+from studies.paper.activation_maps import STUDY
 
 MOST = 6
 

@@ -12,7 +12,7 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, MUTED, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
 from reports.gate import Gate, Status, gate
-from studies.registry import FINDINGS
+from studies.paper.registry import FINDINGS
 from studies.study import Study
 
 FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n", "gate")

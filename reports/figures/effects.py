@@ -9,7 +9,7 @@ from reports.evidence import Evidence
 from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
 from reports.gate import gate, shut
 from reports.tables import on_papers_sets
-from studies.registry import FINDINGS, STUDIES
+from studies.paper.registry import FINDINGS, STUDIES
 
 ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
 DRAWN = (*ABLATIONS, *(study.name for study in FINDINGS if not study.curve))

@@ -9,7 +9,7 @@ import numpy as np
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import GRID, METHODS, MUTED, Drawn, canvas, save
-from studies.temporal_kernels import LAYERS, STUDY
+from studies.paper.temporal_kernels import LAYERS, STUDY
 
 TAIL = 0.005  # of the weights, left out of the picture at either end
 BINS = 60

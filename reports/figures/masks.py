@@ -9,7 +9,7 @@ import numpy as np
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import YELLOW, Drawn, canvas, save
-from studies.foreground_mask import MASK_QUALITY
+from studies.paper.foreground_mask import MASK_QUALITY
 
 VARIANTS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}
 MOST = 4

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reports.evidence import Evidence
-from studies.cell import Stage
+from studies.setting.cell import Stage
 
 LONGEST = 48  # pixels a side of a map in the csv; larger ones are thinned
 

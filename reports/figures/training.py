@@ -8,9 +8,9 @@ from pathlib import Path
 from fame.config import Pretrain
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, MUTED, ORANGE, SKY, VERMILION, Drawn, canvas, save
-from studies.area_ratio import STUDY as AREA
-from studies.background_source import STUDY as SOURCE
-from studies.foreground_mask import STUDY as MASK
+from studies.paper.area_ratio import STUDY as AREA
+from studies.paper.background_source import STUDY as SOURCE
+from studies.paper.foreground_mask import STUDY as MASK
 
 FIELDS = ("method", "replicate", "epoch", "loss")
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, MUTED, "#CC79A7", "#F0E442", "#1b1f24")

@@ -1,6 +1,6 @@
 """Verdicts on links, a > b or a = b, and on claims, which consist of them (DESIGN.md, "Statistics").
 
-How often a verdict may be false, where differences are normal (tests/test_coverage.py simulates it): "supported" at a true
+How often a verdict may be false, where differences are normal (tests/reports/test_coverage.py simulates it): "supported" at a true
 difference of 0 or less, 2.5 %; "refuted" at one of the margin or more, 2.5 %; "equal" at one of delta or more either way, 5 %; its
 refutation within delta, 2.5 %. A claim is judged wrongly no more often than that: all links must hold for "reproduced", and Holm's
 adjustment keeps chance among many links from making "not reproduced". Skewed differences shift errors from one side of an interval

@@ -4,8 +4,8 @@ Frame differences find what moves against the picture; a moving camera moves eve
 recall lift falls below half of its value at rest, and whether the gain falls with it. If it does not, the mask was not what helped.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, each, less, row, times
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, each, less, row, times
 from studies.study import Study
 
 DRIFTS = (0.0, 0.25, 0.5, 1.0, 2.0)  # pixels a frame, as stored

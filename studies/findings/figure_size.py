@@ -6,8 +6,8 @@ size. If one beta is best at all sizes, or all differences between betas are neg
 
 from itertools import combinations
 
-from studies.contrasts import Contrast, Outcome, Question, Terms, difference, each, less
 from studies.findings import twins
+from studies.findings.contrasts import Contrast, Outcome, Question, Terms, difference, each, less
 from studies.study import Row, Study, fame, moco, random_init
 
 SIZES = (0.4, 0.6, 0.8)  # of the frame's height

@@ -10,8 +10,8 @@ moving video +12.2, biased head in deranged scenes), before any run that is fill
 The row of FAME at the paper's beta came after the runs; nothing is asked of it.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings.inpainted_background import INPAINTED, MOVING
 from studies.study import Row, Study, fame, moco
 

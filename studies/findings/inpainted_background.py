@@ -9,8 +9,8 @@ Declared after other_figure had been seen (eight replicates; FAME on the empty s
 the baseline +6.3, biased head in deranged scenes), before any run on an inpainted background.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.study import Row, Study, fame, moco
 
 MOVING, INPAINTED, EMPTY = "the moving video", "inpainted by FAME's own mask", "its empty scene"

@@ -6,8 +6,8 @@ the difference at the scale's rate; else that difference is a matter of tuning. 
 validation videos.
 """
 
-from studies.contrasts import DIFFERS, NOT_ABOVE, Best, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
+from studies.findings.contrasts import DIFFERS, NOT_ABOVE, Best, Contrast, Outcome, Question, difference, each, less
 from studies.study import Measure, Study
 
 FACTORS = (("1/3", 1 / 3), ("1", 1.0), ("3", 3.0))

@@ -2,12 +2,13 @@
 
 Likeness 0: figures never wear the backdrop's colours; 1: both draw on the same ones. The limit shows if the FAME mask's recall lift
 and the gain over the baseline are lower at 1 than at 0, by intervals; the Seed mask, which has no colour step, is the contrast.
-The claim (studies/links.py, `likeness`) is about 0 and 1; the third place tells a slope from a step, and is all that the claim's
+The claim (studies/paper/links.py, `likeness`) is about 0 and 1; the third place tells a slope from a step, and is all that the
+claim's
 study has beyond its need.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
 from studies.study import Study, deranged, fame, moco
 
 LIKENESS = (0.0, 0.5, 1.0)

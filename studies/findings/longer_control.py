@@ -10,8 +10,8 @@ four times the epochs -11.5, -29.0 and -3.3 points), before any of them was run.
 better spent on replicates.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
 from studies.findings.other_figure import EMPTY
 from studies.findings.true_mask import TRUE
 from studies.study import Row, Study, fame

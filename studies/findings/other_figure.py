@@ -10,8 +10,8 @@ they are read by it. Declared after positive_control (eight replicates) and two 
 baseline at four times the epochs: -11.5 and -29.0 points) had been seen, before any run on empty scenes.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings.true_mask import TRUE
 from studies.study import Row, Study, fame, moco
 

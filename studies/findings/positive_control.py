@@ -7,8 +7,8 @@ are read by them. Declared after three replicates of true_mask had been seen (ba
 and +8.8 points).
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings.true_mask import TRUE
 from studies.study import Row, Study, fame, moco
 

@@ -6,8 +6,8 @@ from the row without it by more than the interval. Each FAME row is compared wit
 differs between two rows their gains are compared.
 """
 
-from studies.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each, less
 from studies.findings import twins
+from studies.findings.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each, less
 from studies.study import Row, Study, fame, moco
 
 ONE_TURN = {"symmetric": False}

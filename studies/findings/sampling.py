@@ -5,8 +5,8 @@ through the smoothing alone, so little should change; unequal answers to the sha
 to the paper's constants negligible: the constants are no hidden knobs.
 """
 
-from studies.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each
 from studies.study import Row, Study, fame, moco
 
 PRIORS = (0.3, 0.5, 0.7)

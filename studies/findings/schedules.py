@@ -5,8 +5,8 @@ epochs is below half of that at once, by an interval of the two's own difference
 what is learnt.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, each, less, times
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, each, less, times
 from studies.study import Study
 
 FACTORS = (0.5, 1.0, 2.0, 4.0)

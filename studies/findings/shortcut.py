@@ -7,8 +7,8 @@ grow with rho and loses nothing where there is no bias; a gain at 1/8 would be o
 Test videos of the own scene are drawn with the same rho, so at 1/8 the gap of any method is near 0 by construction.
 """
 
-from studies.contrasts import Contrast, Outcome, Question, each, less
 from studies.findings import twins
+from studies.findings.contrasts import Contrast, Outcome, Question, each, less
 from studies.study import Study
 
 CHANCE = 1 / 8  # of the eight actions

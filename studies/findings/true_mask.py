@@ -5,8 +5,8 @@ matters, the true figure is above FAME and FAME above the other clip's mask and 
 do as well as FAME, what helps is pasting as such, not the foreground.
 """
 
-from studies.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.findings import twins
+from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
 from studies.study import Row, Study, fame, moco
 
 TRUE, GROWN, OTHER, BLOB = (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from studies.contrasts import Terms, difference
+from studies.findings.contrasts import Terms, difference
 from studies.study import Measure, Row, Value, balanced, deranged, fame, gap, moco, random_init, top1
 
 BASELINE, FAME, RANDOM = "baseline", "FAME", "random init"  # rows; the setting is the column

@@ -1,0 +1,90 @@
+"""The body of the embedded benchmark's actor: an articulated figure, its joints' angles over time made into capsules.
+
+What it does stands in staged_actions.py. Lengths are in units of the figure's standing height; y grows downwards, as in pixels.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fame.data.staged.actions import ACTIONS, Clock, Manner, Pose
+
+Array = NDArray[np.float32]
+
+HEAD, NECK, TRUNK, HIPS = 0.088, 0.06, 0.30, 0.05  # radius of the head; lengths; half the hips' width
+UPPER_ARM, FOREARM, THIGH, SHANK, SHOULDERS = 0.19, 0.20, 0.225, 0.235, 0.085
+STANDING = THIGH + SHANK + TRUNK + NECK + 2 * HEAD
+
+# The capsules a figure is made of, far ones first: name, radius, and which of the clothes' colours it wears.
+TROUSERS, SHIRT, SKIN = 0, 1, 2
+PARTS = (
+    ("thigh0", 0.056, TROUSERS), ("thigh1", 0.056, TROUSERS), ("shank0", 0.046, TROUSERS), ("shank1", 0.046, TROUSERS),
+    ("trunk", 0.100, SHIRT), ("arm0", 0.042, SKIN), ("arm1", 0.042, SKIN), ("forearm0", 0.038, SKIN), ("forearm1", 0.038, SKIN),
+    ("head", HEAD, SKIN),
+)  # fmt: skip
+
+
+def capsules(action: str, manner: Manner, frames: int) -> Array:
+    """The figure's skeleton over time: (T, parts, 4), two end points x, y, x, y a part in the order of `PARTS`.
+
+    Unit: standing height; the ground is y = 0 and the hips' rest is x = 0. The head is a capsule of length nought.
+    """
+    clock = Clock(manner, frames)
+    pose = _posture(manner, frames)
+    sway = np.sin(2 * np.pi * (clock.time / 31 + manner.idle), dtype=np.float32)  # nobody stands quite still
+    pose.lean += 1.5 * sway
+    ACTIONS[action](pose, clock, manner.amplitude)
+    return _skeleton(pose, -1.0 if manner.mirror else 1.0)
+
+
+def _posture(manner: Manner, frames: int) -> Pose:
+    def both(values: tuple[float, float]) -> Array:
+        return np.repeat(np.array(values, np.float32)[:, None], frames, axis=1)
+
+    def flat(value: float) -> Array:
+        return np.full(frames, value, np.float32)
+
+    return Pose(
+        both(manner.shoulder), both(manner.elbow), both(manner.hip), both(manner.knee),
+        flat(manner.lean), flat(0), flat(0), flat(0),
+    )  # fmt: skip
+
+
+def _skeleton(pose: Pose, facing: float) -> Array:
+    frames = len(pose.lean)
+    out = np.zeros((frames, len(PARTS), 2, 2), np.float32)
+    index = {name: at for at, (name, _, _) in enumerate(PARTS)}
+
+    def limb(start: Array, length: float, angle: Array, side: float) -> Array:
+        radians = np.deg2rad(angle)
+        return (start + length * np.stack([side * np.sin(radians), np.cos(radians)], axis=-1)).astype(np.float32)
+
+    middle = np.zeros((frames, 2), np.float32)
+    lean = pose.lean * facing
+    neck = limb(middle, TRUNK, 180 - lean, 1.0)
+    out[:, index["trunk"], 0], out[:, index["trunk"], 1] = middle, limb(middle, TRUNK * 0.8, 180 - lean, 1.0)
+    out[:, index["head"], 0] = out[:, index["head"], 1] = limb(neck, NECK + HEAD, 180 - lean, 1.0)
+    across = np.stack([np.cos(np.deg2rad(lean)), np.sin(np.deg2rad(lean))], axis=-1)
+    feet = []
+    for number, side in enumerate((facing, -facing)):
+        shoulder = (limb(middle, TRUNK * 0.92, 180 - lean, 1.0) + side * SHOULDERS * across).astype(np.float32)
+        raised = pose.shoulder[number] - side * lean  # the arms hang from the trunk and tip with it
+        elbow = limb(shoulder, UPPER_ARM, raised, side)
+        hand = limb(elbow, FOREARM, raised + pose.elbow[number], side)
+        hip = (middle + side * np.array([HIPS, 0])).astype(np.float32)
+        knee = limb(hip, THIGH, pose.hip[number], side)
+        foot = limb(knee, SHANK, pose.hip[number] - pose.knee[number], side)
+        feet.append(foot[:, 1])
+        for name, ends in (("arm", (shoulder, elbow)), ("forearm", (elbow, hand)), ("thigh", (hip, knee)), ("shank", (knee, foot))):
+            out[:, index[f"{name}{number}"], 0], out[:, index[f"{name}{number}"], 1] = ends
+    turn = np.deg2rad(pose.roll) * facing
+    if np.any(turn):  # about the hips, before the feet would be set down
+        c, s = np.cos(turn)[:, None, None], np.sin(turn)[:, None, None]
+        out = np.stack([c * out[..., 0] - s * out[..., 1], s * out[..., 0] + c * out[..., 1]], axis=-1)
+        ground = np.full(frames, THIGH + SHANK, np.float32)
+    else:
+        ground = np.maximum(feet[0], feet[1])  # the lower foot carries
+    out[..., 1] -= (ground + pose.lift)[:, None, None]
+    out[..., 0] += (facing * pose.shift)[:, None, None]
+    return out.reshape(frames, len(PARTS), 4).astype(np.float32)

@@ -1,0 +1,169 @@
+"""The embedded benchmark: staged actions, rendered into real video files with a real data set's layout.
+
+A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of the cache:
+
+    videos/CLASS/v_CLASS_PERFORMANCE[_CONDITION].avi     read through the same decoder as any other data set
+    splits/classInd.txt, trainlist01.txt, testlist01.txt, ...   in UCF101's manner
+    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (staged_files.read_masks)
+    scenes.csv                                           which scene each video shows, and whose it is
+    manifest.json, checksums.txt
+
+It is made in a hidden folder beside it and renamed when it is whole: a killed rendering leaves nothing that
+looks like data.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+from fame.config import StagedData, StagedPart, StagedWorld
+from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.parallel import Progress, counted, each
+from fame.data.staged.files import write_masks, write_video
+from fame.data.staged.plan import Planned, plan
+from fame.data.staged.render import Look, Recipe, render_performance
+from fame.data.store import locked
+from fame.errors import FameError
+from fame.seeds import Seeds
+
+PARTS = ("source", "A", "B", "C")
+
+
+def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress: Progress | None = None) -> Manifest:
+    """The part's videos under `cache/staged/`, rendered in `jobs` processes where they are not there yet, or are damaged.
+
+    `progress(what, done, total)` counts performances. The same bytes come whatever `jobs` is. Several processes may call this
+    at once: one renders, the others wait. FameError where the disk is full or the folder cannot be written.
+    """
+    folder = cache / "staged" / digest(data, seeds)
+    try:
+        with locked(folder):
+            if not (folder / "manifest.json").exists():
+                _render_all(folder, data, seeds, jobs, progress)
+            elif damaged := damages(folder):
+                again = [item for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged.keys()]
+                _render_into(folder, [item.recipe for item in again], data.world, jobs, progress)
+                if still := damages(folder):
+                    raise FameError(f"{folder}: {_first(still)}; delete the folder and run the command again")
+            return Manifest.load(folder / "manifest.json")
+    except OSError as error:
+        why = error.strerror or error
+        raise FameError(f"{folder}: cannot be rendered ({why}); free some space or choose another --out") from None
+
+
+def digest(data: StagedData, seeds: Seeds) -> str:
+    """12 hex: the part's own configuration, the world's look and the replicate's seed; nothing of the other parts."""
+    look = data.world.model_dump(mode="json", exclude=set(PARTS))
+    part: StagedPart = getattr(data.world, data.part)
+    content = {"look": look, "part": data.part, "content": part.model_dump(mode="json"), "seed": seeds.of("staged")}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def damages(folder: Path, full: bool = False) -> dict[str, str]:
+    """What is wrong with a rendered part, by file: missing, or of another size, or (`full`) of other content. Empty if sound."""
+    wrong = {}
+    for line in (folder / "checksums.txt").read_text(encoding="utf-8").splitlines():
+        checksum, size, name = line.split(maxsplit=2)
+        path = folder / name
+        if not path.exists():
+            wrong[name] = "is missing"
+        elif path.stat().st_size != int(size):
+            wrong[name] = f"has {path.stat().st_size} bytes instead of {size}"
+        elif full and file_sha256(path) != checksum:
+            wrong[name] = "has another content than was rendered"
+    return wrong
+
+
+def verify(folder: Path) -> None:
+    """Read every file of a rendered part against its checksum; FameError names the first damaged one and counts the others."""
+    if not (folder / "checksums.txt").exists():
+        raise FameError(f"{folder}: not a rendered part of the embedded benchmark (no checksums.txt)")
+    if wrong := damages(folder, full=True):
+        raise FameError(f"{folder}: {_first(wrong)}; delete it and run the command again, which renders it anew")
+
+
+def _first(wrong: dict[str, str]) -> str:
+    name, what = next(iter(wrong.items()))
+    more = f" (and {len(wrong) - 1} more damaged files)" if len(wrong) > 1 else ""
+    return f"{name} {what}{more}"
+
+
+def look_of(world: StagedWorld) -> Look:
+    """The world's look, as its workers need it."""
+    return Look(**{name: getattr(world, name) for name in Look.__dataclass_fields__})
+
+
+def _render_all(folder: Path, data: StagedData, seeds: Seeds, jobs: int, progress: Progress | None) -> None:
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    videos = plan(data, seeds)
+    part: StagedPart = getattr(data.world, data.part)
+    classes = [action.capitalize() for action in part.actions]
+    for name in ("splits", "masks", *(f"videos/{each_class}" for each_class in classes)):
+        (partial / name).mkdir(parents=True)
+    sums = _render_into(partial, [video.recipe for video in videos], data.world, jobs, progress)
+    manifest = Manifest(f"staged-{data.part}", partial, classes, [_entry(video, data.world, sums) for video in videos])
+    _write_splits(partial / "splits", manifest)
+    _write_scenes(partial / "scenes.csv", videos)
+    lines = [f"{checksum} {size} {name}\n" for name, (checksum, size) in sorted(sums.items())]
+    (partial / "checksums.txt").write_text("".join(lines), encoding="utf-8")
+    manifest.save(partial / "manifest.json")
+    partial.rename(folder)
+
+
+def _render_into(
+    folder: Path, recipes: list[Recipe], world: StagedWorld, jobs: int, progress: Progress | None
+) -> dict[str, tuple[str, int]]:
+    """Render the recipes' files below `folder`; for every file its checksum and size."""
+    work = functools.partial(_render_one, folder, look_of(world))
+    performances: dict[int, list[Recipe]] = {}
+    for recipe in recipes:
+        performances.setdefault(recipe.motion, []).append(recipe)
+    sums: dict[str, tuple[str, int]] = {}
+    for made in counted(each(work, list(performances.values()), jobs), "rendering", len(performances), progress):
+        sums |= made
+    return sums
+
+
+def _render_one(folder: Path, look: Look, recipes: list[Recipe]) -> dict[str, tuple[str, int]]:
+    written = set()
+    for recipe, frames, mask in render_performance(recipes, look):
+        write_video(folder / recipe.file, frames, look.codec, look.fps)
+        written.add(recipe.file)
+        if recipe.mask and recipe.mask not in written:  # the conditions of a performance share their masks
+            write_masks(folder / recipe.mask, mask)
+            written.add(recipe.mask)
+    return {name: (file_sha256(folder / name), (folder / name).stat().st_size) for name in written}
+
+
+def _entry(video: Planned, world: StagedWorld, sums: dict[str, tuple[str, int]]) -> Video:
+    tags = {
+        "performance": video.performance,
+        "scene": "" if video.scene is None else str(video.scene),
+        "scene_action": "" if video.scene_action is None else str(video.scene_action),
+        "mask": video.recipe.mask,
+    }
+    path = video.recipe.file
+    return Video(path, video.label, video.split, world.frames, float(world.fps), world.size, world.size, tags, sums[path][0])
+
+
+def _write_splits(folder: Path, manifest: Manifest) -> None:
+    """classInd.txt and a list a split, as UCF101 has them: `Class/v_Class_....avi 1`, classes counted from 1."""
+    names = "".join(f"{number} {name}\n" for number, name in enumerate(manifest.classes, 1))
+    (folder / "classInd.txt").write_text(names, encoding="utf-8")
+    for split in manifest.splits:
+        lines = [f"{video.path.removeprefix('videos/')} {video.label + 1}\n" for video in manifest.select(split)]
+        (folder / f"{split.replace('/', '_')}list01.txt").write_text("".join(lines), encoding="utf-8")
+
+
+def _write_scenes(path: Path, videos: list[Planned]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(["video", "split", "performance", "label", "scene", "scene_action"])
+        for video in videos:
+            table.writerow([video.recipe.file, video.split, video.performance, video.label, video.scene, video.scene_action])

@@ -1,0 +1,194 @@
+"""Figure 4 and claim C11: how well each foreground mask covers the true figure (DESIGN, "Measures: Mask").
+
+Truth is where the figure is in any sampled frame of the clip, after the centre crop: one mask serves all frames, so it is asked to
+cover all of them. With R the share of true pixels in the mask and a the mask's own area share:
+
+- `recall_lift` = (R - a) / (1 - a): 0 for a mask laid down at random, 1 for one that holds the whole figure
+- `iou`; at equal area it orders masks as recall and precision do
+- `auroc` of the soft map behind the mask, whatever the area: the smoothed posterior (fame), smoothed motion (seed), motion
+  pooled over cells (grid), the Gaussian itself
+- `recall_still`: R on the figure's still pixels alone, those whose frame difference is no greater than that of 90 % of the
+  background. Motion by itself does not find them; the colour step is meant to (C11). A clip without any is left out.
+- `recall_lift_frame`, `iou_frame`: the same against the figure of each single frame, mean over the frames that show it
+
+Each is computed per clip (mask_quality.csv), then averaged. The Gaussian has no area of its own: like the others it is cut at
+beta here, although training uses it soft.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from fame.config import Flavour, Masks, Variant, check_beta
+from fame.data.fitting import check_crop, too_short
+from fame.evaluation.analysis.activation_maps import evenly
+from fame.evaluation.analysis.roc import auroc
+from fame.evaluation.features import middle_starts
+from fame.evaluation.predictions import facts, tested_splits
+from fame.method.augment import centre_crop
+from fame.method.masks import foreground_mask, frame_difference, gaussian_map, grid_map, mask_maps, spread_grid, top_share
+from fame.run import write_atomically
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+    from fame.run import Run
+
+TABLE, MASKS = "mask_quality.csv", "masks.npz"
+BATCH = 16  # clips
+SHOWN_BETA = 0.5  # of the masks kept for the figure
+STILL = 0.9  # quantile of the background's motion up to which a pixel of the figure counts as still
+MEASURES = ("recall_lift", "iou", "auroc", "recall_still", "recall_lift_frame", "iou_frame")
+
+
+def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
+    """Masks and measures on the middle clips of `config.videos` test videos; needs no encoder.
+
+    Writes `masks.npz` (frames uint8 (N, H, W, 3), the middle ones; one float mask (N, H, W) a variant at beta 0.5, flavour paper;
+    `truth` bool, the figure in the frame shown, and `truth_union`, where known; videos) and `mask_quality.csv`, a line for each
+    clip and mask. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame depends on the flavour, the others stand under `paper`. A data
+    set without true masks gives no metrics and an empty table. FameError where there is no test video.
+    """
+    for beta in config.betas:
+        check_beta(beta)
+    videos = run.videos(config.data)
+    rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
+    names = facts(videos, rows, "test")
+    shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
+    lines: list[dict[str, Any]] = []
+    kept: dict[str, list[np.ndarray]] = {}
+    for place, (clips, truth) in _batches(videos, rows, config, run.device):
+        examples = [index for index in range(len(clips)) if place + index in shown]
+        if examples:
+            for name, value in _examples(clips[examples], None if truth is None else truth[examples]).items():
+                kept.setdefault(name, []).append(value)
+        if truth is not None:
+            for line in _measured(clips, truth, config):
+                video = names.iloc[place + line.pop("clip")]
+                lines.append({"video": video["video"], "label": int(video["label"]), **line})
+        run.log(step=place + len(clips), steps=len(rows), phase="masks")
+    table = pd.DataFrame(lines, columns=["video", "label", "variant", "beta", "flavour", "area", *MEASURES])
+    arrays = {name: np.concatenate(value) for name, value in kept.items()}
+    arrays["videos"] = names["video"].iloc[sorted(shown)].to_numpy(dtype=str)
+    write_atomically(run.folder / TABLE, lambda beside: table.to_csv(beside, index=False))
+    write_atomically(run.folder / MASKS, lambda beside: _save(beside, arrays))
+    notes: dict[str, Any] = {"videos": len(rows), "truth": bool(lines)} | too_short(videos, ["test"], config.clip)
+    if lines:
+        measured = table.groupby(["variant", "beta", "flavour"])["recall_still"].count()
+        notes |= {"with_still_pixels": int(measured.max()), "still_quantile": STILL}
+    return {"metrics": _means(table), "artifacts": [TABLE, MASKS], "notes": notes}
+
+
+def measure(mask: Tensor, score: Tensor, truth: Tensor, still: Tensor) -> dict[str, np.ndarray]:
+    """The measures of one kind of mask, each (B,), NaN where a clip does not define it (no figure, nothing still).
+
+    mask bool (B, H, W); score float (B, H, W), the soft map; truth bool (B, T, H, W), per frame; still bool (B, H, W).
+    """
+    union = truth.any(1)
+    area = mask.flatten(1).double().mean(1)
+    values = {
+        "area": area,
+        "recall_lift": _lift(_recall(mask, union), area),
+        "iou": _iou(mask, union),
+        "recall_still": _recall(mask, union & still),
+        "recall_lift_frame": _lift(_recall(mask[:, None], truth), area[:, None]).nanmean(1),
+        "iou_frame": torch.where(truth.flatten(2).any(2), _iou(mask[:, None], truth), torch.nan).nanmean(1),
+    }
+    found = {name: value.numpy() for name, value in values.items()}
+    return found | {"auroc": auroc(score.flatten(1).double().numpy(), union.flatten(1).numpy())}
+
+
+def still_pixels(motion: Tensor, figure: Tensor) -> Tensor:
+    """bool: motion no greater than that of 90 % of the pixels outside the figure; motion float, figure bool, all (B, H, W)."""
+    outside = motion.masked_fill(figure, torch.nan).flatten(1)
+    return motion <= outside.nanquantile(STILL, dim=1).view(-1, 1, 1)
+
+
+def soft_maps(clips: Tensor, flavour: Flavour) -> dict[Variant, Tensor]:
+    """What each variant ranks pixels by, float (B, H, W), highest kept first; clips float (B, 3, T, H, W) in [0, 1]."""
+    height, width = clips.shape[-2:]
+    maps = mask_maps(clips, flavour=flavour)
+    return {
+        "fame": maps["posterior_blurred"],
+        "seed": maps["frame_difference_blurred"],
+        "grid": spread_grid(grid_map(maps["frame_difference"]), height, width),
+        "gauss": gaussian_map(height, width, clips.device).expand(len(clips), -1, -1),
+    }
+
+
+def _batches(
+    videos: VideoSet, rows: Tensor, config: Masks, device: torch.device
+) -> Iterator[tuple[int, tuple[Tensor, Tensor | None]]]:
+    """The place of the first clip, centre crops float (B, 3, T, s, s) on the device, true figures bool (B, T, s, s) or None."""
+    clip = config.clip
+    check_crop(videos, rows, clip)
+    starts = middle_starts(videos, rows, clip)
+    for place, (part, begin) in enumerate(zip(rows.split(BATCH), starts.split(BATCH), strict=True)):
+        clips = centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
+        truth = videos.true_masks(part, begin, clip)
+        yield place * BATCH, (clips, None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5)
+
+
+def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:
+    """A line for each clip and mask; `clip` is its index in the batch."""
+    still = still_pixels(frame_difference(clips).cpu(), truth.any(1))
+    for flavour in config.flavours:
+        for variant, score in soft_maps(clips, flavour).items():
+            if variant != "fame" and flavour != config.flavours[0]:
+                continue  # does not depend on the flavour
+            for beta in config.betas:
+                if variant == "gauss":
+                    mask = top_share(score, max(1, int(beta * score[0].numel())))
+                else:
+                    mask = foreground_mask(clips, variant=variant, beta=beta, flavour=flavour) > 0.5
+                values = measure(mask.cpu(), score.cpu(), truth, still)
+                said = {"variant": variant, "beta": beta, "flavour": flavour if variant == "fame" else "paper"}
+                for index in range(len(clips)):
+                    yield {"clip": index, **said, **{name: float(value[index]) for name, value in values.items()}}
+
+
+def _examples(clips: Tensor, truth: Tensor | None) -> dict[str, np.ndarray]:
+    """The middle frame of each clip, its masks and the figure, as they stand in masks.npz."""
+    middle = clips.shape[2] // 2
+    found: dict[str, np.ndarray] = {"frames": (clips[:, :, middle] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()}
+    for variant in get_args(Variant):
+        found[variant] = foreground_mask(clips, variant=variant, beta=SHOWN_BETA).cpu().numpy()
+    if truth is not None:
+        found |= {"truth": truth[:, middle].numpy(), "truth_union": truth.any(1).numpy()}
+    return found
+
+
+def _means(table: pd.DataFrame) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for variant, beta, flavour in table[["variant", "beta", "flavour"]].drop_duplicates().itertuples(index=False):
+        of_one = table[(table["variant"] == variant) & (table["beta"] == beta) & (table["flavour"] == flavour)]
+        means = of_one[list(MEASURES)].mean().dropna()
+        found |= {f"{variant}/{beta:g}/{flavour}/{name}": float(value) for name, value in means.items()}
+    return found
+
+
+def _recall(mask: Tensor, truth: Tensor) -> Tensor:
+    """Share of true pixels in the mask; NaN where there are none."""
+    return (mask & truth).sum((-2, -1)).double() / truth.sum((-2, -1))
+
+
+def _iou(mask: Tensor, truth: Tensor) -> Tensor:
+    """NaN where there is no true pixel."""
+    shared = (mask & truth).sum((-2, -1)).double() / (mask | truth).sum((-2, -1))
+    return torch.where(truth.flatten(-2).any(-1), shared, torch.nan)
+
+
+def _lift(recall: Tensor, area: Tensor) -> Tensor:
+    """NaN where the mask is the whole frame: nothing is left to find."""
+    return torch.where(area < 1, (recall - area) / (1 - area), torch.nan)
+
+
+def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

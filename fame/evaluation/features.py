@@ -1,0 +1,185 @@
+"""Frozen features of uniform clips: what every evaluation reads, extracted once and shared by all heads, measures and runs.
+
+The test protocol of the paper: `clips` uniformly spaced clips of a video, centre crop, no augmentation; the encoder in eval mode.
+
+`extract` computes them; `shared_features` keeps them in CACHE/features/KEY.npz, where the next run of whatever process finds them.
+KEY is a hash of all that the numbers depend on, so a file is right or it is not found. A file has 4 bytes for each of videos x
+clips x dim: an encoder's splits come to 1 MB at quick scale, 11 MB at mini, 270 MB for UCF101 at paper scale. The folder is kept
+below `LIMIT` bytes; the files written first go first, as both probe and retrieval follow closely on the pretraining. Whoever still
+wants one of those makes it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fame.backbones import Encoder, fast_layout
+from fame.backbones.checkpoint import load_encoder, sha256_of
+from fame.config import Augment, Backbone, Clip, Precision, identified
+from fame.data.fitting import check_crop
+from fame.data.store import locked
+from fame.data.video import DECODER
+from fame.errors import FameError
+from fame.method.augment import centre_crop, normalise
+from fame.run import write_atomically
+from fame.training.precision import autocast, name, resolve
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+    from fame.run import Run
+
+BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
+VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
+FOLDER = "features"
+LIMIT = 4 << 30  # bytes of shared files
+
+
+def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
+    """The encoder that the upstream stage left, in eval mode on the run's device. ValueError where a stage was given none."""
+    if path is None:
+        raise ValueError("this evaluation reads an encoder and was given none; pretraining of kind 'random' makes an untrained one")
+    encoder, backbone = load_encoder(path)
+    return fast_layout(encoder.to(run.device)).eval(), backbone
+
+
+def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
+    """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
+    middle)."""
+    check_crop(videos, rows, clip)
+    starts = middle_starts(videos, rows, clip) if clips == 1 else videos.uniform_starts(rows, clip, clips).reshape(-1)
+    for part, begin in zip(rows.repeat_interleave(clips).split(batch), starts.split(batch), strict=True):
+        yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
+
+
+def middle_starts(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
+    """The start of the middle one of three uniform clips of each row: LongTensor (B,)."""
+    return videos.uniform_starts(rows, clip, 3)[:, 1]
+
+
+@torch.inference_mode()
+def extract(
+    encoder: Encoder,
+    videos: VideoSet,
+    rows: Tensor,
+    *,
+    clip: Clip,
+    clips: int,
+    device: torch.device,
+    augment: Augment | None = None,
+    precision: Precision = "auto",
+    batch: int = BATCH,
+) -> Tensor:
+    """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
+
+    The encoder is put in eval mode and left as it was found. `augment` gives mean and std of the normalisation (default: those of
+    training); nothing is drawn at random. FameError where a feature is NaN or infinite: it would win every comparison.
+    """
+    if not len(rows):
+        return torch.empty(0, clips, encoder.dim)
+    dtype = resolve(precision, device)
+    before = encoder.training
+    encoder.eval()
+    found = []
+    try:
+        for clip_batch in batches(videos, rows, clip, clips, batch, device):
+            with autocast(dtype, device):
+                found.append(encoder(normalise(clip_batch, augment or Augment())).float().cpu())
+    finally:
+        encoder.train(before)
+    features = torch.cat(found).reshape(len(rows), clips, -1)
+    if not features.isfinite().all():
+        raise FameError(
+            "the encoder gives features that are not finite: its training diverged; lower the learning rate and pretrain again"
+        )
+    return features
+
+
+def shared_features(
+    net: Encoder,
+    encoder: Path | None,
+    videos: VideoSet,
+    rows: Tensor,
+    *,
+    clip: Clip,
+    clips: int,
+    run: Run,
+    augment: Augment | None = None,
+    precision: Precision = "auto",
+) -> Tensor:
+    """As `extract` on the run's device by `net`, whose weights are the file `encoder`; read from `run.cache` where they lie there.
+
+    Of several processes that want the same, one computes and the others wait for it. A damaged file counts as missing. Without a
+    cache this is `extract`. OSError where the cache cannot be written.
+    """
+
+    def extracted() -> Tensor:
+        return extract(net, videos, rows, clip=clip, clips=clips, augment=augment, precision=precision, device=run.device)
+
+    if run.cache is None or encoder is None:
+        return extracted()
+    normal = augment or Augment()
+    about = {
+        "version": VERSION,
+        "encoder": sha256_of(encoder),
+        "videos": [
+            videos.store.manifest,
+            videos.store.short_side,
+            DECODER,
+            *(["jpeg"] if videos.store.codec == "jpeg" else []),  # the others' pixels are the same
+        ],
+        "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
+        "clip": identified(clip),
+        "clips": clips,
+        "normalised": [normal.mean, normal.std],
+        # not science, but rounding depends on it
+        "arithmetic": [name(resolve(precision, run.device)), run.device.type, torch.get_num_threads(), BATCH, torch.__version__],
+    }
+    key = json.dumps(about, sort_keys=True)
+    file = run.cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"
+    if (found := _read(file, key)) is not None:
+        return found
+    with locked(file):
+        if (found := _read(file, key)) is not None:
+            return found  # made by the process that held the lock
+        found = extracted()
+        _make_room(file.parent, found.nbytes)
+        write_atomically(file, lambda beside: _write(beside, key, found))
+    return found
+
+
+def _read(file: Path, key: str) -> Tensor | None:
+    """What `_write` wrote for `key`; None for any other file. The archive's checksums tell damage."""
+    try:
+        with np.load(file, allow_pickle=False) as held:
+            return torch.from_numpy(held["features"]) if str(held["key"]) == key else None
+    except Exception:  # a damaged archive raises many kinds, and whatever it is, the file is made again
+        return None
+
+
+def _write(file: Path, key: str, features: Tensor) -> None:
+    with file.open("wb") as target:  # a file, as numpy adds .npz to a name
+        np.savez(target, features=features.numpy(), key=np.array(key))
+
+
+def _make_room(folder: Path, needed: int) -> None:
+    """Remove the files written first until `needed` more bytes stay below LIMIT. A reader that has one open reads on."""
+    held = []
+    for file in folder.glob("*.npz"):
+        with suppress(FileNotFoundError):  # another process makes room as well
+            facts = file.stat()
+            held.append((facts.st_mtime, facts.st_size, file))
+    free = LIMIT - needed - sum(size for _, size, _ in held)
+    for _, size, file in sorted(held):
+        if free >= 0:
+            return
+        file.unlink(missing_ok=True)
+        free += size

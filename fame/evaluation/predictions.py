@@ -1,0 +1,128 @@
+"""What a classifier said about every video, as a table; every accuracy is a function of that table.
+
+`predictions.csv` has one line a video and head: `video, performance, condition, head, label, predicted, scene_action`. The
+condition is `own` for split `test`, the rest of the name for `test/...`, and `val` or `val/balanced`. `metrics_from` works alike
+on a frame in memory and on one that is read back, so a report can recompute (and bootstrap over videos) what a stage reported.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from torch import Tensor
+
+from fame.config import Clip
+from fame.data.fitting import fitting, none_fits
+from fame.errors import FameError
+from fame.evaluation.analysis.background_bias import background_gap, scene_following
+from fame.run import write_atomically
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+FILE = "predictions.csv"
+COLUMNS = ["video", "performance", "condition", "head", "label", "predicted", "scene_action"]
+TEST, VALIDATION = "test", "val"
+
+
+def condition_of(split: str) -> str:
+    """`test` is the own scene, `test/deranged` is `deranged`; other splits keep their name."""
+    return "own" if split == TEST else split.removeprefix(f"{TEST}/")
+
+
+def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tensor]:
+    """Rows of every split that is evaluated and has videos that `clip` fits into: `test`, its counterfactual conditions, `val`.
+    FameError without a test."""
+    names = [name for name in dict.fromkeys(videos.splits) if name.split("/")[0] in (TEST, VALIDATION)]
+    rows = {name: videos.select(name) for name in sorted(names)}
+    rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
+    if TEST not in rows:
+        raise FameError("the data set has no videos in split 'test', so nothing can be evaluated; check its split files")
+    if clip is None:
+        return rows
+    fits = {name: fitting(videos, chosen, clip) for name, chosen in rows.items()}
+    if not len(fits[TEST]):
+        raise FameError(none_fits(len(rows[TEST]), TEST, clip))
+    return {name: chosen for name, chosen in fits.items() if len(chosen)}
+
+
+def training_rows(videos: VideoSet, clip: Clip, split: str = "train") -> Tensor:
+    """Rows of a training split that `clip` fits into. FameError where there is none."""
+    rows = videos.select(split)
+    if not len(rows):
+        raise FameError(f"the data set has no videos in split {split!r}, so no classifier can be trained; check its split files")
+    fits = fitting(videos, rows, clip)
+    if not len(fits):
+        raise FameError(none_fits(len(rows), split, clip))
+    return fits
+
+
+def predictions(videos: VideoSet, rows: Tensor, split: str, head: str, predicted: Tensor) -> pd.DataFrame:
+    """The lines of one head on one split; `predicted` (N,) are class indices in the order of `rows`."""
+    frame = facts(videos, rows, split)
+    frame["head"] = head
+    frame["predicted"] = predicted.cpu().numpy()
+    return frame[COLUMNS]
+
+
+def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
+    """What is known of each video: `video` (its path, or its row where the set has no paths), performance, condition, label,
+    scene_action."""
+    chosen = rows.tolist()
+    paths, performances, actions = (videos.tag(name) for name in ("path", "performance", "scene_action"))
+    return pd.DataFrame(
+        {
+            "video": [paths[row] or str(row) for row in chosen],
+            "performance": [performances[row] for row in chosen],
+            "condition": condition_of(split),
+            "label": videos.labels[rows].numpy(),
+            "scene_action": pd.array([int(actions[row]) if actions[row] else None for row in chosen], dtype="Int64"),
+        }
+    )
+
+
+def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
+    """The metrics of docs/architecture.md, for every head in the frame; those of head `balanced` are prefixed with `balanced/`.
+
+    Accuracies in percent: `top1` (own scene), `top1/CONDITION`, `val/top1`, `val/balanced/top1`; with a deranged condition
+    `background_gap` (points) and `scene_following` (percent). A measure for which the frame has no videos is left out.
+    """
+    metrics: dict[str, float] = {}
+    for head, lines in frame.groupby("head", sort=True):
+        prefix = "" if head == "biased" else f"{head}/"
+        right = lines["predicted"] == lines["label"]
+        for condition, share in right.groupby(lines["condition"], sort=True).mean().items():
+            metrics[prefix + _accuracy_name(str(condition))] = float(100 * share)
+        deranged = lines[lines["condition"] == "deranged"]
+        biases = {
+            "background_gap": background_gap(lines["performance"], lines["condition"], right),
+            "scene_following": scene_following(deranged["predicted"], deranged["label"], deranged["scene_action"]),
+        }
+        metrics |= {prefix + name: value for name, value in biases.items() if value == value}
+    return metrics
+
+
+def _accuracy_name(condition: str) -> str:
+    if condition.split("/")[0] == VALIDATION:
+        return f"{condition}/top1"
+    return "top1" if condition == "own" else f"top1/{condition}"
+
+
+def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
+    """Write `predictions.csv` into `folder`, atomically; its name."""
+    write_atomically(folder / FILE, lambda beside: frame.to_csv(beside, index=False))
+    return FILE
+
+
+def read_predictions(folder: Path) -> pd.DataFrame:
+    """The frame that `write_predictions` wrote. FameError where it is missing or has other columns."""
+    path = folder / FILE
+    try:
+        frame = pd.read_csv(path, dtype={"video": "str", "performance": "str", "scene_action": "Int64"})
+    except (OSError, ValueError) as error:
+        raise FameError(f"{path}: cannot be read ({error}); delete the run's folder and run it again") from None
+    if list(frame.columns) != COLUMNS:
+        raise FameError(f"{path}: its columns are not {', '.join(COLUMNS)}; delete the run's folder and run it again")
+    return frame

@@ -1,0 +1,181 @@
+"""The linear probe (paper, table 5): a linear classifier on frozen features, by two solvers, and what else those features tell.
+
+- `lbfgs`: features of `clips` uniform clips of every training video, standardised with the training statistics; every clip is a
+  sample, as at test the outputs, not the features, of a video's clips are averaged. Multinomial logistic regression with l2/2
+  |W|^2 on the weights, solved to convergence in float64: convex, so neither seed nor schedule plays a part.
+- `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
+
+Training and test clips are both normalised by mean and std, and no weight of the network moves. The released code forgets the first
+in training, and the second for I3D; `normalised` and `unfrozen` ask for it so (studies/setting/protocols.py: `official`).
+
+Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does
+not go with the action. A third classifier reads the scene family off the same features: `scene/top1`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from fame.backbones.checkpoint import read_weights
+from fame.config import Augment, Probe
+from fame.data.fitting import fitting, too_short
+from fame.evaluation.features import extract, open_encoder, shared_features
+from fame.evaluation.finetune import classify, draw_head
+from fame.evaluation.logistic import fit_logistic
+from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
+from fame.run import write_atomically
+from fame.training import precision as arithmetic
+from fame.training.supervised import Classifier, train_classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fame.backbones import Encoder
+    from fame.data.clips import VideoSet
+    from fame.run import Run
+
+TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
+UNNORMALISED = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+
+
+def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
+    """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
+    arithmetic.set_threads(config.threads)
+    net, backbone = open_encoder(encoder, run)
+    free = config.solver == "sgd" and bool(config.unfrozen) and backbone.name in config.unfrozen
+    if free and run.device.type == "cpu":  # gradients in eval mode are torch's own there, and in bfloat16 not always numbers
+        config = config.model_copy(update={"precision": "fp32"})
+    videos = run.videos(config.data)
+    tests = tested_splits(videos, config.clip)
+    training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
+    training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
+    seen_in_training = config.augment if config.normalised else config.augment.model_copy(update=UNNORMALISED)
+    seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
+
+    def features(split: str, rows: Tensor) -> Tensor:
+        if split not in seen:
+            seen[split] = shared_features(
+                net,
+                encoder,
+                videos,
+                rows,
+                clip=config.clip,
+                clips=config.clips,
+                augment=seen_in_training if split in TRAINING_SPLITS.values() else config.augment,
+                precision=config.precision,
+                run=run,
+            )
+            run.log(phase=f"features of {split}", videos=len(rows))
+        return seen[split]
+
+    frames: list[pd.DataFrame] = []
+    fits: dict[str, Any] = {}
+    head: nn.Module
+    for name, rows in training.items():
+        if config.solver == "lbfgs":
+            split = TRAINING_SPLITS[name]
+            head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
+        else:
+            model = FrozenClassifier(open_encoder(encoder, run)[0] if free else net, len(videos.classes), free=free)
+            head, fits[name] = _sgd_head(config, model, videos, rows, seen_in_training, name, run)
+        for split, tested in tests.items():
+            known = _own_features(config, model.encoder, videos, tested, run) if free else features(split, tested)
+            frames.append(predictions(videos, tested, split, name, classify(head, known)))
+    table = pd.concat(frames, ignore_index=True)
+    metrics = metrics_from(table) | scene_metrics(videos, config.l2, training, tests, features)
+    artifacts = [write_predictions(run.folder, table)]
+    for name in training:
+        _kept(run, name).unlink(missing_ok=True)
+    notes = {
+        "solver": config.solver,
+        "training": fits,
+        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
+        "videos": {split: len(rows) for split, rows in (training | tests).items()},
+        **({"unfrozen": backbone.name} if free else {}),
+        **too_short(videos, [*(TRAINING_SPLITS[name] for name in training), *tests], config.clip),
+    }
+    return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
+
+
+def scene_metrics(
+    videos: VideoSet, l2: float, training: dict[str, Tensor], tests: dict[str, Tensor], features: Callable[[str, Tensor], Tensor]
+) -> dict[str, float]:
+    """`scene/top1`: percent of videos whose scene family a logistic head reads off the frozen features; empty where no scene is
+    known.
+
+    The head learns from split `balanced` if there is one, else `train`; it is tested on `test/deranged` if there is one, else on
+    `test`, since in both preferred splits the action tells nothing of the scene.
+    """
+    name = "balanced" if "balanced" in training else "biased"
+    tested = "test/deranged" if "test/deranged" in tests else "test"
+    scene = videos.tag("scene")
+    known = sorted({scene[row] for row in training[name].tolist()} - {""})
+    if len(known) < 2:
+        return {}
+
+    def labelled(split: str, rows: Tensor) -> tuple[Tensor, Tensor]:
+        at = [place for place, row in enumerate(rows.tolist()) if scene[row] in known]
+        return features(split, rows)[at], torch.tensor([known.index(scene[int(rows[place])]) for place in at], dtype=torch.long)
+
+    there, families = labelled(tested, tests[tested])
+    if not len(families):
+        return {}
+    head, _ = fit_logistic(*labelled(TRAINING_SPLITS[name], training[name]), len(known), l2)
+    return {"scene/top1": float(100 * (classify(head, there) == families).float().mean())}
+
+
+class FrozenClassifier(Classifier):
+    """A classifier whose encoder takes no gradient and stays in eval mode while the head trains: its batch statistics do not
+    move. `free`: the encoder's weights take gradients all the same; its statistics still do not move."""
+
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0, *, free: bool = False):
+        super().__init__(encoder.requires_grad_(free), classes, dropout)
+
+    def train(self, mode: bool = True) -> FrozenClassifier:
+        super().train(mode)
+        self.encoder.eval()
+        return self
+
+
+def _sgd_head(
+    config: Probe, model: FrozenClassifier, videos: VideoSet, rows: Tensor, augment: Augment, name: str, run: Run
+) -> tuple[nn.Linear, dict[str, Any]]:
+    """The paper's protocol, in place. A finished head (with the encoder, where that trains along) is kept in the folder until the
+    stage ends: a break in the second does not cost the first."""
+    draw_head(model.linear, run.seeds, f"probe/{name}")
+    learnt = model if any(weight.requires_grad for weight in model.encoder.parameters()) else model.linear
+    kept = _kept(run, name)
+    if kept.exists():
+        state = read_weights(kept)
+        learnt.load_state_dict(state["head"])
+        return model.linear, state["training"]
+    trained = train_classifier(
+        model,
+        videos,
+        rows,
+        clip=config.clip,
+        augment=augment,
+        optim=config.optim,
+        precision=config.precision,
+        run=run,
+        purpose=f"probe/{name}",
+    )
+    head = model.linear.cpu()
+    state = {"head": learnt.state_dict(), "training": trained}
+    write_atomically(kept, lambda beside: torch.save(state, beside))
+    return head, trained
+
+
+def _own_features(config: Probe, net: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> Tensor:
+    """Features of a network that has trained along: those of no file, so they are shared with no other run."""
+    how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}
+    return extract(net, videos, rows, device=run.device, **how)  # type: ignore[arg-type]
+
+
+def _kept(run: Run, name: str) -> Path:
+    return run.folder / f"head-{name}.pt"

@@ -1,0 +1,108 @@
+"""Video retrieval by nearest neighbours on frozen features (paper, table 6).
+
+The features of `clips` uniform clips are L2-normalised each, averaged, centred per split, L2-normalised; similarity is the
+cosine; the training videos are the gallery and every test condition is a set of queries. R@k is the percentage of queries with a
+neighbour of the right class among the k nearest. Clips are normalised with the mean and std of training, unless the configuration
+says those of the released script, ImageNet's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from fame.config import Augment, Retrieval
+from fame.data.fitting import too_short
+from fame.evaluation.features import open_encoder, shared_features
+from fame.evaluation.predictions import VALIDATION, facts, tested_splits, training_rows
+from fame.run import write_atomically
+from fame.training import precision as arithmetic
+
+if TYPE_CHECKING:
+    from fame.run import Run
+
+FILE = "retrieval.csv"
+COLUMNS = ["video", "performance", "condition", "label", "rank"]
+TIE = 1e-6  # cosines of float32 features that differ by less are equal
+QUERIES = 512  # a block of similarities at a time: UCF101 has 9,537 gallery videos
+
+
+def embed(features: Tensor) -> Tensor:
+    """Clip features (N, clips, dim) of one split -> unit vectors (N, dim), centred on that split's own mean."""
+    averaged = normalize(features.float(), dim=-1).mean(dim=1)
+    return normalize(averaged - averaged.mean(dim=0, keepdim=True), dim=-1)
+
+
+def first_right_rank(queries: Tensor, query_labels: Tensor, gallery: Tensor, gallery_labels: Tensor) -> Tensor:
+    """Rank, from 1, of the first neighbour of the right class: LongTensor (Q,); 0 where the gallery has no video of that class.
+
+    Ties count against the query: of equally similar neighbours the wrong ones stand first, so constant features retrieve nothing.
+    """
+    ranks = []
+    for vectors, labels in zip(queries.split(QUERIES), query_labels.split(QUERIES), strict=True):
+        similarity = vectors @ gallery.T
+        right = labels[:, None] == gallery_labels[None]
+        best = similarity.masked_fill(~right, -torch.inf).amax(dim=1, keepdim=True)
+        ahead = ((similarity >= best - TIE) & ~right).sum(dim=1)
+        ranks.append(torch.where(right.any(dim=1), ahead + 1, 0))
+    return torch.cat(ranks)
+
+
+def recall(ranks: pd.Series, k: int) -> float:
+    """R@k in percent; an empty rank (no gallery video of that class) is a miss."""
+    return float(100 * (ranks <= k).fillna(False).mean())
+
+
+def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> dict[str, float]:
+    """`R@k` of the own scene, `R@k/CONDITION` of the others; k is capped to the number of gallery videos."""
+    return {
+        f"R@{k}" + ("" if condition == "own" else f"/{condition}"): recall(lines["rank"], min(k, gallery))
+        for condition, lines in frame.groupby("condition", sort=True)
+        for k in ranks
+    }
+
+
+def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
+    """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result."""
+    arithmetic.set_threads(config.threads)
+    net, _ = open_encoder(encoder, run)
+    videos = run.videos(config.data)
+    train = training_rows(videos, config.clip)
+    tested = tested_splits(videos, config.clip)
+    queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
+    steps = 1 + len(queries)
+    normal = Augment(mean=config.mean, std=config.std)
+
+    def embedded(rows: Tensor) -> Tensor:
+        found = shared_features(
+            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=normal, precision=config.precision, run=run
+        )
+        return embed(found)
+
+    gallery = embedded(train)
+    run.log(step=1, steps=steps, phase="gallery")
+    frames = []
+    for done, (split, rows) in enumerate(queries.items(), start=2):
+        ranks = first_right_rank(embedded(rows), videos.labels[rows], gallery, videos.labels[train])
+        frame = facts(videos, rows, split)
+        frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
+        frames.append(frame[COLUMNS])
+        run.log(step=done, steps=steps, phase=split)
+    table = pd.concat(frames, ignore_index=True)
+    write_atomically(run.folder / FILE, lambda beside: table.to_csv(beside, index=False))
+    notes = {
+        "gallery": len(train),
+        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
+        "capped_ranks": [k for k in config.ranks if k > len(train)],
+        "queries": {split: len(rows) for split, rows in queries.items()},
+        "queries_without_gallery_class": int(table["rank"].isna().sum()),
+        "classes_in_gallery": int(np.unique(videos.labels[train].numpy()).size),
+        **too_short(videos, ["train", *queries], config.clip),
+    }
+    return {"metrics": metrics_from(table, config.ranks, len(train)), "artifacts": [FILE], "notes": notes}

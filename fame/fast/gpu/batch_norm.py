@@ -1,0 +1,136 @@
+"""Batch normalisation with the addition of a residual and ReLU on a GPU, forward and backward, in two passes over memory each.
+
+As fame/fast/cpu/batch_norm.py, which has the same functions for a CPU. Arithmetic is 32-bit whatever the type of the numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from fame.fast.gpu import batch_norm_kernels as kernels
+from fame.fast.gpu.serving import OPTIONS, on
+
+TILE = 4096  # numbers at once
+WIDE = 128  # columns of a program, at most
+FEW = 32  # channels of a program that sums chunks
+MANY = 128  # chunks at once
+SUMMING = 8  # warps of a program that sums: with four, its registers leave few programs a multiprocessor
+OVER_CHUNKS = {"MANY": MANY, "WIDE": FEW, "num_warps": 8, **OPTIONS}
+PROGRAMS = 1056  # of one pass of sums, about: eight for each of an H200's multiprocessors
+
+Running = tuple[Tensor, Tensor, Tensor, float]  # mean, variance, batches so far, and the share by which the former two move
+
+
+def forward(
+    x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: Tensor | None, relu: bool, eps: float
+) -> tuple[Tensor, Tensor]:
+    """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
+
+    x, residual and the result: float32, bfloat16 or float16, (N, C', ...) channels last and dense in memory. weight, bias: float32
+    (C,), C <= C'; channels beyond C hold zeros. `running` is moved towards the batch's, and counts it.
+    """
+    matrix = _Matrix.of(x)
+    rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
+    parts = chunks * matrix.side
+    out, found, partial = torch.empty_like(x), _floats(x, 4, channels), _floats(x, parts, 2, channels)
+    mean, variance, tracked, momentum = running
+    counts = rows, channels, len(weight), parts
+    with on(x):
+        kernels.moments[(chunks, matrix.blocks)](x, partial, *matrix[:3], each, **matrix.tile(SUMMING))
+        kernels.normaliser[(-(-channels // FEW),)](
+            x, partial, weight, bias, mean, variance, tracked, found, *counts, momentum, eps, **OVER_CHUNKS
+        )
+        _affine(x, residual, out, found, relu)
+    return out, found
+
+
+def apply(x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: Tensor | None, relu: bool, eps: float) -> Tensor:
+    """As `forward`, with the running mean and variance for the batch's, which stay as they are: eval mode."""
+    channels = x.shape[1]
+    out, found = torch.empty_like(x), _floats(x, 4, channels)
+    mean, variance, _, _ = running
+    with on(x):
+        kernels.running_normaliser[(-(-channels // FEW),)](
+            weight, bias, mean, variance, found, channels, len(weight), eps, WIDE=FEW, **OPTIONS
+        )
+        _affine(x, residual, out, found, relu)
+    return out
+
+
+def backward(
+    gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor | None, found: Tensor, relu: bool, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C).
+
+    out: the result of `forward` where a residual was added and cut by ReLU. Where it is None, the second result is the `gradient`.
+    """
+    matrix = _Matrix.of(x)
+    rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
+    parts, added = chunks * matrix.side, out is not None
+    through = torch.empty_like(x) if added and relu else gradient
+    to_x, partial, factors = torch.empty_like(x), _floats(x, parts, 2, channels), _floats(x, 3, channels)
+    to_norm = _floats(x, 2, len(weight))
+    given = x if out is None else out  # a kernel's argument that it does not look at must be a tensor all the same
+    with on(x):
+        kernels.slopes[(chunks, matrix.blocks)](
+            gradient, x, given, through, found, partial, *matrix[:3], each, ADDED=added, RELU=relu, **matrix.tile(SUMMING)
+        )
+        kernels.slopes_of_norm[(-(-channels // FEW),)](
+            partial, weight, found, to_norm, factors, rows, channels, len(weight), parts, eps, **OVER_CHUNKS
+        )
+        kernels.slope_of_x[matrix.grid](through, x, found, factors, to_x, *matrix[:3], MASKED=relu and not added, **matrix.tile())
+    return to_x, through, to_norm
+
+
+def _affine(x: Tensor, residual: Tensor | None, out: Tensor, found: Tensor, relu: bool) -> None:
+    matrix, added = _Matrix.of(x), residual is not None
+    kernels.affine[matrix.grid](x, residual if added else x, out, found, *matrix[:3], ADDED=added, RELU=relu, **matrix.tile())
+
+
+class _Matrix(NamedTuple):
+    """How kernels see numbers (N, C, ...), channels last: `side` rows of channels beside each other in one of `width` numbers."""
+
+    rows: int
+    width: int
+    channels: int
+    side: int
+
+    @classmethod
+    def of(cls, x: Tensor) -> _Matrix:
+        channels = x.shape[1]
+        rows, side = x.numel() // channels, WIDE // math.gcd(WIDE, channels)
+        while rows % side:
+            side //= 2
+        return cls(rows // side, side * channels, channels, side)
+
+    @property
+    def wide(self) -> int:
+        """Columns of a program, a power of two."""
+        return min(WIDE, 1 << (self.width - 1).bit_length())
+
+    @property
+    def blocks(self) -> int:
+        """Programs beside each other."""
+        return -(-self.width // self.wide)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Programs that take a tile each."""
+        return -(-self.rows * self.wide // TILE), self.blocks
+
+    def tile(self, warps: int = 4) -> dict[str, Any]:
+        return {"ROWS": TILE // self.wide, "WIDE": self.wide, "num_warps": warps, **OPTIONS}
+
+    def chunks(self) -> tuple[int, int]:
+        """Rows of a chunk, a multiple of a tile's, and the number of chunks. A function of the shape alone."""
+        at_once = TILE // self.wide
+        each = -(-self.rows // (max(1, PROGRAMS // self.blocks) * at_once)) * at_once
+        return each, -(-self.rows // each)
+
+
+def _floats(x: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float32, device=x.device)

@@ -1,0 +1,1 @@
+"""The method: masks, merging, controls, views, augmentation and momentum contrast (paper, section 3)."""

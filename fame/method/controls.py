@@ -1,0 +1,158 @@
+"""Controls: what merging gains from a mask that is no method's (DESIGN, "Measures, defined: Controls").
+
+    true     the true figure, wherever it is in any frame of the clip, at its own area
+    dilated  the true figure grown to the share beta of the frame; where it is larger already, it stays whole
+    other    FAME's mask of another clip of the batch
+    blob     a random smooth shape of the share beta
+
+And two backgrounds that are no method's:
+
+    empty      as inter, but another clip's scene without its figure, filled from around it and as still as the camera
+    elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, and the figure mostly stays
+
+True masks go through the very crop and flip of their clip. Which clip lends its mask and what a blob looks like come from a stream
+of their own, so backgrounds, crops and colours are those of FAME at the same replicate: the difference is the mask alone, or what
+stands in the background.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, get_args
+
+import torch
+from torch import Tensor
+
+from fame.config import Augment, Background, Clip, Control, Merge, Scenery, Variant
+from fame.errors import FameError
+from fame.method.augment import apply_crops, draw_crops
+from fame.method.inpainting import inpainted
+from fame.method.masks import Bayes, kept_pixels, top_share
+from fame.method.merging import ForegroundBackgroundMerge, random_cycle
+from fame.method.smoothing import gaussian_weights, smooth
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+CONTROLS = get_args(Control)
+BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
+
+
+def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
+    """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
+    variant: Variant = "fame" if is_control(merge) else merge.variant  # type: ignore[assignment]
+    background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
+    return ForegroundBackgroundMerge(
+        merge.beta,
+        variant,
+        background,
+        merge.flavour,
+        partners=merge.partners,
+        reach=merge.reach,
+        prior=merge.prior,
+        sampled=merge.sampled,
+    )
+
+
+def is_control(merge: Merge | None) -> bool:
+    return merge is not None and merge.variant in CONTROLS
+
+
+class Controlled:
+    """The masks of one control over the batches of an epoch; for a method's own merge, and for none, it asks and gives nothing."""
+
+    def __init__(self, merge: Merge | None, generator: torch.Generator) -> None:
+        self.merge, self.generator = merge, generator
+        self.needs_truth = merge is not None and merge.needs_truth
+
+    def truth(self, videos: VideoSet, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
+        """The figure in each frame of the clips, bool (B, T, H, W) at the stored size; None where the control does not ask for it.
+
+        FameError where it asks and the set does not know.
+        """
+        if not self.needs_truth or self.merge is None:
+            return None
+        found = videos.true_masks(rows, starts, clip)
+        if found is None:
+            what = "background 'empty'" if self.merge.background == "empty" else f"mask {self.merge.variant!r}"
+            raise FameError(
+                f"{what} is a control that needs the true figure, and these videos have no true masks: "
+                "only the embedded benchmark has (--dataset staged)"
+            )
+        return found
+
+    def mask(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
+        """bool (B, H, W) for clips float (B, 3, T, H, W) and the cropped figure (`cropped_truth`); None: the method's own mask."""
+        merge = self.merge
+        if merge is None or not is_control(merge):
+            return None
+        height, width = clips.shape[-2:]
+        count = max(1, int(merge.beta * height * width))
+        if merge.variant == "other":
+            return self._of_another(clips, merge)
+        if merge.variant == "blob":
+            return blobs(len(clips), height, width, count, self.generator).to(clips.device)
+        assert truth is not None  # `truth` was asked for
+        return truth if merge.variant == "true" else dilated(truth, count)
+
+    def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
+        """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
+        if self.merge is None or self.merge.background not in get_args(Scenery):
+            return None
+        if self.merge.background == "elsewhere":
+            return inpainted(clips, self._of_another(clips, self.merge) >= 0.5)
+        assert truth is not None  # `truth` was asked for
+        return inpainted(clips, truth)
+
+    @torch.no_grad()
+    def _of_another(self, clips: Tensor, merge: Merge) -> Tensor:
+        """FAME's masks (B, H, W), each given to another clip."""
+        masks = kept_pixels(clips, "fame", merge.beta, merge.flavour, bayes=Bayes(merge.prior, merge.sampled))
+        return masks[random_cycle(len(clips), self.generator, clips.device)]
+
+
+def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:
+    """The figure in any frame, bool (B, size, size), after the crop and flip that `random_crops` drew from the same `state`.
+
+    truth: bool (B, T, H, W) at the stored size, on any device. state: a copy of the generator as it was before the clips were
+    cropped (`Generator.clone_state`), so that the clips' own stream is read as without a control. A crop can miss the figure: its
+    mask is then empty.
+    """
+    sizes = [(truth.shape[2], truth.shape[3])] * len(truth)
+    return (apply_crops(truth, draw_crops(sizes, augment, state), size) >= 0.5).any(1)
+
+
+def dilated(figures: Tensor, count: int) -> Tensor:
+    """The `count` pixels of each frame that are nearest to its figure, bool like `figures` (B, H, W); a larger figure stays whole.
+
+    Equal distances are ranked in raster order. A frame without figure has the pixels nearest to its centre.
+    """
+    height, width = figures.shape[1:]
+    seeds = figures.clone()
+    seeds[:, height // 2, width // 2] |= ~figures.flatten(1).any(1)
+    return top_share(-squared_distance(seeds), count) | figures
+
+
+def squared_distance(figures: Tensor) -> Tensor:
+    """To the nearest True pixel, in pixels squared: float32 (B, H, W), whole numbers; figures bool (B, H, W), none empty."""
+    far = 2.0 * sum(side * side for side in figures.shape[1:])  # beyond any distance in the frame
+    found = torch.where(figures, 0.0, far)
+    for axis in (1, 2):  # first the nearest of each column, then the nearest column: exact, as squares add up
+        place = torch.arange(found.shape[axis], device=found.device, dtype=found.dtype)
+        place = place.view(-1, 1) if axis == 1 else place
+        nearest = found.new_full(found.shape, torch.inf)
+        for origin in range(found.shape[axis]):
+            nearest = torch.minimum(nearest, found.narrow(axis, origin, 1) + (place - origin).square())
+        found = nearest
+    return found
+
+
+def blobs(batch: int, height: int, width: int, count: int, generator: torch.Generator | None) -> Tensor:
+    """Random shapes of exactly `count` pixels, bool (batch, height, width): the highest of a smooth random field.
+
+    The field is cut out of a larger one, so that no place in the frame is likelier than another.
+    """
+    sigma = min(height, width) / BLOB
+    reach = int(3 * sigma) + 1
+    noise = torch.randn(batch, 1, height + 2 * reach, width + 2 * reach, generator=generator)
+    field = smooth(noise, gaussian_weights(2 * reach + 1, sigma, noise.device))
+    return top_share(field[:, 0, reach : reach + height, reach : reach + width].contiguous(), count)

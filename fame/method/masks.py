@@ -1,0 +1,252 @@
+"""Foreground masks of a clip: FAME's own, and the Seed, Grid and Gauss masks of its ablation (paper, section 3.2; tables 1 and 4).
+
+A clip is X, C x T x H x W in [0, 1]; one mask serves all its frames.
+
+    S[i,j]  = 1/(T-1) * sum over c, t of |X[c,t+1] - X[c,t]|              seed region
+    P(F|x)  = P(x|F) / (P(x|F) + P(x|B))                                  colour posterior, equal priors
+    M       = the beta*H*W pixels of the highest posterior
+
+P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B) that of the 10 % it ranks lowest; neither share
+depends on beta. `Bayes` names prior and shares, so that a study can ask what they matter. What the formulas leave open (1000
+colours, a background count that starts at 1, the smoothing before each ranking) is as in the released code. Flavour `official`
+also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
+
+Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
+computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
+
+This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. On a CPU and on
+a GPU `foreground_mask` takes the same steps in fewer passes over memory (fame/fast/cpu/masks.py, fame/fast/gpu/masks.py), unless
+asked for
+`exact`.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.util import find_spec
+from typing import NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from fame.config import Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.fast.gpu.serving import serves
+from fame.method.shapes import GRID, gaussian_map, grid_map, spread_grid
+from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
+
+LEVELS = 10  # per colour coordinate
+COLOURS = LEVELS**3
+FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
+BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
+MIN_SIDE = 16
+VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
+
+
+class Bayes(NamedTuple):
+    """What the colour posterior presumes; the defaults are the paper's.
+
+        P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
+
+    Another prior keeps the order of colours; it acts because the posterior is smoothed before pixels are ranked.
+    """
+
+    prior: float = 0.5  # P(F), in (0, 1)
+    sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)  # shares of the frame, above 0, in all at most 1
+
+    def counts(self, pixels: int) -> tuple[int, int]:
+        """Pixels of both samples, at least one each."""
+        return max(1, int(self.sampled[0] * pixels)), max(1, int(self.sampled[1] * pixels))
+
+
+PAPER = Bayes()
+
+
+@torch.no_grad()
+def foreground_mask(
+    clips: Tensor,
+    *,
+    variant: Variant = "fame",
+    beta: float = 0.5,
+    flavour: Flavour = "paper",
+    exact: bool = False,
+    prior: float = PAPER.prior,
+    sampled: tuple[float, float] = PAPER.sampled,
+) -> Tensor:
+    """The mask of what to keep, one a clip.
+
+    clips: float (B, 3, T, H, W) in [0, 1], T >= 2, H and W >= 16; beta: share of the frame kept, in (0, 1].
+    Returns float32 (B, H, W), without gradient:
+      fame, seed  0 or 1, exactly max(1, int(beta*H*W)) ones
+      grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
+      gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
+    Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
+    exact: in plain torch on every device. The fast paths differ from it by rounding alone: in pixels whose scores tie, and where a
+    colour lies within 1e-5 of an edge between two levels.
+    prior, sampled: of the fame mask, as `Bayes` has them; on a CPU another prior than the paper's takes the plain path.
+    Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour, a prior outside (0, 1), shares that
+    are 0 or overlap.
+    """
+    check_clips(clips)
+    check_beta(beta)
+    check_name("variant", variant, VARIANTS)
+    check_name("flavour", flavour, FLAVOURS)
+    bayes = Bayes(check_prior(prior), check_sampled(sampled))
+    return kept_pixels(clips, variant, beta, flavour, exact, bayes).float()
+
+
+def kept_pixels(
+    clips: Tensor, variant: Variant, beta: float, flavour: Flavour, exact: bool = False, bayes: Bayes = PAPER
+) -> Tensor:
+    """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
+    height, width = clips.shape[-2:]
+    if variant == "gauss":
+        return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
+    count = max(1, int(beta * height * width))
+    by_colour = flavour if variant == "fame" else None
+    known = variant != "fame" or bayes.prior == PAPER.prior  # the CPU's kernels have no prior: 1/2 drops out of the formula
+    if not exact and serves(clips):
+        from fame.fast.gpu import masks as gpu
+
+        if variant != "grid":
+            return gpu.keep_highest(clips, count, by_colour, bayes)
+        motion = gpu.frame_difference(clips)
+    elif not exact and known and takes_fast_path(clips):
+        from fame.fast.cpu import masks as fast
+
+        if variant != "grid":
+            return fast.keep_highest(clips, count, by_colour, bayes)
+        motion = fast.motion_and_mean(clips)[0]
+    else:
+        clips = _float32(clips)
+        if variant == "fame":
+            return top_share(_maps(clips, flavour, bayes)["posterior_blurred"], count)
+        motion = frame_difference(clips)
+    if variant == "grid":
+        kept = top_share(grid_map(motion), max(1, round(beta * GRID * GRID)))
+        return spread_grid(kept, height, width)
+    return top_share(_smooth_like_code(motion), count)
+
+
+def takes_fast_path(clips: Tensor) -> bool:
+    """Whether the kernels of fame/cpu serve these clips: on a CPU, not while torch.compile traces, with Numba installed."""
+    return not torch.compiler.is_compiling() and clips.device.type == "cpu" and _numba_is_there()
+
+
+@cache
+def _numba_is_there() -> bool:
+    return find_spec("numba") is not None
+
+
+@torch.no_grad()
+def mask_maps(
+    clips: Tensor, *, flavour: Flavour = "paper", prior: float = PAPER.prior, sampled: tuple[float, float] = PAPER.sampled
+) -> dict[str, Tensor]:
+    """What the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
+
+    frame_difference: S, in 0..3; frame_difference_blurred: S after smoothing, which ranks pixels for both colour samples;
+    posterior: P(F|x) of each pixel's colour, in 0..1; posterior_blurred: the same smoothed, which ranks pixels for the mask.
+    """
+    check_clips(clips)
+    check_name("flavour", flavour, FLAVOURS)
+    return _maps(_float32(clips), flavour, Bayes(check_prior(prior), check_sampled(sampled)))
+
+
+def frame_difference(clips: Tensor) -> Tensor:
+    """The seed region S, (B, H, W) in 0..3."""
+    change = clips.diff(dim=2).abs_()
+    return change.sum(1).mean(1)
+
+
+def colours(frames: Tensor, flavour: Flavour) -> Tensor:
+    """(B, 3, H, W) RGB in [0, 1] -> long (B, H, W) in 0..999: hue and saturation as a point on a disc, and value, ten levels each.
+
+    Levels are round(9 v + 1), half to even, before 1 is taken off: exact grey lies on the edge 5.5 and counts as the sixth level.
+    """
+    across, up, bright = (torch.round(v) - 1 for v in colour_coordinates(frames, flavour))
+    colour = across + LEVELS * up + LEVELS**2 * bright  # whole numbers, exact in float32
+    return colour.long().clamp_(0, COLOURS - 1)  # values outside [0, 1] must not reach beyond the histogram
+
+
+def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
+    """Across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
+    value, brightest = frames.max(1)
+    chroma = value - frames.amin(1)
+    saturation = chroma / (value + 1e-8)
+    divisor = torch.where(chroma == 0, 1.0, chroma)  # grey: any hue will do
+    red, green, blue = frames.unbind(1)
+    sectors = torch.stack([green - blue, (blue - red) + 2 * divisor, (red - green) + 4 * divisor], 1)
+    turn = sectors.gather(1, brightest[:, None])[:, 0] / divisor / 6
+    angle = 2 * math.pi * torch.where(turn < 0, turn + 1, turn)
+    if flavour == "official":
+        angle = angle * 2 * math.pi
+    coordinates = (saturation * torch.cos(angle) + 1) / 2, (saturation * torch.sin(angle) + 1) / 2, value
+    return [(LEVELS - 1) * v + 1 for v in coordinates]
+
+
+def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Tensor:
+    """P(F|x) of every pixel, (B, H, W) in 0..1; colour: long, from `colours`; motion: the ranking of pixels, both (B, H, W)."""
+    batch, height, width = colour.shape
+    pixels = height * width
+    sampled_f, sampled_b = bayes.counts(pixels)
+    foreground = top_share(motion, sampled_f)
+    background = ~top_share(motion, pixels - sampled_b)  # the rest of the same ranking, so ties never put a pixel into both samples
+    group = torch.where(foreground, 0, torch.where(background, 1, 2))
+    counts = motion.new_zeros(batch, 3 * COLOURS)
+    counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
+    in_foreground = counts[:, :COLOURS] / sampled_f
+    in_background = (counts[:, COLOURS : 2 * COLOURS] + 1) / (sampled_b + COLOURS)  # every count starts at 1
+    # Bayes' rule divided by the prior; the paper's equal priors multiply by exactly 1
+    posterior = in_foreground / (in_foreground + (1 - bayes.prior) / bayes.prior * in_background)
+    return posterior.gather(1, colour.flatten(1)).view_as(motion)
+
+
+def top_share(values: Tensor, count: int) -> Tensor:
+    """bool, shaped like `values` (B, H, W): exactly `count` per clip are True, the highest; equal ones in raster order."""
+    flat = values.flatten(1)
+    if count >= flat.shape[1]:
+        return torch.ones_like(values, dtype=torch.bool)
+    threshold = flat.topk(count, dim=1, sorted=False).values.amin(1, keepdim=True)
+    above, tied = flat > threshold, flat == threshold
+    room = count - above.sum(1, keepdim=True)
+    return (above | (tied & (tied.cumsum(1) <= room))).view_as(values)
+
+
+def check_clips(clips: Tensor, what: str = "clips") -> None:
+    """Raises ValueError unless float (B, 3, T, H, W) with T >= 2 and sides of at least 16 pixels."""
+    if clips.dim() != 5 or clips.shape[1] != 3:
+        raise ValueError(f"{what} must be (B, 3, T, H, W), got {tuple(clips.shape)}")
+    if not clips.is_floating_point():
+        raise ValueError(f"{what} must be floating point in [0, 1], got {clips.dtype}; divide 8-bit video by 255 first")
+    frames, height, width = clips.shape[2:]
+    if frames < 2:
+        raise ValueError(f"{what} have T = {frames} frame: motion is a difference between frames, so T must be at least 2")
+    if min(height, width) < MIN_SIDE:
+        raise ValueError(f"{what} are {height} x {width} pixels; the masks need at least {MIN_SIDE} x {MIN_SIDE}")
+
+
+def check_name(what: str, name: str, known: tuple[str, ...]) -> None:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}; known: {', '.join(known)}")
+
+
+def _maps(clips: Tensor, flavour: Flavour, bayes: Bayes) -> dict[str, Tensor]:
+    difference = frame_difference(clips)
+    blurred = _smooth_like_code(difference)
+    posterior = colour_posterior(colours(clips.mean(2), flavour), blurred, bayes)
+    # the released code scales both maps to 0..1 before ranking: the ranks stay as they are, and nothing moving would be 0/0
+    return {
+        "frame_difference": difference,
+        "frame_difference_blurred": blurred,
+        "posterior": posterior,
+        "posterior_blurred": _smooth_like_code(posterior),
+    }
+
+
+def _smooth_like_code(maps: Tensor) -> Tensor:
+    kernel = blur_kernel(min(maps.shape[-2:]))
+    return smooth(maps[:, None], gaussian_weights(kernel, kernel / 3, maps.device))[:, 0]
+
+
+def _float32(clips: Tensor) -> Tensor:
+    return clips.float().contiguous()  # contiguous: a mean over frames laid out otherwise rounds otherwise

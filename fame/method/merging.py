@@ -1,0 +1,201 @@
+"""Foreground-background merging (paper, section 3.3; table 3) and background erasing, with which the paper compares (table 2).
+
+    X_merge = X * M + Y * (1 - M)          merging: M the foreground mask of X, Y a clip to take the background from
+    x'[t]   = (1 - w) * x[t] + w * x[k]    erasing: k one random frame of the same clip, w ~ U(0, weight_max)
+
+Merging comes after crop and flip and before colour changes. Neither has parameters or is differentiated through the mask.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
+from fame.distributed import gathered, here
+from fame.fast.gpu.serving import carried, serves
+from fame.method.inpainting import inpainted
+from fame.method.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
+
+Partners = Literal["others", "any"]
+BACKGROUNDS, PARTNERS, REACHES = get_args(Background), get_args(Partners), get_args(Reach)
+
+
+class ForegroundBackgroundMerge(nn.Module):
+    """Keeps a clip's foreground and puts another clip's background behind it; usable alone in any training loop.
+
+    variant, beta, flavour: the mask, as in `foreground_mask`. beta = 1.0 keeps everything and returns the clips as they are (the
+    baseline); only gauss, which ignores beta, still merges.
+    background, where Y comes from:
+      inter  another clip of the batch, or the row of `sources` with the same number if they are given
+      intra  the same row of `sources`: another clip of the same video
+      still  as inter, but one random frame of Y stands still for all T
+      inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it: not in the paper, see
+             docs/findings.md for what it is worth
+    partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
+    its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
+    reach, on several ranks (fame/distributed.py), whose clips are the batch: `rank` the rank's own, as in the released code;
+    `batch` those of all ranks, gathered. All ranks must then draw from equal generators: each draws for all and takes its share.
+    prior, sampled: of the fame mask, as in `foreground_mask`.
+    generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
+    """
+
+    def __init__(
+        self,
+        beta: float = 0.5,
+        variant: Variant = "fame",
+        background: Background = "inter",
+        flavour: Flavour = "paper",
+        *,
+        partners: Partners | None = None,
+        reach: Reach = "rank",
+        prior: float = PAPER.prior,
+        sampled: tuple[float, float] = PAPER.sampled,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.beta = check_beta(beta)
+        self.bayes = Bayes(check_prior(prior), check_sampled(sampled))
+        check_name("variant", variant, VARIANTS)
+        check_name("background", background, BACKGROUNDS)
+        check_name("flavour", flavour, FLAVOURS)
+        self.partners: Partners = partners or ("others" if flavour == "paper" else "any")
+        check_name("partners", self.partners, PARTNERS)
+        check_name("reach", reach, REACHES)
+        self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
+        self.reach: Reach = reach
+
+    def forward(
+        self,
+        clips: Tensor,
+        sources: Tensor | None = None,
+        generator: torch.Generator | None = None,
+        *,
+        mask: Tensor | None = None,
+        behind: Tensor | None = None,
+    ) -> Tensor:
+        """Merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
+
+        sources: clips of the same shape, taken row by row and never permuted. mask: (B, H, W) in 0..1 to use in place of the clip's
+        own (for controls; it is used whatever beta is). behind: clips of the same shape from whose rows the backgrounds are drawn
+        in place of `clips` (for controls). Raises ValueError for wrong shapes, both sources and behind, intra without
+        sources, and a batch of one without sources, which holds no other clip.
+        """
+        check_clips(clips)
+        for name, given in (("sources", sources), ("behind", behind)):
+            if given is not None and given.shape != clips.shape:
+                raise ValueError(f"{name} {tuple(given.shape)} must have the shape of clips {tuple(clips.shape)}")
+        if sources is not None and behind is not None:
+            raise ValueError("backgrounds come from sources, row by row, or from rows of behind: give one of them")
+        if mask is not None and mask.shape != (len(clips), *clips.shape[-2:]):
+            raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
+        if mask is None and self.beta == 1.0 and self.variant != "gauss":
+            return clips
+        given = sources if behind is None else behind
+        rows_from = clips if given is None else given.to(clips.dtype)
+        mask = self._mask(clips) if mask is None else mask
+        if self.background == "inpainted":
+            rows_from = inpainted(rows_from, (mask if given is None else self._mask(rows_from)) >= 0.5)
+        among = gathered(rows_from) if self.reach == "batch" and sources is None else rows_from
+        rows, frames = self._drawn(among, sources is not None, generator or self.generator)
+        if len(among) > len(clips):
+            rows, frames = (None if drawn is None else here().mine(drawn) for drawn in (rows, frames))
+        return merge(clips, among, mask, rows, frames)
+
+    @torch.no_grad()
+    def _mask(self, clips: Tensor) -> Tensor:
+        return kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
+
+    def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
+        """Which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""
+        rows = frames = None
+        if not given:
+            if self.background == "intra":
+                raise ValueError("background 'intra' needs sources: other clips of the same videos, in the same order")
+            if len(clips) == 1:
+                raise ValueError("a batch of 1 holds no other clip to take the background from: give sources")
+            draw = random_cycle if self.partners == "others" else random_permutation
+            rows = draw(len(clips), generator, clips.device)
+        if self.background == "still":
+            frames = _randint(clips.shape[2], len(clips), generator, clips.device)
+        return rows, frames
+
+    def extra_repr(self) -> str:
+        return f"beta={self.beta}, variant={self.variant!r}, background={self.background!r}, flavour={self.flavour!r}"
+
+
+def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
+    """X * M + Y * (1 - M), shape and type of `clips`, float (B, 3, T, H, W); where the mask is 0 or 1, not a bit of X or Y changes.
+
+    Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
+    rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
+    Clips of float32 without gradient are merged in one pass on a CPU (fame/fast/cpu/merging.py) and on a GPU
+    (fame/fast/gpu/merging.py).
+    """
+    needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
+    if clips.dtype == torch.float32 and not needs_gradient and serves(clips, behind, mask, rows, frames):
+        from fame.fast.gpu import merging as gpu
+
+        return gpu.merge(clips, behind, rows, frames, mask)
+    if clips.dtype == torch.float32 and not needs_gradient and takes_fast_path(clips):
+        from fame.fast.cpu import merging as fast
+
+        return fast.merge(clips, behind, rows, frames, mask)
+    out = None
+    if frames is not None:
+        rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
+        behind = behind[rows, :, frames][:, :, None]  # broadcast over T
+    elif rows is not None:
+        behind = behind[rows]
+        if not needs_gradient and not torch.compiler.is_compiling():
+            out = behind  # the one copy made becomes the result
+    mask = mask[:, None, None]
+    if mask.dtype == torch.bool:
+        return torch.where(mask, clips, behind, out=out)
+    # lerp is the formula in one pass, exact where the mask is 0 or 1
+    return torch.lerp(behind, clips, mask.to(clips.dtype), out=out)
+
+
+def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
+    """Background erasing: one random frame of each clip is added to all its frames, with a weight w ~ U(0, weight_max) a clip.
+
+    clips: float (B, 3, T, H, W); the result has the same shape, type and range. Raises ValueError unless 0 <= weight_max <= 1.
+    """
+    check_clips(clips)
+    if not 0 <= weight_max <= 1:
+        raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
+    batch, frames = len(clips), clips.shape[2]
+    chosen = _randint(frames, batch, generator, clips.device)
+    weight = _rand(batch, generator, clips.device).mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
+    still = clips[torch.arange(batch, device=clips.device), :, chosen][:, :, None]
+    return torch.lerp(clips, still, weight)
+
+
+def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
+    """A permutation without fixed points, (count,) long: `count` numbers put in random order, each sent to the next one round.
+
+    Uniform over the (count - 1)! cyclic permutations, a subset of all derangements; each element is sent to each other one with
+    equal chance. Needs no rejection, hence no loop that waits for the device.
+    """
+    order = random_permutation(count, generator, _home(generator, device))
+    # made where it is drawn: on a GPU these would be launches of their own
+    return carried(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)
+
+
+def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
+    """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
+    return carried(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
+
+
+def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    return carried(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
+
+
+def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
+    return carried(torch.rand(count, generator=generator, device=_home(generator, device)), device)
+
+
+def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:
+    return device if generator is None else generator.device

@@ -1,0 +1,1 @@
+"""Pretraining: one optimisation step, the loop around it, its optimiser, precision and processes."""

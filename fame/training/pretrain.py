@@ -1,0 +1,176 @@
+"""The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
+
+The method in its loop: pairs of views (fame/method/views.py), momentum contrast (fame/method/moco.py), one optimisation step a
+batch.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from fame.backbones import Encoder, build_encoder, fast_layout
+from fame.backbones.checkpoint import TrainingState, load_encoder, save_encoder
+from fame.backbones.given import load_given
+from fame.config import Pretrain
+from fame.data.fitting import standing_in, too_short
+from fame.distributed import average, here, together
+from fame.errors import FameError
+from fame.method.augment import of_process
+from fame.method.moco import MomentumContrast, statistics
+from fame.method.views import Views
+from fame.run import Run
+from fame.training import precision as arithmetic
+from fame.training.compilation import naming_failures
+from fame.training.descent import ContrastStep, Descent
+from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
+from fame.training.sampling import epoch_order
+from fame.training.supervised import Classifier, train_classifier
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+    from fame.seeds import Seeds
+
+ENCODER_FILE = "encoder.pt"
+GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
+LOOK = 50  # steps between two looks at whether the loss is still finite
+WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kinetics-400 takes hours on one GPU
+
+
+def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
+    """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
+
+    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch. Raises
+    FameError for an empty training split, a queue shorter than the batch, a loss that is not finite, given weights that do not fit.
+    """
+    arithmetic.set_threads(config.threads)
+    encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
+    notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
+    metrics: dict[str, float] = {}
+    if config.kind == "file":
+        assert config.weights is not None  # the configuration's validation
+        notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, config.weights)
+    elif config.kind != "random":
+        assert config.data is not None
+        dtype = arithmetic.resolve(config.precision, run.device)
+        notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
+        videos = run.videos(config.data)
+        rows = standing_in(videos, videos.select("train"), config.clip)
+        if not len(rows):
+            raise FameError(
+                f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
+            )
+        batch = min(config.optim.batch, len(rows))
+        notes |= too_short(videos, ["train"], config.clip)
+        notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
+        if batch < config.optim.batch:
+            notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
+        if config.accumulate > 1:
+            notes["pieces"] = config.accumulate
+        if config.kind == "moco":
+            notes |= {"compiled": config.compiled} if config.compiled else {}
+        if config.kind == "moco" and config.ranks > 1:
+            notes |= {"ranks": config.ranks, "sampling": config.sampling}
+            metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
+            encoder, _ = load_encoder(run.folder / ENCODER_FILE)
+        else:
+            train = _train_contrast if config.kind == "moco" else _train_labels
+            metrics = train(config, encoder, videos, rows, run)
+    save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
+
+
+def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(run.seeds.of("head"))
+        model = Classifier(encoder, len(videos.classes))
+    return train_classifier(
+        model,
+        videos,
+        rows,
+        clip=config.clip,
+        augment=of_process(config.augment, run.seeds.generator("blur")),
+        optim=config.optim,
+        precision=config.precision,
+        accumulate=config.accumulate,
+        run=run,
+        purpose="pretrain",
+        keep=True,
+    )
+
+
+def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:
+    """What each of several ranks does; the first one writes the encoder."""
+    arithmetic.set_threads(config.threads)
+    run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
+    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
+    metrics = _train_contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
+    if here().first:
+        save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
+    return metrics
+
+
+@naming_failures
+def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    optim, device, ranks = config.optim, run.device, here()
+    batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
+    if not batch:
+        raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
+    if config.moco.queue < batch:
+        raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
+    among = batch if config.merge and config.merge.reach == "batch" else batch // ranks.size
+    if among == 1 and config.merge and config.merge.background != "intra":
+        raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
+    dtype = arithmetic.resolve(config.precision, device)
+    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))
+    optimiser = build_optimiser(optim, model.query.parameters())
+    # what changes the numbers must change the identity, the videos drawn included
+    identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
+    scaler = arithmetic.scaler(dtype, device)
+    state = TrainingState(run, identity, model, optimiser, scaler=scaler)
+    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, config.compiled)
+    done, metrics = state.restore()
+    for epoch in range(done, optim.epochs):
+        set_learning_rate(optimiser, learning_rate(optim, epoch))
+        model.train()
+        views = Views(config, videos, run, epoch)
+        total = torch.zeros(2, dtype=torch.float64, device=device)
+        order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
+        first, spent = 0, 0.0
+        if epoch == done and state.within:  # broken off within this epoch
+            first, spent = state.within["steps"], state.within["seconds"]
+            total += state.within["total"].to(device)
+            views.resume(state.within["place"])
+        began = time.perf_counter() - spent
+        for step, (view0, view1) in enumerate(views.pairs(order[first:]), first + 1):
+            loss, right = descend(view0, view1)
+            total += torch.stack([loss, right]).double()
+            # a look at a number of the GPU waits for all its work, so it is seldom
+            if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
+                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+            # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
+            if ranks.size == 1 and step < len(order) and state.due(WITHIN):
+                spent = time.perf_counter() - began
+                place = {"steps": step, "seconds": spent, "total": total.cpu(), "place": views.place()}
+                state.save(epoch, metrics, within=place)
+        seconds = max(time.perf_counter() - began, 1e-9)
+        average([total, *statistics(model)])
+        mean_loss, mean_right = (total / len(order)).tolist()
+        metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
+        run.log(
+            step=epoch + 1,
+            steps=optim.epochs,
+            **metrics,
+            lr=optimiser.param_groups[0]["lr"],
+            seconds=seconds,
+            waiting=views.waited / seconds,
+            augmenting=views.augmented / seconds,
+        )
+        if ranks.first:
+            state.save(epoch + 1, metrics)
+    return metrics

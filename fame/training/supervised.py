@@ -1,0 +1,138 @@
+"""Training of a classifier with labels: the supervised bound of the figures, and the inner loop of finetuning.
+
+Clips are drawn and augmented as in pretraining, without merging: random start, crop and flip, colour, normalisation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fame.backbones import Encoder, fast_layout
+from fame.backbones.checkpoint import TrainingState
+from fame.config import Augment, Clip, Optim, Precision
+from fame.errors import FameError
+from fame.method.augment import colour_normalised, random_crops
+from fame.method.moco import cut
+from fame.run import Run
+from fame.training.descent import Descent
+from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
+from fame.training.precision import autocast, resolve, scaler
+
+if TYPE_CHECKING:
+    from fame.data.clips import VideoSet
+
+
+class Classifier(nn.Module):
+    """An encoder, dropout and a linear layer: clips (B, 3, T, H, W) -> logits (B, classes)."""
+
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
+        super().__init__()
+        self.encoder = encoder
+        self.dropout = nn.Dropout(dropout)
+        self.linear = nn.Linear(encoder.dim, classes)
+
+    def forward(self, clips: Tensor) -> Tensor:
+        logits: Tensor = self.linear(self.dropout(self.encoder(clips)))
+        return logits
+
+
+def batches(rows: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
+    """`rows` in random order, cut in batches of `size`; an incomplete last batch is left out, unless it is the only one."""
+    if not len(rows):
+        raise ValueError("no rows to draw batches from")
+    order = rows[torch.randperm(len(rows), generator=generator)]
+    size = min(size, len(rows))
+    return list(order[: len(rows) // size * size].split(size))
+
+
+def train_classifier(
+    model: nn.Module,
+    videos: VideoSet,
+    rows: Tensor,
+    *,
+    clip: Clip,
+    augment: Augment,
+    optim: Optim,
+    precision: Precision,
+    run: Run,
+    purpose: str,
+    keep: bool = False,
+    after_epoch: Callable[[int], None] | None = None,
+    accumulate: int = 1,
+) -> dict[str, float]:
+    """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
+
+    `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
+    dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
+    and gives the same weights bit for bit; the file is removed at the end unless `keep`. `after_epoch(epoch)`, from 1 on, may
+    look at the model, and again at an epoch that was broken off; it changes nothing. The network takes each batch in `accumulate`
+    pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last epoch; both 0
+    where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    """
+    device = run.device
+    dtype = resolve(precision, device)
+    model = fast_layout(model.to(device))
+    labels = videos.labels.to(device)
+    optimiser = build_optimiser(optim, model.parameters())
+    drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
+    parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
+    parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
+    scale = scaler(dtype, device)
+    state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
+    descent = Descent(optimiser, scale)
+    done, metrics = state.restore()
+    for epoch in range(done, optim.epochs):
+        set_learning_rate(optimiser, learning_rate(optim, epoch))
+        order = batches(rows, optim.batch, run.seeds.generator(purpose, "order", epoch))
+        views = run.seeds.generator(purpose, "views", epoch)
+        model.train()
+        total = torch.zeros(2, dtype=torch.float64)
+        began, waited = time.perf_counter(), 0.0
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            torch.manual_seed(run.seeds.of(purpose, "dropout", epoch))
+            for batch in order:
+                before = time.perf_counter()
+                raw = videos.clips(batch, videos.random_starts(batch, clip, views), clip)
+                waited += time.perf_counter() - before
+                raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
+                clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views, inplace=True)
+                descent.begin()
+                for some, target in zip(cut(clips, accumulate), cut(labels[batch.to(device)], accumulate), strict=True):
+                    with autocast(dtype, device):
+                        logits = model(some)
+                    loss = functional.cross_entropy(logits.float(), target)
+                    if not torch.isfinite(loss):
+                        raise FameError(
+                            f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
+                        )
+                    share = len(some) / len(clips)
+                    descent.add(loss * share)
+                    right = (logits.detach().argmax(1) == target).double().mean()
+                    total += share * torch.stack([loss.detach().double(), right]).cpu()
+                descent.move()
+        seconds = time.perf_counter() - began
+        mean_loss, mean_right = (total / len(order)).tolist()
+        metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
+        rate = optimiser.param_groups[0]["lr"]
+        run.log(
+            step=epoch + 1,
+            steps=optim.epochs,
+            purpose=purpose,
+            **metrics,
+            lr=rate,
+            seconds=seconds,
+            waiting=waited / max(seconds, 1e-9),
+        )
+        if after_epoch is not None:
+            after_epoch(epoch + 1)
+        state.save(epoch + 1, metrics, last=keep and epoch + 1 == optim.epochs)
+    if not keep:
+        state.clear()
+    return {"loss": metrics.get("loss", 0.0), "accuracy": metrics.get("accuracy", 0.0)}

@@ -1,0 +1,163 @@
+"""One call of the command line: choices looked up, the folder opened, the plan shown, what is missing run, beta searched."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from fame.errors import FameError
+from studies.harness.executors.local import LocalWorkers
+from studies.harness.hardware import default_jobs, resolve_device
+from studies.harness.plan import Plan, make_plan
+from studies.harness.progress import Bars, Lines, Watcher, show_plan, size
+from studies.harness.runner import run_all, run_stages
+from studies.harness.scheduling import Summary
+from studies.harness.status import done_replicates
+from studies.harness.store import Store
+from studies.harness.worker import Runtime
+from studies.setting.asked import Asked
+from studies.setting.cell import Stage
+from studies.setting.choices import Choices, resolve
+from studies.setting.compiling import decided
+from studies.setting.replicates import listed
+from studies.setting.resolve import all_stages
+from studies.setting.training import AUTO
+
+if TYPE_CHECKING:
+    from studies.beta_curve import Found, Trial
+
+RESERVE = 200e6  # bytes that shall stay free
+console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+class Session:
+    """What was asked for, where, and with what. Making one checks the choices and every run that lies in the folder."""
+
+    def __init__(self, choices: Choices, out: Path, device: str, jobs: int | None, most_broken: float) -> None:
+        if jobs is not None and jobs < 1:
+            raise FameError(f"--jobs {jobs}: at least one run at a time is needed")
+        self.store = Store(out).prepare()
+        self.store.check_versions()
+        self.device = resolve_device(device)
+        self.jobs = jobs or default_jobs(self.device)
+        with watching() as watcher:
+            self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
+            if choices.training.compiled == AUTO:
+                way = decided(self.asked, self.device, self.store.cache, watcher.note)
+                choices = replace(choices, training=replace(choices.training, compiled=way or None))
+                self.asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
+        self.runtime = Runtime(
+            self.device, choices.data_root, dict(self.asked.roots), pretrained=choices.pretrained, most_broken=most_broken
+        )
+
+    def plan(self) -> Plan:
+        """Of the replicates that this call runs."""
+        stages = all_stages(self.asked.setting, self.asked.studies)
+        return make_plan(self.store, stages, self.asked.now, self.jobs, self.device, self.asked.sizes)
+
+    def run(self) -> Summary:
+        """Show the plan where there is something to do, and do it."""
+        plan = self.plan()
+        if plan.todo:
+            show_plan(console, plan)
+            self.show_standing()
+            self.check_device()
+            free = shutil.disk_usage(self.store.out).free
+            if plan.bytes + RESERVE > free:
+                need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
+                raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
+        self.store.write_setting(self.asked.to_json())
+        with watching() as watcher:
+            return run_all(
+                self.store,
+                self.asked.setting,
+                self.asked.studies,
+                self.asked.now,
+                jobs=self.jobs,
+                runtime=self.runtime,
+                watcher=watcher,
+                mirror=tracker(self.store, watcher.note),
+                plan=plan,
+            )
+
+    def search(self, trials: int, replicate: int) -> Found:
+        """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
+        from studies.search import NAME, search_beta
+
+        if replicate < 0:
+            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
+        if self.asked.setting.folds:
+            raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
+        with watching() as watcher:
+            workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
+
+            def execute(stages: list[Stage]) -> None:
+                serving = {stage.id: (stage, (NAME,)) for stage in stages}
+                run_stages(
+                    self.store, serving, (replicate,), jobs=self.jobs, runtime=self.runtime, watcher=watcher, executor=workers
+                )
+
+            def tell(trial: Trial) -> None:
+                how = "was there" if trial.reused else "computed"
+                watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
+
+            mirror = tracker(self.store, watcher.note)
+            try:
+                return search_beta(
+                    self.asked.setting, self.store, trials, replicate, self.store.out, execute, tracker=mirror, tell=tell
+                )
+            finally:
+                workers.stop()
+
+    def check_device(self) -> None:
+        """FameError where the device does not serve what is asked; `plan` does not ask, as the runs may be another machine's."""
+        scale = self.asked.setting.scale
+        if scale.precision == "fp16":
+            from fame.training.precision import check  # with it comes torch, whose import takes seconds
+
+            check(scale.precision, self.device)
+
+    def show_standing(self) -> None:
+        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
+        told = [standing(self.store, self.asked)]
+        told += [f"In this part: {listed(self.asked.part)}."] if self.asked.part else []
+        told += [self.asked.absent]
+        if any(told):
+            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+
+
+def standing(store: Store, asked: Asked) -> str:
+    """`4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
+    done = done_replicates(store, all_stages(asked.setting, asked.studies), asked.replicates)
+    if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
+        return ""
+    which = f" ({listed(done)})" if done else ""
+    return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
+
+
+@contextmanager
+def watching() -> Iterator[Watcher]:
+    """Bars on a terminal, lines elsewhere."""
+    if console.is_terminal:
+        with Bars(console) as bars:
+            yield bars
+    else:
+        yield Lines(console)
+
+
+def tracker(store: Store, warn: Callable[[str], None]) -> Any:
+    """The MLflow mirror; None, with one warning, where it cannot even be made."""
+    try:
+        from studies.tracking.tracking import Tracker
+
+        return Tracker(store.out, warn)
+    except Exception as error:  # tracking never fails a run
+        warn(f"MLflow tracking is off: {error}")
+        return None

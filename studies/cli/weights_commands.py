@@ -1,0 +1,60 @@
+"""The verbs of `run_study.py weights`: what a file of weights holds, and ours under the released code's names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from fame.errors import FameError
+from studies.cli.session import console
+
+weights_app = typer.Typer(no_args_is_help=True, help="Files of weights: what is in them, and exchange with the released code.")
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of weights: encoder.pt, a released checkpoint, torchvision's.")]
+Fits = Annotated[str | None, typer.Option("--backbone", help="The network it shall fit; default: the one that it does fit.")]
+EveryKey = Annotated[bool, typer.Option("--keys", help="Every key with what became of it.")]
+Ours = Annotated[Path, typer.Argument(metavar="ENCODER", help="A run's encoder.pt, or any file that `show` can read.")]
+Target = Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write; nothing may lie there.")]
+
+
+@weights_app.command("show")
+def weights_show(file: File, backbone: Fits = None, keys: EveryKey = False) -> None:
+    """Which backbone the file fits, which of its keys are used, and which are left, for what reason."""
+    from fame.backbones.given import load_encoder
+
+    encoder = load_encoder(file, backbone)
+    assert encoder.loaded is not None
+    console.print(str(encoder.loaded), highlight=False, markup=False, soft_wrap=True)
+    number = sum(weight.numel() for weight in encoder.parameters())
+    console.print(f"{number:,} parameters, features of {encoder.dim} dimensions", highlight=False)
+    if keys:
+        table = Table("key", "used as", "left as")
+        for name, ours in encoder.loaded.keys.used.items():
+            table.add_row(name, ours, "")
+        for name, reason in encoder.loaded.keys.left.items():
+            table.add_row(name, "", reason)
+        console.print(table)
+
+
+@weights_app.command("export")
+def weights_export(encoder: Ours, file: Target, backbone: Fits = None) -> None:
+    """Write an encoder as the released code's evaluation reads it, `module.encoder_q.*`, and read it back to compare every bit."""
+    import torch
+
+    from fame.backbones.given import described, export_encoder, load_encoder
+
+    if file.exists():
+        raise FameError(f"{file} is there already: name another file, or take it away first")
+    ours = load_encoder(encoder, backbone)
+    assert ours.loaded is not None
+    export_encoder(ours, ours.loaded.backbone, file)
+    back = load_encoder(file, ours.loaded.backbone).state_dict()
+    wrong = [name for name, value in ours.state_dict().items() if not torch.equal(value, back[name])]
+    if wrong:
+        file.unlink()
+        raise FameError(f"{file} did not hold what was written ({wrong[0]}, ...) and is taken away: try another disk")
+    told = f"{file}: {described(ours.loaded.backbone)}, {len(back)} keys module.encoder_q.*, read back bit for bit"
+    console.print(told, highlight=False, markup=False, soft_wrap=True)

@@ -1,0 +1,220 @@
+"""Runs side by side on this machine: persistent worker processes, each with one thread, that import torch once.
+
+A worker is spawned, never forked. The parent talks to each over a pipe of its own, so a worker that is killed in the middle of a
+message hurts no other; its death shows on its sentinel.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from fame.processes import without_main
+from studies.harness.executors import Outcome, Task
+from studies.harness.store import DiskFull, Store
+from studies.harness.worker import Busy, Runtime, execute, message_of
+from studies.setting.cell import Stage
+
+# Set before torch is imported: a run is defined to use one thread, and as many runs as there are cores go side by side.
+ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
+# glibc gives large blocks back at once and faults them in again at the next step: a third of the time of an augmented view
+KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
+PATIENCE = 5.0  # seconds a worker has to end itself before it is killed
+TERMINATED = 143  # exit code of a worker that was told to end in the middle of a run
+LOG = "log.txt"  # of a run: what the stage or a crashing library printed
+
+
+@dataclass
+class Worker:
+    """A process and this end of its pipe. `task` is None while it waits for work."""
+
+    process: BaseProcess
+    pipe: Connection
+    task: Task | None = None
+    started: float = 0.0
+
+
+@dataclass
+class LocalWorkers:
+    """Up to `jobs` workers, started when there is something for them to do."""
+
+    out: Path
+    jobs: int
+    runtime: Runtime = field(default_factory=Runtime)
+    workers: list[Worker] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.jobs - sum(worker.task is not None for worker in self.workers)
+
+    def submit(self, task: Task) -> None:
+        """Hand a ready task to an idle worker. ValueError where none is free."""
+        if self.free < 1:
+            raise ValueError(f"{task}: all {self.jobs} workers are at work")
+        idle = (worker for worker in self.workers if worker.task is None and worker.process.is_alive())
+        worker = next(idle, None) or self._start()
+        worker.task, worker.started = task, time.monotonic()
+        with suppress(OSError):  # it has just died: its sentinel tells, and the outcome is `killed`
+            worker.pipe.send((task.stage.to_json(), task.replicate))
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """What has happened; an empty list after `timeout` seconds without anything."""
+        found = []
+        for ready in wait([end for worker in self.workers for end in (worker.pipe, worker.process.sentinel)], timeout):
+            worker = next((worker for worker in self.workers if ready in (worker.pipe, worker.process.sentinel)), None)
+            if worker is None:
+                continue  # its death was told through the other end
+            try:
+                answer = worker.pipe.recv() if worker.pipe.poll() else None
+            except (EOFError, OSError):
+                answer = None
+            if answer is None:
+                found += self._bury(worker)
+            elif worker.task is not None:
+                found.append(Outcome(worker.task, *answer))
+                worker.task = None
+        return found
+
+    def stop(self) -> None:
+        """End all workers: politely, then not. What they had running is continued from its last epoch by the next start."""
+        for worker in self.workers:
+            if worker.task is None:
+                worker.pipe.close()  # an idle worker ends at the end of its pipe
+            else:
+                worker.process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        for worker in self.workers:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+        self.workers.clear()
+
+    def _start(self) -> Worker:
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        process = context.Process(target=serve, args=(there, self.out, self.runtime), daemon=True)
+        with _environment(), without_main():
+            process.start()
+        there.close()
+        worker = Worker(process, here)
+        self.workers.append(worker)
+        return worker
+
+    def _bury(self, worker: Worker) -> list[Outcome]:
+        worker.process.join(PATIENCE)
+        self.workers.remove(worker)
+        worker.pipe.close()
+        if worker.task is None:
+            return []
+        code = worker.process.exitcode
+        cause = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
+        hint = " (out of memory? try fewer --jobs)" if code == -signal.SIGKILL else ""
+        return [Outcome(worker.task, "killed", time.monotonic() - worker.started, f"its process ended {cause}{hint}")]
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """What a worker inherits at its start: one thread, and Ctrl-C ignored from its first instruction on (the parent stops it)."""
+    settings = ONE_THREAD | KEEP_MEMORY
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
+    try:
+        yield
+    finally:
+        if main:
+            signal.signal(signal.SIGINT, handler)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+# ---------------------------------------------------------------- in the worker
+
+
+def serve(pipe: Connection, out: Path, runtime: Runtime) -> None:
+    """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    code = 0
+    try:
+        _serve(pipe, Store(out), runtime)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
+
+
+def _serve(pipe: Connection, store: Store, runtime: Runtime) -> None:
+    while True:
+        try:
+            value, replicate = pipe.recv()
+        except (EOFError, OSError):
+            return
+        stage = Stage.from_json(value)
+        start = time.monotonic()
+        status, message = _attempt(stage, replicate, store, runtime)
+        try:
+            pipe.send((status, time.monotonic() - start, message))
+        except OSError:
+            return
+
+
+def _attempt(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> tuple[str, str]:
+    with _printing_to(store.folder(stage.id, replicate) / LOG):
+        try:
+            execute(stage, replicate, store, runtime)
+        except Busy:
+            return "busy", "another process is at it"
+        except DiskFull as error:
+            return "disk full", message_of(error)
+        except Exception as error:  # a stage may fail in any way; the others go on
+            return "failed", message_of(error)
+    return "done", ""
+
+
+@contextmanager
+def _printing_to(path: Path) -> Iterator[None]:
+    """Standard output and error of this process, C libraries included, go to `path`, which is removed if nothing came."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        target = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:
+        target = os.open(os.devnull, os.O_WRONLY)
+    saved = os.dup(1), os.dup(2)
+    try:
+        os.dup2(target, 1)
+        os.dup2(target, 2)
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in zip((1, 2), saved, strict=True):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+        os.close(target)
+        with suppress(OSError):
+            if path.stat().st_size == 0:
+                path.unlink()
+
+
+def _end_with_parent() -> None:
+    """A harness that is killed with -9 leaves no worker behind."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,260 @@
+"""Runs on disk: the files are the truth, everything else (MLflow, tables, figures) is made from them.
+
+`OUT/runs/STAGE/REPLICATE/` holds a run. `result.json` is written last and atomically, so a folder with that file is a finished run;
+a folder without it is unfinished, whatever else lies there, and is continued or done again (docs/architecture.md, "A run on disk").
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import shutil
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from fame.errors import FameError
+from fame.run import write_json
+from studies.setting.cell import Stage
+
+if TYPE_CHECKING:
+    import pandas
+
+log = logging.getLogger("fame.store")
+
+CHECKPOINT = "checkpoint.pt"
+RESULT = "result.json"
+CONFIG = "config.json"
+FAILURE = "failure.json"
+METRICS = "metrics.jsonl"
+ENCODER = "encoder.pt"  # what a pretraining leaves for its evaluations
+SETTING = "setting.json"
+FULL = 1 << 20  # bytes left on a disk that counts as full
+
+
+class Store:
+    """The runs of one output folder. Reading needs neither torch nor the data."""
+
+    def __init__(self, out: Path | str) -> None:
+        self.out = Path(out)
+        self.runs = self.out / "runs"
+        self.cache = self.out / "cache"
+        self._warned: set[Path] = set()
+
+    def prepare(self) -> Store:
+        """Make the folders. FameError where that is not allowed."""
+        try:
+            for folder in (self.runs, self.cache):
+                folder.mkdir(parents=True, exist_ok=True)
+            trial = self.out / f".trial.{os.getpid()}"
+            trial.touch()
+            trial.unlink()
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise DiskFull(self.out) from None
+            why = error.strerror or error
+            raise FameError(f"{self.out}: cannot write there ({why}); choose another folder with --out") from None
+        return self
+
+    def folder(self, stage_id: str, replicate: int) -> Path:
+        return self.runs / stage_id / str(replicate)
+
+    # ------------------------------------------------------------ reading
+
+    def result(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
+        """What a finished run found; None where it is not finished. A damaged file is named once and counts as not finished."""
+        path = self.folder(stage_id, replicate) / RESULT
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            self._warn(path, str(error))
+            return None
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError as error:
+            self._warn(path, str(error))
+            return None
+        if not isinstance(value, dict) or not isinstance(value.get("metrics"), dict) or value.get("stage") != stage_id:
+            self._warn(path, f"it is no result of stage {stage_id}")
+            return None
+        return value
+
+    def finished(self, stage_id: str, replicate: int) -> bool:
+        return self.result(stage_id, replicate) is not None
+
+    def lost_encoder(self, stage: Stage, replicate: int) -> bool:
+        """Whether a pretraining is finished but has no encoder: it came from another machine (studies/harness/parts.py).
+
+        Its result counts. Only an evaluation that is still missing needs the encoder, and then it is trained again.
+        """
+        if stage.kind != "pretrain" or (self.folder(stage.id, replicate) / ENCODER).exists():
+            return False
+        return self.finished(stage.id, replicate)
+
+    def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
+        """Message, traceback and time of the last failure of a run that has not finished since."""
+        if self.finished(stage_id, replicate):
+            return None
+        value = _read_json(self.folder(stage_id, replicate) / FAILURE)
+        return value if isinstance(value, dict) else None
+
+    def progress(self, stage_id: str, replicate: int) -> tuple[int, int] | None:
+        """(step, steps) of the last complete line of metrics.jsonl that tells them; a line being written is passed over."""
+        path = self.folder(stage_id, replicate) / METRICS
+        try:
+            with path.open("rb") as file:
+                file.seek(0, os.SEEK_END)
+                file.seek(max(0, file.tell() - 16384))
+                lines = file.read().split(b"\n")[:-1]
+        except OSError:
+            return None
+        for line in reversed(lines):
+            try:
+                value = json.loads(line)
+                return int(value["step"]), int(value["steps"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        return None
+
+    def predictions(self, stage_id: str, replicate: int) -> pandas.DataFrame | None:
+        """predictions.csv of a finished run, None where it has none."""
+        return self.table(stage_id, replicate, "predictions.csv")
+
+    def table(self, stage_id: str, replicate: int, name: str) -> pandas.DataFrame | None:
+        """A csv artefact of a finished run as a DataFrame; None where the run is unfinished or has no such file."""
+        path = self.folder(stage_id, replicate) / name
+        if not path.exists() or not self.finished(stage_id, replicate):
+            return None
+        import pandas
+
+        types = {"video": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
+        try:
+            return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
+        except (OSError, ValueError) as error:
+            raise FameError(f"{path}: cannot be read ({error}); delete the run's folder and run it again") from None
+
+    def stage(self, stage_id: str, replicate: int) -> Stage | None:
+        """The configuration of a run, from its config.json; None where it has none. FameError where it is of another version."""
+        path = self.folder(stage_id, replicate) / CONFIG
+        if not path.exists():
+            return None
+        value = _read_json(path)
+        mend = f"move {path.parent} away, or choose another folder with --out"
+        if not isinstance(value, dict):
+            raise FameError(f"{path}: cannot be read as a configuration; {mend}")
+        try:
+            return Stage.from_json(value)
+        except ValidationError as error:
+            raise FameError(f"{path}: this run is from another version of the program ({explain(error)}); {mend}") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise FameError(f"{path}: this run is damaged or from another version of the program ({error!r}); {mend}") from None
+
+    def all(self) -> Iterator[tuple[str, int]]:
+        """(stage id, replicate) of every run folder, finished or not, in order."""
+        if not self.runs.is_dir():
+            return
+        for stage in sorted(path for path in self.runs.iterdir() if path.is_dir()):
+            for name in sorted((path.name for path in stage.iterdir() if path.name.isdigit()), key=int):
+                yield stage.name, int(name)
+
+    def check_versions(self) -> None:
+        """FameError where a run in this folder has a configuration that this version of the program cannot read."""
+        for stage_id, replicate in self.all():
+            self.stage(stage_id, replicate)
+
+    def setting(self) -> dict[str, Any] | None:
+        """What was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""
+        value = _read_json(self.out / SETTING)
+        return value if isinstance(value, dict) else None
+
+    # ------------------------------------------------------------ writing
+
+    def write_setting(self, value: dict[str, Any]) -> None:
+        if self.setting() != value:
+            with self.named_errors():
+                write_json(self.out / SETTING, value)
+
+    def begin(self, stage: Stage, replicate: int) -> Path:
+        """The run's folder, with config.json. What an unfinished run left is kept if it has a checkpoint to continue from."""
+        folder = self.folder(stage.id, replicate)
+        with self.named_errors():
+            folder.mkdir(parents=True, exist_ok=True)
+            for left in folder.glob(".*"):
+                if left.suffix[1:].isdigit():  # write_atomically's neighbour, of a process that was killed
+                    left.unlink(missing_ok=True)
+            if not (folder / CHECKPOINT).exists():
+                (folder / METRICS).unlink(missing_ok=True)
+            config = stage.to_json()
+            if _read_json(folder / CONFIG) != config:
+                write_json(folder / CONFIG, config)
+        return folder
+
+    def finish(self, stage: Stage, replicate: int, result: dict[str, Any]) -> None:
+        """Write result.json, atomically and last: from here on the run is finished."""
+        folder = self.folder(stage.id, replicate)
+        with self.named_errors():
+            write_json(folder / RESULT, result)
+        (folder / FAILURE).unlink(missing_ok=True)
+
+    def fail(self, stage: Stage, replicate: int, message: str, error: BaseException | None = None) -> None:
+        """Leave failure.json. On a full disk even that may be impossible: then the message alone must do."""
+        lines = "".join(traceback.format_exception(error)) if error else ""
+        value = {"message": message, "traceback": lines, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        try:
+            folder = self.folder(stage.id, replicate)
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / FAILURE, value)
+        except OSError:
+            log.debug("failure of %s/%d could not be written", stage.id, replicate)
+
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """An OSError while writing becomes a FameError that says what to do; a full disk is told apart."""
+        try:
+            yield
+        except OSError as error:
+            raise (self.full_disk(error) or FameError(f"{self.out}: cannot write ({error}); check its permissions")) from None
+
+    def full_disk(self, error: BaseException) -> DiskFull | None:
+        """The message for a full disk, if that is what is behind `error` (torch hides ENOSPC in a RuntimeError); else None."""
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        with suppress(OSError):
+            full = full or (isinstance(error, OSError | RuntimeError) and shutil.disk_usage(self.out).free < FULL)
+        return DiskFull(self.out) if full else None
+
+    def _warn(self, path: Path, why: str) -> None:
+        if path not in self._warned:
+            self._warned.add(path)
+            log.warning("%s is damaged (%s): the run counts as not finished and will be done again", path, why)
+
+
+class DiskFull(FameError):
+    """No space left: further runs would fail alike, so a runner stops at it."""
+
+    def __init__(self, out: Path) -> None:
+        super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
+
+
+def explain(error: ValidationError) -> str:
+    """Pydantic's first complaint in one line: the field, what it was, what it must be."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
+    return f"{where}{given}: {first['msg'].removeprefix('Value error, ')}"
+
+
+def _read_json(path: Path) -> Any:
+    """The JSON value at `path`; None where it is missing or is none."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,197 @@
+"""One run in one process: the run's folder, what the stage needs, the stage, and last the result.
+
+The stages themselves live in `fame/`; here they are only named, so that a process imports what it runs and no more. A runner hands
+the same table to its workers, which is also how tests put other stages in their place.
+"""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock, Timeout
+
+from fame.errors import FameError
+from studies.harness.hardware import commit, hardware, resolve_device, versions
+from studies.harness.store import CHECKPOINT, ENCODER, Store
+from studies.setting.cell import Stage
+
+if TYPE_CHECKING:
+    from fame.config import StagedData, VideoData
+    from fame.data.clips import VideoSet
+    from fame.seeds import Seeds
+
+STAGES: dict[str, str] = {
+    "videos": "fame.data:open_videos",
+    "pretrain": "fame.training.pretrain:pretrain",
+    "finetune": "fame.evaluation.finetune:finetune",
+    "probe": "fame.evaluation.probe:probe",
+    "retrieval": "fame.evaluation.retrieval:retrieval",
+    "kernels": "fame.evaluation.analysis.temporal_kernels:kernels",
+    "activation": "fame.evaluation.analysis.activation_maps:activation",
+    "masks": "fame.evaluation.analysis.mask_quality:masks",
+}
+GIVEN = "given.pt"  # the weights file of pretraining kind `file`, linked into the run's folder
+LOCK = ".lock"
+
+
+class Busy(Exception):
+    """Another process is at this very run."""
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """All that a run is given and that is in no identity: where it computes, where files are. It travels to workers by pickle."""
+
+    device: str = "cpu"
+    data_root: Path | None = None
+    roots: dict[str, Path] = field(default_factory=dict)  # by kind of set, where there are several; else data_root is the set's
+    pretrained: Path | None = None  # the file behind pretraining kind `file`
+    most_broken: float = 0.0  # share of broken videos that may be left out
+    stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
+
+    def root_of(self, data: StagedData | VideoData) -> Path | None:
+        """The folder of the videos that a configuration names."""
+        return self.roots.get(data.kind, self.data_root)
+
+    def entry(self, kind: str) -> Callable[..., Any]:
+        """The function behind a name of `stages`, imported now."""
+        module, _, name = self.stages[kind].partition(":")
+        return getattr(importlib.import_module(module), name)
+
+
+_opened: dict[tuple[str, int, str], Any] = {}  # a process opens each set once: it is memory-mapped and shared
+
+
+def open_once(
+    data: StagedData | VideoData,
+    seeds: Seeds,
+    cache: Path,
+    runtime: Runtime,
+    jobs: int = 1,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> VideoSet:
+    """`fame.data.open_videos`, remembered for the life of the process."""
+    key = (data.model_dump_json(), seeds.replicate, str(cache))
+    if key not in _opened:
+        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.root_of(data), jobs, progress, runtime.most_broken)
+    return _opened[key]
+
+
+def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None = None) -> dict[str, Any]:
+    """Run one stage of one replicate, whose upstream is finished, and return its result.
+
+    A finished run is returned as it is, but for a pretraining that has lost its encoder: it is trained again, on the same kind
+    of machine to the same weights, and its first result counts until the new one is written. Raises Busy while another process
+    holds the run, FameError with a clear line where the user can mend it, and whatever the stage raises; failure.json is written in
+    the last two cases.
+    """
+    if (found := _there(stage, replicate, store)) is not None:
+        return found
+    folder = store.folder(stage.id, replicate)
+    with store.named_errors():
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=0):  # the system frees it when this process ends, however it ends
+            if (found := _there(stage, replicate, store)) is not None:
+                return found
+            try:
+                store.begin(stage, replicate)
+                result = _run(stage, replicate, store, runtime or Runtime()) | _again(store.result(stage.id, replicate))
+                store.finish(stage, replicate, result)
+            except Exception as error:
+                told = store.full_disk(error) or error
+                store.fail(stage, replicate, message_of(told), error)
+                raise told from (None if told is error else error)
+            return result
+    except Timeout:
+        raise Busy(f"{stage.kind} {stage.id}/{replicate}") from None
+
+
+def _there(stage: Stage, replicate: int, store: Store) -> dict[str, Any] | None:
+    """The result of a run that need not be run."""
+    return None if store.lost_encoder(stage, replicate) else store.result(stage.id, replicate)
+
+
+def _again(before: dict[str, Any] | None) -> dict[str, Any]:
+    """What a pretraining that was trained again keeps of its first result, so that both can be compared."""
+    kept = ("metrics", "seconds", "finished", "commit", "hardware")
+    return {"before": before.get("before") or {name: before.get(name) for name in kept}} if before else {}
+
+
+def message_of(error: BaseException) -> str:
+    """One line: the text of a FameError alone, other exceptions with their type."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, FameError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[str, Any]:
+    import torch
+
+    from fame.run import Run
+    from fame.seeds import Seeds
+
+    device = resolve_device(runtime.device)
+    folder = store.folder(stage.id, replicate)
+    torch.set_num_threads(getattr(stage.config, "threads", 1))
+    seeds = Seeds(replicate)
+    used: dict[str, str] = {}  # the digest of each set: a replicate's own world is recorded in its run
+
+    def videos(data: StagedData | VideoData) -> VideoSet:
+        opened = open_once(data, seeds, store.cache, runtime)
+        used[getattr(data, "part", data.kind)] = opened.manifest.digest()
+        return opened
+
+    run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos, cache=store.cache)
+    resumed = (folder / CHECKPOINT).exists()
+    given = folder / GIVEN
+    if getattr(stage.config, "kind", "") == "file":
+        _link(runtime.pretrained, given)
+    compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
+    start = time.monotonic()
+    given_to = () if stage.kind == "pretrain" else (_encoder(stage, replicate, store),)
+    found = compute(stage.config, *given_to, run)
+    given.unlink(missing_ok=True)
+    return {
+        "stage": stage.id,
+        "kind": stage.kind,
+        "replicate": replicate,
+        "upstream": stage.upstream.id if stage.upstream else None,
+        "metrics": found["metrics"],
+        "artifacts": found["artifacts"],
+        "notes": found.get("notes", {}),
+        "data": used,
+        "seconds": round(time.monotonic() - start, 3),
+        "resumed": resumed,
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "commit": commit(),
+        "hardware": hardware(device),
+        "versions": versions(),
+    }
+
+
+def _encoder(stage: Stage, replicate: int, store: Store) -> Path | None:
+    """The file that the upstream run left; None for an evaluation that needs no encoder."""
+    if stage.upstream is None:
+        return None
+    path = store.folder(stage.upstream.id, replicate) / ENCODER
+    if not path.exists():
+        mend = f"delete {path.parent} and start again, which trains it anew"
+        raise FameError(f"{path}: the pretraining that {stage.kind} {stage.id} looks at has left no encoder; {mend}")
+    return path
+
+
+def _link(pretrained: Path | None, given: Path) -> None:
+    """Put the user's weights file into the run's folder: a link, or a copy where links are not allowed."""
+    if pretrained is None or not pretrained.is_file():
+        raise FameError(f"--pretrained {pretrained}: there is no such file; name the weights file that is to be evaluated")
+    given.unlink(missing_ok=True)
+    try:
+        given.symlink_to(pretrained.resolve())
+    except OSError:
+        shutil.copyfile(pretrained, given)

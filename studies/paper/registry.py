@@ -1,0 +1,119 @@
+"""All studies: the paper's tables and figures in its order, and apart from them the findings, which go beyond it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from fame.errors import FameError
+from studies.findings import (
+    camera,
+    figure_size,
+    filled_elsewhere,
+    inpainted_background,
+    learning_rates,
+    likeness,
+    longer_control,
+    other_figure,
+    positive_control,
+    quirks,
+    sampling,
+    schedules,
+    shortcut,
+    true_mask,
+)
+from studies.paper import (
+    action_recognition,
+    activation_maps,
+    area_ratio,
+    background_source,
+    diving48,
+    foreground_mask,
+    retrieval,
+    selection,
+    temporal_kernels,
+)
+from studies.study import Row, Study
+
+STUDIES: tuple[Study, ...] = (
+    area_ratio.STUDY,
+    diving48.STUDY,
+    background_source.STUDY,
+    foreground_mask.STUDY,
+    foreground_mask.MASK_QUALITY,
+    action_recognition.STUDY,
+    retrieval.STUDY,
+    temporal_kernels.STUDY,
+    activation_maps.STUDY,
+)
+
+ASKED = (
+    schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control,
+    other_figure, inpainted_background, filled_elsewhere, true_mask, quirks,
+)  # fmt: skip
+FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
+ALL_FINDINGS = "findings"  # the name that stands for all of them
+SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
+FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
+
+
+def questions() -> dict[str, str]:
+    """What each finding asks, by its name: the question that its file begins with."""
+    found: dict[str, str] = {}
+    for module in ASKED:
+        asks, mark, _ = (module.__doc__ or "").partition("\n")[0].partition("?")
+        found[module.STUDY.name] = asks + mark if mark else module.STUDY.title
+    return found
+
+
+def studies(names: list[str] | None = None) -> tuple[Study, ...]:
+    """The named studies in the order above; the paper's, and no finding, where none is named.
+
+    `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
+    selection worlds. STUDY/ROW and STUDY/ROW/COLUMN name single rows of a study, which is then reduced to them. An unknown name is
+    a FameError that lists the known ones.
+    """
+    if not names:
+        return STUDIES
+    of_rows = [name for name in names if "/" in name]
+    asked_whole = [name for name in names if "/" not in name]
+    names = asked_whole + [name.partition("/")[0] for name in of_rows]
+    if SELECTION in names:
+        if set(names) != {SELECTION}:
+            raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
+        return (selection.STUDY,)
+    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims or study.with_claims))}
+    asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
+    known = [study.name for study in (*STUDIES, *FINDINGS)]
+    unknown = sorted(asked - {*known, *groups})
+    if unknown:
+        papers, others = ", ".join(known[: len(STUDIES)]), ", ".join(known[len(STUDIES) :])
+        all_of_them = f"the studies are {papers}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
+        raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
+    whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
+    chosen = (study for study in (*STUDIES, *FINDINGS) if study.name in asked)
+    return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
+
+
+def named(study: Study) -> list[str]:
+    """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
+    if any(study == full for full in (*STUDIES, *FINDINGS, selection.STUDY)):
+        return [study.name]
+    return [row_name(study, row) for row in study.rows]
+
+
+def row_name(study: Study, row: Row) -> str:
+    """`area_ratio/0.5/single`. An empty column is left out, but for the slash where the row's label has other columns, too."""
+    full = next((full for full in (*STUDIES, *FINDINGS) if full.name == study.name), study)
+    alone = sum(other.label == row.label for other in full.rows) == 1
+    return "/".join((study.name, row.label) if alone and not row.column else (study.name, row.label, row.column))
+
+
+def _reduced(study: Study, names: list[str]) -> Study:
+    """The study with the rows that are named; STUDY/ROW stands for all columns of that row."""
+    known = {row_name(study, row): row for row in study.rows}
+    asked = [name for name in names if name.partition("/")[0] == study.name]
+    found = {name: [row for full, row in known.items() if full == name or full.startswith(f"{name}/")] for name in asked}
+    missing = next((name for name, rows in found.items() if not rows), None)
+    if missing:
+        raise FameError(f"unknown row {missing!r}; the rows are {'; '.join(known)}")
+    return replace(study, rows=tuple(row for row in study.rows if any(row in rows for rows in found.values())))

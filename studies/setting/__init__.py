@@ -1,0 +1,1 @@
+"""From a declared study to stages: scales, protocols, folds, identity."""

@@ -1,0 +1,86 @@
+"""The paper's own sets, several in one folder: which subfolder stands for which part of the studies (`--dataset paper`).
+
+    DIR/ucf101 or UCF-101        part A, the target that the ablations are about; required
+    DIR/hmdb51                   part B
+    DIR/diving48                 part C
+    DIR/kinetics400, k400, ...   source
+
+Names are compared without case, hyphens, underscores, blanks. A part without a folder is absent: its cells are not in this dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from fame.errors import FameError
+from studies.study import Part
+
+PAPER = "paper"  # as --dataset says it; no kind of `VideoData`, but one such kind for each part
+Kind = Literal["ucf101", "hmdb51", "diving48", "kinetics400"]
+
+
+@dataclass(frozen=True)
+class PaperSet:
+    """One of the paper's sets. `lists`: folders of split files that may lie beside the videos' folder, in DIR itself."""
+
+    part: Part
+    kind: Kind
+    title: str
+    spellings: tuple[str, ...]  # the first is the one that messages name
+    lists: tuple[str, ...] = ()
+
+
+SETS = (
+    PaperSet("A", "ucf101", "UCF101", ("ucf101",), ("ucfTrainTestlist",)),
+    PaperSet("B", "hmdb51", "HMDB51", ("hmdb51", "hmdb51org", "hmdb"), ("testTrainMulti_7030_splits", "hmdb51_splits")),
+    PaperSet("C", "diving48", "Diving48", ("diving48", "diving48v2")),
+    PaperSet("source", "kinetics400", "Kinetics-400", ("kinetics400", "k400", "kinetics")),
+)
+
+
+def find_sets(root: Path) -> dict[PaperSet, Path]:
+    """The sets below `root` and the folder of each, as its reader wants it; UCF101 is always among them.
+
+    FameError where UCF101 is missing, and where two folders could be the same set: which one is meant decides every number.
+    """
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    found: dict[PaperSet, Path] = {}
+    for one in SETS:
+        matching = [path for path in folders if _plain(path.name) in one.spellings]
+        if len(matching) > 1:
+            names = " and ".join(path.name for path in matching)
+            raise FameError(f"--data-root {root}: {names} may both be {one.title}; rename the one that is not meant")
+        if matching:
+            found[one] = _unpacked(root, matching[0], one)
+    if not any(one.part == "A" for one in found):
+        there = ", ".join(path.name for path in folders) or "no folder"
+        raise FameError(
+            f"--data-root {root}: has no UCF101, which --dataset {PAPER} needs (found {there}); name its folder ucf101 or UCF-101, "
+            "with the videos and the split files in it, or name a single set with --dataset"
+        )
+    return found
+
+
+def _unpacked(root: Path, folder: Path, one: PaperSet) -> Path:
+    """The set's own folder; `root` where the archives were unpacked side by side (`DIR/UCF-101`, `DIR/ucfTrainTestlist`)."""
+    beside = any((root / name).is_dir() for name in one.lists) and not any((folder / name).is_dir() for name in one.lists)
+    return root if beside else folder
+
+
+def _plain(name: str) -> str:
+    return "".join(letter for letter in name.casefold() if letter.isalnum())
+
+
+def absent(parts: Iterable[str]) -> str:
+    """A line that names the sets of which there is no folder, given the parts that are there; "" where all are."""
+    there = set(parts)
+    gone = [f"{one.title} (part {one.part}, folder {one.spellings[0]})" for one in SETS if one.part not in there]
+    return f"Absent: {', '.join(gone)}; what needs {'it' if len(gone) == 1 else 'them'} is not in this dataset." if gone else ""
+
+
+def roots_by_kind(found: Mapping[PaperSet, Path]) -> dict[str, Path]:
+    """Where the videos of each kind lie, for studies/harness/worker.py: a kind stands for one part."""
+    return {one.kind: path for one, path in found.items()}

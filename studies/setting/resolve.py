@@ -1,0 +1,213 @@
+"""From a declared study to resolved stages: a method and a measure, at a scale, on a dataset, are one Stage.
+
+Two rows that say the same thing resolve to the same stage, whatever table they stand in; that is how shared cells are run once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from fame.config import (
+    Activation,
+    Clip,
+    Data,
+    Evaluation,
+    Finetune,
+    Kernels,
+    Masks,
+    Pretrain,
+    Probe,
+    Retrieval,
+    Sampling,
+    StagedData,
+    StagedWorld,
+    VideoData,
+)
+from fame.errors import FameError
+from studies.setting.cell import Stage
+from studies.setting.changes import Model, changed, changed_optim, changed_world, reaching
+from studies.setting.folds import counterpart
+from studies.setting.paper_sets import PAPER
+from studies.setting.protocols import CORRECTED, Group, Protocol, schedule
+from studies.setting.scales import Scale, on_real_video
+from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Scale and data. `videos` is the scanned real dataset, in target A's place; None is the embedded benchmark.
+
+    `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
+    `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
+    `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
+    `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/choices.py).
+    """
+
+    scale: Scale
+    videos: VideoData | None = None
+    pretrained: str | None = None
+    others: Mapping[str, VideoData] | None = field(default=None, hash=False)
+    folds: tuple[Mapping[str, VideoData], ...] = field(default=(), hash=False)
+    protocol: Protocol = CORRECTED
+
+    def __post_init__(self) -> None:
+        if self.videos is None and self.scale.world is None:
+            raise FameError(f"scale {self.scale.name} needs real videos: add --dataset paper, ucf101, ... and --data-root DIR")
+        if self.videos is None and self.scale.world is not None:
+            check_staged(self.scale.world, self.clip)
+
+    @property
+    def sizes(self) -> Scale:
+        """The scale as this data wants it."""
+        return on_real_video(self.scale) if self.videos else self.scale
+
+    @property
+    def clip(self) -> Clip:
+        """The scale's clip, by the protocol."""
+        return self._by_protocol("clip", self.sizes.clip)
+
+    def _by_protocol(self, group: Group, model: Model) -> Model:
+        return changed(model, self.protocol.changes(group), group)
+
+    @property
+    def sampling(self) -> Sampling:
+        """Which videos each of several ranks sees: as was asked for, else by the protocol. Alone, a rank sees all by either."""
+        by_protocol: Sampling = dict(self.protocol.changes("pretrain")).get("sampling", "once") if self.sizes.ranks > 1 else "once"
+        return self.sizes.sampling or by_protocol
+
+    @property
+    def dataset(self) -> str:
+        if self.others is not None:
+            return PAPER
+        return self.videos.kind if self.videos else "staged"
+
+    @property
+    def sets(self) -> dict[str, VideoData]:
+        """The real sets by part; empty for the embedded benchmark."""
+        return {"A": self.videos, **(self.others or {})} if self.videos else {}
+
+    @property
+    def every_set(self) -> tuple[VideoData, ...]:
+        """The real sets of all parts and folds, once each."""
+        return tuple(dict.fromkeys(data for sets in (self.sets, *self.folds) for data in sets.values()))
+
+    def folded(self, stage: Stage) -> tuple[Stage, ...]:
+        """The stage in every fold, its own first; itself alone where one fold was asked for or nothing of it has folds."""
+        twins = ({self.sets[part]: data for part, data in fold.items()} for fold in self.folds)
+        return tuple(dict.fromkeys([stage, *(counterpart(stage, twin) for twin in twins)]))
+
+    def data(self, part: Part, changes: Changes = UNCHANGED) -> Data | None:
+        """The videos of a part, of the world as a method changes it.
+
+        None where this dataset has no such part (one real set stands in target A's place alone) or is no world to be changed.
+        """
+        if self.videos:
+            return self.sets.get(part) if not changes.world else None
+        assert self.scale.world is not None
+        world = changed_world(self.scale.world, changes.world)
+        return StagedData(part=part, world=world, short_side=world.size)
+
+    def pretraining(self, method: Method) -> Stage | None:
+        """The first stage of a method; None where its data is missing."""
+        scale, changes = self.sizes, method.changes
+        if self.pretrained:
+            return Stage(Pretrain(kind="file", weights=self.pretrained, clip=scale.clip, backbone=scale.backbone))
+        if method.kind == "random":
+            return Stage(Pretrain(kind="random", clip=scale.clip, backbone=scale.backbone))
+        data = self.data(method.on, changes)
+        if data is None or (self.videos and method.merge and method.merge.needs_truth):
+            return None  # real videos have no true masks
+        contrast = method.kind == "moco"
+        epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
+        optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
+        merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
+        config = Pretrain(
+            kind=method.kind,
+            data=data,
+            clip=self.clip,
+            augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
+            merge=reaching(merge, scale),
+            erasing=method.erasing,
+            backbone=scale.backbone,
+            moco=changed(scale.moco, changes.moco, "moco"),
+            optim=changed_optim(optim, changes.optim),
+            precision=scale.precision,
+            ranks=scale.ranks if contrast else 1,
+            accumulate=scale.accumulate,
+            compiled=scale.compiled and contrast,
+            sampling=self.sampling if contrast else "once",
+        )
+        return Stage(config)
+
+    def evaluation(self, protocol: str, data: Data) -> Evaluation:
+        scale = self.sizes
+        plain = scale.augment.model_copy(update={"blur": 0.0})
+        common = {"data": data, "clip": self.clip}
+        networks = {**common, "precision": scale.precision}
+        match protocol:
+            case "finetune":
+                pieces = scale.finetune_accumulate
+                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout, "accumulate": pieces}
+                return self._by_protocol("finetune", Finetune(clips=scale.clips, **training, **networks))
+            case "probe":
+                seen = self._by_protocol("probe.augment", plain)
+                head = Probe(solver=scale.probe, augment=seen, optim=scale.probe_optim, clips=scale.clips, **networks)
+                return self._by_protocol("probe", head)
+            case "retrieval":
+                return self._by_protocol("retrieval", Retrieval(clips=scale.clips, **networks))
+            case "kernels":
+                return Kernels()
+            case "activation":
+                return Activation(videos=scale.analysed, **networks)
+            case "masks":
+                return Masks(videos=scale.analysed, **common)
+        raise ValueError(f"unknown protocol {protocol!r}")
+
+    def stage(self, row: Row, measure: Measure) -> Stage | None:
+        """The stage whose result holds this number; None where the dataset lacks a part of it."""
+        data = self.data(measure.target, row.method.changes if row.method else UNCHANGED)
+        if data is None:
+            return None
+        config = self.evaluation(measure.protocol, data)
+        if measure.protocol == "masks":
+            return Stage(config)
+        upstream = self.pretraining(row.method) if row.method else None
+        return Stage(config, upstream) if upstream else None
+
+    def rows(self, study: Study) -> tuple[Row, ...]:
+        """The study's rows; with given weights one row, as there is one encoder."""
+        if self.pretrained and any(row.method for row in study.rows):
+            return (Row("given weights", Method(kind="random")),)
+        return study.rows
+
+    def cells(self, study: Study) -> Iterator[tuple[Row, Measure, Stage | None]]:
+        """Every number of the study's table, row by row."""
+        for row in self.rows(study):
+            for measure in study.measures:
+                yield row, measure, self.stage(row, measure)
+
+
+def check_staged(world: StagedWorld, clip: Clip) -> None:
+    """FameError where the embedded benchmark's videos, which are all alike, are too small or too short for a protocol's clips."""
+    if not clip.resize and clip.size > world.size:
+        raise FameError(
+            f"the embedded benchmark's frames are of {world.size} pixels, smaller than the test crop of {clip.size}, and this "
+            "protocol does not resize: ask for a smaller --size, or for --protocol corrected"
+        )
+    if clip.short == "dropped" and clip.window > world.frames:
+        raise FameError(
+            f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this "
+            "protocol drops such videos: ask for fewer --frames, or for --protocol corrected"
+        )
+
+
+def all_stages(setting: Setting, studies: tuple[Study, ...]) -> dict[str, tuple[Stage, tuple[str, ...]]]:
+    """Every stage that the studies need, in all folds, upstream first, once, with the names of the studies that it serves."""
+    found: dict[str, tuple[Stage, tuple[str, ...]]] = {}
+    for study in studies:
+        for _, _, stage in setting.cells(study):
+            for link in (link for twin in setting.folded(stage) for link in twin.chain()) if stage else ():
+                serves = found.get(link.id, (link, ()))[1]
+                found[link.id] = (link, serves if study.name in serves else (*serves, study.name))
+    return found

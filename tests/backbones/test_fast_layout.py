@@ -1,0 +1,190 @@
+"""The fast form of a network is the same network: outputs, gradients, running statistics, in 32 bits and in bfloat16."""
+
+from __future__ import annotations
+
+import copy
+from unittest import mock
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+import fame.fast.cpu.layout
+from fame.backbones import build_encoder, fast_layout
+from fame.backbones.chain import Chain
+from fame.config import Backbone
+from fame.fast.cpu.layout import layout
+from fame.training.precision import has_bf16_units
+
+torch.set_num_threads(1)
+NETWORKS = {"r2plus1d_narrow": (8, 32), "r3d_18": (4, 32), "s3d": (16, 64), "r2plus1d_18": (4, 32)}  # frames, pixels
+KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7), (7, 1, 1))
+
+
+def chain(conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool) -> Chain:
+    found = fast_layout(nn.Sequential(conv, norm, *[nn.ReLU()] * relu))
+    assert type(found) is Chain
+    return found
+
+
+def close(ours: torch.Tensor, right: torch.Tensor, share: float) -> bool:
+    return (ours.double() - right.double()).norm() <= share * right.double().norm() + 1e-4
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    size=st.tuples(st.integers(1, 7), st.integers(1, 6), st.integers(1, 6)),
+    channels=st.tuples(st.sampled_from([1, 3, 16, 300]), st.sampled_from([1, 5, 16])),
+    kernel=st.sampled_from(KERNELS),
+    stride=st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2, 4])),
+    padded=st.booleans(),
+    relu=st.booleans(),
+    added=st.booleans(),
+    offset=st.sampled_from([0.0, 100.0]),
+    direct=st.booleans(),
+)
+def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, stride, padded, relu, added, offset, direct):
+    padding = tuple(k // 2 for k in kernel) if padded else (0, 0, 0)
+    if any(n + 2 * p < k for n, p, k in zip(size, padding, kernel, strict=True)):
+        return
+    conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
+    norm = nn.BatchNorm3d(channels[1])
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    right_conv, right_norm = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
+    ours = chain(conv, norm, relu)
+    x = torch.randn(4, channels[0], *size) + offset
+    a, b = x.clone().requires_grad_(), x.double().requires_grad_()
+    y = right_norm(right_conv(b))
+    extra = torch.randn(y.shape)
+    c, d = extra.clone().requires_grad_(), extra.double().requires_grad_()
+    y = y + d if added else y
+    if relu and (y.abs() < 1e-3).any():
+        return  # at the edge of ReLU a value may fall to either side
+    y = functional.relu(y) if relu else y
+    with mock.patch.object(fame.fast.cpu.layout, "CLIP", fame.fast.cpu.layout.CLIP if direct else 0):  # else by the library
+        found = ours(a, c if added else None)
+    slope = torch.randn(y.shape)
+    y.backward(slope.double())
+    found.backward(slope)
+    loose = 1e-4 if not offset else 2e-2
+    assert close(found, y, loose)
+    assert found.is_contiguous(memory_format=torch.channels_last_3d)
+    # a norm of few values takes nearly all of a gradient away: what is left of it is compared with what came
+    assert (a.grad.double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
+    for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            assert (p.grad.double() - q.grad).norm() <= loose * max(q.grad.norm(), slope.norm() * (1 + offset))
+    if added:
+        assert close(c.grad, d.grad, 1e-5)
+    assert torch.allclose(norm.running_mean.double(), right_norm.running_mean, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(norm.running_var.double(), right_norm.running_var, rtol=1e-2, atol=1e-4)
+    assert int(norm.num_batches_tracked) == 1
+
+
+def test_a_single_value_a_channel_is_refused_as_torch_refuses_it():
+    with pytest.raises(ValueError, match="one value a channel"):
+        chain(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4), True)(torch.randn(1, 3, 1, 1, 1))
+
+
+@pytest.mark.parametrize("pixels", [4, 32])  # directly, and by the library
+def test_results_do_not_depend_on_threads(pixels):
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        torch.manual_seed(0)
+        unit = chain(nn.Conv3d(18, 18, (1, 3, 3), padding=(0, 1, 1), bias=False), nn.BatchNorm3d(18), True)
+        x = torch.randn(16, 18, 8, pixels, pixels).to(memory_format=torch.channels_last_3d).requires_grad_()
+        y = unit(x, x.detach())
+        (slope,) = torch.autograd.grad((y * x.detach()).sum(), x)
+        found.append((y.detach(), slope))
+    torch.set_num_threads(1)
+    for one, two in zip(*found, strict=True):
+        assert close(one, two, 1e-6)  # the library's products may sum in another order; ours do not
+
+
+def test_what_is_no_chain_is_left_as_it_is():
+    odd = fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1), nn.ReLU(), nn.BatchNorm3d(4)))
+    assert type(odd) is nn.Sequential
+    biased = fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1), nn.BatchNorm3d(4)))  # a bias: torch's own operations
+    twin = copy.deepcopy(biased)
+    twin.__class__ = nn.Sequential
+    x = torch.randn(2, 3, 2, 4, 4)
+    assert torch.allclose(biased(x), twin(x), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
+    frames, pixels = NETWORKS[name]
+    plain = build_encoder(Backbone(name=name, width=8), 1)
+    for weight in plain.parameters():
+        if weight.dim() == 1:
+            nn.init.uniform_(weight, 0.5, 1)  # the narrow network's zeros would hide half of it
+    ours = fast_layout(copy.deepcopy(plain))
+    held = sum(len(part.units()) for part in ours.modules() if isinstance(part, Chain))
+    assert held >= sum(isinstance(part, nn.Conv3d) for part in ours.modules())  # none is left to torch (nested chains count twice)
+    plain = plain.double()
+    clips = torch.randn(4, 3, frames, pixels, pixels)
+    weights = torch.randn(4, plain.dim)
+    (plain(clips.double()) * weights).sum().backward()
+    (ours(clips) * weights).sum().backward()
+    largest = max(weight.grad.norm() for weight in plain.parameters())
+    for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding, as of a shift that the next batch norm takes out: no direction
+            assert a.grad.norm() < 1e-4 * largest, part
+            continue
+        assert functional.cosine_similarity(a.grad.double().flatten(), b.grad.flatten(), 0) > 0.99, part
+    for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
+        assert torch.allclose(a.double(), b.double(), rtol=1e-2, atol=1e-4), part
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    with torch.no_grad():
+        assert torch.allclose(ours.eval()(clips).double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
+    # with gradients, eval mode is torch's own
+    assert torch.allclose(ours(clips).double(), plain(clips.double()), rtol=1e-2, atol=1e-2)
+
+
+def shapes_of(name: str, clip: tuple[int, int, int]) -> set[tuple]:
+    """(kernel, stride, padding, T, H, W) of every convolution that meets a clip of that size."""
+    network, found = build_encoder(Backbone(name=name, width=4)).eval(), set()
+    for part in network.modules():
+        if isinstance(part, nn.Conv3d):
+            part.register_forward_hook(lambda m, given, _: found.add((m.kernel_size, m.stride, m.padding, *given[0].shape[2:])))
+    with torch.no_grad():
+        network(torch.zeros(1, 3, *clip))
+    return found
+
+
+SIZES = [("r2plus1d_narrow", (8, 32, 32)), ("r2plus1d_18", (16, 112, 112)), ("r2plus1d_18", (8, 32, 32))]
+SIZES += [("r3d_18", (16, 112, 112)), ("r3d_18", (8, 64, 64)), ("s3d", (16, 64, 64))]
+
+
+@pytest.mark.skipif(not has_bf16_units(torch.device("cpu")), reason="no bfloat16 units: emulated, and minutes long")
+@pytest.mark.parametrize(("name", "clip"), SIZES)
+def test_bfloat16_gradients_are_right_at_every_shape(name, clip):
+    """torch's own are not: with a temporal kernel of three and a map of two frames they hold rests of memory."""
+    for kernel, stride, padding, *size in sorted(shapes_of(name, clip)):
+        found = []
+        for dtype in (torch.float32, torch.bfloat16):
+            torch.manual_seed(1)
+            conv = nn.Conv3d(8, 16, kernel, stride, padding, bias=False)
+            conv.weight.data = conv.weight.data.bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
+            x = torch.randn(4, 8, *size).bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
+            way = layout(conv, x.shape, dtype)
+            y = way.forward(x, conv.weight.detach())
+            slope = torch.randn(y.shape).bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
+            found.append((y, *way.backward(slope, x, conv.weight.detach(), True)))
+        for right, ours in zip(*found, strict=True):
+            assert close(ours, right, 0.02), (kernel, stride, size)
+
+
+def test_bfloat16_goes_through():
+    encoder = fast_layout(build_encoder(Backbone(name="r2plus1d_narrow", width=4)))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        features = encoder(torch.randn(2, 3, 4, 16, 16))
+    features.float().sum().backward()
+    assert features.dtype == torch.bfloat16
+    assert all(torch.isfinite(weight.grad).all() for weight in encoder.parameters())

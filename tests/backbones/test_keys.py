@@ -1,0 +1,245 @@
+"""Checkpoints of the released code, of torchvision and of this project: every key accounted for, exchanged bit for bit.
+
+The files are made here, with the released code's key names and torchvision's own modules; none is downloaded.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torchvision.models.video import r2plus1d_18, r3d_18, s3d
+from typer.testing import CliRunner
+
+import fame
+import run_study
+from fame.backbones import Encoder, build_encoder
+from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import NAMES, export_encoder, fitting
+from fame.backbones.keys import WRAPPERS, fit, fits, released, unwrapped, weights_in
+from fame.config import Backbone
+from fame.errors import FameError
+
+NARROW = Backbone(name="r2plus1d_narrow", width=4)
+HEADS = {"i3d": ("id_head.2", "id_head.4"), "r2plus1d_18": ("fc.0", "fc.2"), "r2plus1d_narrow": ("fc.0", "fc.2")}
+
+
+def backbone_of(name: str) -> Backbone:
+    return Backbone(name=name, width=4 if name == "r2plus1d_narrow" else 64)  # type: ignore[arg-type]
+
+
+@cache
+def trained(name: str, seed: int) -> Encoder:
+    """A network to compare with: it is not changed."""
+    return build_encoder(backbone_of(name), seed).eval()
+
+
+def pretrained(name: str) -> dict[str, object]:
+    """A checkpoint as the released pretraining writes it: both encoders with their heads, queue, pointer, epoch, optimiser."""
+    found: dict[str, Tensor] = {}
+    for side, seed in (("encoder_q", 1), ("encoder_k", 2)):
+        encoder = trained(name, seed)
+        found |= {f"module.{side}.{key}": value.clone() for key, value in encoder.state_dict().items()}
+        for place, wide in zip(HEADS[name], (encoder.dim, 128), strict=True):
+            found[f"module.{side}.{place}.weight"] = torch.zeros(wide, encoder.dim)
+            found[f"module.{side}.{place}.bias"] = torch.zeros(wide)
+    found |= {"module.queue": torch.zeros(128, 16), "module.queue_ptr": torch.zeros(1, dtype=torch.long)}
+    return {"epoch": 200, "arch": "I3D", "state_dict": found, "optimizer": {"state": {}, "param_groups": [{"lr": 0.01}]}}
+
+
+def equal(encoder: torch.nn.Module, expected: torch.nn.Module) -> bool:
+    ours, theirs = encoder.state_dict(), expected.state_dict()
+    return list(ours) == list(theirs) and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize(("name", "told"), [("i3d", True), ("i3d", False), ("r2plus1d_18", True), ("r2plus1d_narrow", False)])
+def test_a_pretrained_release_gives_its_query_encoder(tmp_path: Path, name: str, told: bool) -> None:
+    file = tmp_path / "checkpoint_0199.pth.tar"
+    content = pretrained(name)
+    torch.save(content, file)
+    encoder = fame.load_encoder(file, backbone=name if told else None)
+    expected = trained(name, 1)
+    assert equal(encoder, expected) and not encoder.training
+    keys, weights = encoder.loaded.keys, content["state_dict"]
+    assert set(keys.used) | set(keys.left) == set(weights) and not set(keys.used) & set(keys.left)
+    assert keys.used == {f"module.encoder_q.{key}": key for key in expected.state_dict()}
+    assert {reason for key, reason in keys.left.items() if ".encoder_k." in key} == {"momentum encoder"}
+    heads = {key for key, reason in keys.left.items() if reason == "projection head"}
+    assert heads == {f"module.encoder_q.{place}.{part}" for place in HEADS[name] for part in ("weight", "bias")}
+    assert keys.left["module.queue"] == keys.left["module.queue_ptr"] == "queue"
+    assert keys.beside == ("epoch", "arch", "optimizer") and not keys.unknown
+
+
+def test_a_finetuned_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    file = tmp_path / "best_checkpoint.pth.tar"
+    theirs = trained("i3d", 1)
+    weights = {f"module.{name}": value for name, value in theirs.state_dict().items()}
+    weights |= {"module.fc.weight": torch.zeros(101, 1024), "module.fc.bias": torch.zeros(101)}
+    torch.save({"epoch": 150, "best_acc1": torch.tensor(88.9), "state_dict": weights}, file)
+    with caplog.at_level(logging.INFO, "fame"):
+        encoder = fame.load_encoder(file, backbone="i3d")
+    assert equal(encoder, theirs)
+    assert encoder.loaded.keys.left == {"module.fc.weight": "classifier", "module.fc.bias": "classifier"}
+    (line,) = caplog.records
+    assert line.levelno == logging.INFO and "i3d, 342 keys used, 2 left (2 classifier)" in line.getMessage()
+    clips = torch.randn(2, 3, 8, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(encoder(clips), theirs(clips)) and encoder(clips).shape == (2, 1024)
+
+
+@pytest.mark.parametrize(("name", "build"), [("r3d_18", r3d_18), ("s3d", s3d)])
+def test_torchvisions_supervised_files(tmp_path: Path, name: str, build) -> None:
+    torch.manual_seed(0)
+    theirs = build(weights=None).eval()
+    torch.save(theirs.state_dict(), tmp_path / "kinetics.pth")
+    encoder = fame.load_encoder(tmp_path / "kinetics.pth", backbone=name)
+    assert set(encoder.loaded.keys.left.values()) == {"classifier"} and len(encoder.loaded.keys.left) == 2
+    assert fame.load_encoder(tmp_path / "kinetics.pth").loaded.backbone.name == name
+    if name != "s3d":
+        theirs.fc = torch.nn.Identity()  # what is left computes the pooled features
+        clips = torch.randn(1, 3, 8, 32, 32)
+        with torch.no_grad():
+            assert torch.allclose(encoder(clips), theirs(clips), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["i3d", "r2plus1d_18", "s3d", "r2plus1d_narrow"])
+def test_what_is_exported_loads_back_bit_for_bit(tmp_path: Path, name: str) -> None:
+    backbone = backbone_of(name)
+    encoder = trained(name, 1)
+    save_encoder(encoder, backbone, tmp_path / "encoder.pt")
+    ours = fame.load_encoder(tmp_path / "encoder.pt")
+    assert ours.loaded.backbone == backbone and not ours.loaded.keys.left and equal(ours, encoder)
+    export_encoder(ours, backbone, tmp_path / "released.pth.tar")
+    content = torch.load(tmp_path / "released.pth.tar", weights_only=True)
+    assert all(key.startswith("module.encoder_q.") for key in content["state_dict"])
+    assert content["arch"] == ("I3D" if name == "i3d" else name)  # as their command line spells it
+    back = fame.load_encoder(tmp_path / "released.pth.tar")  # recognised without being told
+    assert equal(back, encoder) and not back.loaded.keys.left and back.loaded.backbone == backbone
+
+
+def test_exported_names_are_those_that_torchvisions_networks_take() -> None:
+    """The released evaluation takes the prefix away and loads the rest into its own network, torchvision's but for the head."""
+    for name, build in (("r2plus1d_18", r2plus1d_18), ("s3d", s3d)):
+        with torch.device("meta"):
+            exported = released(build_encoder(backbone_of(name)).state_dict())
+            network = build(weights=None)
+        missing, unexpected = network.load_state_dict(
+            {key.removeprefix("module.encoder_q."): value for key, value in exported.items()}, strict=False
+        )
+        assert not unexpected and {key.split(".")[0] for key in missing} == {"fc" if name != "s3d" else "classifier"}
+
+
+def test_what_is_missing_or_misshaped_is_one_line(tmp_path: Path) -> None:
+    content = pretrained("i3d")
+    weights = content["state_dict"]
+    assert isinstance(weights, dict)
+    del weights["module.encoder_q.mixed_3b.branch_1.0.batch3d.bias"]
+    weights["module.encoder_q.conv3d_1a_7x7.conv3d.weight"] = torch.zeros(64, 2, 7, 7, 7)  # the flow network's
+    weights["module.encoder_q.conv3d_2b_1x1.batch3d.weight"].fill_(torch.nan)
+    torch.save(content, tmp_path / "flow.pt")
+    with pytest.raises(FameError) as caught:
+        fame.load_encoder(tmp_path / "flow.pt", backbone="i3d")
+    told = str(caught.value)
+    assert "conv3d_1a_7x7.conv3d.weight is (64, 2, 7, 7, 7) and should be (64, 3, 7, 7, 7)" in told
+    assert "mixed_3b.branch_1.0.batch3d.bias is missing" in told and "conv3d_2b_1x1.batch3d.weight is not finite" in told
+    assert "\n" not in told and str(tmp_path / "flow.pt") in told
+    with pytest.raises(FameError, match="fits none of the backbones"):
+        fame.load_encoder(tmp_path / "flow.pt")
+    with pytest.raises(FameError, match=r"does not fit the backbone r3d_18.*; and 96 more; the file has module"):
+        fame.load_encoder(tmp_path / "flow.pt", backbone="r3d_18")
+    with pytest.raises(FameError, match="no backbone 'I3D'"):
+        fame.load_encoder(tmp_path / "flow.pt", backbone="I3D")
+
+
+def test_a_file_of_ours_is_no_other_backbone(tmp_path: Path) -> None:
+    save_encoder(build_encoder(NARROW), NARROW, tmp_path / "encoder.pt")
+    assert fame.load_encoder(tmp_path / "encoder.pt", backbone="r2plus1d_narrow").dim == 32  # its width is read off
+    with pytest.raises(FameError, match="holds the backbone r2plus1d_narrow of width 4, not s3d"):
+        fame.load_encoder(tmp_path / "encoder.pt", backbone="s3d")
+
+
+def test_unknown_keys_are_left_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    weights = build_encoder(NARROW, 1).state_dict() | {"stem.9.weight": torch.zeros(2)}
+    torch.save(weights, tmp_path / "w.pt")
+    keys = fame.load_encoder(tmp_path / "w.pt").loaded.keys
+    assert keys.unknown == ["stem.9.weight"]
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] and "stem.9.weight" in caplog.text
+
+
+def test_of_two_copies_the_fuller_one_is_taken_whole() -> None:
+    """Weights are never mixed from two copies."""
+    one, two = (build_encoder(NARROW, seed).state_dict() for seed in (1, 2))
+    part = {f"module.{name}": value for name, value in list(two.items())[:5]}
+    values, keys = fit(one, {**part, **{f"backbone.{name}": value for name, value in one.items()}}, "a file")
+    assert all(torch.equal(values[name], one[name]) for name in one)
+    assert set(keys.left) == set(part) and set(keys.left.values()) == {"another copy"}
+
+
+@settings(max_examples=50)
+@given(
+    wrapper=st.lists(st.sampled_from(WRAPPERS), max_size=4).map("".join),
+    seed=st.integers(0, 1000),
+    dropped=st.sets(st.integers(0, 100), max_size=3),
+)
+def test_any_wrapping_is_taken_off_and_nothing_lost(wrapper: str, seed: int, dropped: set[int]) -> None:
+    """With random names and a few weights dropped: either all are found, or exactly those dropped are told."""
+    wanted = META
+    weights = {wrapper + name: torch.full(value.shape, float(seed)) for name, value in wanted.items()}
+    gone = [name for number, name in enumerate(wanted) if number in dropped and not name.endswith("num_batches_tracked")]
+    for name in gone:
+        del weights[wrapper + name]
+    assert all(unwrapped(wrapper + name) == (wrapper, name) for name in wanted)
+    assert fits(wanted, weights) == (not gone)
+    if gone:
+        with pytest.raises(FameError) as caught:
+            fit(wanted, weights, "a file")
+        assert all(f"{name} is missing" in str(caught.value) for name in gone)
+    else:
+        values, keys = fit(wanted, weights, "a file")
+        assert set(values) == set(wanted) and not keys.left and not keys.absent
+
+
+with torch.device("meta"):
+    META = build_encoder(NARROW).state_dict()
+
+
+def test_recognition_looks_at_names_and_shapes() -> None:
+    for name in NAMES:
+        backbone = backbone_of(name)
+        with torch.device("meta"):
+            weights = build_encoder(backbone).state_dict()
+        assert fitting(released(weights)) == fitting(weights) == [backbone]
+    assert fitting({"fc.weight": torch.zeros(3)}) == []
+    wide = Backbone(name="r2plus1d_narrow", width=64)  # as wide as the published network, and another one
+    with torch.device("meta"):
+        weights = build_encoder(wide).state_dict()
+    assert fitting(weights) == [wide]
+
+
+def test_containers_are_opened_and_what_lies_beside_is_told() -> None:
+    inside = {"a": torch.zeros(1), "step": 3}
+    assert weights_in({"state_dict": inside, "epoch": 1}) == ({"a": inside["a"]}, ("epoch", "step"))
+    assert weights_in(inside) == ({"a": inside["a"]}, ("step",))
+
+
+def test_the_verbs(tmp_path: Path) -> None:
+    save_encoder(build_encoder(NARROW, 3), NARROW, tmp_path / "encoder.pt")
+    runner, target = CliRunner(), tmp_path / "released.pth.tar"
+
+    def call(*words: object) -> str:
+        found = runner.invoke(run_study.app, ["weights", *map(str, words)])
+        if found.exception is not None:
+            raise found.exception
+        return found.stdout
+
+    assert "read back bit for bit" in call("export", tmp_path / "encoder.pt", target)
+    shown = call("show", target, "--keys")
+    assert "r2plus1d_narrow of width 4" in shown and "0 left" in shown and "module.encoder_q.stem.0.weight" in shown
+    with pytest.raises(FameError, match="is there already"):
+        call("export", tmp_path / "encoder.pt", target)

@@ -1,0 +1,299 @@
+"""Masks on real video: clips and cameras on painted sequences in the layouts of DAVIS and SBI; verdicts on made-up tables."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from benchmarks import real_clips
+from benchmarks.real_camera import camera_motion, displacement
+from benchmarks.real_clips import Track, Video, clip_frames
+from benchmarks.real_masks import main
+from benchmarks.real_measures import measure_all, measure_clip, measure_video
+from benchmarks.real_sequences import as_kept, by_sequence, means
+from benchmarks.real_writing import BEGIN, END, excerpt, quoted, summarise
+from fame.errors import FameError
+from reports.evidence import Evidence
+from reports.ledger import ledger
+from reports.real_video import KEPT, RealVideo, kept
+from studies.harness.store import Store
+from studies.paper.claims import CLAIMS
+from studies.paper.links import RealMask
+from studies.setting.resolve import Setting
+from studies.setting.scales import QUICK, SMOKE
+
+ROOT = Path(__file__).resolve().parents[2]
+REAL = ROOT.parent / "shared" / "real-video"
+C11 = next(claim for claim in CLAIMS if claim.id == "C11")
+
+
+def painted(frames: int, pan: float = 0.0, side: int = 96, wide: int = 128) -> tuple[np.ndarray, np.ndarray]:
+    """Frames (T, side, wide, 3): coloured blocks that move left by `pan` pixels a frame, a disc crossing them; its masks."""
+    random = np.random.default_rng(3)
+    blocks = random.integers(30, 220, (side // 6, 120, 3)).repeat(6, axis=0).repeat(6, axis=1)
+    y, x = np.mgrid[:side, :wide]
+    pictures, masks = [], []
+    for index in range(frames):
+        start = round(pan * index)
+        disc = (y - side / 2) ** 2 + (x - wide / 2 - 0.5 * (index - frames / 2)) ** 2 < (side / 5) ** 2
+        picture = blocks[:side, start : start + wide].copy()
+        picture[disc] = np.stack([230 - (x + y) % 9 * 9, 60 + x % 5, 40 + y % 7], axis=-1)[disc]
+        pictures.append(picture)
+        masks.append(disc)
+    return np.array(pictures, dtype=np.uint8), np.array(masks)
+
+
+def save(folder: Path, images: np.ndarray, suffix: str) -> None:
+    folder.mkdir(parents=True)
+    for index, image in enumerate(images):
+        picture = image.astype(np.uint8) * 255 if image.dtype == bool else image
+        Image.fromarray(picture).save(folder / f"{index:05d}.{suffix}", quality=95)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A panned and a still DAVIS sequence, a longer still one in SBI's layout, which also holds a file beside the folders."""
+    folder = tmp_path_factory.mktemp("real")
+    for name, frames, pan in (("panned", 34, 2.0), ("posted", 34, 0.0)):
+        pictures, masks = painted(frames, pan)
+        save(folder / "davis2016/JPEGImages" / name, pictures, "jpg")
+        save(folder / "davis2016/Annotations" / name, masks, "png")
+    pictures, masks = painted(66)
+    save(folder / "sbi2015/Hall/input", pictures, "jpg")
+    save(folder / "sbi2015/Hall/groundtruth", masks, "png")
+    (folder / "sbi2015/readme.txt").write_text("of somebody else")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clips(real: Path) -> pd.DataFrame:
+    return measure_all(real)
+
+
+# ---------------------------------------------------------------- cameras and clips
+
+
+@pytest.mark.parametrize("moved", [(0, 0), (2, 0), (-1, 3)])
+def test_displacement_is_found_with_the_figure_left_out(moved: tuple[int, int]) -> None:
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 60, 80, generator=torch.Generator().manual_seed(1)), 3, 1)[0, 0]
+    one, other = picture[6:54, 6:70], picture[6 - moved[0] : 54 - moved[0], 6 - moved[1] : 70 - moved[1]]
+    seen = torch.ones_like(one, dtype=torch.bool)
+    seen[10:30, 20:45] = False
+    one, other = (part.masked_fill(~seen, 0.9) for part in (one, other))  # a patch that stands still must not draw the answer
+    assert displacement(one, other, seen) == pytest.approx(np.hypot(*moved), abs=0.15)
+
+
+def test_a_figure_that_fills_the_frame_leaves_no_camera_to_measure() -> None:
+    assert np.isnan(camera_motion(torch.rand(3, 48, 48), np.ones((3, 96, 96), dtype=bool)))
+
+
+def video(length: int, *tracks: tuple[int, int]) -> Video:
+    boxes = tuple(Track(first, np.tile([1.0, 1.0, 4.0, 4.0], (count, 1))) for first, count in tracks)
+    return Video("UCF101", "v_Jump_g01_c02", "Jump_g01", np.zeros((length, 8, 8, 3), np.uint8), tracks=boxes)
+
+
+def test_clips_are_disjoint_and_annotated() -> None:
+    clips, stride = clip_frames(video(100, (5, 70), (80, 20)))
+    assert stride == 2 and [(clip[0], clip[-1]) for clip in clips] == [(9, 39), (40, 70)]  # the second stretch is too short
+    clips, stride = clip_frames(video(60, (20, 20)))
+    assert stride == 1 and [(clip[0], clip[-1]) for clip in clips] == [(22, 37)]
+    assert clip_frames(video(60, (20, 15))) == ([], 0)
+    overlapping = clip_frames(video(60, (0, 20), (15, 20)))
+    assert overlapping[1] == 2 and len(overlapping[0]) == 1  # two actors' tracks make one stretch
+
+
+def test_boxes_are_filled_and_cut_at_the_frame() -> None:
+    truth = Video(
+        "UCF101", "v", "v", np.zeros((3, 8, 8, 3), np.uint8), tracks=(Track(1, np.array([[-2.0, 5.0, 4.0, 9.0]])),)
+    ).truth()
+    assert truth is not None and truth.sum() == 6 and truth[1, 5:, :2].all()
+
+
+def test_against_boxes_only_the_boxes_measures() -> None:
+    pictures, _ = painted(40)
+    lines = list(measure_video(Video("UCF101", "v_Jump_g01_c02", "Jump_g01", pictures, tracks=video(40, (0, 40)).tracks)))
+    assert lines == []  # the box of 4 pixels at the left edge lies outside the centre crop
+    wide = (Track(0, np.tile([40.0, 20.0, 40.0, 50.0], (40, 1))),)
+    lines = list(measure_video(Video("UCF101", "v_Jump_g01_c02", "Jump_g01", pictures, tracks=wide)))
+    assert len(lines) == 30 and {line["sequence"] for line in lines} == {"Jump_g01"}
+    assert all(
+        {"box_recall_lift", "box_iou"} <= set(line) and not {"recall_still", "recall_lift", "auroc"} & set(line) for line in lines
+    )
+
+
+# ---------------------------------------------------------------- the measurement
+
+
+def test_cameras_are_told_apart(clips: pd.DataFrame) -> None:
+    found = clips.drop_duplicates("sequence").set_index("sequence")
+    assert dict(found["camera"]) == {"panned": "moving", "posted": "still", "Hall": "still"}
+    assert found.loc["panned", "motion"] == pytest.approx(100 * 2 / 96, rel=0.1)
+    assert set(found["truth"]) == {"mask"} and dict(found["set"]) == {"panned": "DAVIS 2016", "posted": "DAVIS 2016", "Hall": "SBI"}
+
+
+def test_every_mask_of_every_clip(clips: pd.DataFrame) -> None:
+    assert len(clips) == 4 * 2 * 15  # clips; sizes; three betas of gauss, seed, grid, fame paper, fame official
+    assert not clips.duplicated(["video", "first", "size", "variant", "beta", "flavour"]).any()
+    assert set(clips.loc[clips["flavour"] == "official", "variant"]) == {"fame"}
+    share = clips[clips["variant"].isin(["fame", "seed"])]
+    assert np.allclose(share["area"], share["beta"], atol=1e-3)
+    still_camera = clips[(clips["camera"] == "still") & (clips["variant"] == "seed") & (clips["beta"] == 0.5)]
+    assert (still_camera["recall_lift"] > 0.7).all()  # before a still background the moving disc is found
+
+
+def test_measures_are_those_of_the_stage() -> None:
+    """One clip, one mask by hand: the seed mask at beta 0.5 against the disc."""
+    from fame import foreground_mask
+    from fame.evaluation.analysis.mask_quality import measure
+
+    clip = torch.rand(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(2))
+    truth = torch.zeros(1, 4, 32, 32, dtype=torch.bool)
+    truth[..., 8:20, 8:20] = True
+    lines = {(line["variant"], line["beta"], line["flavour"]): line for line in measure_clip(clip, truth)}
+    mask = foreground_mask(clip, variant="seed", beta=0.5) > 0.5
+    by_hand = measure(mask, mask.float(), truth, torch.ones_like(mask))
+    assert lines["seed", 0.5, "paper"]["recall_lift"] == pytest.approx(by_hand["recall_lift"][0])
+    assert lines["seed", 0.5, "paper"]["iou"] == pytest.approx(by_hand["iou"][0])
+
+
+def test_a_sequence_counts_once(clips: pd.DataFrame) -> None:
+    found = by_sequence(clips)
+    assert len(found) == 3 * 2 * 15 and dict(found.groupby("sequence")["clips"].first()) == {"Hall": 2, "panned": 1, "posted": 1}
+    asked = {"sequence": "Hall", "size": 112, "variant": "fame", "beta": 0.5, "flavour": "paper"}
+
+    def of(table: pd.DataFrame) -> pd.Series:
+        return table.loc[np.logical_and.reduce([table[name] == value for name, value in asked.items()]), "recall_lift"]
+
+    assert len(of(clips)) == 2 and of(found).item() == pytest.approx(of(clips).mean())
+    mean = means(found)
+    still = mean[(mean["camera"] == "still") & (mean["variant"] == "fame") & (mean["beta"] == 0.5) & (mean["size"] == 112)]
+    values = as_kept(found).values(RealMask("fame", "recall_lift", "", "still"))
+    assert set(values) == {"Hall", "posted"}
+    assert still.loc[still["flavour"] == "paper", "recall_lift"].item() == pytest.approx(np.mean(list(values.values())), abs=1e-5)
+
+
+def test_the_command_writes_numbers_only(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "kept"
+    assert main([str(real), str(out)]) == 0 and "C11 on real video" in capsys.readouterr().out
+    names = {"clips.csv", "sequences.csv", "summary.csv", "summary.md", "differences.png", "differences.csv", "meta.json"}
+    assert {path.name for path in out.iterdir()} == names
+    for path in out.iterdir():
+        assert path.suffix == ".png" or str(tmp_path) not in path.read_text(encoding="utf-8")
+    before = (out / "sequences.csv").read_bytes()
+    summarise(out)
+    assert (out / "sequences.csv").read_bytes() == before
+
+
+def test_what_cannot_be_measured_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), str(tmp_path / "out")]) != 0 and "no annotated video" in capsys.readouterr().err
+    assert main([str(tmp_path), str(tmp_path), "--again"]) != 0 and "no clips.csv" in capsys.readouterr().err
+    with pytest.raises(FameError, match="markers"):
+        quoted("no markers", "text")
+
+
+# ---------------------------------------------------------------- the verdict
+
+
+def made_up(gains: list[float], still: int = 2) -> RealVideo:
+    """FAME above Seed by each gain in both measures; the first `still` sequences have still cameras."""
+    lines = []
+    for index, gain in enumerate(gains):
+        for variant, flavour, extra in (("seed", "paper", 0.0), ("fame", "paper", gain), ("fame", "official", gain)):
+            for size in (112, 32):
+                values = {name: f"{0.4 + 0.01 * index + extra}" for name in ("recall_still", "recall_lift")}
+                about = {
+                    "sequence": f"s{index}",
+                    "camera": "still" if index < still else "moving",
+                    "size": str(size),
+                    "beta": "0.5",
+                }
+                lines.append({**about, "variant": variant, "flavour": flavour, "box_recall_lift": "", **values})
+    return RealVideo(tuple(lines))
+
+
+def entry(tmp_path: Path, real: RealVideo, scale=QUICK) -> dict:  # type: ignore[no-untyped-def]
+    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
+    assert [one["kind"] for one in found] == ["real video", "mechanism"]
+    return found[0]
+
+
+@pytest.mark.parametrize(
+    ("gains", "verdict"),
+    [
+        ([0.10, 0.12, 0.09, 0.11, 0.13], "reproduced"),
+        ([-0.10, -0.12, -0.09, -0.11, -0.13], "not reproduced"),
+        ([0.30, -0.30, 0.20, -0.15, 0.05], "inconclusive"),
+    ],
+)
+def test_verdict_by_the_rule(tmp_path: Path, gains: list[float], verdict: str) -> None:
+    for scale in (QUICK, SMOKE):  # no run is needed, so no scale spoils it
+        found = entry(tmp_path, made_up(gains), scale)
+        assert found["verdict"] == verdict and found["n"] == 5 and found["over"] == "sequences"
+        assert found["effect"] == pytest.approx(np.mean(gains)) and "m = 0.02" in found["rule"]
+
+
+def test_cameras_apart_decide_nothing(tmp_path: Path) -> None:
+    found = entry(tmp_path, made_up([0.10, 0.12, 0.09, 0.11, 0.13]))
+    beside = {link["link"]: link for link in found["beside"]}
+    assert len(found["links"]) == 2 and len(beside) == 11
+    still = next(link for name, link in beside.items() if "recall lift, 112 px, still" in name)
+    assert still["n"] == 2 and still["verdict"] == "inconclusive" and still["interval"] is None
+    moving = next(link for name, link in beside.items() if "recall lift, 112 px, moving" in name)
+    assert moving["n"] == 3 and moving["over"] == "sequences" and moving["verdict"] == "supported"
+    assert next(link for name, link in beside.items() if "box, 112 px, all" in name)["verdict"] == "not run"
+
+
+def test_two_sequences_give_no_verdict(tmp_path: Path) -> None:
+    found = entry(tmp_path, made_up([0.1, 0.1]))
+    assert found["verdict"] == "inconclusive" and "3 sequences" in found["reason"]
+
+
+def test_without_the_kept_table_it_is_not_run(tmp_path: Path) -> None:
+    found = entry(tmp_path, kept(tmp_path / "none.csv"))
+    assert found["verdict"] == "not run" and "benchmarks.real_masks" in found["reason"] and found["n"] == 0
+    (tmp_path / "other.csv").write_text("sequence,camera\na,still\n", encoding="utf-8")
+    with pytest.raises(FameError, match="no column 'size'"):
+        kept(tmp_path / "other.csv")
+
+
+# ---------------------------------------------------------------- what is kept
+
+
+def test_the_kept_tables_agree() -> None:
+    """sequences.csv, which the ledger reads, follows from clips.csv, and docs/benchmark.md quotes it."""
+    found = by_sequence(pd.read_csv(KEPT.parent / "clips.csv"))
+    pd.testing.assert_frame_equal(pd.read_csv(KEPT), found, atol=1.1e-5, check_dtype=False)
+    page = (ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    assert page.split(BEGIN)[1].split(END)[0].strip() == excerpt(pd.read_csv(KEPT))
+    assert quoted(page, excerpt(pd.read_csv(KEPT))) == page
+
+
+def test_what_is_kept_holds_no_picture_and_no_path() -> None:
+    pictures = [path.name for path in KEPT.parent.iterdir() if path.suffix not in (".csv", ".md", ".json")]
+    assert pictures == ["differences.png"]  # the plot
+    about = json.loads((KEPT.parent / "meta.json").read_text(encoding="utf-8"))
+    assert (
+        about["command"] == "python -m benchmarks.real_masks REAL docs/results/real-masks" and about["sequences"]["DAVIS 2016"] == 5
+    )
+    for path in KEPT.parent.glob("*.csv"):
+        frame = pd.read_csv(path)
+        words = {str(value) for name in frame.select_dtypes(exclude="number") for value in frame[name].dropna().unique()}
+        assert all(re.fullmatch(r"[\w .-]{1,40}", word) for word in words), path.name  # no path, nothing packed into a cell
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real videos lie outside the repository and are not here")
+def test_kept_numbers_are_those_of_the_videos() -> None:
+    video = next(video for video in real_clips.davis(REAL) if video.name == "kite-surf")
+    lines = pd.DataFrame(measure_video(video))
+    was = pd.read_csv(KEPT.parent / "clips.csv").query("video == 'kite-surf'").reset_index(drop=True)
+    assert len(lines) == len(was) == 30
+    assert np.allclose(lines["recall_lift"], was["recall_lift"], atol=0.01) and np.allclose(
+        lines["motion"], was["motion"], atol=0.01
+    )

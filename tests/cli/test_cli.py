@@ -1,0 +1,230 @@
+"""The command line: what a user types, and what is answered."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import run_study
+from studies.harness.store import Store
+from studies.setting.asked import recall
+from studies.setting.choices import Choices, resolve
+from studies.setting.resolve import Setting
+from studies.setting.scales import scale
+from studies.setting.sizing import with_overrides
+from studies.setting.spread import spread_at
+from tests.fake_stages import FAKES
+from tests.harness.test_runner import Here
+
+ROOT = Path(__file__).resolve().parents[2]
+Typed = Callable[..., int]
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(name="typed")
+def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
+    """`typed("plan", "--scale", "smoke")` is that command's exit code, in an empty folder, with fake stages in this process."""
+    monkeypatch.chdir(tmp_path)
+    for kind, fake in FAKES.items():
+        monkeypatch.setitem(__import__("studies.harness.worker").worker.STAGES, kind, fake)
+    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    for module in ("run_study", "studies.cli.session"):
+        monkeypatch.setattr(f"{module}.tracker", lambda store, warn: None)
+    monkeypatch.delenv("FAME_DEBUG", raising=False)
+
+    def call(*words: str, program: object = run_study.app) -> int:
+        monkeypatch.setattr(sys, "argv", ["run_study.py", *words])
+        return run_study.start(program)  # type: ignore[arg-type]
+
+    return call
+
+
+class Stopping(Here):
+    def stop(self) -> None:
+        """It has no process to end."""
+
+
+# ---------------------------------------------------------------- what it does
+
+
+def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
+    assert typed("run", "area_ratio", "--scale", "smoke", "--replicates", "2") == 0
+    out = capfd.readouterr().out
+    assert "56 runs, 56 to do" in out
+    assert "estimated: " in out
+    assert "[56/56]" in out
+    assert "56 runs done, 0 were there." in out
+    assert typed("run", "area_ratio", "--scale", "smoke", "--replicates", "2") == 0
+    assert capfd.readouterr().out.splitlines()[0] == "0 runs done, 56 were there. The tables: run_study.py report --out out"
+    assert typed("status") == 0
+    assert capfd.readouterr().out.strip() == "out: 56 finished"
+
+
+def test_failures_are_listed_and_the_exit_code_is_1(typed: Typed, capfd: Captured) -> None:
+    setting = Setting(scale("smoke"))
+    from studies.paper.registry import studies
+    from studies.setting.resolve import all_stages
+
+    broken = next(stage for stage, _ in all_stages(setting, studies(["retrieval"])).values() if stage.kind == "pretrain")
+    Store("out").prepare()
+    Path("out/plan.json").write_text(json.dumps({broken.id: "fail"}))
+    assert typed("run", "retrieval", "--scale", "smoke") == 1
+    out, err = capfd.readouterr()
+    assert f"failed: pretrain random (out/runs/{broken.id}/0): RuntimeError: it did not work" in err
+    assert err.count("skipped: its pretraining") == 2
+    assert typed("status") == 0
+    out = capfd.readouterr().out
+    assert "12 finished, 1 failed, 2 not begun" in out
+    assert "it did not work" in out
+
+
+def test_status_tells_running_from_broken_off(typed: Typed, capfd: Captured) -> None:
+    from filelock import FileLock
+
+    assert typed("run", "temporal_kernels", "--scale", "smoke") == 0
+    (folder,) = [path.parent for path in list(Path("out/runs").rglob("encoder.pt"))[:1]]
+    (folder / "result.json").unlink()
+    capfd.readouterr()
+    assert typed("status") == 0
+    assert "1 broken off" in capfd.readouterr().out
+    with FileLock(folder / ".lock"):
+        assert typed("status") == 0
+    assert "1 running" in capfd.readouterr().out
+
+
+def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured
+) -> None:
+    asked: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
+
+    def build(store: Store, setting: Setting, studies: tuple, replicates: tuple[int, ...], out: Path, **about: str) -> Path:
+        asked.append((tuple(study.name for study in studies), replicates))
+        assert about["command"] and about["commit"]
+        folder = out / "report"
+        folder.mkdir(exist_ok=True)
+        claims = [{"id": "C1", "kind": "mechanism", "effect": 3.25, "interval": [1, 2], "n": 2, "verdict": "inconclusive"}]
+        (folder / "report.json").write_text(json.dumps({"claims": claims, "tables": {}}))
+        return folder / "index.html"
+
+    monkeypatch.setattr("reports.page.build", build)
+    words = ["--scale", "smoke", "--only", "retrieval", "--only", "temporal_kernels", "--replicates", "2"]
+    assert typed(*words, program=run_study._single(run_study.reproduce)) == 0
+    out = capfd.readouterr().out
+    assert asked == [(("retrieval", "temporal_kernels"), (0, 1))]
+    assert "Report: out/report/index.html" in out
+    assert "+3.25" in out
+    assert typed("report") == 0
+    assert asked[1] == asked[0], "what was asked for is read from setting.json"
+
+
+def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
+    asked: list[list[str]] = []
+
+    def find(setting, store, trials, replicate, out, execute, *, tracker, tell):  # type: ignore[no-untyped-def]
+        from studies.beta_curve import Found, Trial
+        from studies.search import beta_stage
+
+        stage = beta_stage(setting, 0.5)
+        execute(stage.chain())
+        execute(stage.chain())
+        asked.append([link.id for link in stage.chain() if store.finished(link.id, replicate)])
+        trial = Trial(0, 0.5, 61.5, stage.id, False)
+        tell(trial)
+        return Found(trial, (trial,), False)
+
+    monkeypatch.setattr("studies.search.search_beta", find)
+    monkeypatch.setattr("studies.cli.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    assert typed("search", "--scale", "smoke", "--trials", "1") == 0
+    assert len(asked[0]) == 2
+    out = capfd.readouterr().out
+    assert "best beta 0.5: 61.5 % after 1 trials" in out
+    assert out.count("done in") == 2, "a trial that is there is not run again"
+
+
+def test_list_names_every_study(typed: Typed, capfd: Captured) -> None:
+    assert typed("list") == 0
+    out = capfd.readouterr().out
+    for name in ("area_ratio", "table 1", "retrieval", "activation_maps", "figure 1", "C12"):
+        assert name in out
+
+
+def test_list_shows_findings_apart_with_their_questions(typed: Typed, capfd: Captured) -> None:
+    from studies.paper.registry import FINDINGS, STUDIES, questions
+
+    assert typed("list") == 0
+    papers, mark, findings = capfd.readouterr().out.partition("question")
+    assert mark and "Does the baseline catch up?" in findings and "C10" in findings
+    for study in FINDINGS:
+        assert study.name in findings and questions()[study.name] in findings
+        assert f" {study.name} " not in papers
+    assert all(f" {study.name} " in papers for study in STUDIES)
+
+
+def test_the_frozen_command_line() -> None:
+    """What scripts and readers rely on. Take nothing away."""
+    import inspect
+
+    options = set(inspect.signature(run_study.reproduce).parameters)
+    promised = {"scale", "dataset", "data_root", "out", "device", "jobs", "backbone", "exclude_broken"}
+    assert promised | {"replicates", "part", "only", "pretrained"} <= options
+    assert promised | {"trials"} <= set(inspect.signature(run_study.search).parameters)
+    verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
+    assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "pack", "unpack", "data"}
+    data = {command.name for command in run_study.data_app.registered_commands}
+    assert data == {"render", "scan", "prepare", "verify", "sheet"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["--replicates", "10"],
+            "): 3.0 points with 80 % power; 95 % half-width 2.1 points (sd 3 points of x, 2 selection worlds, y)",
+        ),
+        (["--replicates", "2"], "): none, as a verdict needs 3 replicates"),
+        (["--replicates", "10", "--epochs", "9"], "): unknown: the scale's network, clip or epochs were changed"),
+        (["--replicates", "10", "--scale", "quick"], "): unknown: no selection worlds were run at this scale"),
+        (["temporal_kernels"], None),  # it does not ask for the headline
+        (["--scale", "smoke"], None),  # its numbers mean nothing
+    ],
+)
+def test_plan_says_which_effect_so_many_replicates_detect(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured, words: list[str], told: str | None
+) -> None:
+    file = Path("spread.toml")
+    file.write_text('[mini]\nsd = 3\nreplicates = [1000, 1001]\nmeasure = "x"\nsource = "y"\n')
+    monkeypatch.setattr("reports.power.spread_at", lambda scale, _: spread_at(scale, file))
+    assert typed("plan", "--scale", "mini", *words) == 0
+    line = capfd.readouterr().out.splitlines()[-1]
+    assert line.startswith("smallest effect that n = ") == (told is not None)
+    assert told is None or line.endswith(told)
+
+
+# ---------------------------------------------------------------- choices
+
+
+def test_choices_come_back_from_setting_json(tmp_path: Path) -> None:
+    store = Store(tmp_path).prepare()
+    weights = tmp_path / "w.pt"
+    weights.write_bytes(b"weights")
+    choices = Choices("smoke", replicates=3, studies=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
+    asked = resolve(choices, store.cache, 1)
+    store.write_setting(asked.to_json())
+    back = recall(Store(tmp_path))
+    assert back == asked
+    assert back.setting.scale.clip.frames == 6
+    assert back.setting.scale.pretrain.epochs == back.setting.scale.source_epochs == 1
+    assert back.setting.pretrained is not None and len(back.setting.pretrained) == 64
+    assert json.loads((tmp_path / "setting.json").read_text())["pretrained"]["name"] == "w.pt"
+
+
+def test_overrides_change_the_scale_and_nothing_else() -> None:
+    base = scale("quick")
+    assert with_overrides(base, {}) == base
+    changed = with_overrides(base, {"frames": 4})
+    assert changed.clip == base.clip.model_copy(update={"frames": 4})
+    assert changed.finetune == base.finetune

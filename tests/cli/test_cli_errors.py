@@ -1,0 +1,121 @@
+"""Errors on the command line: every one of a user's is one line and a non-zero exit, and what was finished stays."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+
+# ---------------------------------------------------------------- errors
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
+        (["run", "--only", "no_such_study"], "unknown study no_such_study"),
+        (["plan", "--scale", "huge"], "unknown scale 'huge'; the scales are smoke, quick, mini, paper"),
+        (
+            ["plan", "--dataset", "kinetics"],
+            "unknown dataset 'kinetics'; the datasets are staged, ucf101, hmdb51, kinetics400, diving48, folder, paper",
+        ),
+        (["plan", "--scale", "paper"], "scale paper needs real videos: add --dataset"),
+        (["plan", "--dataset", "ucf101"], "where are the videos? add --data-root DIR"),
+        (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),
+        (["plan", "--data-root", "."], "--data-root . goes with a dataset on disk"),
+        (["plan", "--replicates", "0"], "--replicates 0: at least one"),
+        (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-8"),
+        (["plan", "--part", "1"], "--part 1: there is no replicate 1; the study's replicates are 0 (--replicates sets"),
+        (["plan", "--scale", "mini", "--part", "2-19"], "--part 2-19: there is no replicate 19"),
+        (["plan", "--scale", "mini", "--part", "4-2"], "'4-2' runs backwards; write 2-4"),
+        (["run", "--scale", "mini", "--part", "1,,2"], "--part 1,,2: '' is no replicate; write 3, 2-4 or 1,5"),
+        (["plan", "--part", "one"], "'one' is no replicate"),
+        (["pack", "parts", "--out", "new"], "new: nothing was run there yet"),
+        (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.xz"),
+        (["plan", "--jobs", "0"], "--jobs 0: at least one"),
+        (["plan", "--frames", "1"], "clip.frames = 1: Input should be greater than or equal to 2; a mask needs motion"),
+        (["plan", "--size", "8"], "clip.size = 8: Input should be greater than or equal to 16"),
+        (["plan", "--epochs", "-1"], "optim.epochs = -1"),
+        (["plan", "--backbone", "vgg"], "backbone.name = 'vgg': Input should be 'r2plus1d_18'"),
+        (["plan", "--device", "tpu"], "unknown device 'tpu'; the devices are auto, cpu and cuda"),
+        (["plan", "--pretrained", "gone.pt"], "--pretrained gone.pt: cannot be read"),
+        (["plan", "--out", "file/out"], "file/out: cannot write there"),
+        (["plan", "--replicates", "many"], "'--replicates'"),
+        (["plan", "--no-such-option"], "No such option: --no-such-option"),
+        (["no-such-verb"], "no-such-verb"),
+        (["status", "--out", "new"], "new: nothing was run there yet"),
+        (["report", "--out", "new"], "new: nothing was run there yet"),
+        (["view", "--out", "new"], "no report there yet"),
+        (["data", "verify", "--out", "new"], "no rendered benchmark there"),
+        (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
+        (["search", "--scale", "smoke", "--trials", "0"], "--trials 0"),
+        (["search", "--scale", "smoke", "--replicate", "-1"], "--replicate -1"),
+    ],
+)
+def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
+    Path("file").write_text("")
+    assert typed(*words) == 2
+    out, err = capfd.readouterr()
+    assert told in err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in out + err
+
+
+def test_an_unexpected_error_is_one_line_too_and_debug_shows_where(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("it divides")
+
+    monkeypatch.setattr("run_study.show_plan", broken)
+    assert typed("plan", "--scale", "smoke") == 1
+    err = capfd.readouterr().err
+    assert err == "error: ZeroDivisionError: it divides (unexpected; FAME_DEBUG=1 shows where)\n"
+    monkeypatch.setenv("FAME_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        typed("plan", "--scale", "smoke")
+
+
+def test_a_run_of_another_version_is_named_and_nothing_is_touched(typed: Typed, capfd: Captured) -> None:
+    assert typed("run", "temporal_kernels", "--scale", "smoke") == 0
+    results = {path: path.read_bytes() for path in Path("out/runs").rglob("result.json")}
+    config = next(Path("out/runs").rglob("config.json"))
+    value = json.loads(config.read_text())
+    value["config"]["flux"] = 7
+    config.write_text(json.dumps(value))
+    capfd.readouterr()
+    for words in (["run", "--scale", "smoke"], ["plan", "--scale", "smoke"], ["status"], ["report"]):
+        assert typed(*words) == 2
+        err = capfd.readouterr().err
+        assert err.count("\n") == 1
+        assert str(config) in err
+        assert "from another version of the program (" in err
+        assert "flux = 7" in err
+    assert results == {path: path.read_bytes() for path in Path("out/runs").rglob("result.json")}
+
+
+def test_a_damaged_result_is_warned_of_and_done_again(typed: Typed, capfd: Captured) -> None:
+    assert typed("run", "temporal_kernels", "--scale", "smoke") == 0
+    damaged = next(Path("out/runs").rglob("result.json"))
+    damaged.write_text('{"stage": "')
+    capfd.readouterr()
+    assert typed("run", "temporal_kernels", "--scale", "smoke") == 0
+    out = capfd.readouterr().out
+    assert "1 runs done" in out
+    assert json.loads(damaged.read_text())["metrics"]
+
+
+def test_a_disk_that_is_too_small_is_told_before_anything_starts(
+    typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured
+) -> None:
+    usage = shutil.disk_usage(".")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage._replace(free=3_000_000))
+    assert typed("run", "--scale", "smoke") == 2
+    err = capfd.readouterr().err
+    assert "3.0 MB are free; make room or choose another folder with --out" in err
+    assert not list(Path("out/runs").iterdir())

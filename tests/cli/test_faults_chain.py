@@ -1,0 +1,234 @@
+"""Real UCF101 clips with every kind of fault planted among them, through the command line: from the scan to the report.
+
+The clips and the official split files are third-party and lie beside the checkout; without them these tests skip.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from fame.data.faults import FAULTS
+from fame.data.layouts import read_ucf101
+from tests.data.test_scan_faults import image, monochrome, noise, odd, overstated, patched, rotated, two_sizes, uneven
+from tests.videos import truncate, write_sound, write_video
+
+ROOT = Path(__file__).parents[2]
+REAL = ROOT.parent / "shared" / "real-video"
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(not REAL.is_dir(), reason="no real UCF101 clips beside the checkout (../shared/real-video)"),
+]
+TRAIN, TEST = 30, 12  # clips that are copied
+
+
+def without_codec(path: Path) -> None:
+    """The real clip under a codec's name that no decoder knows."""
+    path.write_bytes(path.read_bytes().replace(b"XVID", b"ZZ9Z").replace(b"xvid", b"ZZ9Z"))
+
+
+def archive(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("v.avi", b"0" * 5000)
+
+
+def made_as(make: Callable[[Path], object], suffix: str) -> Callable[[Path], object]:
+    """A maker of a file of another container, which then gets the avi's name: what a file is, its content says."""
+
+    def under_its_name(path: Path) -> None:
+        make(path.with_suffix(suffix))
+        path.with_suffix(suffix).replace(path)
+
+    return under_its_name
+
+
+def gone(make: Callable[[Path], object]) -> Callable[[Path], object]:
+    """The clip is deleted before `make`."""
+    return lambda path: (path.unlink(), make(path))
+
+
+Plant = tuple[str, Callable[[Path], object]]
+BROKEN: list[Plant] = [
+    ("truncated", truncate),
+    ("truncated", lambda path: truncate(path, 0.002)),
+    ("empty", lambda path: path.write_bytes(b"")),
+    ("not-a-video", lambda path: path.write_text("<html>404</html>\n" * 50)),
+    ("not-a-video", archive),
+    ("not-a-video", lambda path: path.write_text("ffconcat version 1.0\nfile other.avi\n")),
+    ("image", gone(image)),
+    ("audio-only", gone(write_sound)),
+    ("one-frame", lambda path: write_video(path, noise(1, 240, 320))),
+    ("corrupt", lambda path: patched(path, 1 / 3, 1 / 2)),
+    ("corrupt", gone(made_as(lambda path: patched(write_video(path, noise(), codec="libx264"), 1 / 3, 1 / 2), ".mkv"))),
+    ("folder", gone(lambda path: path.mkdir())),
+    ("absent", gone(lambda path: path.symlink_to("nothing.avi"))),
+    ("overstated", overstated),
+    ("size-changes", gone(made_as(two_sizes, ".mp4"))),
+    ("no-decoder", without_codec),
+]
+KEPT: list[Plant] = [
+    ("variable-rate", made_as(uneven, ".mp4")),
+    ("rotated", made_as(rotated, ".mp4")),
+    ("odd-size", made_as(odd, ".mkv")),
+    ("grey", monochrome),
+]
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], dict[str, str]]:
+    """(folder of the set, fault by path, remark by path). Every third fault is among the tests."""
+    root = tmp_path_factory.mktemp("planted") / "ucf101"
+    shutil.copytree(REAL / "ucfTrainTestlist", root / "ucfTrainTestlist")
+    entries = read_ucf101(REAL, 1).entries
+    chosen = [e.path for e in entries if e.split != "test"][:TRAIN], [e.path for e in entries if e.split == "test"][:TEST]
+    for path in (*chosen[0], *chosen[1]):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(REAL / path, root / path)
+    rooms = [iter(paths) for paths in chosen]
+    told: list[dict[str, str]] = []
+    for plants in (BROKEN, KEPT):
+        told.append({})
+        for index, (name, make) in enumerate(plants):
+            path = next(rooms[index % 3 == 2])
+            make(root / path)
+            told[-1][path] = name
+    return root, *told
+
+
+def typed(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    started = [sys.executable, *(("-c", "import run_study; run_study.reproduce_paper()") if words[0] == "reproduce" else ())]
+    started += [str(ROOT / "run_study.py"), *words] if words[0] != "reproduce" else words[1:]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.run(started, cwd=cwd, capture_output=True, text=True, timeout=900, env=environment)
+
+
+def reproduce(root: Path, out: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    fixed = ("--dataset", "ucf101", "--data-root", str(root), "--out", str(out), "--device", "cpu", "--jobs", "2")
+    return typed("reproduce", *fixed, "--scale", "smoke", "--only", "area_ratio/0.5/single", *words, cwd=out.parent)
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The one line on standard error that says why it stopped."""
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.stderr.splitlines()[-1] == line
+    return line
+
+
+def results(out: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in (out / "runs").rglob("result.json")}
+
+
+Planted = tuple[Path, dict[str, str], dict[str, str]]
+
+
+def test_without_leave_nothing_is_trained_and_every_fault_is_named(planted: Planted, tmp_path: Path) -> None:
+    root, broken, remarks = planted
+    out = tmp_path / "out"
+    scanned = typed("data", "scan", "--dataset", "ucf101", "--data-root", str(root), "--out", str(out), cwd=tmp_path)
+    line = error_of(scanned)
+    splits = Counter("test" if path in list(broken)[2::3] else "train" for path in broken)
+    assert f"ucf101: {len(broken)} of {TRAIN + TEST} videos are broken: " in line and f"{splits['test']} test" in line
+    assert "--exclude-broken" in line and f"{len(broken) - 10} more; list: " in line
+    shown = {words[1] for words in map(str.split, scanned.stdout.splitlines()) if words[:1] == ["fault"]}
+    assert shown == set(broken.values()) and len(shown) >= 12 and shown <= set(FAULTS)
+    (report,) = (out / "cache" / "scan").glob("*.report.csv")
+    rows = list(csv.DictReader(report.read_text(encoding="utf-8").splitlines()))
+    assert {row["video"]: row["name"] for row in rows if row["what"] == "fault"} == broken
+    named = {(row["video"], row["name"]) for row in rows if row["what"] == "remark"}
+    assert named >= set(remarks.items())
+    again = error_of(reproduce(root, out))
+    assert again == line and not list((out / "runs").rglob("*")) and not (out / "setting.json").exists()
+
+
+@pytest.fixture(scope="module")
+def went_on(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    out = tmp_path_factory.mktemp("went on") / "out"  # with a blank in its path
+    return out, reproduce(planted[0], out, "--most-broken", "0.5")
+
+
+def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out(
+    planted: Planted, went_on: tuple[Path, subprocess.CompletedProcess[str]]
+) -> None:
+    (_, broken, remarks), (out, done) = planted, went_on
+    assert done.returncode == 0, done.stderr
+    warned = [line for line in done.stderr.splitlines() if "they are left out" in line]
+    assert len(warned) == 1 and f"numbers on this copy are of {TRAIN + TEST - len(broken)} videos" in warned[0]
+    report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["runs"]["finished"] == report["runs"]["planned"] == 3
+    facts = report["videos"]
+    assert facts["videos"] == TRAIN + TEST - len(broken)
+    assert {one["video"]: one["fault"] for one in facts["left_out"]} == broken
+    (line,) = facts["left_out_counted"]
+    assert line.startswith(f"ucf101, fold 1: {len(broken)} broken videos left out: ")
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert line in page and all(f"{path} (" in page for path in broken)
+    kept = json.loads((out / "setting.json").read_text(encoding="utf-8"))
+    assert sum(kept["counts"].values()) == facts["videos"] and len(kept["left_out"]) == len(broken)
+    predicted = {row["video"] for file in out.glob("runs/*/0/predictions.csv") for row in csv.DictReader(file.open())}
+    assert predicted and not predicted & set(broken)
+    assert {path for path in remarks if "test" in dict.fromkeys([_split(out, path)])} <= predicted
+
+
+def _split(out: Path, video: str) -> str:
+    (report,) = (out / "cache" / "scan").glob("*.report.csv")
+    return next(row["split"] for row in csv.DictReader(report.open(encoding="utf-8")) if row["video"] == video)
+
+
+def test_with_a_bound_that_does_not_suffice_it_stops_and_what_was_computed_stays(
+    planted: Planted, went_on: tuple[Path, subprocess.CompletedProcess[str]]
+) -> None:
+    (root, broken, _), (out, _) = planted, went_on
+    before, page = results(out), (out / "report" / "index.html").stat().st_mtime_ns
+    line = error_of(reproduce(root, out, "--most-broken", "0.1"))
+    share = re.search(r"--most-broken (0\.\d+) would leave them all out", line)
+    assert f"{len(broken)} of {TRAIN + TEST} videos are broken" in line and "more than the share of 0.1" in line
+    assert share and len(broken) / (TRAIN + TEST) <= float(share[1]) < len(broken) / (TRAIN + TEST) + 0.001
+    assert "list: " in line and Path(line.split("list: ")[1].split(".csv")[0] + ".csv").is_file()
+    assert results(out) == before and len(before) == 3
+    assert (out / "report" / "index.html").stat().st_mtime_ns == page
+    sufficient = reproduce(root, out, "--most-broken", share[1])
+    assert sufficient.returncode == 0 and "0 runs done, 3 were there" in sufficient.stdout
+
+
+def test_a_video_that_breaks_after_the_scan_is_noticed(
+    planted: Planted, went_on: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    """After the scan and before the first run; and at the next start, where no leave is given."""
+    root, out = tmp_path / "ucf101", tmp_path / "out"
+    shutil.copytree(planted[0], root, symlinks=True)
+    sound = next(path for path in sorted(root.rglob("*.avi")) if path.is_file() and _is_sound(path, planted))
+    words = ["--dataset", "ucf101", "--data-root", str(root), "--out", str(out), "--device", "cpu", "--jobs", "1"]
+    words += ["--scale", "smoke", "--only", "area_ratio/0.5/single", "--most-broken", "0.5"]
+    program = [sys.executable, "-c", "import run_study; run_study.reproduce_paper()", *words]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    running = subprocess.Popen(
+        program, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+    )
+    until = time.monotonic() + 300
+    while not (out / "setting.json").exists():  # written after the scan, before the first run
+        assert running.poll() is None and time.monotonic() < until
+        time.sleep(0.01)
+    truncate(sound)
+    _, err = running.communicate(timeout=600)
+    (told,) = [line for line in err.splitlines() if line.startswith("error: ")]
+    assert running.returncode == 2 and "Traceback" not in err and not results(out)
+    assert "files changed since the scan; start the study anew, or bring the files back" in told and str(root) in told
+    line = error_of(reproduce(root, out))
+    assert f"{len(planted[1]) + 1} of {TRAIN + TEST} videos are broken" in line
+
+
+def _is_sound(path: Path, planted: Planted) -> bool:
+    return not any(path.as_posix().endswith(other) for other in (*planted[1], *planted[2]))

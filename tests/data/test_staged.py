@@ -1,0 +1,177 @@
+"""The embedded benchmark's files: the same every time, laid out as UCF101's, and mended where they are damaged."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fame.config import Condition, StagedData, StagedPart, StagedWorld
+from fame.data import staged
+from fame.data.manifest import Manifest
+from fame.data.staged.plan import couple, plan
+from fame.data.staged.render import render_performance
+from fame.errors import FameError
+from fame.seeds import Seeds
+
+BASE = ("raise", "flap", "crawl", "kick", "march", "squat", "bow", "jump")
+CONDITIONS: tuple[Condition, ...] = ("deranged", "neutral", "scene_only", "figure_only")
+
+
+def world(
+    train: int = 16, val: int = 8, test: int = 8, rho: float = 0.75, actions: tuple[str, ...] = BASE[:4], **look: Any
+) -> StagedWorld:
+    full = StagedPart(train=train, val=val, test=test, rho=rho, actions=actions, conditions=CONDITIONS, balanced=True)
+    plain = StagedPart(train=train, val=val, test=test, rho=1 / len(actions), actions=actions)
+    return StagedWorld(source=plain, A=full, B=plain, C=plain, **look)
+
+
+def part_a(**values: Any) -> StagedData:
+    return StagedData(part="A", world=world(**values))
+
+
+@pytest.fixture(name="rendered", scope="module")
+def rendered_part(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return staged.render(part_a(), Seeds(1000), tmp_path_factory.mktemp("cache"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+# ---------------------------------------------------------------- determinism
+
+
+def test_two_workers_make_the_same_bytes_as_one(rendered: Manifest, tmp_path: Path) -> None:
+    other = staged.render(part_a(), Seeds(1000), tmp_path, jobs=2)
+    assert contents(other.root) == contents(rendered.root)
+    assert other.digest() == rendered.digest()
+
+
+def test_another_replicate_is_another_world(rendered: Manifest) -> None:
+    data = part_a()
+    assert staged.digest(data, Seeds(1001)) != staged.digest(data, Seeds(1000)) == rendered.root.name
+    here, there = plan(data, Seeds(1000)), plan(data, Seeds(1001))
+    assert not {video.recipe.motion for video in here} & {video.recipe.motion for video in there}
+    couplings = {tuple(couple(BASE, Seeds(replicate))) for replicate in range(8)}
+    assert len(couplings) > 4
+
+
+def test_a_part_does_not_depend_on_the_other_parts_configuration() -> None:
+    one = world()
+    other = one.model_copy(update={"B": one.B.model_copy(update={"train": 64})})
+    seeds = Seeds(1000)
+    assert staged.digest(StagedData(part="A", world=one), seeds) == staged.digest(StagedData(part="A", world=other), seeds)
+    assert staged.digest(StagedData(part="B", world=one), seeds) != staged.digest(StagedData(part="B", world=other), seeds)
+
+
+def test_performances_differ_between_videos_and_splits() -> None:
+    videos = plan(part_a(), Seeds(1000))
+    motions = defaultdict(set)
+    for video in videos:
+        motions[video.recipe.motion].add(video.performance)
+    assert all(len(names) == 1 for names in motions.values())
+    assert len(motions) == 16 + 8 + 16 + 8 + 8
+
+
+def test_a_golden_recipe_keeps_its_pixels() -> None:
+    """A changed generator needs a new `StagedWorld.version` (and a line in docs/benchmark.md)."""
+    videos = plan(part_a(), Seeds(1000))
+    look = staged.look_of(world())
+    _, frames, mask = next(render_performance([videos[0].recipe], look))
+    found = (world().version, int(mask.sum()), frames.reshape(24, -1).mean().round(0))
+    assert found == GOLDEN, "the generator changed: raise StagedWorld.version, log it in docs/benchmark.md, renew this"
+
+
+GOLDEN = (1, 3768, 86.0)
+
+
+# ---------------------------------------------------------------- files
+
+
+def test_layout_is_ucf101s(rendered: Manifest) -> None:
+    root = rendered.root
+    assert (root / "splits/classInd.txt").read_text().splitlines() == ["1 Raise", "2 Flap", "3 Crawl", "4 Kick"]
+    for name, split in (("trainlist01", "train"), ("testlist01", "test"), ("test_derangedlist01", "test/deranged")):
+        lines = [line.split() for line in (root / f"splits/{name}.txt").read_text().splitlines()]
+        assert [(path, int(number) - 1) for path, number in lines] == [
+            (video.path.removeprefix("videos/"), video.label) for video in rendered.select(split)
+        ]
+        assert all((root / "videos" / path).is_file() and path.split("/")[0] in rendered.classes for path, _ in lines)
+    with (root / "scenes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["video"] for row in rows] == [video.path for video in rendered.videos]
+    assert [row["scene"] for row in rows] == [video.tags["scene"] for video in rendered.videos]
+    assert all((video.tags["scene"] == "") == (video.split in ("test/neutral", "test/figure_only")) for video in rendered.videos)
+
+
+def test_a_rendered_part_is_taken_as_it_is(rendered: Manifest) -> None:
+    before = {path: path.stat().st_mtime_ns for path in rendered.root.rglob("*")}
+    again = staged.render(part_a(), Seeds(1000), rendered.root.parent.parent, progress=lambda *_: pytest.fail("rendered again"))
+    assert again == rendered
+    assert before == {path: path.stat().st_mtime_ns for path in rendered.root.rglob("*")}
+
+
+def test_damage_is_named_and_mended(rendered: Manifest, tmp_path: Path) -> None:
+    folder = tmp_path / "staged" / rendered.root.name
+    shutil.copytree(rendered.root, folder)
+    staged.verify(folder)
+    video = folder / rendered.videos[5].path
+    whole = video.read_bytes()
+    video.write_bytes(whole[:-100])
+    with pytest.raises(FameError, match=video.name):
+        staged.verify(folder)
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 0xFF
+    video.write_bytes(bytes(flipped))
+    assert staged.damages(folder) == {}, "the cheap check reads sizes only"
+    with pytest.raises(FameError, match=f"{video.name} has another content"):
+        staged.verify(folder)
+    video.unlink()
+    mask = folder / rendered.videos[7].tags["mask"]
+    mask.write_bytes(b"")
+    assert set(staged.damages(folder)) == {rendered.videos[5].path, rendered.videos[7].tags["mask"]}
+    again = staged.render(part_a(), Seeds(1000), tmp_path)
+    assert again.digest() == rendered.digest() and contents(folder) == contents(rendered.root)
+    with pytest.raises(FameError, match="not a rendered part"):
+        staged.verify(tmp_path)
+
+
+def test_a_killed_rendering_is_redone(rendered: Manifest, tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from test_staged import part_a\n"
+        "from fame.data import staged\n"
+        "from fame.seeds import Seeds\n"
+        "def stop(what, done, total):\n"
+        "    if done == 9: print('half', flush=True); import time; time.sleep(60)\n"
+        "staged.render(part_a(), Seeds(1000), Path(sys.argv[2]), progress=stop)\n"
+    )
+    command = [sys.executable, "-c", script, str(Path(__file__).parents[1]), str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "half\n"
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    folder = tmp_path / "staged" / rendered.root.name
+    partial = folder.with_name(f".{folder.name}.partial")
+    assert not folder.exists() and any(partial.rglob("*.avi"))
+    started = time.monotonic()
+    again = staged.render(part_a(), Seeds(1000), tmp_path)
+    assert time.monotonic() - started < 30, "the dead process holds no lock"
+    assert again.digest() == rendered.digest() and not partial.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "staged").write_text("a file where the folder should be")
+    with pytest.raises(FameError, match="cannot be rendered"):
+        staged.render(part_a(), Seeds(1000), tmp_path)

@@ -1,0 +1,68 @@
+"""Who acts where in the embedded benchmark: classes coupled to scenes, balanced and deranged."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+
+import pytest
+
+from fame.config import StagedData
+from fame.data.staged.actions import ACTIONS
+from fame.data.staged.plan import couple, plan
+from fame.errors import FameError
+from fame.seeds import Seeds
+from tests.data.test_staged import BASE, part_a, world
+
+# ---------------------------------------------------------------- who, where
+
+
+@pytest.mark.parametrize("rho", [0.125, 0.5, 0.95, 1.0])
+def test_rho_is_the_share_of_each_class_in_its_own_scene(rho: float) -> None:
+    videos = [v for v in plan(part_a(train=160, rho=rho, actions=BASE), Seeds(1003)) if v.split == "train"]
+    for label in range(8):
+        own = [video.scene_action == label for video in videos if video.label == label]
+        assert len(own) == 20 and sum(own) == round(rho * 20)
+
+
+def test_the_other_scenes_come_equally_often() -> None:
+    videos = [v for v in plan(part_a(train=640, rho=0.125, actions=BASE), Seeds(1003)) if v.split == "train"]
+    counts = Counter((video.label, video.scene_action) for video in videos)
+    assert len(counts) == 64 and max(counts.values()) - min(counts.values()) <= 2
+
+
+def test_the_balanced_split_is_balanced_disjoint_and_as_large() -> None:
+    videos = plan(part_a(train=128, actions=BASE), Seeds(1004))
+    split = {name: [video for video in videos if video.split == name] for name in ("train", "balanced", "val", "val/balanced")}
+    assert len(split["train"]) == len(split["balanced"]) and len(split["val"]) == len(split["val/balanced"])
+    assert set(Counter((video.label, video.scene) for video in split["balanced"]).values()) == {2}
+    seen = [{(v.recipe.motion, v.recipe.scene) for v in videos} for videos in split.values()]
+    assert not any(a & b for a, b in itertools.combinations(seen, 2))
+
+
+def test_a_deranged_scene_is_never_its_own_nor_the_one_shown() -> None:
+    for replicate in range(5):
+        videos = plan(part_a(test=80, rho=0.5, actions=BASE), Seeds(replicate))
+        own = {video.performance: video for video in videos if video.split == "test"}
+        deranged = [video for video in videos if video.split == "test/deranged"]
+        assert len(deranged) == len(own) == 80
+        for video in deranged:
+            assert video.scene_action != video.label
+            assert video.scene != own[video.performance].scene
+            assert video.recipe.scene != own[video.performance].recipe.scene  # palette and objects are new as well
+        counts = Counter(video.scene for video in deranged)
+        assert set(counts) == set(couple(BASE, Seeds(replicate))) and max(counts.values()) - min(counts.values()) <= 3
+
+
+def test_parts_with_the_same_actions_share_the_coupling() -> None:
+    for name in ("A", "source"):
+        videos = plan(StagedData(part=name, world=world(rho=1.0)), Seeds(1000))  # type: ignore[arg-type]
+        pairs = {(v.scene_action, v.scene) for v in videos if v.scene is not None}
+        assert pairs == set(enumerate(couple(BASE[:4], Seeds(1000))))
+
+
+def test_unknown_or_too_many_actions_are_named() -> None:
+    with pytest.raises(FameError, match="unknown action 'fly'"):
+        couple(("raise", "fly"), Seeds())
+    with pytest.raises(FameError, match="at most 8"):
+        couple(tuple(ACTIONS)[:9], Seeds())

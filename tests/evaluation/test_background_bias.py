@@ -1,0 +1,109 @@
+"""The background measures on tables small enough to work out by hand; a report gets the same from the CSV as from memory."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fame.errors import FameError
+from fame.evaluation.analysis.background_bias import background_gap, gap_closed, paired_rightness, scene_following
+from fame.evaluation.predictions import COLUMNS, FILE, metrics_from, read_predictions, write_predictions
+
+rightness = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30)
+
+
+def gap_of(pairs: list[tuple[bool, bool]]) -> float:
+    names = [f"p{index}" for index in range(len(pairs)) for _ in range(2)]
+    return background_gap(names, ["own", "deranged"] * len(pairs), [value for pair in pairs for value in pair])
+
+
+@settings(max_examples=40, deadline=None)
+@given(rightness)
+def test_gap_is_the_difference_of_the_two_accuracies_in_points(pairs: list[tuple[bool, bool]]) -> None:
+    expected = 100 * (np.mean([own for own, _ in pairs]) - np.mean([deranged for _, deranged in pairs]))
+    assert gap_of(pairs) == pytest.approx(expected)
+
+
+def test_gap_of_pure_scene_reading_is_100_and_of_a_perfect_classifier_0() -> None:
+    assert gap_of([(True, False)] * 5) == 100
+    assert gap_of([(True, True)] * 5) == 0
+
+
+def test_gap_is_paired_unpaired_and_nameless_videos_do_not_count() -> None:
+    performance = ["a", "a", "b", "", ""]
+    condition = ["own", "deranged", "own", "own", "deranged"]
+    right = [True, False, True, True, True]
+    assert background_gap(performance, condition, right) == 100
+    assert list(paired_rightness(performance, condition, right).index) == ["a"]
+    assert math.isnan(background_gap(["b"], ["own"], [True]))
+
+
+def test_a_performance_counts_once_however_often_it_is_shown() -> None:
+    performance = ["a", "a", "a", "b", "b"]
+    condition = ["own", "deranged", "deranged", "own", "deranged"]
+    assert background_gap(performance, condition, [True, True, False, True, False]) == pytest.approx((50 + 100) / 2)
+
+
+def test_scene_following_counts_known_scenes_that_are_not_the_videos_own_action() -> None:
+    assert (
+        scene_following([1, 1, 2, 3], [0, 0, 0, 0], [1, 2, None, 0]) == 50
+    )  # the third is unknown, the fourth is its own action's
+    assert math.isnan(scene_following([1], [0], [float("nan")]))
+    assert math.isnan(scene_following([0], [0], [0]))
+
+
+def test_gap_closed_is_positive_where_more_than_a_third_is_closed() -> None:
+    assert gap_closed([30, 30, 30], [19, 20, 21]) == pytest.approx([1, 0, -1])
+    with pytest.raises(ValueError, match="paired by replicate"):
+        gap_closed([30, 30], [10])
+
+
+def table() -> pd.DataFrame:
+    """Two heads on two performances: `biased` follows the scene, `balanced` is always right."""
+    lines = []
+    for head in ("biased", "balanced"):
+        for video, performance, condition, label, scene in (
+            ("a", "p0", "own", 0, 0),
+            ("b", "p1", "own", 1, 1),
+            ("c", "p0", "deranged", 0, 1),
+            ("d", "p1", "deranged", 1, 0),
+            ("e", "", "val", 1, None),
+            ("f", "p0", "neutral", 0, None),
+        ):
+            followed = scene if scene is not None else 0
+            lines.append((video, performance, condition, head, label, label if head == "balanced" else followed, scene))
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"scene_action": "Int64"})
+
+
+def test_metrics_of_both_heads() -> None:
+    metrics = metrics_from(table())
+    assert metrics["top1"] == 100 and metrics["top1/deranged"] == 0 and metrics["background_gap"] == 100
+    assert metrics["scene_following"] == 100 and metrics["val/top1"] == 0 and metrics["top1/neutral"] == 100
+    assert metrics["balanced/top1/deranged"] == 100 and metrics["balanced/background_gap"] == 0
+    assert metrics["balanced/scene_following"] == 0 and metrics["balanced/val/top1"] == 100
+
+
+def test_without_counterfactual_tests_their_measures_are_left_out() -> None:
+    frame = table()
+    assert set(metrics_from(frame[frame["condition"] == "own"])) == {"top1", "balanced/top1"}
+
+
+def test_a_report_gets_the_same_numbers_from_the_csv(tmp_path: Path) -> None:
+    assert write_predictions(tmp_path, table()) == FILE
+    read = read_predictions(tmp_path)
+    assert metrics_from(read) == metrics_from(table())
+    assert list(read.columns) == COLUMNS
+
+
+def test_a_missing_or_foreign_csv_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(FameError, match="run it again"):
+        read_predictions(tmp_path)
+    (tmp_path / FILE).write_text("a,b\n1,2\n")
+    with pytest.raises(FameError, match=r"columns are not|cannot be read"):
+        read_predictions(tmp_path)

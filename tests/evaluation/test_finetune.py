@@ -1,0 +1,161 @@
+"""Finetuning: what is trained, what is reported (the last epoch), outputs averaged over clips, and a break that changes nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+import fame.evaluation.finetune
+from fame.backbones import build_encoder
+from fame.backbones.checkpoint import load_encoder, save_encoder
+from fame.config import Augment, Backbone, Clip, Finetune, Optim
+from fame.errors import FameError
+from fame.evaluation.features import extract
+from fame.evaluation.finetune import classify, finetune
+from fame.evaluation.predictions import metrics_from, read_predictions
+from fame.run import Run
+from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.painted import move
+
+NARROW = Backbone(name="r2plus1d_narrow", width=4)
+CLIP = Clip(frames=4, stride=1, size=16)
+CONFIG = Finetune(
+    data=fake_data(),
+    clip=CLIP,
+    augment=Augment(blur=0, jitter=0, grayscale=0),
+    optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=3),
+    dropout=0.3,
+    clips=2,
+)
+
+
+@pytest.fixture
+def encoder(tmp_path: Path) -> Path:
+    save_encoder(build_encoder(NARROW, seed=5), NARROW, tmp_path / "encoder.pt")
+    return tmp_path / "encoder.pt"
+
+
+def small_videos() -> FakeVideos:
+    return FakeVideos(per_class=3, frames=8, size=16)
+
+
+def test_outputs_not_features_are_averaged_over_clips() -> None:
+    head = nn.Identity()
+    logits = torch.tensor([[[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])  # the mean of the logits says 0, and so does the mean of softmax
+    assert classify(head, logits).tolist() == [0]
+    logits = torch.tensor([[[90.0, 0.0], [0.0, 3.0], [0.0, 3.0]]])  # the mean of the logits says 0, of softmax 1
+    assert logits.mean(1).argmax(1).tolist() == [0] and classify(head, logits).tolist() == [1]
+
+
+def test_the_last_epoch_is_reported_and_no_test_video_is_looked_at_before(
+    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    models: list[Any] = []
+    original = fame.evaluation.finetune.train_classifier
+
+    def watched(model: nn.Module, *given: Any, **how: Any) -> Any:
+        result = original(model, *given, **how)
+        events.append("trained")
+        models.append(model)
+        return result
+
+    def extracting(*given: Any, **how: Any) -> torch.Tensor:
+        events.append("tested")
+        return extract(*given, **how)
+
+    monkeypatch.setattr("fame.evaluation.finetune.train_classifier", watched)
+    monkeypatch.setattr("fame.evaluation.finetune.extract", extracting)
+    videos = small_videos()
+    result = finetune(CONFIG, encoder, fake_run(tmp_path / "run", videos))
+    assert events == ["trained", *["tested"] * 6]
+    assert result["notes"]["reported"] == "last epoch" and result["notes"]["training"]["loss"] > 0
+
+    model = models[0].eval()
+    rows = videos.select("test")
+    how = {"clip": CLIP, "clips": 2, "augment": CONFIG.augment, "device": torch.device("cpu")}
+    with torch.inference_mode():
+        logits = model.linear(extract(model.encoder, videos, rows, **how))
+    expected = logits.softmax(-1).mean(1).argmax(1)
+    frame = read_predictions(tmp_path / "run")
+    assert frame[frame["condition"] == "own"]["predicted"].tolist() == expected.tolist()
+    assert metrics_from(frame) == result["metrics"]
+    assert {"top1", "val/top1", "top1/deranged", "background_gap", "scene_following"} <= set(result["metrics"])
+    assert not (tmp_path / "run" / "checkpoint.pt").exists()
+
+
+def test_all_weights_are_trained(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = load_encoder(encoder)[0].state_dict()
+    models: list[Any] = []
+    original = fame.evaluation.finetune.train_classifier
+    monkeypatch.setattr(
+        "fame.evaluation.finetune.train_classifier", lambda model, *a, **k: (models.append(model), original(model, *a, **k))[1]
+    )
+    finetune(CONFIG, encoder, fake_run(tmp_path / "run", small_videos()))
+    still = [name for name, value in models[0].encoder.named_parameters() if torch.equal(value, start[name])]
+    assert still == []
+
+
+@dataclass(frozen=True)
+class BreakingRun(Run):
+    """A run that is interrupted when its `at`-th epoch is logged, before that epoch is saved; `at` 0 breaks at the test."""
+
+    at: int = 0
+
+    def log(self, **values: Any) -> None:
+        super().log(**values)
+        if values.get("step") == self.at:
+            raise KeyboardInterrupt
+
+
+def epochs_in(folder: Path) -> list[int]:
+    lines = (json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
+    return [line["step"] for line in lines if line.get("purpose") == "finetune"]
+
+
+def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder: Path, tmp_path: Path) -> None:
+    whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
+    run = fake_run(tmp_path / "broken", small_videos())
+    with pytest.raises(KeyboardInterrupt):
+        finetune(CONFIG, encoder, BreakingRun(run.folder, run.seeds, run.device, run.videos, at=3))
+    resumed = finetune(CONFIG, encoder, run)
+    assert epochs_in(run.folder) == [1, 2, 3]  # the line of the epoch that was done again is told once
+    assert resumed == whole
+    assert read_predictions(tmp_path / "broken").equals(read_predictions(tmp_path / "whole"))
+
+
+def test_a_break_during_the_test_does_not_cost_the_training(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fake_run(tmp_path / "run", small_videos())
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+
+        def interrupted(*given: Any, **how: Any) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr("fame.evaluation.finetune.extract", interrupted)
+        finetune(CONFIG, encoder, run)
+    finetune(CONFIG, encoder, run)
+    assert epochs_in(run.folder) == [1, 2, 3]
+
+
+def test_the_head_starts_from_the_replicates_seed(encoder: Path, tmp_path: Path) -> None:
+    none = CONFIG.model_copy(update={"optim": Optim(epochs=0, batch=8)})
+    frames = []
+    for replicate, folder in ((0, "a"), (0, "b"), (1, "c")):
+        finetune(none, encoder, fake_run(tmp_path / folder, small_videos(), replicate=replicate))
+        torch.manual_seed(123)  # a global stream that moves on must not matter
+        frames.append(read_predictions(tmp_path / folder))
+    assert frames[0].equals(frames[1])
+    assert not frames[0].equals(frames[2])
+
+
+def test_a_set_without_test_videos_is_refused_before_training(encoder: Path, tmp_path: Path) -> None:
+    videos = move(FakeVideos(per_class=1, frames=8, size=16, counterfactual=False), "test", "train")
+    with pytest.raises(FameError, match="'test'"):
+        finetune(CONFIG, encoder, fake_run(tmp_path / "run", videos))
+    assert not (tmp_path / "run" / "metrics.jsonl").exists()

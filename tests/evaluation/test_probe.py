@@ -1,0 +1,190 @@
+"""The probe: both solvers on features with known content, both heads, the scene read-out, and the solver against another one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+import fame.evaluation.features
+import fame.evaluation.probe
+from fame.backbones import build_encoder
+from fame.backbones.checkpoint import save_encoder
+from fame.config import Augment, Backbone, Clip, Optim, Probe
+from fame.evaluation.logistic import fit_logistic
+from fame.evaluation.predictions import metrics_from, read_predictions
+from fame.evaluation.probe import FrozenClassifier, probe
+from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.painted import PaintedVideos, Reader, move, opens
+
+CLIP = Clip(frames=2, stride=2, size=16)
+LBFGS = Probe(data=fake_data(), clip=CLIP, solver="lbfgs", clips=2)
+NARROW = Backbone(name="r2plus1d_narrow", width=4)
+SGD = Probe(
+    data=fake_data(),
+    clip=CLIP,
+    solver="sgd",
+    augment=Augment(grayscale=0, jitter=0, blur=0),
+    optim=Optim(lr=30.0, weight_decay=0.0, batch=6, epochs=4, schedule="step", milestones=(3,)),
+    clips=1,
+)
+
+
+def probed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, config: Probe = LBFGS, videos: FakeVideos | None = None
+) -> dict[str, Any]:
+    monkeypatch.setattr("fame.evaluation.probe.open_encoder", opens(encoder))
+    return probe(config, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
+
+
+@pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
+def test_features_that_are_the_label_are_right_everywhere(config: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), config)["metrics"]
+    for head in ("", "balanced/"):
+        assert {metrics[head + name] for name in ("top1", "top1/deranged", "top1/neutral", "val/top1")} == {100.0}
+        assert metrics[head + "background_gap"] == 0 and metrics[head + "scene_following"] == 0
+
+
+@pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
+def test_features_that_are_the_scene_follow_the_scene(config: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = probed(tmp_path, monkeypatch, Reader(label=0, scene=1), config)["metrics"]
+    assert metrics["top1"] == 100 and metrics["top1/deranged"] == 0
+    assert metrics["background_gap"] == 100 and metrics["scene_following"] == 100
+    assert metrics["scene/top1"] == 100
+
+
+def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))["metrics"]
+    assert metrics["balanced/top1/deranged"] == 100  # standardised, so even faint features count
+    assert metrics["top1/deranged"] < 100
+
+
+def test_scene_is_not_read_off_features_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert probed(tmp_path, monkeypatch, Reader(label=1, scene=0))["metrics"]["scene/top1"] <= 50
+
+
+def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    videos = move(PaintedVideos(counterfactual=False), "balanced", "val/balanced")
+    videos._tags["scene"] = [""] * len(videos)
+    result = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), videos=videos)
+    assert set(result["metrics"]) == {"top1", "val/top1", "val/balanced/top1"}
+    assert set(read_predictions(tmp_path)["head"]) == {"biased"}
+
+
+def test_the_csv_gives_the_metrics_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))
+    metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
+    frame = read_predictions(tmp_path)
+    assert metrics_from(frame) == metrics and len(frame) == 2 * 6 * 12
+    assert frame["video"][0].endswith(".mp4") and result["artifacts"] == ["predictions.csv"]
+
+
+def test_each_split_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, ...]] = []
+    original = fame.evaluation.features.extract
+
+    def counted(encoder: Any, videos: Any, rows: torch.Tensor, **how: Any) -> torch.Tensor:
+        asked.append(tuple(rows.tolist()))
+        return original(encoder, videos, rows, **how)
+
+    monkeypatch.setattr("fame.evaluation.features.extract", counted)
+    probed(tmp_path, monkeypatch, Reader(label=1, scene=1))
+    assert len(asked) == len(set(asked)) == 8  # train, balanced, val and five conditions
+
+
+def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = build_encoder(NARROW, seed=1)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    probed(tmp_path, monkeypatch, encoder, SGD)  # type: ignore[arg-type]
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    assert not FrozenClassifier(encoder, 2).train().encoder.training
+    assert not (tmp_path / "checkpoint.pt").exists() and not list(tmp_path.glob("head-*"))
+
+
+def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = probed(tmp_path / "whole", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+    trained: list[str] = []
+    original = fame.evaluation.probe.train_classifier
+
+    def breaking(*given: Any, **how: Any) -> Any:
+        if how["purpose"] == "probe/balanced" and "probe/balanced" not in trained:
+            trained.append(how["purpose"])
+            raise KeyboardInterrupt
+        trained.append(how["purpose"])
+        return original(*given, **how)
+
+    monkeypatch.setattr("fame.evaluation.probe.train_classifier", breaking)
+    with pytest.raises(KeyboardInterrupt):
+        probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+    resumed = probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+    assert trained == ["probe/biased", "probe/balanced", "probe/balanced"]
+    assert resumed == whole
+    assert read_predictions(tmp_path / "broken").equals(read_predictions(tmp_path / "whole"))
+
+
+def test_a_stage_without_an_encoder_says_so_and_a_saved_one_is_read(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, PaintedVideos(counterfactual=False))
+    with pytest.raises(ValueError, match="given none"):
+        probe(LBFGS, None, run)
+    save_encoder(build_encoder(NARROW, seed=3), NARROW, tmp_path / "encoder.pt")
+    assert "top1" in probe(LBFGS, tmp_path / "encoder.pt", run)["metrics"]
+
+
+# ---------------------------------------------------------------- the solver
+
+
+def problem(samples: int = 30, dim: int = 5, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
+    drawn = torch.Generator().manual_seed(4)
+    labels = torch.randint(0, classes, (samples,), generator=drawn)
+    features = torch.randn(samples, 2, dim, generator=drawn) + labels[:, None, None] * torch.linspace(-1, 1, dim)
+    return features, labels
+
+
+def test_the_solver_reaches_the_minimum_that_scipy_finds() -> None:
+    features, labels = problem()
+    head, facts = fit_logistic(features, labels, 3, l2=1e-2)
+    samples = features.reshape(-1, 5).double().numpy()
+    inputs = (samples - samples.mean(0)) / samples.std(0)
+    targets = labels.repeat_interleave(2).numpy()
+
+    def objective(flat: np.ndarray) -> float:
+        weight, bias = flat[:15].reshape(3, 5), flat[15:]
+        logits = inputs @ weight.T + bias
+        likelihood = logits[np.arange(len(targets)), targets] - np.log(np.exp(logits).sum(1))
+        return float(-likelihood.mean() + 1e-2 / 2 * (weight**2).sum())
+
+    found = minimize(objective, np.zeros(18), method="BFGS", options={"gtol": 1e-7})
+    assert facts["loss"] == pytest.approx(found.fun, abs=1e-8) and facts["gradient"] < 1e-5
+    np.testing.assert_allclose(head.weight.numpy(), found.x[:15].reshape(3, 5), atol=1e-3)
+
+
+def test_scale_and_offset_of_the_features_do_not_matter() -> None:
+    features, labels = problem()
+    other = features * torch.tensor([1e-3, 1.0, 1e3, 7.0, 0.1]) + torch.tensor([0.0, 5.0, -100.0, 1.0, 3.0])
+    a, b = (fit_logistic(given, labels, 3, l2=1e-3)[0](given).softmax(-1) for given in (features, other))
+    torch.testing.assert_close(a, b, atol=1e-3, rtol=0)
+
+
+def test_constant_features_have_no_influence_and_give_the_prior() -> None:
+    labels = torch.tensor([0, 0, 0, 1])
+    head, _ = fit_logistic(torch.full((4, 1, 3), 0.1), labels, 2, l2=1e-3)
+    shares = head(torch.full((1, 3), 123.0)).softmax(-1)[0]
+    torch.testing.assert_close(shares, torch.tensor([0.75, 0.25], dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+def test_separable_samples_without_a_penalty_come_to_an_end() -> None:
+    head, facts = fit_logistic(torch.tensor([[[-1.0]], [[1.0]]]), torch.tensor([0, 1]), 2, l2=0.0)
+    assert facts["accuracy"] == 100 and torch.isfinite(head.weight).all()
+
+
+def test_no_samples_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no features"):
+        fit_logistic(torch.empty(0, 1, 3), torch.empty(0, dtype=torch.long), 2, l2=0.1)

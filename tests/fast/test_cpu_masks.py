@@ -1,0 +1,232 @@
+"""The compiled masks of CPUs against their plain definition: the same but for rounding, whatever the shape and clip.
+
+The rule, step by step. Frame difference and mean frame: equal to 1e-6. A colour's index: the plain one, unless a coordinate of it
+lies within 1e-5 of an edge between two levels. Each ranking: the plain one on the same input, unless scores are equal to 1e-6.
+On noise, and on the golden clips (tests/method/test_golden.py), all that together leaves an overlap (IoU) of at least 0.97.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
+from fame.fast.cpu import masks as fast
+from fame.method.masks import (
+    blur_kernel,
+    colour_coordinates,
+    colour_posterior,
+    colours,
+    frame_difference,
+    gaussian_weights,
+    grid_map,
+    smooth,
+    spread_grid,
+    top_share,
+)
+
+FLAVOURS = ("paper", "official")
+KINDS = ("noise", "moving block", "still", "one colour", "few colours", "grey", "outside 0 to 1")
+
+
+def clips_of(kind: str, batch: int, frames: int, height: int, width: int, seed: int) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    clips = torch.rand(batch, 3, frames, height, width, generator=generator)
+    if kind == "moving block":
+        clips = clips.mul(0.2) + torch.rand(batch, 3, 1, 1, 1, generator=generator) * 0.8
+        for t in range(frames):
+            clips[:, 0, t, 3:12, 2 + t : 9 + t] = 0.9
+    if kind == "still":
+        clips = clips[:, :, :1].repeat(1, 1, frames, 1, 1)
+    if kind == "one colour":
+        clips = torch.rand(batch, 3, 1, 1, 1, generator=generator).expand_as(clips)
+    if kind == "few colours":
+        clips = clips.round()
+    if kind == "grey":
+        clips = clips[:, :1].expand_as(clips)
+    if kind == "outside 0 to 1":
+        clips = clips * 7 - 3
+    return clips
+
+
+shapes = given(
+    kind=st.sampled_from(KINDS),
+    batch=st.integers(1, 3),
+    frames=st.integers(2, 20),
+    height=st.integers(16, 50),
+    width=st.integers(16, 50),
+    seed=st.integers(0, 10_000),
+    beta=st.floats(0.001, 1.0),
+    flavour=st.sampled_from(FLAVOURS),
+)
+
+
+def iou(mask: Tensor, other: Tensor) -> float:
+    a, b = mask.bool().flatten(1), other.bool().flatten(1)
+    return float(((a & b).sum(1) / (a | b).sum(1)).min())
+
+
+def differ_only_in_ties(mask: Tensor, exact: Tensor, score: Tensor) -> bool:
+    """Whether every pixel in which the masks differ scores, to 1e-6, what the last pixel kept does."""
+    last = torch.where(exact.bool(), score, torch.inf).flatten(1).amin(1).view(-1, 1, 1)
+    return bool(((mask == exact) | ((score - last).abs() <= 1e-6 * score.amax().clamp(min=1))).all())
+
+
+def to_edge(coordinates: list[Tensor]) -> Tensor:
+    """How far the nearest of three coordinates is from a rounding edge, (B, H, W)."""
+    return torch.stack([(v - v.floor() - 0.5).abs() for v in coordinates]).amin(0)
+
+
+@settings(max_examples=60, deadline=None)
+@shapes
+def test_fame_masks_are_the_plain_ones_but_for_rounding(kind, batch, frames, height, width, seed, beta, flavour) -> None:
+    clips = clips_of(kind, batch, frames, height, width, seed)
+    mask = foreground_mask(clips, beta=beta, flavour=flavour)
+    exact = foreground_mask(clips, beta=beta, flavour=flavour, exact=True)
+    assert mask.dtype == torch.float32 and mask.shape == exact.shape
+    assert mask.sum((1, 2)).tolist() == exact.sum((1, 2)).tolist() == [max(1, int(beta * height * width))] * batch
+    plain_mean, (_, mean) = clips.mean(2), fast.motion_and_mean(clips)
+    assert torch.allclose(mean, plain_mean, atol=1e-6)
+    other = fast.colours(mean, flavour) != colours(plain_mean, flavour)
+    here, there = colour_coordinates(mean, flavour), colour_coordinates(plain_mean, flavour)
+    moved = torch.stack([(a - b).abs() for a, b in zip(here, there, strict=True)]).amax(0)  # the mean's own rounding
+    assert (to_edge(there)[other] <= 1e-5 + moved[other]).all()
+    blurred, pixels = mask_maps(clips)["frame_difference_blurred"], height * width
+    ranking = torch.zeros_like(blurred)
+    for count in (int(0.5 * pixels), pixels - int(0.1 * pixels)):
+        sample = fast.keep_highest(clips, count, None)
+        assert differ_only_in_ties(sample, top_share(blurred, count), blurred)
+        ranking += sample
+    # the plain posterior of these samples and colours: 2 in the foreground's, 0 in the background's
+    posterior = colour_posterior(fast.colours(mean, flavour), ranking)
+    side = blur_kernel(min(height, width))
+    score = smooth(posterior[:, None], gaussian_weights(side, side / 3, clips.device))[:, 0]
+    assert differ_only_in_ties(mask, top_share(score, max(1, int(beta * pixels))), score)
+    if kind == "noise":
+        assert iou(mask, exact) >= 0.97
+
+
+@settings(max_examples=40, deadline=None)
+@shapes
+def test_seed_and_grid_masks_are_the_plain_ones_but_for_ties(kind, batch, frames, height, width, seed, beta, flavour) -> None:
+    clips = clips_of(kind, batch, frames, height, width, seed)
+    motion = fast.motion_and_mean(clips)[0]
+    assert torch.allclose(motion, frame_difference(clips), atol=1e-6 * 20)
+    scores = {
+        "seed": mask_maps(clips)["frame_difference_blurred"],
+        "grid": spread_grid(grid_map(frame_difference(clips)), height, width),
+    }
+    for variant, score in scores.items():
+        mask, exact = (foreground_mask(clips, variant=variant, beta=beta, exact=e) for e in (False, True))  # type: ignore[arg-type]
+        if variant == "seed":
+            assert mask.sum((1, 2)).tolist() == [max(1, int(beta * height * width))] * batch
+        assert differ_only_in_ties(mask, exact, score)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), dark=st.floats(0.001, 1.0), flavour=st.sampled_from(FLAVOURS))
+def test_colour_indices_differ_only_on_rounding_edges(seed, dark, flavour) -> None:
+    eight_bit = torch.randint(256, (2, 3, 40, 50), generator=torch.Generator().manual_seed(seed)).float() / 255
+    frames = eight_bit * torch.tensor([1.0, dark]).view(2, 1, 1, 1)
+    index, plain = fast.colours(frames, flavour), colours(frames, flavour)
+    assert (to_edge(colour_coordinates(frames, flavour))[index != plain] <= 1e-5).all()
+    assert (index == plain).float().mean() > 0.99
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_hues_all_round_and_exact_greys_have_their_colour(flavour) -> None:
+    steps = torch.linspace(0, 1, 200)
+    rows = [torch.stack(rgb) for a, b in ((0, 1), (1, 2), (2, 0)) for rgb in _edges(steps, a, b)]
+    grey = steps.expand(3, 200)
+    frames = torch.stack([*rows, grey], 1)[None]
+    index, plain = fast.colours(frames, flavour), colours(frames, flavour)
+    assert torch.equal(index[:, -1], plain[:, -1])
+    assert (to_edge(colour_coordinates(frames, flavour))[index != plain] <= 1e-5).all()
+    assert len(index.unique()) > 30
+
+
+def _edges(steps: Tensor, a: int, b: int) -> list[list[Tensor]]:
+    """Full saturation, one channel at 1 and one from 0 to 1, and the other way round."""
+    made = []
+    for full, rising in ((a, b), (b, a)):
+        rgb = [torch.zeros_like(steps)] * 3
+        rgb[full], rgb[rising] = torch.ones_like(steps), steps
+        made.append(rgb)
+    return made
+
+
+def test_what_is_no_number_stays_within_the_histogram() -> None:
+    for value in (-3.0, 5.0, 1e30, float("nan"), float("inf"), float("-inf")):
+        index = fast.colours(torch.full((1, 3, 16, 16), value), "paper")
+        assert index.min() >= 0 and index.max() < 1000
+        clips = clips_of("noise", 1, 3, 20, 20, 0)
+        clips[0, :, 1, 4:9, 4:9] = value
+        for variant in ("fame", "seed"):
+            assert foreground_mask(clips, variant=variant).sum() == 200  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("variant", ["fame", "seed", "grid"])
+def test_threads_and_repetition_change_no_bit(variant, threads) -> None:
+    clips = clips_of("moving block", 5, 6, 41, 37, 3)
+    soft = torch.rand(5, 41, 37, generator=torch.Generator().manual_seed(1))
+    found = []
+    for count in (1, 2, 1, 2):
+        threads(count)
+        generator = torch.Generator().manual_seed(0)
+        merge = ForegroundBackgroundMerge(variant=variant)
+        found.append(
+            (foreground_mask(clips, variant=variant), merge(clips, generator=generator), merge(clips, clips.flip(0), mask=soft))
+        )
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+
+def test_views_and_other_layouts_are_read_as_they_are() -> None:
+    wide = clips_of("moving block", 4, 5, 30, 44, 0)
+    view, behind = wide.flip(0)[:, :, :, 4:28, 3:40], wide[:, :, :, :24, :37]
+    assert not view.is_contiguous()
+    assert torch.equal(foreground_mask(view), foreground_mask(view.contiguous()))
+    mask = foreground_mask(view).bool()
+    merged = ForegroundBackgroundMerge()(view, behind, mask=mask)
+    assert torch.equal(merged, torch.where(mask[:, None, None], view, behind))
+
+
+def test_numba_is_imported_only_when_a_kernel_is_needed() -> None:
+    script = """
+import sys, torch, fame
+clips = torch.rand(2, 3, 3, 16, 16)
+fame.foreground_mask(clips, exact=True), fame.mask_maps(clips)
+fame.ForegroundBackgroundMerge()(clips.double(), mask=clips[:, 0, 0])
+print("numba" in sys.modules)
+fame.foreground_mask(clips)
+print("numba" in sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
+
+
+def test_without_numba_the_plain_path_is_taken() -> None:
+    script = """
+import sys, torch, fame
+from fame.method import masks
+masks._numba_is_there = lambda: False
+clips = torch.rand(2, 3, 3, 16, 16)
+assert torch.equal(fame.foreground_mask(clips), fame.foreground_mask(clips, exact=True))
+fame.ForegroundBackgroundMerge()(clips)
+print("numba" in sys.modules)
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False"]

@@ -1,0 +1,141 @@
+"""Convolutions by tables of places and taps are torch's, whatever the shape; and how they are computed is chosen by size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from fame.backbones import fast_layout
+from fame.fast.cpu import frames
+from fame.fast.cpu.direct import Direct
+from fame.fast.cpu.geometry import Geometry, forward_tables, kernel_tables
+from fame.fast.cpu.layout import Library, layout
+from fame.fast.cpu.winograd import Winograd
+
+torch.set_num_threads(1)
+LAST = torch.channels_last_3d
+KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7), (2, 2, 2))
+PADDINGS = ((0, 0, 0), (0, 1, 1), (1, 0, 0), (1, 1, 1), (0, 3, 3), (2, 2, 2))
+
+
+def drawn(*shape: int) -> Tensor:
+    return torch.randn(shape).contiguous(memory_format=LAST)
+
+
+def geometry(batch: int, channels: int, size, outputs: int, kernel, stride, padding) -> Geometry:
+    out = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(size, kernel, stride, padding, strict=True))
+    return Geometry(batch, channels, tuple(size), outputs, out, kernel, stride, padding)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    batch=st.sampled_from([1, 2, 7, 16]),
+    channels=st.sampled_from([1, 3, 5, 8, 16]),
+    outputs=st.sampled_from([1, 5, 8, 16, 24, 40]),  # none, one, two, three, five whole vectors
+    size=st.tuples(*[st.integers(1, 7)] * 3),
+    kernel=st.sampled_from(KERNELS),
+    stride=st.sampled_from([(1, 1, 1), (2, 2, 2), (1, 2, 2), (1, 4, 4), (3, 1, 1)]),
+    padding=st.sampled_from(PADDINGS),
+)
+def test_result_and_gradients_are_torchs(batch, channels, outputs, size, kernel, stride, padding):
+    if any(n + 2 * p < k for n, p, k in zip(size, padding, kernel, strict=True)):
+        return
+    x, weight = drawn(batch, channels, *size), drawn(outputs, channels, *kernel)
+    right_x, right_weight = x.double().requires_grad_(), weight.double().requires_grad_()
+    right = torch.conv3d(right_x, right_weight, None, stride, padding)
+    slope = drawn(*right.shape)
+    right.backward(slope.double())
+    direct = Direct(geometry(batch, channels, size, outputs, kernel, stride, padding))
+    found = direct.forward(x, weight), *direct.backward(slope, x, weight, True)
+    for ours, theirs in zip(found, (right, right_x.grad, right_weight.grad), strict=True):
+        assert ours.shape == theirs.shape
+        assert (ours.double() - theirs).norm() <= 1e-5 * theirs.norm()
+    assert found[0].is_contiguous(memory_format=LAST)
+    assert direct.backward(slope, x, weight, False)[0] is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    batch=st.sampled_from([1, 3]),
+    channels=st.sampled_from([1, 3, 16]),
+    outputs=st.sampled_from([1, 5, 16]),
+    size=st.tuples(*[st.integers(1, 7)] * 3),
+    kernel=st.sampled_from([2, 3, 5, 7]),
+    padding=st.sampled_from([0, 1, 2, 3]),
+    step=st.sampled_from([1, 2, 3]),
+)
+def test_gradients_of_temporal_kernels_as_products_of_frames_are_torchs(batch, channels, outputs, size, kernel, padding, step):
+    if size[0] + 2 * padding < kernel:
+        return
+    x, weight = drawn(batch, channels, *size), drawn(outputs, channels, kernel, 1, 1)
+    right_x, right_weight = x.double().requires_grad_(), weight.double().requires_grad_()
+    right = torch.conv3d(right_x, right_weight, None, (step, 1, 1), (padding, 0, 0))
+    slope = drawn(*right.shape)
+    right.backward(slope.double())
+    g = geometry(batch, channels, size, outputs, (kernel, 1, 1), (step, 1, 1), (padding, 0, 0))
+    assert frames.serves(g)
+    found = frames.gradients(g, slope, x, weight, True)
+    for ours, theirs in zip(found, (right_x.grad, right_weight.grad), strict=True):
+        assert (ours.double() - theirs).norm() <= 1e-5 * theirs.norm()
+
+
+@pytest.mark.parametrize(("channels", "outputs"), [(8, 16), (3, 5), (16, 8)])
+def test_results_are_the_same_bits_with_any_number_of_threads(channels, outputs):
+    x, weight = drawn(32, channels, 4, 8, 8), drawn(outputs, channels, 3, 3, 3)
+    slope = drawn(32, outputs, 4, 8, 8)
+    g = geometry(32, channels, (4, 8, 8), outputs, (3, 3, 3), (1, 1, 1), (1, 1, 1))
+    assert 32 // kernel_tables(g).chunk > 1  # so that there is something to share
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        direct = Direct(g)
+        found.append((direct.forward(x, weight), *direct.backward(slope, x, weight, True)))
+    torch.set_num_threads(1)
+    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
+
+
+def test_what_would_meet_padding_alone_is_not_computed():
+    """Of a 3 x 3 kernel on 2 x 2 pixels four ninths are left; on one pixel the middle tap, and the others get no gradient."""
+    g = geometry(8, 16, (1, 2, 2), 16, (1, 3, 3), (1, 1, 1), (0, 1, 1))
+    tables = forward_tables(g)
+    products = sum(rows * terms for _, rows, _, terms in tables.pieces.tolist()) / tables.chunk
+    assert products == 4 * 4 * 16  # places, taps a place, channels
+    direct = Direct(geometry(8, 16, (1, 1, 1), 16, (1, 3, 3), (1, 1, 1), (0, 1, 1)))
+    x, weight = drawn(8, 16, 1, 1, 1), drawn(16, 16, 1, 3, 3)
+    _, slope = direct.backward(drawn(8, 16, 1, 1, 1), x, weight, True)
+    beside = slope.clone()
+    beside[..., 1, 1] = 0
+    assert not beside.any()
+    assert slope[..., 1, 1].all()
+
+
+@pytest.mark.parametrize(
+    ("channels", "outputs", "stride", "size", "kind"),
+    [
+        (8, 16, 1, (8, 8, 8), Direct),
+        (64, 144, 1, (8, 2, 2), Direct),
+        (64, 144, 1, (16, 56, 56), Winograd),
+        (64, 230, (1, 2, 2), (16, 56, 56), Library),
+    ],
+)
+def test_narrow_layers_are_direct_wide_ones_winograds_and_the_rest_the_librarys(channels, outputs, stride, size, kind):
+    conv, shape = nn.Conv3d(channels, outputs, (1, 3, 3), stride, (0, 1, 1), bias=False), torch.Size((2, channels, *size))
+    assert isinstance(layout(conv, shape, torch.float32), kind)
+    assert isinstance(layout(conv, shape, torch.bfloat16), Library)
+
+
+def test_strided_kernels_of_one_tap_with_odd_channels_are_kept_from_the_library():
+    """torch 2.15 writes beyond the memory of their gradients, so a test that let it would die, not fail."""
+    for channels, kind in ((12, Direct), (16, Library)):
+        shortcut = nn.Conv3d(channels, 24, 1, (1, 2, 2), bias=False)
+        assert isinstance(layout(shortcut, torch.Size((2, channels, 16, 56, 56)), torch.float32), kind)
+
+
+def test_a_second_derivative_is_refused():
+    unit = fast_layout(nn.Sequential(nn.Conv3d(3, 8, 1, bias=False), nn.BatchNorm3d(8)))
+    x = torch.randn(2, 3, 2, 4, 4, requires_grad=True)
+    with pytest.raises(RuntimeError, match="no second derivatives"):
+        torch.autograd.grad(unit(x).sum(), x, create_graph=True)

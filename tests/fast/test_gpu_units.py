@@ -1,0 +1,235 @@
+"""A unit by the kernels of fame/fast/gpu/ is convolution, norm, addition and ReLU: outputs, gradients, running statistics."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+import fame.fast.gpu.serving
+from fame.backbones import build_encoder, fast_layout
+from fame.backbones.chain import Chain
+from fame.config import Backbone
+from tests.backbones.test_fast_layout import close
+
+gpu = pytest.importorskip("fame.fast.gpu.unit", exc_type=ImportError)  # where there is no Triton
+from fame.fast.gpu import batch_norm, convolution, stem  # noqa: E402
+
+KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7))
+NEEDS_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Kinds of all folds that units were computed by: none, where the kernels were not taken."""
+    found: list[str] = []
+    original = convolution.Fold.forward
+
+    def forward(self: convolution.Fold, *given: torch.Tensor) -> torch.Tensor:
+        found.append(self.kind)
+        return original(self, *given)
+
+    monkeypatch.setattr(convolution.Fold, "forward", forward)
+    return found
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    size=st.tuples(st.integers(1, 5), st.integers(1, 6), st.integers(1, 6)),
+    channels=st.tuples(st.sampled_from([1, 3, 16]), st.sampled_from([1, 5, 16, 70])),
+    kernel=st.sampled_from(KERNELS),
+    stride=st.tuples(st.sampled_from([1, 2]), st.sampled_from([1, 2, 4])),
+    relu=st.booleans(),
+    added=st.booleans(),
+    fill=st.booleans(),
+    offset=st.sampled_from([0.0, 100.0]),
+)
+def test_a_unit_is_convolution_norm_addition_and_relu(
+    on_kernels, repeatable, counted, size, channels, kernel, stride, relu, added, fill, offset
+):
+    if on_kernels.type == "cpu" and kernel == (1, 1, 1) and max(stride) > 1 and channels[0] % 8:
+        return  # plain torch 2.15 writes beyond the memory of these gradients on some CPUs, see fame/fast/cpu/layout.py
+    padding = tuple(k // 2 for k in kernel)
+    conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
+    norm = nn.BatchNorm3d(channels[1])
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    right_conv, right_norm = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
+    conv, norm = conv.to(on_kernels), norm.to(on_kernels)
+    x = torch.randn(4, channels[0], *size) + offset
+    a, b = x.to(on_kernels, copy=True).requires_grad_(), x.double().requires_grad_()
+    y = right_norm(right_conv(b))
+    extra = torch.randn(y.shape)
+    c, d = extra.to(on_kernels, copy=True).requires_grad_(), extra.double().requires_grad_()
+    y = y + d if added else y
+    if relu and (y.abs() < 1e-3).any():
+        return  # at the edge of ReLU a value may fall to either side
+    y = functional.relu(y) if relu else y
+    counted.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        if fill:  # empty channels as 16-bit numbers have them
+            patch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
+        found = gpu.run(conv, norm, relu, a, c if added else None, inner=True)
+    assert counted and found.shape[1] == (-(-channels[1] // 16) * 16 if fill and not added else channels[1])
+    assert not found[:, channels[1] :].any()
+    slope = torch.randn(y.shape)
+    y.backward(slope.double())
+    found[:, : channels[1]].backward(slope.to(on_kernels))
+    loose = 1e-4 if not offset else 2e-2
+    assert close(found[:, : channels[1]].cpu(), y, loose)
+    assert (a.grad.cpu().double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
+    for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            assert (p.grad.cpu().double() - q.grad).norm() <= loose * max(q.grad.norm(), slope.norm() * (1 + offset))
+    if added:
+        assert close(c.grad.cpu(), d.grad, 1e-5)
+    assert torch.allclose(norm.running_mean.cpu().double(), right_norm.running_mean, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(norm.running_var.cpu().double(), right_norm.running_var, rtol=1e-2, atol=1e-4)
+    assert int(norm.num_batches_tracked) == 1
+
+
+@pytest.mark.parametrize(("rows", "channels"), [(1500, 16), (333, 70), (2, 64), (4096, 1)])
+def test_batch_norm_over_many_rows_is_torchs(on_kernels, rows, channels, monkeypatch: pytest.MonkeyPatch):
+    """Several chunks of rows, several blocks of channels, and rests of both."""
+    monkeypatch.setattr(batch_norm, "TILE", 1024)
+    monkeypatch.setattr(batch_norm, "PROGRAMS", 6)
+    x, slope, extra = (torch.randn(rows, channels, 1, 1, 1) + 3 for _ in range(3))
+    norm = nn.BatchNorm3d(channels)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    a, b = x.double().requires_grad_(), extra.double().requires_grad_()
+    twin = copy.deepcopy(norm).double()
+    y = functional.relu(twin(a) + b)
+    y.backward(slope.double())
+    norm = norm.to(on_kernels)
+    x, slope, extra = (one.to(on_kernels) for one in (x, slope, extra))
+    running = norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum
+    out, found = batch_norm.forward(x, norm.weight, norm.bias, running, extra, True, norm.eps)
+    again = batch_norm.forward(x, norm.weight, norm.bias, running, extra, True, norm.eps)[0]
+    assert torch.equal(out, again) and close(out.cpu(), y, 1e-5)
+    to_x, through, to_norm = batch_norm.backward(slope, x, norm.weight, out, found, True, norm.eps)
+    # a norm of two values takes nearly all of a gradient away: what is left of it is compared with what came
+    assert (to_x.cpu().double() - a.grad).norm() <= 1e-3 * slope.cpu().norm()
+    assert close(through.cpu(), b.grad, 1e-5)
+    assert close(to_norm[0].cpu(), twin.weight.grad, 1e-4) and close(to_norm[1].cpu(), twin.bias.grad, 1e-4)
+    assert int(norm.num_batches_tracked) == 2
+
+
+SIZES = [("r2plus1d_narrow", 4, 32)]
+SIZES += [
+    pytest.param(*size, marks=NEEDS_A_GPU) for size in (("r2plus1d_18", 8, 64), ("r3d_18", 8, 64), ("s3d", 16, 96), ("i3d", 16, 96))
+]
+
+
+@pytest.mark.parametrize(("name", "frames", "pixels"), SIZES)
+def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, repeatable, counted, name, frames, pixels, monkeypatch):
+    torch.manual_seed(1)
+    plain = build_encoder(Backbone(name=name, width=8), 1)
+    for weight in plain.parameters():
+        if weight.dim() == 1:
+            nn.init.uniform_(weight, 0.5, 1)  # the narrow network's zeros would hide half of it
+    ours = fast_layout(copy.deepcopy(plain)).to(on_kernels)
+    if name == "r2plus1d_narrow":  # with empty channels behind the five of its stem
+        monkeypatch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
+    plain = plain.double()
+    clips = torch.randn(3, 3, frames, pixels, pixels)
+    weights = torch.randn(3, plain.dim)
+    (plain(clips.double()) * weights).sum().backward()
+    (ours(clips.to(on_kernels)) * weights.to(on_kernels)).sum().backward()
+    assert any(isinstance(part, Chain) for part in ours.modules())
+    assert len(counted) == sum(isinstance(part, nn.Conv3d) for part in ours.modules())
+    for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        assert functional.cosine_similarity(a.grad.cpu().double().flatten(), b.grad.flatten(), 0) > 0.99, part
+    for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
+        assert torch.allclose(a.cpu().double(), b.double(), rtol=1e-2, atol=1e-4), part
+    with torch.no_grad():
+        found = ours.eval()(clips.to(on_kernels)).cpu()
+    assert torch.allclose(found.double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
+    before = len(counted)
+    assert torch.allclose(ours(clips.to(on_kernels)).cpu().double(), plain(clips.double()), rtol=1e-2, atol=1e-2)
+    assert len(counted) == before  # with gradients, eval mode is torch's own
+
+
+def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, repeatable, counted):
+    torch.manual_seed(0)
+    network = fast_layout(
+        nn.Sequential(
+            nn.Conv3d(3, 5, (1, 3, 3), padding=(0, 1, 1), bias=False),
+            nn.BatchNorm3d(5),
+            nn.ReLU(),
+            nn.Conv3d(5, 6, (3, 1, 1), padding=(1, 0, 0), bias=False),
+            nn.BatchNorm3d(6),
+        )
+    ).to(on_kernels)
+    twin = copy.deepcopy(network)
+    clips = torch.randn(2, 3, 4, 6, 6, device=on_kernels)
+    with torch.autocast(on_kernels.type, dtype=torch.bfloat16):
+        found = network(clips)
+    weights = torch.randn(found.shape, device=on_kernels)
+    (found.float() * weights).sum().backward()
+    assert found.dtype == torch.bfloat16 and found.shape[1] == 6 and counted == ["images", "sheets"]
+    right = twin(clips)
+    (right * weights).sum().backward()
+    assert close(found.float().cpu(), right.cpu(), 0.02)
+    for a, b in zip(network.parameters(), twin.parameters(), strict=True):
+        assert a.grad.dtype == torch.float32 and a.grad.shape == b.grad.shape
+        assert close(a.grad.cpu(), b.grad.cpu(), 0.1)
+
+
+def test_a_single_value_a_channel_is_refused_as_torch_refuses_it(on_kernels):
+    network = fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4), nn.ReLU())).to(on_kernels)
+    with pytest.raises(ValueError, match="one value a channel"):
+        network(torch.randn(1, 3, 1, 1, 1, device=on_kernels))
+
+
+def test_a_cpu_keeps_its_own_way(monkeypatch: pytest.MonkeyPatch, counted):
+    assert fame.fast.gpu.serving.DEVICES == ("cuda",)
+    fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4)))(torch.randn(2, 3, 2, 4, 4))
+    assert not counted
+
+
+def test_what_lies_along_one_axis_moves_no_number(on_kernels):
+    """The folds of R(2+1)D's factors are views: they share the input's memory."""
+    conv = nn.Conv3d(16, 16, (1, 3, 3), padding=(0, 1, 1))
+    fold = convolution.Fold.of(convolution.Geometry.of(conv), torch.Size((2, 16, 3, 4, 5)), 16)
+    x = torch.randn(2, 16, 3, 4, 5, device=on_kernels).contiguous(memory_format=torch.channels_last_3d)
+    flat = fold._flat(x, 16, fold.size)
+    assert flat.data_ptr() == x.data_ptr() and torch.equal(flat.view(2, 3, 16, 4, 5), x.transpose(1, 2))
+    sheets = replace(fold, kind="sheets")._flat(x, 16, fold.size)
+    assert sheets.data_ptr() == x.data_ptr() and torch.equal(sheets.unflatten(3, (4, 5)), x)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "size"),
+    [
+        ((1, 7, 7), (1, 2, 2), (0, 3, 3), (3, 16, 18)),  # R(2+1)D
+        ((7, 7, 7), (2, 2, 2), (0, 0, 0), (9, 13, 12)),  # I3D, whose clips come padded
+        ((3, 7, 7), (1, 2, 2), (1, 3, 3), (4, 9, 8)),  # R3D
+        ((3, 4, 2), (2, 1, 2), (1, 2, 0), (6, 5, 9)),
+    ],
+)
+def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv3d(3, 4, kernel, stride, padding, bias=False).double()
+    x = torch.randn(2, 3, *size, dtype=torch.float64)
+    right = conv(x)
+    slope = torch.randn_like(right)
+    right.backward(slope)
+    expected, conv.weight.grad = conv.weight.grad, None
+    apart, weight, geometry = stem.taken_apart(conv, x)
+    assert geometry.stride == (1, 1, 1) and apart.shape[1] == 3 * math.prod(stride)
+    found = functional.conv3d(apart, weight, None, 1, geometry.padding)
+    assert found.shape == right.shape and torch.allclose(found, right)
+    found.backward(slope)
+    assert torch.allclose(conv.weight.grad, expected)
+    assert stem.is_taken_apart(conv, x.bfloat16()) and not stem.is_taken_apart(conv, x.float())
+    assert not stem.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together

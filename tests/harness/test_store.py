@@ -1,0 +1,171 @@
+"""Runs on disk: what counts as finished, what is done about damage, and what a user is told."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fame.config import Pretrain
+from fame.errors import FameError
+from fame.run import Run
+from studies.harness.store import DiskFull, Store
+from studies.harness.worker import Runtime, execute
+from studies.setting.cell import Stage
+
+STAGE = Stage(Pretrain(kind="random"))
+RESULT = {"stage": STAGE.id, "kind": "pretrain", "replicate": 0, "upstream": None, "metrics": {"loss": 1.5}, "artifacts": []}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "out").prepare()
+
+
+def test_a_run_is_finished_when_its_result_is_written_and_not_before(store: Store) -> None:
+    folder = store.begin(STAGE, 0)
+    (folder / "encoder.pt").write_text("weights")
+    assert not store.finished(STAGE.id, 0)
+    assert store.result(STAGE.id, 0) is None
+    store.finish(STAGE, 0, RESULT)
+    assert store.result(STAGE.id, 0) == RESULT
+    assert not store.finished(STAGE.id, 1)
+    assert folder == store.out / "runs" / STAGE.id / "0"
+    assert not list(folder.glob(".*"))
+
+
+def test_config_tells_the_whole_chain_and_reads_back(store: Store) -> None:
+    store.begin(STAGE, 3)
+    assert store.stage(STAGE.id, 3) == STAGE
+    assert store.stage(STAGE.id, 4) is None
+    assert list(store.all()) == [(STAGE.id, 3)]
+
+
+@pytest.mark.parametrize("text", ["", '{"stage": "', "[]", '{"metrics": {}}', '{"stage": "another", "metrics": {}}', "\xff"])
+def test_a_damaged_result_is_named_once_and_counts_as_unfinished(store: Store, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    path = store.begin(STAGE, 0) / "result.json"
+    path.write_bytes(text.encode("latin-1"))
+    with caplog.at_level(logging.WARNING):
+        assert not store.finished(STAGE.id, 0)
+        assert not store.finished(STAGE.id, 0)
+    assert len(caplog.messages) == 1
+    assert str(path) in caplog.messages[0]
+    assert "done again" in caplog.messages[0]
+    store.finish(STAGE, 0, RESULT)
+    assert store.finished(STAGE.id, 0)
+
+
+def test_progress_is_that_of_the_last_complete_line(store: Store) -> None:
+    assert store.progress(STAGE.id, 0) is None
+    metrics = store.begin(STAGE, 0) / "metrics.jsonl"
+    metrics.write_text('{"step": 1, "steps": 9}\n{"step": 2, "steps": 9}\n{"phase": "test"}\n{"step": 3, "st')
+    assert store.progress(STAGE.id, 0) == (2, 9)
+    metrics.write_text('{"step": 1, "ste')
+    assert store.progress(STAGE.id, 0) is None
+
+
+def test_a_failure_is_told_until_the_run_succeeds(store: Store) -> None:
+    store.begin(STAGE, 0)
+    try:
+        raise ValueError("what went wrong")
+    except ValueError as error:
+        store.fail(STAGE, 0, "what went wrong", error)
+    failure = store.failure(STAGE.id, 0)
+    assert failure is not None
+    assert failure["message"] == "what went wrong"
+    assert "test_store.py" in failure["traceback"]
+    assert failure["time"].startswith("20")
+    assert not store.finished(STAGE.id, 0)
+    store.finish(STAGE, 0, RESULT)
+    assert store.failure(STAGE.id, 0) is None
+    assert not (store.folder(STAGE.id, 0) / "failure.json").exists()
+
+
+def test_a_new_start_keeps_what_belongs_to_a_checkpoint_and_drops_the_rest(store: Store) -> None:
+    folder = store.begin(STAGE, 0)
+    (folder / "metrics.jsonl").write_text("{}\n")
+    (folder / ".result.json.4711").write_text("half")
+    (folder / "checkpoint.pt").write_text("state")
+    store.begin(STAGE, 0)
+    assert (folder / "metrics.jsonl").exists()
+    assert not (folder / ".result.json.4711").exists()
+    (folder / "checkpoint.pt").unlink()
+    store.begin(STAGE, 0)
+    assert not (folder / "metrics.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda config: config["config"].update(colour="blue"), "colour"),
+        (lambda config: config["config"].pop("stage"), "stage"),
+        (lambda config: config["config"]["clip"].update(frames=1), "clip.frames = 1"),
+        (lambda config: config.pop("config"), "config"),
+    ],
+)
+def test_a_config_of_another_version_is_one_clear_line(store: Store, change, told: str) -> None:
+    path = store.begin(STAGE, 0) / "config.json"
+    config = json.loads(path.read_text())
+    change(config)
+    path.write_text(json.dumps(config))
+    with pytest.raises(FameError) as caught:
+        store.check_versions()
+    message = str(caught.value)
+    assert str(path) in message
+    assert told in message
+    assert "another version" in message
+    assert "move" in message
+    assert "\n" not in message
+
+
+def test_an_out_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FameError, match=r"cannot write there.*--out"):
+        Store(tmp_path / "file" / "out").prepare()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_out_folder_is_one_clear_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(FameError, match=r"cannot write there.*--out"):
+            Store(tmp_path).prepare()
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_full_disk_is_told_apart_and_costs_nothing_computed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.begin(STAGE, 0)
+    store.finish(STAGE, 0, RESULT)
+
+    def no_space(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("studies.harness.store.write_json", no_space)
+    with pytest.raises(DiskFull, match=r"disk is full.*finished runs are kept"):
+        store.finish(STAGE, 1, RESULT)
+    store.fail(STAGE, 1, "as the disk is full, this cannot be written either")
+    assert store.result(STAGE.id, 0) == RESULT
+
+
+def test_torch_hides_a_full_disk_in_a_runtime_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")
+    assert store.full_disk(hidden) is None
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
+    assert isinstance(store.full_disk(hidden), DiskFull)
+    assert store.full_disk(ValueError("of another kind")) is None
+
+
+def naming_its_cache(config: Pretrain, run: Run) -> dict[str, Any]:
+    """A stage that tells where it may share what it computes."""
+    return {"metrics": {}, "artifacts": [], "notes": {"cache": str(run.cache)}}
+
+
+def test_every_run_is_given_the_cache_of_its_folder(store: Store) -> None:
+    result = execute(STAGE, 0, store, Runtime(stages={"pretrain": f"{__name__}:naming_its_cache"}))
+    assert result["notes"]["cache"] == str(store.cache)

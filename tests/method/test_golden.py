@@ -1,0 +1,99 @@
+"""Parity with the released code: flavour `official` against what that code computed for real, staged and noise clips.
+
+tests/golden keeps the clips made by this project (masks packed to bits); the third-party ones are read from ../shared where it
+exists.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from fame import foreground_mask, mask_maps
+from fame.fast.cpu import masks as fast
+from fame.method.masks import colour_coordinates, colours
+
+KEPT = Path(__file__).parents[1] / "golden" / "official_masks_112.npz"
+WHOLE = Path(__file__).parents[3] / "shared" / "golden" / "official_masks_112.npz"
+MAPS = ("frame_difference", "frame_difference_blurred", "posterior", "posterior_blurred")
+BETAS = (0.3, 0.5, 0.7)
+
+
+def golden(path: Path) -> dict[str, np.ndarray]:
+    if not path.exists():
+        pytest.skip("the golden masks of third-party clips lie beside the project, in ../shared/golden, which is absent here")
+    return dict(np.load(path))
+
+
+def as_clips(frames: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(frames).float().div(255).permute(0, 4, 1, 2, 3)
+
+
+def masks_of(file: dict[str, np.ndarray], beta: float) -> torch.Tensor:
+    mask = file[f"mask_beta{beta}"]
+    return torch.from_numpy(mask if mask.dtype == bool else np.unpackbits(mask, axis=-1)).bool()
+
+
+def iou(mask: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+    a, b = mask.bool().flatten(1), other.bool().flatten(1)
+    return (a & b).sum(1) / (a | b).sum(1)
+
+
+@pytest.mark.parametrize("path", [KEPT, WHOLE], ids=["kept", "third-party"])
+def test_official_flavour_agrees_with_the_released_code(path: Path) -> None:
+    file = golden(path)
+    clips = as_clips(file["clips"])
+    maps = mask_maps(clips, flavour="official")
+    assert set(maps) == set(MAPS)
+    for name in MAPS:
+        np.testing.assert_allclose(maps[name].numpy(), file[name], atol=1e-4, rtol=0, err_msg=name)
+    for beta in BETAS:
+        assert iou(foreground_mask(clips, beta=beta, flavour="official", exact=True), masks_of(file, beta)).min() >= 0.999
+
+
+@pytest.mark.parametrize("path", [KEPT, WHOLE], ids=["kept", "third-party"])
+def test_the_fast_path_agrees_but_for_colours_on_rounding_edges(path: Path) -> None:
+    file = golden(path)
+    clips = as_clips(file["clips"])
+    for beta in BETAS:
+        assert iou(foreground_mask(clips, beta=beta, flavour="official"), masks_of(file, beta)).min() >= 0.97
+    index, plain = fast.colours(fast.motion_and_mean(clips)[1], "official"), colours(clips.mean(2), "official")
+    coordinates = torch.stack(colour_coordinates(clips.mean(2), "official"))
+    to_edge = (coordinates - coordinates.floor() - 0.5).abs().amin(0)
+    assert (to_edge[index != plain] <= 1e-5).all()
+
+
+def test_a_clip_alone_has_the_mask_it_has_in_a_batch() -> None:
+    file = golden(KEPT)
+    clips = as_clips(file["clips"])
+    for exact in (False, True):
+        alone = torch.cat([foreground_mask(clip[None], flavour="official", exact=exact) for clip in clips])
+        assert torch.equal(alone, foreground_mask(clips, flavour="official", exact=exact))
+
+
+def test_the_flavours_differ_in_the_hue_angle_alone() -> None:
+    file = golden(KEPT)
+    clips = as_clips(file["clips"])
+    paper, official = mask_maps(clips, flavour="paper"), mask_maps(clips, flavour="official")
+    assert torch.equal(paper["frame_difference_blurred"], official["frame_difference_blurred"])
+    assert not torch.equal(paper["posterior"], official["posterior"])
+    grey = clips.mean(1, keepdim=True).expand_as(clips)  # no hue, so no difference
+    assert torch.equal(mask_maps(grey, flavour="paper")["posterior"], mask_maps(grey, flavour="official")["posterior"])
+
+
+def test_bf16_autocast_leaves_the_mask_alone() -> None:
+    clips = as_clips(golden(KEPT)["clips"][:1])
+    for exact in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            inside = foreground_mask(clips, flavour="official", exact=exact)
+        assert torch.equal(inside, foreground_mask(clips, flavour="official", exact=exact))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_agrees_but_for_pixels_on_rounding_edges() -> None:
+    file = golden(KEPT)
+    mask = foreground_mask(as_clips(file["clips"]).cuda(), flavour="official")
+    assert iou(mask.cpu(), masks_of(file, 0.5)).min() >= 0.97

@@ -1,0 +1,250 @@
+"""Foreground-background merging and background erasing: the formula, where backgrounds come from, randomness, what is refused."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fame.method.merging
+from fame import ForegroundBackgroundMerge, erase_background, foreground_mask
+from fame.method.inpainting import inpainted
+from fame.method.merging import random_cycle
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(batch: int = 4, frames: int = 3, side: int = 20, seed: int = 0) -> torch.Tensor:
+    return torch.rand(batch, 3, frames, side, side, generator=seeded(seed))
+
+
+def labelled(batch: int, frames: int = 2) -> torch.Tensor:
+    """Clip b is b everywhere: with an empty mask the merged clip says where its background came from."""
+    return torch.arange(float(batch)).view(-1, 1, 1, 1, 1).expand(batch, 3, frames, 16, 16).contiguous()
+
+
+def backgrounds(flavour: str, batch: int, seed: int) -> list[int]:
+    merge = ForegroundBackgroundMerge(flavour=flavour)  # type: ignore[arg-type]
+    merged = merge(labelled(batch), generator=seeded(seed), mask=torch.zeros(batch, 16, 16))
+    assert (merged.flatten(1) == merged.flatten(1)[:, :1]).all()
+    return [int(v) for v in merged[:, 0, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("variant", ["fame", "seed", "grid", "gauss"])
+def test_merging_is_the_papers_formula(variant) -> None:
+    clips, sources = noise(), noise(seed=1)
+    merged = ForegroundBackgroundMerge(beta=0.3, variant=variant)(clips, sources)
+    mask = foreground_mask(clips, variant=variant, beta=0.3)[:, None, None]
+    assert torch.allclose(merged, clips * mask + sources * (1 - mask), atol=1e-6)
+    if variant != "gauss":  # not a bit of the foreground, or of the background, is changed
+        kept = mask.bool().expand_as(clips)
+        assert torch.equal(merged[kept], clips[kept]) and torch.equal(merged[~kept], sources[~kept])
+
+
+@settings(max_examples=60, deadline=None)
+@given(batch=st.integers(2, 9), seed=st.integers(0, 10_000))
+def test_paper_never_pairs_a_clip_with_itself(batch, seed) -> None:
+    drawn = backgrounds("paper", batch, seed)
+    assert sorted(drawn) == list(range(batch))
+    assert all(b != i for i, b in enumerate(drawn))
+
+
+def test_official_is_a_plain_permutation() -> None:
+    drawn = [backgrounds("official", 3, seed) for seed in range(100)]
+    assert {tuple(d) for d in drawn} == set(itertools.permutations(range(3)))
+
+
+def test_cycles_are_uniform() -> None:
+    counts: dict[tuple[int, ...], int] = {}
+    generator = seeded()
+    for _ in range(3000):
+        cycle = tuple(random_cycle(4, generator).tolist())
+        counts[cycle] = counts.get(cycle, 0) + 1
+    assert len(counts) == 6  # (4 - 1)! cyclic permutations
+    assert all(400 < count < 600 for count in counts.values())  # 500 expected, standard deviation 20
+
+
+def test_still_repeats_one_random_frame_of_the_background() -> None:
+    clips = noise(4, frames=5)
+    nothing = torch.zeros(4, 20, 20)
+    merge = ForegroundBackgroundMerge(background="still")
+    merged = merge(clips, generator=seeded(), mask=nothing)
+    assert (merged == merged[:, :, :1]).all()
+    for i in range(4):
+        assert any(torch.equal(merged[i, :, 0], clips[j, :, t]) for j in range(4) if j != i for t in range(5))
+    sources, seen = noise(4, frames=5, seed=3), set()
+    for seed in range(20):
+        merged = merge(clips, sources, seeded(seed), mask=nothing)
+        drawn = [[t for t in range(5) if torch.equal(merged[i, :, 0], sources[i, :, t])] for i in range(4)]
+        assert all(len(frames) == 1 for frames in drawn)  # row by row, one frame of the row's own source
+        seen |= {frame for frames in drawn for frame in frames}
+    assert seen == set(range(5))
+
+
+def test_sources_are_taken_row_by_row() -> None:
+    clips, sources = noise(), noise(seed=1)
+    nothing = torch.zeros(4, 20, 20)
+    for background in ("inter", "intra"):
+        merge = ForegroundBackgroundMerge(background=background)
+        assert torch.equal(merge(clips, sources, mask=nothing), sources)
+        assert torch.equal(merge(clips[:1], sources[:1], mask=nothing[:1]), sources[:1])  # and a batch of one will do
+
+
+def test_a_given_mask_takes_the_place_of_the_clips_own() -> None:
+    clips, sources = noise(), noise(seed=1)
+    soft = torch.rand(4, 20, 20, generator=seeded(2))
+    for beta in (0.5, 1.0):
+        merged = ForegroundBackgroundMerge(beta=beta)(clips, sources, mask=soft)
+        assert torch.allclose(merged, clips * soft[:, None, None] + sources * (1 - soft[:, None, None]), atol=1e-6)
+
+
+def test_beta_one_is_the_baseline() -> None:
+    clips = noise(1)
+    for variant in ("fame", "seed", "grid"):
+        assert torch.equal(ForegroundBackgroundMerge(beta=1.0, variant=variant)(clips), clips)
+    assert not torch.equal(ForegroundBackgroundMerge(beta=1.0, variant="gauss")(noise()), noise())
+
+
+def test_randomness_comes_from_the_generator_alone() -> None:
+    clips = noise(8)
+    global_state = torch.get_rng_state()
+    first = ForegroundBackgroundMerge(background="still", generator=seeded(7))(clips)
+    assert torch.equal(first, ForegroundBackgroundMerge(background="still")(clips, generator=seeded(7)))
+    assert not torch.equal(first, ForegroundBackgroundMerge(background="still")(clips, generator=seeded(8)))
+    assert torch.equal(erase_background(clips, generator=seeded(7)), erase_background(clips, generator=seeded(7)))
+    assert torch.equal(torch.get_rng_state(), global_state)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_type_and_input_are_kept(dtype) -> None:
+    clips = noise().to(dtype)
+    before = clips.clone()
+    assert ForegroundBackgroundMerge()(clips, noise(seed=1)).dtype == dtype
+    assert erase_background(clips).dtype == dtype
+    assert torch.equal(clips, before)
+
+
+def test_merged_clips_train_an_encoder() -> None:
+    clips = noise().requires_grad_()
+    ForegroundBackgroundMerge()(clips, generator=seeded()).sum().backward()
+    assert torch.isfinite(clips.grad).all()
+    # each pixel is used once as foreground or once as somebody's background, or both, or not at all
+    assert set(clips.grad.unique().tolist()) <= {0.0, 1.0, 2.0}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    background=st.sampled_from(["inter", "intra", "still"]),
+    given_sources=st.booleans(),
+    hardness=st.sampled_from(["own", "bool", "0 or 1", "soft"]),
+    batch=st.integers(2, 5),
+    frames=st.integers(2, 6),
+    height=st.integers(16, 40),
+    width=st.integers(16, 40),
+    seed=st.integers(0, 10_000),
+)
+def test_merge_is_the_plain_one_bit_for_bit(background, given_sources, hardness, batch, frames, height, width, seed) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    clips, sources = torch.rand(2, batch, 3, frames, height, width, generator=generator)
+    mask = {
+        "own": None,
+        "bool": torch.rand(batch, height, width, generator=generator) < 0.5,
+        "0 or 1": torch.rand(batch, height, width, generator=generator).round(),
+        "soft": torch.rand(batch, height, width, generator=generator),
+    }[hardness]
+    arguments = (clips, sources if given_sources or background == "intra" else None)
+    merge, before = ForegroundBackgroundMerge(background=background), clips.clone()
+    merged = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fame.method.merging, "takes_fast_path", lambda clips: False)
+        plain = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
+    assert torch.equal(clips, before) and merged.data_ptr() != clips.data_ptr()
+    if hardness == "soft":
+        assert torch.allclose(merged, plain, atol=1e-6, rtol=0)
+    else:
+        assert torch.equal(merged, plain)
+
+
+@pytest.mark.parametrize("given", ["the batch", "sources", "behind"])
+@pytest.mark.parametrize("variant", ["seed"])
+def test_an_inpainted_background_has_lost_its_own_foreground(variant, given) -> None:
+    """Only what moves is above 0.9, and none of it comes along; beyond its edge the background is the video's, to the bit."""
+    clips, others = (0.5 * noise(5, 1, 32, seed).expand(-1, -1, 4, -1, -1).contiguous() for seed in (0, 1))
+    for number, video in enumerate([*clips, *others]):
+        for frame in range(4):
+            video[:, frame, 2 + 2 * number : 8 + 2 * number, 6 + 2 * frame : 12 + 2 * frame] = 1.0
+    named = {} if given == "the batch" else {given: others}
+    merge, plain = (ForegroundBackgroundMerge(0.3, variant, background=background) for background in ("inpainted", "inter"))
+    found, moving = (one(clips, generator=seeded(3), **named) for one in (merge, plain))
+    hidden = foreground_mask(clips, variant=variant, beta=0.3)[:, None, None].expand_as(clips) == 0
+    assert torch.equal(found[~hidden], clips[~hidden])
+    assert (moving[hidden] > 0.9).any() and not (found[hidden] > 0.9).any()
+    assert 0.3 < (found == moving)[hidden].float().mean() < 1
+
+
+@pytest.mark.parametrize("variant", ["fame", "gauss"])
+def test_an_inpainted_background_is_put_together_from_its_parts(variant) -> None:
+    clips = noise(batch=4, side=24)
+    merge = ForegroundBackgroundMerge(0.4, variant, background="inpainted")
+    mask, rows = foreground_mask(clips, variant=variant, beta=0.4), random_cycle(4, seeded(5))
+    weight = mask[:, None, None]
+    expected = clips * weight + inpainted(clips, mask >= 0.5)[rows] * (1 - weight)
+    torch.testing.assert_close(merge(clips, generator=seeded(5)), expected)
+    clips.requires_grad_()
+    merge(clips, generator=seeded(5)).sum().backward()
+    assert torch.isfinite(clips.grad).all() and (clips.grad != 0).any()
+
+
+def test_gradients_flow_through_clips_and_sources() -> None:
+    clips, sources = (noise(2, seed=seed).requires_grad_() for seed in (0, 1))
+    mask = foreground_mask(clips)[:, None, None]
+    ForegroundBackgroundMerge()(clips, sources).sum().backward()
+    assert torch.equal(clips.grad, mask.expand_as(clips)) and torch.equal(sources.grad, 1 - mask.expand_as(clips))
+
+
+def test_erasing_adds_one_frame_of_the_same_clip() -> None:
+    clips = noise(6, frames=4)
+    erased = erase_background(clips, weight_max=0.3, generator=seeded(3))
+    weights = []
+    for x, y in zip(clips, erased, strict=True):
+        fits = []
+        for k in range(4):
+            towards = x[:, k : k + 1] - x
+            w = ((y - x) * towards).sum() / towards.square().sum()  # least squares for y = x + w (x[k] - x)
+            if torch.allclose(y, x + w * towards, atol=1e-5):
+                fits.append(w.item())
+        assert len(fits) == 1
+        weights += fits
+    assert all(0 <= w <= 0.3 for w in weights) and len({round(w, 4) for w in weights}) == 6
+    assert torch.equal(erase_background(clips, weight_max=0.0), clips)
+
+
+@pytest.mark.parametrize(
+    ("how", "given", "says"),
+    [
+        ({"background": "intra"}, {}, "needs sources"),
+        ({}, {"clips": noise(1)}, "batch of 1"),
+        ({"flavour": "official"}, {"clips": noise(1)}, "batch of 1"),
+        ({}, {"sources": noise(3)}, "must have the shape of clips"),
+        ({}, {"mask": torch.ones(4, 20, 21)}, r"mask must be \(B, H, W\)"),
+        ({}, {"clips": noise()[0]}, r"must be \(B, 3, T, H, W\)"),
+        ({"beta": 0.0}, {}, "baseline without merging is beta = 1.0"),
+        ({"beta": -0.1}, {}, r"lies in \(0, 1\]"),
+        ({"variant": "FAME"}, {}, "known: fame, seed, grid, gauss"),
+        ({"background": "outer"}, {}, "known: inter, intra, still, inpainted"),
+        ({"flavour": "code"}, {}, "known: paper, official"),
+    ],
+)
+def test_wrong_arguments_are_refused_clearly(how, given, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        ForegroundBackgroundMerge(**how)(**{"clips": noise(), **given})
+
+
+def test_erasing_refuses_a_weight_that_is_no_share() -> None:
+    with pytest.raises(ValueError, match="weight_max"):
+        erase_background(noise(), weight_max=1.5)

@@ -1,0 +1,206 @@
+"""Momentum contrast: loss, queue, momentum encoder, and the released code's symmetric turns."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional
+
+from fame.backbones import build_encoder
+from fame.backbones.encoder import Encoder
+from fame.config import Backbone, MoCo
+from fame.method.moco import MomentumContrast, info_nce, statistics
+
+torch.set_num_threads(1)
+
+
+class Means(Encoder):
+    """A tiny encoder: channel means through a linear layer."""
+
+    def __init__(self, dim: int = 6):
+        super().__init__()
+        self.dim = dim
+        self.linear = nn.Linear(3, dim)
+
+    def features(self, clips):
+        return self.linear(clips.mean((2, 3, 4)))[:, :, None, None, None]
+
+    def temporal_kernels(self):
+        return {}
+
+
+def contrast(**changes) -> MomentumContrast:
+    torch.manual_seed(0)
+    return MomentumContrast(Means(), MoCo(**{"dim": 5, "queue": 16, "momentum": 0.9, **changes}), seed=3)
+
+
+def views(batch: int = 4):
+    return torch.randn(batch, 3, 2, 4, 4), torch.randn(batch, 3, 2, 4, 4)
+
+
+def test_info_nce_golden():
+    """Own key at cosine 1, two negatives at 0 and -1, temperature 0.5: the loss is log(1 + e^-2 + e^-4)."""
+    points = torch.tensor([[1.0, 0.0]])
+    loss, right = info_nce(points, points, torch.tensor([[0.0, 1.0], [-1.0, 0.0]]), 0.5)
+    assert loss.item() == pytest.approx(math.log(1 + math.exp(-2) + math.exp(-4)), abs=1e-6)
+    assert right.item() == 1.0
+    _, wrong = info_nce(points, torch.tensor([[0.0, 1.0]]), torch.tensor([[0.6, 0.8]]), 0.5)
+    assert wrong.item() == 0.0
+
+
+def test_queue_begins_as_unit_vectors_and_depends_on_the_seed_alone():
+    one, two = contrast(), contrast()
+    assert torch.equal(one.queue, two.queue)
+    assert torch.allclose(one.queue.norm(dim=1), torch.ones(16))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 7), min_size=1, max_size=6))
+def test_queue_is_a_ring(sizes):
+    model = contrast(queue=7)
+    before, expected = model.queue.clone(), list(range(-7, 0))
+    position, value = 0, 0
+    for size in sizes:
+        model.enqueue(torch.arange(value, value + size).float()[:, None].expand(size, 5))
+        for _ in range(size):
+            expected[position % 7], position, value = value, position + 1, value + 1
+    for row, number in zip(model.queue, expected, strict=True):
+        assert torch.equal(row, before[number + 7] if number < 0 else torch.full((5,), float(number)))
+    assert model.position.item() == position % 7
+
+
+def test_batch_longer_than_the_queue_is_refused():
+    with pytest.raises(ValueError, match="batch of 5 does not fit in a queue of 4"):
+        contrast(queue=4)(*views(5))
+
+
+def test_keys_have_no_gradient_and_the_query_has():
+    model = contrast()
+    loss, _ = model(*views())
+    loss.backward()
+    assert all(weight.grad is not None for weight in model.query.parameters())
+    assert all(weight.grad is None and not weight.requires_grad for weight in model.key.parameters())
+
+
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_momentum_encoder_moves_once_a_step(symmetric):
+    model = contrast(symmetric=symmetric)
+    with torch.no_grad():
+        for weight in model.query.parameters():
+            weight.add_(1.0)
+    before = [weight.clone() for weight in model.key.parameters()]
+    model(*views())
+    for old, now, query in zip(before, model.key.parameters(), model.query.parameters(), strict=True):
+        assert torch.allclose(now, 0.9 * old + 0.1 * query, atol=1e-6)  # twice would be 0.81 and 0.19
+
+
+def test_asymmetric_step_enqueues_the_second_views_keys():
+    model = contrast(symmetric=False)
+    view0, view1 = views()
+    model(view0, view1)
+    assert torch.allclose(model.queue[:4], model.keys(view1), atol=1e-6)
+    assert model.position.item() == 4
+
+
+def test_symmetric_step_is_the_released_codes():
+    """Both turns enqueue, and the second query meets the first key of the very same clip among its negatives."""
+    model = contrast()
+    view0, view1 = views()
+    old = model.queue.clone()
+    loss, right = model(view0, view1)
+    keys0, keys1 = model.keys(view0), model.keys(view1)
+    assert torch.allclose(model.queue[:4], keys1, atol=1e-6)
+    assert torch.allclose(model.queue[4:8], keys0, atol=1e-6)
+    second_queue = torch.cat([keys1, old[4:]])
+    first = info_nce(model.query(view0), keys1, old, 0.1)
+    second = info_nce(model.query(view1), keys0, second_queue, 0.1)
+    assert loss.item() == pytest.approx((first[0] + second[0]).item() / 2, abs=1e-5)
+    assert right.item() == pytest.approx((first[1] + second[1]).item() / 2, abs=1e-6)
+
+
+def test_gradient_is_that_of_a_plain_formulation():
+    """The loss's gradient survives that the queue is overwritten before the backward pass."""
+    model = contrast()
+    view0, view1 = views()
+    queue = model.queue.clone()
+    model(view0, view1)[0].backward()
+    ours = model.query.encoder.linear.weight.grad.clone()
+    model.zero_grad()
+    keys0, keys1 = model.keys(view0), model.keys(view1)
+    total = torch.zeros(())
+    for view, own, negatives in ((view0, keys1, queue), (view1, keys0, torch.cat([keys1, queue[4:]]))):
+        points = model.query(view)
+        logits = torch.cat([(points * own).sum(1, keepdim=True), points @ negatives.T], 1) / 0.1
+        total = total + functional.cross_entropy(logits, torch.zeros(4, dtype=torch.long)) / 2
+    total.backward()
+    assert torch.allclose(ours, model.query.encoder.linear.weight.grad, atol=1e-5)
+
+
+def test_a_few_steps_learn_to_tell_clips_apart():
+    """Twenty steps on six fixed clips with small noise: the loss falls well below chance, log(1 + queue)."""
+    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
+    model = MomentumContrast(encoder, MoCo(dim=16, queue=12, momentum=0.9, symmetric=False), seed=0)
+    optimiser = torch.optim.AdamW(model.query.parameters(), lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randn(6, 3, 4, 16, 16, generator=generator)
+    losses = []
+    for _ in range(20):
+        noisy = [clips + 0.1 * torch.randn(clips.shape, generator=generator) for _ in range(2)]
+        # other clips as negatives: the queue must not hold the clips' own earlier keys
+        model.queue.copy_(functional.normalize(model.keys(torch.randn(12, 3, 4, 16, 16, generator=generator)), dim=1))
+        loss, _ = model(*noisy)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert sum(losses[-5:]) / 5 < 0.7 * sum(losses[:5]) / 5
+
+
+def normalised(**changes) -> MomentumContrast:
+    """With a network that has batch norm."""
+    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
+    return MomentumContrast(encoder, MoCo(**{"dim": 5, "queue": 16, **changes}), seed=3).train()
+
+
+@pytest.mark.parametrize("key_norm", ["batch", "ema"])
+def test_only_running_statistics_keep_the_company_out_of_a_key(key_norm):
+    """A key made in its query's own batch carries that batch's statistics: in other company the same clip has another key."""
+    model = normalised(key_norm=key_norm)
+    clips = torch.rand(8, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3))
+    company = torch.cat([clips[:1], clips[1:] ** 3])
+    assert torch.allclose(model.keys(clips)[0], model.keys(company)[0], atol=1e-6) == (key_norm == "ema")
+
+
+def test_ema_keys_follow_the_running_statistics_of_queries():
+    model = normalised(key_norm="ema", momentum=0.75)
+    names = [name for name, _ in model.key.named_buffers() if "running" in name]
+    assert names
+    began = {name: model.key.get_buffer(name).clone() for name in names}
+    model.query(torch.rand(4, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3)))
+    model.follow()
+    for name in names:
+        torch.testing.assert_close(model.key.get_buffer(name), 0.75 * began[name] + 0.25 * model.query.get_buffer(name))
+    assert not torch.equal(began[names[0]], model.key.get_buffer(names[0]))
+
+
+def test_the_momentum_encoder_follows_after_a_change_of_type_and_in_a_copy():
+    """Buffers are other tensors then; a copy's momentum encoder follows the copy."""
+    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4))
+    model = MomentumContrast(encoder, MoCo(queue=8, key_norm="ema", momentum=0.5))
+    model.follow()
+    model.double()
+    for one in (model, copy.deepcopy(model)):
+        with torch.no_grad():
+            for tensor in (*one.query.parameters(), *statistics(one.query)):
+                tensor.add_(1)
+        before = [tensor.clone() for tensor in (*one.key.parameters(), *statistics(one.key))]
+        one.follow()
+        queries = (*one.query.parameters(), *statistics(one.query))
+        for old, new, query in zip(before, (*one.key.parameters(), *statistics(one.key)), queries, strict=True):
+            assert torch.equal(new, old.lerp(query, 0.5)) and new.dtype == torch.float64

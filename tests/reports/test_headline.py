@@ -1,0 +1,81 @@
+"""The headline's own verdict: whether a third of the background gap is closed, and when that may be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from reports.evidence import Evidence
+from reports.headline import CONTROLS, headline
+from reports.keep import control_lines
+from studies.harness.store import Store
+from studies.paper.registry import FOR_CLAIMS, studies
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import QUICK
+from studies.study import Method, Row, balanced, fame, moco, random_init
+from tests.filled import result
+
+SETTING = Setting(QUICK)
+BASE = {"top1": 80.0, "top1/deranged": 20.0, "background_gap": 60.0, "balanced/top1/deranged": 40.0}
+MERGED = {"top1": 79.0, "top1/deranged": 45.0, "background_gap": 34.0, "balanced/top1/deranged": 50.0}
+
+
+def closed(out: Path, merged: dict[str, float], start: float | None = 12.0, replicates: int = 4) -> dict:
+    """The verdict of as many replicates, where random init's balanced head reads `start` (None: it has not run)."""
+    levels = [(moco(), BASE), (fame(), merged)]
+    levels += [(random_init(), {**BASE, "balanced/top1/deranged": start})] if start is not None else []
+    return shown(out, levels, replicates)["closed"]
+
+
+def shown(out: Path, levels: list[tuple[Method, dict[str, float]]], replicates: int = 4) -> dict:
+    """The headline of encoders with these numbers; those of the later ones move by 0.1 a place and replicate."""
+    store = Store(out).prepare()
+    for replicate in range(replicates):
+        for number, (method, metrics) in enumerate(levels):
+            stage = SETTING.stage(Row("", method), balanced("A"))
+            assert stage
+            moved = {name: value + 0.1 * number * replicate for name, value in metrics.items()}
+            store.finish(stage, replicate, result(stage, replicate, moved, store.begin(stage, replicate)))
+    found = headline(Evidence(store, SETTING, range(4)))
+    assert found
+    return found
+
+
+def test_a_third_is_closed(tmp_path: Path) -> None:
+    found = closed(tmp_path, MERGED)
+    assert found["verdict"] == "closed" and found["n"] == 4
+    assert found["mean"] == pytest.approx(60 * 2 / 3 - 34 - 0.15)  # FAME's gap moves by 0.1 a replicate
+
+
+def test_less_than_a_third_or_at_the_price_of_own_scenes_is_not(tmp_path: Path) -> None:
+    assert closed(tmp_path / "less", MERGED | {"background_gap": 45.0})["verdict"] == "not shown"
+    assert closed(tmp_path / "worse", MERGED | {"top1": 76.0})["verdict"] == "not shown"
+    assert closed(tmp_path / "swapped", MERGED | {"top1/deranged": 19.0})["verdict"] == "not shown"
+
+
+@pytest.mark.parametrize(("start", "replicates"), [(35.0, 4), (None, 4), (12.0, 3)], ids=["failed", "not run", "interim"])
+def test_nothing_is_said_where_the_gate_is_shut_or_replicates_lack(tmp_path: Path, start: float | None, replicates: int) -> None:
+    assert closed(tmp_path, MERGED, start, replicates)["verdict"] == "inconclusive"
+
+
+def test_the_positive_control_stands_beside_where_it_has_run(tmp_path: Path) -> None:
+    perfect = BASE | {"top1/deranged": 30.0, "balanced/top1/deranged": 35.0}
+    both = [(moco(), BASE), (fame(variant="true"), perfect), (fame(variant="true", background="empty"), BASE)]
+    found, empty = shown(tmp_path / "run", both)["controls"]
+    assert found["text"] == "the true figure in place of FAME's mask" and "without its figure" in empty["text"]
+    assert empty["differences"]["gap"]["mean"] != found["differences"]["gap"]["mean"]
+    assert found["differences"]["deranged"]["mean"] == pytest.approx(10.15) and found["differences"]["deranged"]["n"] == 4
+    low, high = found["differences"]["balanced"]["interval"]
+    assert low < -5 + 0.15 < high and found["levels"]["balanced"]["mean"] == pytest.approx(35.15)
+    assert shown(tmp_path / "not", [(moco(), BASE), (fame(), MERGED)])["controls"] == []
+
+
+def test_the_control_s_stages_are_of_the_claims_and_its_sentence_is_quoted() -> None:
+    stages = all_stages(SETTING, studies([FOR_CLAIMS]))
+    for method in CONTROLS.values():
+        control = SETTING.stage(Row("", method), balanced("A"))
+        assert control and control.id in stages
+    found = {"mean": -1.25, "interval": (-3.0, 0.5), "n": 8}
+    (line, _) = control_lines([{"text": "a perfect mask", "differences": {"deranged": found, "balanced": found}}])
+    assert line.count("-1.2 points [-3.0, +0.5], n = 8") == 2 and control_lines([]) == []

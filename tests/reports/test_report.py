@@ -1,0 +1,204 @@
+"""The page and report.json: whole, self-contained, honest about what is missing, and made again only when something changed."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from fame.config import VideoData
+from fame.errors import FameError
+from reports.figures import training
+from reports.figures.kernels import outline
+from reports.page import build
+from reports.writing import duration, finite
+from studies.harness.store import Store
+from studies.paper.registry import STUDIES
+from studies.setting.resolve import Setting
+from studies.setting.scales import SMOKE
+from tests.filled import fill
+
+NAMES = {"area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval", "temporal_kernels"}
+NAMES |= {"activation_maps", "mask_quality"}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Setting, Path]:
+    """A whole report at smoke scale, once."""
+    out = tmp_path_factory.mktemp("out")
+    store, setting = fill(out, performances=12)
+    return store, setting, build(store, setting, STUDIES, 1, out, commit="0123abcdef", command="typed --here")
+
+
+@pytest.fixture(scope="module")
+def report(made: tuple[Store, Setting, Path]) -> dict:
+    return json.loads((made[2].parent / "report.json").read_text(encoding="utf-8"))
+
+
+def test_report_json_has_the_schema(report: dict) -> None:
+    assert {"scale", "commit", "tables", "claims", "runs"} <= set(report)
+    assert (report["scale"], report["commit"]) == ("smoke", "0123abcdef") and set(report["tables"]) == NAMES
+    keys = {"row", "column", "metric", "mean", "interval", "n", "cell", "published", "source"}
+    assert all(keys <= set(entry) for table in report["tables"].values() for entry in table)
+    keys = {"id", "verdict", "kind", "effect", "interval", "n", "rule"}
+    assert all(keys <= set(claim) for claim in report["claims"])
+    assert all("p_sign_flip" in link for claim in report["claims"] for link in claim["links"])
+    assert {claim["id"] for claim in report["claims"]} == {f"C{i}" for i in range(1, 13)}
+    assert {claim["verdict"] for claim in report["claims"]} <= {"reproduced", "not reproduced", "inconclusive", "not run"}
+    assert report["runs"]["finished"] == report["runs"]["planned"] > 50 and not report["runs"]["failures"]
+    assert (
+        report["command"] == "reproduce-paper --scale smoke --dataset staged --replicates 1" and report["typed"] == "typed --here"
+    )
+
+
+def test_every_cell_is_filled_at_one_replicate(report: dict) -> None:
+    assert {entry["status"] for table in report["tables"].values() for entry in table} == {"done"}
+    head = report["headline"]["differences"]["deranged"]
+    assert head["n"] == 1 and head["over"] == "videos" and head["interval"][0] < head["mean"] < head["interval"][1]
+    levels = report["headline"]["levels"]
+    assert head["mean"] == pytest.approx(levels["FAME"]["deranged"]["mean"] - levels["baseline"]["deranged"]["mean"])
+
+
+def test_the_page_stands_alone(made: tuple[Store, Setting, Path]) -> None:
+    html = made[2].read_text(encoding="utf-8")
+    sources = re.findall(r'(?:src|href)="([^"]+)"', html)
+    assert sources and all(source.startswith(("data:", "#", "tables/", "figures/", "report.json")) for source in sources)
+    assert "<script" not in html and "@import" not in html and not re.search(r"url\((?!data:)", html)
+    for link in {source for source in sources if source.startswith(("tables/", "figures/"))}:
+        assert (made[2].parent / link).stat().st_size > 0
+    targets = {source[1:] for source in sources if source.startswith("#")}
+    assert targets <= set(re.findall(r'id="([^"]+)"', html))
+
+
+def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Path]) -> None:
+    text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", made[2].read_text(encoding="utf-8")))
+    for words in (
+        "Its numbers mean nothing",
+        "satisfy the method's assumptions",
+        "no test of UCF101",
+        "within test-set noise",
+        "sign-flip p among a rule's links is information and does not decide",
+        "its smallest value is 2/2 n",
+    ):
+        assert words in text.replace("&#39;", "'"), words
+    assert "inconclusive (n = 1)" in text and "not run" in text  # C10
+
+
+def test_every_figure_is_png_svg_and_csv(made: tuple[Store, Setting, Path], report: dict) -> None:
+    names = {figure["name"] for figure in report["figures"]}
+    assert {
+        "activation_maps_figure1",
+        "temporal_kernels_figure3",
+        "mask_quality_figure4",
+        "area_ratio_effects",
+        "training_curves",
+    } <= names
+    for figure in report["figures"]:
+        folder = made[2].parent
+        picture = matplotlib.image.imread(folder / figure["png"])
+        assert picture.shape[1] >= 400 and picture[..., :3].std() > 0.02  # drawn, not blank
+        assert "<svg" in (folder / figure["svg"]).read_text(encoding="utf-8")
+        assert (folder / figure["csv"]).read_text(encoding="utf-8").count("\n") > 1
+
+
+def test_effects_are_the_tables_differences(made: tuple[Store, Setting, Path], report: dict) -> None:
+    import pandas as pd
+
+    drawn = pd.read_csv(made[2].parent / "figures" / "area_ratio_effects.csv", dtype={"row": str})
+    line = drawn[(drawn["row"] == "0.5") & (drawn["column"] == "single") & (drawn["measure"] == "B finetuned")].iloc[0]
+    entry = next(
+        e for e in report["tables"]["area_ratio"] if (e["row"], e["column"], e["label"]) == ("0.5", "single", "B finetuned")
+    )
+    assert line["difference"] == pytest.approx(entry["difference"]["mean"]) and line["published_difference"] == 7.1
+
+
+def test_nothing_is_made_again_while_nothing_changed(made: tuple[Store, Setting, Path]) -> None:
+    store, setting, page = made
+    before = page.stat().st_mtime_ns
+    assert build(store, setting, STUDIES, 1, store.out, commit="0123abcdef", command="typed otherwise") == page
+    assert page.stat().st_mtime_ns == before
+
+
+def test_the_unchanged_path_draws_and_counts_nothing(made: tuple[Store, Setting, Path]) -> None:
+    """A second start costs no import of what draws: page.py by itself brings neither torch nor matplotlib nor pandas nor mlflow."""
+    heavy = ("torch", "matplotlib", "pandas", "mlflow", "scipy")
+    code = f"import sys, reports.page; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
+    assert found.stdout.strip() == "[]"
+
+
+def test_a_changed_result_and_a_lost_file_make_it_again(tmp_path: Path) -> None:
+    masks = tuple(study for study in STUDIES if study.name in ("mask_quality", "area_ratio"))[1:]
+    store, setting = fill(tmp_path, studies=masks, performances=8)
+    page = build(store, setting, masks, 1, tmp_path)
+    first = page.read_text(encoding="utf-8")
+    path = next(store.runs.glob("*/0/result.json"))
+    value = json.loads(path.read_text(encoding="utf-8"))
+    value["metrics"]["fame/0.5/paper/iou"] = 0.987654
+    path.write_text(json.dumps(value), encoding="utf-8")
+    assert "0.988" in build(store, setting, masks, 1, tmp_path).read_text(encoding="utf-8") and "0.988" not in first
+    table = page.parent / "tables" / "mask_quality.csv"
+    table.unlink()
+    build(store, setting, masks, 1, tmp_path)
+    assert table.exists()
+    (page.parent / ".stamp.json").write_text("[]", encoding="utf-8")
+    assert build(store, setting, masks, 1, tmp_path).exists()
+
+
+def test_an_empty_store_makes_a_page_that_says_not_run(tmp_path: Path) -> None:
+    page = build(Store(tmp_path).prepare(), Setting(SMOKE), STUDIES, 1, tmp_path)
+    report = json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
+    assert {entry["status"] for table in report["tables"].values() for entry in table} == {"not run"}
+    assert report["runs"]["finished"] == 0 and report["figures"] == []
+    assert 'class="none">not run' in page.read_text(encoding="utf-8")
+
+
+def test_real_videos_are_called_a_smoke_test(tmp_path: Path) -> None:
+    chosen = tuple(study for study in STUDIES if study.name in ("retrieval", "mask_quality"))
+    setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
+    store, _ = fill(tmp_path, studies=chosen, setting=setting, performances=6)
+    store.write_setting({"counts": {"train": 24, "test": 8}, "overrides": {"epochs": 3}})
+    html = build(store, setting, chosen, 1, tmp_path).read_text(encoding="utf-8")
+    assert "A smoke test on 32 videos, 5 classes." in html
+    assert "--dataset ucf101 --data-root DIR --replicates 1 --only mask_quality --only retrieval --epochs 3" in html
+    assert "Staged scenes satisfy" not in html and "not in this dataset" in html
+
+
+def test_text_from_runs_is_escaped(tmp_path: Path) -> None:
+    masks = tuple(study for study in STUDIES if study.name == "mask_quality")
+    setting = Setting(SMOKE)
+    store = Store(tmp_path).prepare()
+    stage = next(stage for _, _, stage in setting.cells(masks[0]))
+    assert stage is not None
+    store.fail(stage, 0, "<script>alert(1)</script>")
+    html = build(store, setting, masks, 1, tmp_path).read_text(encoding="utf-8")
+    assert "<script" not in html and "&lt;script&gt;" in html
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("a file in the way", encoding="utf-8")
+    with pytest.raises(FameError, match="cannot write"):
+        build(Store(tmp_path), Setting(SMOKE), STUDIES[:1], 1, tmp_path)
+
+
+def test_broken_lines_of_a_log_are_passed_over(tmp_path: Path) -> None:
+    log = tmp_path / "metrics.jsonl"
+    log.write_text(
+        '{"step": 1, "loss": 4.0}\n{"phase": "x"}\nnonsense\n{"step": 2, "loss": 3.5}\n{"step": 1, "lo', encoding="utf-8"
+    )
+    assert training.read(log) == [(1, 4.0), (2, 3.5)]
+    assert training.read(tmp_path / "none") == []
+
+
+def test_a_violin_of_equal_weights_is_drawn_too() -> None:
+    centres, density, quartiles = outline(np.zeros(100))
+    assert np.isfinite(density).all() and density.max() > 0 and quartiles.tolist() == [0, 0, 0] and len(centres) == len(density)
+
+
+def test_durations_and_json_without_nan() -> None:
+    assert [duration(s) for s in (45, 700, 7200)] == ["45 s", "12 min", "2.0 h"]
+    assert finite({"a": (float("nan"), 1.0), "b": [float("inf")]}) == {"a": [None, 1.0], "b": [None]}

@@ -1,0 +1,160 @@
+"""Identity: what is in an id, what is not, and that nothing changes it unnoticed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from fame import config as configs
+from fame.config import Clip, Config, Merge, Optim, Pretrain, Probe, Retrieval, VideoData, later
+from studies.paper.registry import STUDIES, studies
+from studies.setting.cell import Stage, canonical, identified
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import SCALES, scale
+from studies.study import moco
+
+VIDEOS = VideoData(kind="ucf101", manifest="0123456789ab")
+BASELINE = Stage(Pretrain(data=VIDEOS))
+FAME = Stage(Pretrain(data=VIDEOS, merge=Merge()))
+
+# A changed default or a changed method makes other ids. If that is meant, raise the stage's `version` and pin the new ones.
+GOLDEN = {
+    "baseline": (BASELINE, "938bd06c9369"),
+    "fame": (FAME, "8c53aeaa849b"),
+    "probe": (Stage(Probe(data=VIDEOS), FAME), "5ff119f46371"),
+    "retrieval": (Stage(Retrieval(data=VIDEOS), BASELINE), "c6b537e8a8af"),
+    "random": (Stage(Pretrain(kind="random")), "8129bc7d09c2"),
+}
+
+# The runtime fields. None of them may appear in any configuration, however deep.
+RUNTIME = {
+    "path", "root", "data_root", "out", "folder", "cache", "device", "index", "jobs", "workers", "replicate", "replicates", "seed",
+    "progress", "verbose", "log", "hardware", "hostname", "commit", "time", "pretrained", "exclude_broken", "stages",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_ids(name: str) -> None:
+    stage, pinned = GOLDEN[name]
+    assert stage.id == pinned, f"the id of {name} is now {stage.id}: every stored run of it would be done again"
+
+
+def test_an_id_is_twelve_hex_digits_of_canonical_json() -> None:
+    assert len(FAME.id) == 12
+    assert set(FAME.id) <= set("0123456789abcdef")
+    assert canonical({"b": 0.50, "a": [1, None]}) == '{"a":[1,null],"b":0.5}'
+    with pytest.raises(ValueError, match="JSON"):
+        canonical(float("nan"))
+
+
+def test_no_runtime_field_is_in_any_configuration() -> None:
+    models = [value for value in vars(configs).values() if isinstance(value, type) and issubclass(value, BaseModel)]
+    assert len(models) > 10
+    for model in models:
+        assert not set(model.model_fields) & RUNTIME, model.__name__
+
+
+LATER = {"ranks", "accumulate", "compiled", "sampling"}
+
+
+def test_every_default_is_in_the_id() -> None:
+    """An edited default must make another cell: an id of the difference to the defaults would reuse wrong checkpoints."""
+    told = FAME.identity()["config"]
+    assert told["moco"]["temperature"] == 0.1
+    assert told["augment"]["hue"] == 0.1
+    assert told["merge"]["background"] == "inter"
+    assert set(told) == set(Pretrain.model_fields) - LATER  # came later, and stand at what was done before
+    assert Stage(FAME.config.model_copy(update={"ranks": 2})).identity()["config"]["ranks"] == 2
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Pretrain(data=VIDEOS, merge=Merge(beta=0.3)),
+        Pretrain(data=VIDEOS, merge=Merge(views="both")),
+        Pretrain(data=VIDEOS, merge=Merge(), optim=Optim(lr=0.02)),
+        Pretrain(data=VIDEOS, merge=Merge(), clip=Clip(stride=1)),
+        Pretrain(data=VIDEOS, merge=Merge(), version=3),
+        Pretrain(data=VIDEOS.model_copy(update={"manifest": "ba9876543210"}), merge=Merge()),
+    ],
+)
+def test_another_choice_is_another_id(other: Pretrain) -> None:
+    assert Stage(other).id != FAME.id
+
+
+def test_writing_the_same_number_differently_changes_nothing() -> None:
+    text = FAME.config.model_dump_json().replace('"beta":0.5', '"beta":0.50')
+    assert Stage(Pretrain.model_validate_json(text)).id == FAME.id
+
+
+def test_an_evaluation_knows_the_pretraining_it_looks_at() -> None:
+    probe = Probe(data=VIDEOS)
+    assert Stage(probe, FAME).id != Stage(probe, BASELINE).id
+    assert [link.kind for link in Stage(probe, FAME).chain()] == ["pretrain", "probe"]
+
+
+def test_a_chain_survives_json() -> None:
+    stage = Stage(Probe(data=VIDEOS), FAME)
+    back = Stage.from_json(json.loads(json.dumps(stage.to_json())))
+    assert back == stage
+    assert back.id == stage.id
+    changed = stage.to_json()
+    changed["config"]["solver"] = "adam"
+    with pytest.raises(ValidationError):
+        Stage.from_json(changed)
+
+
+@pytest.mark.parametrize("name", SCALES)
+def test_shared_cells_are_one(name: str) -> None:
+    """The baseline stands in four tables (and two figures) and is pretrained once."""
+    setting = Setting(scale(name), None if scale(name).world else VIDEOS)
+    baselines: dict[str, set[str]] = {}
+    for study in STUDIES:
+        for row, _, stage in setting.cells(study):
+            if stage and stage.upstream and row.method == moco():
+                baselines.setdefault(study.name, set()).add(stage.upstream.id)
+    tables = {"area_ratio", "background_source", "foreground_mask", "retrieval"}
+    assert tables <= set(baselines)
+    assert len(set.union(*baselines.values())) == 1
+    (baseline,) = set.union(*baselines.values())
+    stages = all_stages(setting, STUDIES)
+    assert tables | {"temporal_kernels", "activation_maps"} <= set(stages[baseline][1])
+    listed = [stage_id for stage_id, (stage, _) in stages.items() if stage.config == stages[baseline][0].config]
+    assert listed == [baseline]
+
+
+def test_stages_come_upstream_first_and_once() -> None:
+    stages = all_stages(Setting(scale("smoke")), STUDIES)
+    seen: set[str] = set()
+    for stage_id, (stage, serves) in stages.items():
+        assert stage_id == stage.id
+        assert serves
+        assert stage.upstream is None or stage.upstream.id in seen
+        seen.add(stage_id)
+    alone = all_stages(Setting(scale("smoke")), studies(["area_ratio"]))
+    assert set(alone) < set(stages)
+
+
+def test_a_real_set_is_not_called_the_embedded_benchmark() -> None:
+    """The report opens with the scale's note."""
+    for name in ("quick", "mini"):
+        assert "embedded benchmark" in Setting(scale(name)).sizes.note
+        assert "real videos" in Setting(scale(name), VIDEOS).sizes.note
+        assert "embedded" not in Setting(scale(name), VIDEOS).sizes.note
+
+
+class Nested(Config):
+    old: int = 1
+    new: int = later(0)
+
+
+class Outer(Config):
+    inner: Nested = Nested()
+    new: Nested | None = later(None)
+
+
+def test_a_field_that_came_later_enters_the_id_only_where_it_says_something_new():
+    assert identified(Outer()) == {"inner": {"old": 1}}
+    assert identified(Outer(inner=Nested(old=2, new=3), new=Nested())) == {"inner": {"old": 2, "new": 3}, "new": {"old": 1}}

@@ -1,0 +1,232 @@
+"""Findings: a method's overrides in a study's words, the studies that use them, their place beside the paper's, their curves."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from fame.config import OF_TRUTH, Pretrain, StagedData, VideoData
+from fame.errors import FameError
+from reports.content import command_of
+from reports.effects import reference
+from reports.evidence import Evidence
+from reports.figures import draw_all
+from reports.figures.curves import geometric, panels
+from reports.tables import entries, write
+from studies.findings import likeness, other_figure, positive_control, true_mask, twins
+from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, questions, studies
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import scale
+from studies.study import Changes, Method, Row, deranged, fame, moco, random_init
+from tests.filled import fill
+
+MADE = ("smoke", "quick", "mini")
+SMOKE = Setting(scale("smoke"))
+REAL = Setting(scale("smoke"), VideoData(kind="ucf101", manifest="0123456789ab"))
+
+
+def pretraining(method: Method, setting: Setting = SMOKE) -> Pretrain:
+    stage = setting.pretraining(method)
+    assert stage and isinstance(stage.config, Pretrain)
+    return stage.config
+
+
+# ---------------------------------------------------------------- overrides
+
+
+def test_an_override_is_the_scale_but_for_the_field() -> None:
+    plain = pretraining(fame())
+    changed = pretraining(
+        fame(world={"rho": 0.5, "camera": 1}, optim={"lr": 0.5}, moco={"own_key": False}, augment={"area": (0.3, 0.9)})
+    )
+    assert isinstance(plain.data, StagedData) and isinstance(changed.data, StagedData)
+    assert changed.data.world.A.rho == 0.5 and changed.data.world.camera == 1.0
+    assert changed.data.world.source == plain.data.world.source
+    assert (changed.optim.lr, changed.moco.own_key, changed.augment.area) == (0.5, False, (0.3, 0.9))
+    back = changed.model_copy(update={name: getattr(plain, name) for name in ("data", "optim", "moco", "augment")})
+    assert back == plain
+
+
+def test_the_value_of_the_scale_is_no_other_cell() -> None:
+    world, optim = pretraining(fame()).data.world, SMOKE.scale.pretrain  # type: ignore[union-attr]
+    same = fame(world={"rho": world.A.rho, "camera": world.camera}, optim={"lr": optim.lr, "lr_times": 1, "epochs_times": 1})
+    assert Stage(pretraining(same)).id == Stage(pretraining(fame())).id
+    assert fame(optim={"epochs_times": 1.0}) == fame() and not Changes.of(optim={"lr_times": 1})
+
+
+@pytest.mark.parametrize("name", [*MADE, "paper"])
+def test_factors_multiply_what_the_scale_has(name: str) -> None:
+    setting = Setting(scale(name), None if scale(name).world else REAL.videos)
+    plain, long = (pretraining(moco(optim={"epochs_times": times}), setting).optim for times in (1, 4))
+    assert long.epochs == 4 * plain.epochs and long.lr == plain.lr
+    assert pretraining(moco(optim={"epochs_times": 1e-9}), setting).optim.epochs == 1
+    assert pretraining(moco(optim={"lr_times": 1 / 3}), setting).optim.lr == pytest.approx(plain.lr / 3)
+    stepped = pretraining(moco(optim={"schedule": "step", "milestones": (4, 6), "epochs_times": 0.5}), setting).optim
+    assert stepped.milestones == (2, 3)
+
+
+@pytest.mark.parametrize("on", ["A", "source"])
+def test_every_part_of_the_world_can_be_changed(on) -> None:
+    method = moco(on, world={f"{on}.rho": 0.25, "A.balanced": False})
+    world = pretraining(method).data.world  # type: ignore[union-attr]
+    assert getattr(world, on).rho == 0.25 and not world.A.balanced
+
+
+def test_evaluation_looks_at_the_same_world() -> None:
+    method = fame(world={"likeness": 1.0})
+    for part in ("A", "C"):
+        stage = SMOKE.stage(Row("", method), deranged(part))  # type: ignore[arg-type]
+        assert stage and stage.upstream
+        assert stage.config.data.world == stage.upstream.config.data.world  # type: ignore[union-attr]
+        assert stage.config.data.world.likeness == 1.0  # type: ignore[union-attr]
+    masks = SMOKE.stage(Row("", method), likeness.MASK)
+    assert masks and masks.config.data.world.likeness == 1.0 and masks.upstream is None  # type: ignore[union-attr]
+    start = SMOKE.stage(Row("", random_init(world={"likeness": 1.0})), deranged("A"))
+    assert start and start.upstream == SMOKE.pretraining(random_init())  # the same weights, tested in another world
+    assert start.config.data.world.likeness == 1.0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "complaint"),
+    [
+        ({"world": {"fog": 1}}, "world has no fog; it has version, size"),
+        ({"world": {"camera": -1}}, r"world.camera = -1: .*greater than or equal to 0"),
+        ({"world": {"rho": 2}}, r"world.A.rho = 2: "),
+        ({"world": {"D.rho": 0.5}}, "world has no part 'D'"),
+        ({"world": {"A.fog": 0.5}}, "world.A has no fog"),
+        ({"optim": {"speed": 1}}, "optim has no speed"),
+        ({"optim": {"lr_times": 0}}, "optim.lr_times = 0: it is a factor above 0"),
+        ({"optim": {"epochs_times": "long"}}, "optim.epochs_times = 'long'"),
+        ({"moco": {"own": True}}, "moco has no own"),
+        ({"augment": {"hue": 3}}, r"augment.hue = 3: "),
+    ],
+)
+def test_a_wrong_override_is_named(overrides, complaint) -> None:
+    with pytest.raises(FameError, match=complaint):
+        SMOKE.pretraining(fame(**overrides))
+
+
+def test_methods_are_hashable_and_equal_by_what_they_say() -> None:
+    one, other = (fame(world=world) for world in ({"rho": 0.5, "camera": 1.0}, {"camera": 1.0, "rho": 0.5}))
+    assert one == other and hash(one) == hash(other)
+    assert len({one, fame(), moco(), moco(world={"rho": 0.5})}) == 4
+
+
+def test_real_videos_have_no_world_to_change_and_no_true_masks() -> None:
+    assert REAL.pretraining(fame(world={"rho": 0.5})) is None
+    assert REAL.stage(Row("", random_init(world={"rho": 0.5})), deranged("A")) is None
+    assert REAL.pretraining(fame(optim={"lr_times": 3})) is not None
+    for variant in OF_TRUTH:
+        assert REAL.pretraining(fame(variant=variant)) is None
+    assert REAL.pretraining(fame(variant="blob")) is not None
+
+
+# ---------------------------------------------------------------- the studies
+
+
+def test_findings_stand_apart_from_the_papers_studies() -> None:
+    assert studies() == studies([]) == STUDIES
+    assert studies([ALL_FINDINGS]) == FINDINGS
+    assert studies(["quirks", "area_ratio"]) == (STUDIES[0], FINDINGS[-1])
+    assert studies(["area_ratio", ALL_FINDINGS]) == (STUDIES[0], *FINDINGS)
+    assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
+    assert {study.name: study.claims for study in FINDINGS if study.claims} == {"likeness": ("C10",)}
+    of_claims = (*STUDIES, likeness.STUDY, positive_control.STUDY, other_figure.STUDY)
+    assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
+    assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
+    with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
+        studies(["x"])
+
+
+def test_every_finding_asks_a_question() -> None:
+    asked = questions()
+    assert list(asked) == [study.name for study in FINDINGS] and len(set(asked.values())) == len(FINDINGS)
+    assert all(text.endswith("?") and len(text) < 80 for text in asked.values())
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("study", FINDINGS, ids=lambda study: study.name)
+def test_every_finding_resolves_and_shares_the_papers_cells(name: str, study) -> None:
+    setting = Setting(scale(name))
+    cells = list(setting.cells(study))
+    assert all(stage is not None for _, _, stage in cells)
+    encoders = {row.method: setting.pretraining(row.method) for row in study.rows if row.method}
+    trained = [row for row in study.rows if not row.gate]
+    assert len({encoders[row.method].id for row in trained}) == len(trained)  # no row says what another one says
+    papers = all_stages(setting, STUDIES)
+    shared = {stage.id for stage in encoders.values() if stage and stage.id in papers}
+    known = {stage.id for method in (moco(), fame()) if (stage := setting.pretraining(method))}
+    assert known <= shared  # FAME at beta 0.5 and the baseline are the paper's own cells
+    assert len({(row.label, row.column) for row in study.rows}) == len(study.rows)
+
+
+@pytest.mark.parametrize("study", FINDINGS, ids=lambda study: study.name)
+def test_every_row_is_compared_with_the_baseline_of_its_own_setting(study) -> None:
+    for row in study.rows:
+        base = reference(study, row)
+        assert (base is None) == (row.method.merge is None) and row.gate == (row.method.kind == "random")
+        if base:
+            assert base.label == twins.BASELINE and base.method.changes == row.method.changes and base.method.merge is None
+            assert any(other.method == base.method for other in study.rows)
+
+
+def test_curves_have_a_place_for_every_row() -> None:
+    for study in FINDINGS:
+        assert all((row.at is not None) == bool(study.curve) for row in study.rows if not row.gate), study.name
+
+
+def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
+    assert {row.method.merge.variant for row in true_mask.STUDY.rows if row.method and row.method.merge} == {
+        *("fame", "true", "dilated", "other", "blob")
+    }
+    areas = {row.method.merge.beta for row in true_mask.STUDY.rows if row.method and row.method.merge}
+    assert areas == {0.5}
+
+
+# ---------------------------------------------------------------- the report
+
+
+def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
+    store, setting = fill(tmp_path, studies=FINDINGS, replicates=1, performances=16)
+    evidence = Evidence(store, setting, (0,))
+    tables = {study.name: entries(evidence, study) for study in FINDINGS}
+    drawn = {figure.study: figure for figure in draw_all(evidence, tables, tmp_path) if figure.study}
+    assert set(tables) <= set(drawn)
+    for study in FINDINGS:
+        figure = drawn[study.name]
+        assert figure.name == f"{study.name}_{'curve' if study.curve else 'effects'}"
+        assert figure.png.stat().st_size > 5000 and figure.svg.exists()
+        assert all(path.exists() for path in write(evidence, study, tables[study.name], tmp_path))
+        if study.curve:
+            with figure.csv.open(encoding="utf-8") as file:
+                lines = list(csv.DictReader(file))
+            assert {float(line["at"]) for line in lines} == {row.at for row in study.rows} - {None}
+            assert twins.RANDOM not in {line["line"] for line in lines}
+            gains = [line for line in lines if line["panel"].startswith("gain in")]
+            assert len(gains) == sum(row.label != twins.BASELINE and not row.gate for row in study.rows)
+    for entry in tables["camera"]:
+        assert entry["label"] not in {measure.label for measure in twins.MASK_MEASURES} or entry["difference"] is None
+
+
+def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:
+    store, setting = fill(tmp_path, studies=FINDINGS[:1], leave_out=frozenset({"probe"}))
+    evidence = Evidence(store, setting, (0,))
+    tables = {study.name: entries(evidence, study) for study in FINDINGS[:1]}
+    assert not any(panel.drawn for panel in panels(evidence, FINDINGS[0], tables["schedules"]))
+    assert all(figure.study != "schedules" for figure in draw_all(evidence, tables, tmp_path))
+
+
+def test_axes_are_logarithmic_where_places_are_factors() -> None:
+    assert geometric([0.5, 1, 2, 4]) and geometric([1 / 3, 1, 3])
+    assert not geometric([0, 0.25, 0.5]) and not geometric([0.4, 0.6, 0.8]) and not geometric([1, 2])
+
+
+def test_the_reports_command_names_the_findings(tmp_path: Path) -> None:
+    evidence = Evidence(fill(tmp_path, studies=())[0], SMOKE, (0,))
+    assert command_of(evidence, FINDINGS, {}).endswith("--only findings")
+    assert command_of(evidence, FINDINGS[:2], {}).endswith("--only schedules --only learning_rates")
+    assert "--only" not in command_of(evidence, STUDIES, {})
+    assert command_of(evidence, studies([FOR_CLAIMS]), {}).endswith("--only claims")

@@ -1,0 +1,245 @@
+"""--fold all: every fold's cells, one store of frames, numbers that are means over folds or none."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import run_study
+from fame.config import Clip, VideoData
+from fame.data import open_videos
+from fame.data.packed import PackedStore
+from fame.data.shared import is_prepared
+from fame.errors import FameError
+from fame.run import write_json
+from fame.seeds import Seeds
+from reports.content import command_of
+from reports.evidence import Evidence
+from studies.harness.plan import make_plan
+from studies.harness.store import RESULT, Store
+from studies.paper.registry import STUDIES, studies
+from studies.setting.asked import Asked, recall
+from studies.setting.choices import Choices, resolve
+from studies.setting.folds import parse_folds
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import PAPER
+from studies.study import Row, fame, top1
+from tests.miniatures import put
+from tests.videos import moving_square, write_video
+
+GROUPS = 9  # of each class; three of them are the tests of a fold
+CLIP = Clip(frames=4, stride=1, size=16)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A UCF101 of two classes and nine groups with three official folds, every video another one."""
+    root = tmp_path_factory.mktemp("ucf")
+    names = ("Archery", "Biking")
+    put(root / "ucfTrainTestlist" / "classInd.txt", "".join(f"{at} {name}\n" for at, name in enumerate(names, 1)))
+    listed: dict[tuple[str, int], list[str]] = {}
+    for at, name in enumerate(names):
+        for group in range(GROUPS):
+            path = f"{name}/v_{name}_g{group + 1:02d}_c01.avi"
+            write_video(root / "UCF-101" / path, moving_square(6 + group, 32, 40, seed=10 * at + group))
+            for fold in (1, 2, 3):
+                split = "test" if group // 3 == fold - 1 else "train"
+                listed.setdefault((split, fold), []).append(path if split == "test" else f"{path} {at + 1}")
+    for (split, fold), lines in listed.items():
+        put(root / "ucfTrainTestlist" / f"{split}list{fold:02d}.txt", "\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def asked(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, Path]:
+    out = tmp_path_factory.mktemp("out")
+    return resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold="all"), Store(out).prepare().cache, 1), out
+
+
+# ---------------------------------------------------------------- what is asked for
+
+
+@pytest.mark.parametrize(("text", "folds"), [("1", 1), (3, 3), ("ALL", "all")])
+def test_a_fold_or_all(text: str | int, folds: int | str) -> None:
+    assert parse_folds(text) == folds
+
+
+@pytest.mark.parametrize("text", ["0", "4", "1-3", "every", ""])
+def test_anything_else_is_one_line(text: str) -> None:
+    with pytest.raises(FameError, match="write 1, 2, 3 or all"):
+        parse_folds(text)
+
+
+def test_every_cell_stands_once_a_fold_and_the_first_is_the_single_fold_s(asked: tuple[Asked, Path], small: Path) -> None:
+    whole, out = asked
+    singles = [
+        resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold=fold), Store(out).cache, 1) for fold in (1, 2, 3)
+    ]
+    ids = [set(all_stages(one.setting, STUDIES)) for one in singles]
+    assert set(all_stages(whole.setting, STUDIES)) == set.union(*ids)
+    shared = set.intersection(*ids)
+    for stage, _ in all_stages(whole.setting, STUDIES).values():
+        twins = whole.setting.folded(stage) if stage.id in ids[0] else ()
+        assert stage.id not in shared or len(twins) == 1  # random initialisation knows no video
+        for fold, twin in enumerate(twins, 1):
+            data: Any = [getattr(link.config, "data", None) for link in twin.chain()]
+            assert {one.fold for one in data if one} <= {fold} and twin.id in ids[fold - 1]
+
+
+def test_what_is_pretrained_on_another_set_is_pretrained_once() -> None:
+    def of(kind: str, fold: int = 1) -> VideoData:
+        return VideoData(kind=kind, manifest=f"{kind}{fold}", fold=fold)  # type: ignore[arg-type]
+
+    further = tuple({part: of(kind, fold) for part, kind in (("A", "ucf101"), ("B", "hmdb51"))} for fold in (2, 3))
+    setting = Setting(PAPER, of("ucf101"), None, {"B": of("hmdb51"), "source": of("kinetics400"), "C": of("diving48")}, further)
+    on_source = setting.stage(Row("", fame(on="source")), top1("A"))
+    on_target = setting.stage(Row("", fame()), top1("C"))
+    assert on_source and on_target
+    assert len({twin.upstream.id for twin in setting.folded(on_source) if twin.upstream}) == 1
+    assert len(setting.folded(on_source)) == len(setting.folded(on_target)) == 3  # one encoder a fold of UCF101
+
+
+def test_setting_json_brings_the_folds_back(asked: tuple[Asked, Path], small: Path, tmp_path: Path) -> None:
+    store = Store(tmp_path).prepare()
+    store.write_setting(asked[0].to_json())
+    assert recall(store) == asked[0]
+    single = resolve(Choices(scale="smoke", dataset="ucf101", data_root=small), Store(asked[1]).cache, 1)
+    assert "folds" not in single.to_json()
+    counts = [asked[0].sizes(data) for data in asked[0].setting.every_set]
+    assert len(counts) == 3 and {count["test"] for count in counts} == {6}
+
+
+def test_the_disk_of_three_folds_is_that_of_one(asked: tuple[Asked, Path], tmp_path: Path) -> None:
+    whole, store = asked[0], Store(tmp_path).prepare()
+
+    def planned(setting: Setting) -> Any:
+        return make_plan(store, all_stages(setting, STUDIES), (0,), 1, "cpu", whole.sizes)
+
+    three, one = planned(whole.setting), planned(replace(whole.setting, folds=()))
+    assert three.data_seconds == pytest.approx(one.data_seconds) and len(three.tasks) > 2 * len(one.tasks)
+
+
+def test_a_search_wants_one_fold(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = [
+        "search",
+        "--scale",
+        "smoke",
+        "--dataset",
+        "ucf101",
+        "--data-root",
+        str(small),
+        "--fold",
+        "all",
+        "--out",
+        str(tmp_path),
+    ]
+    monkeypatch.setattr("sys.argv", ["run_study.py", *words])
+    assert run_study.start(run_study.app) == 2
+    assert "error: --fold all: a search looks at the validation videos of one fold; name it" in capfd.readouterr().err
+
+
+# ---------------------------------------------------------------- frames
+
+
+@pytest.mark.parametrize("codec", ["raw", "jpeg", "straight"])
+def test_folds_share_one_store_and_each_sees_its_own_videos(
+    codec: Any, asked: tuple[Asked, Path], small: Path, tmp_path: Path
+) -> None:
+    shown = []
+    for data in asked[0].setting.every_set:
+        data = data.model_copy(update={"codec": codec, "short_side": 32})
+        assert is_prepared(data, tmp_path) == (codec == "straight" or False)
+        videos = open_videos(data, Seeds(0), tmp_path, small, 1)
+        assert is_prepared(data, tmp_path)
+        again = pickle.loads(pickle.dumps(videos))
+        rows = torch.arange(len(videos))
+        clips, same = (one.clips(rows, torch.zeros_like(rows), CLIP) for one in (videos, again))
+        assert isinstance(clips, torch.Tensor) and torch.equal(clips, same)  # type: ignore[arg-type]
+        shown.append({video.path: clips[row] for row, video in enumerate(videos.manifest.videos)})
+        paths = [video.path for video in videos.manifest.videos if video.split == "test"]
+        assert {int(path.partition("_g")[2][:2]) for path in paths} == {3 * data.fold - 2, 3 * data.fold - 1, 3 * data.fold}
+    assert [len(list((tmp_path / "store").glob("*/index.json")))] == [0 if codec == "straight" else 1]
+    first = shown[0]
+    assert len({clip.numpy().tobytes() for clip in first.values()}) == len(first)  # or any order would do
+    assert all(torch.equal(first[path], other[path]) for other in shown for path in first)
+
+
+def test_a_packed_store_of_all_folds_is_checked_and_mended(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ["data", "prepare", "--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--codec", "jpeg"]
+    monkeypatch.setattr("sys.argv", ["run_study.py", *words, "--scale", "smoke", "--out", str(tmp_path), "--jobs", "1"])
+    assert run_study.start(run_study.app) == 0
+    (folder,) = {path.parent for path in (tmp_path / "cache" / "store").glob("*/index.json")}
+    whole = PackedStore.open(folder)
+    assert len(whole) == 2 * GROUPS and whole.check() == []
+    with (folder / "frames.bin").open("r+b") as file:
+        file.seek(int(whole.offsets[5]) + 300)
+        file.write(b"\0" * 40)
+    monkeypatch.setattr("sys.argv", [*sys.argv, "--check"])
+    capfd.readouterr()
+    assert run_study.start(run_study.app) == 0
+    assert "1 damaged, mended" in capfd.readouterr().out.replace("\n", " ")
+    assert PackedStore.open(folder).check() == []
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
+    """A finished probe or finetuning of replicate 0 with this accuracy, and the predictions behind it."""
+    folder = store.folder(stage.id, 0)
+    folder.mkdir(parents=True)
+    right = round(value / 100 * len(videos))
+    frame = pd.DataFrame({"video": videos, "label": 0, "predicted": [0] * right + [1] * (len(videos) - right)})
+    frame = frame.assign(head="biased", condition="own", performance="", scene_action=np.nan)
+    frame.to_csv(folder / "predictions.csv", index=False)
+    about = {"stage": stage.id, "kind": stage.kind, "replicate": 0, "metrics": {"top1": value}, "artifacts": ["predictions.csv"]}
+    write_json(folder / RESULT, {"version": 1, **about})
+
+
+def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tmp_path: Path) -> None:
+    store = Store(tmp_path).prepare()
+    setting = asked[0].setting
+    stage = setting.stage(Row("", fame()), top1("A"))
+    assert stage is not None
+    twins = setting.folded(stage)
+    for fold, value in enumerate((50.0, 100.0)):
+        finish(store, twins[fold], value, ["a", "b", "c", "d"])
+        assert Evidence(store, setting, (0,)).values(stage, "top1") == {}
+    finish(store, twins[2], 0.0, ["a", "b", "c", "d"])
+    evidence = Evidence(store, setting, (0,))
+    assert evidence.values(stage, "top1") == {0: 50.0}
+    sample = evidence.sample(stage, "top1", 0)
+    assert sample is not None and sample.index.is_unique
+    assert len(sample) == 12 and sample.mean() == pytest.approx(50.0)
+    assert Evidence(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
+    assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in command_of(evidence, studies([]), {})
+
+
+@pytest.mark.long
+def test_the_chain_runs_in_all_folds(small: Path, tmp_path: Path) -> None:
+    words = [sys.executable, "-c", "import run_study; run_study.reproduce_paper()", "--scale", "smoke", "--device", "cpu"]
+    words += ["--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--only", "background_source"]
+    root = str(Path(__file__).parents[2])
+    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=900, env=os.environ | {"PYTHONPATH": root})
+    assert ran.returncode == 0, ran.stderr
+    report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
+    assert report["runs"]["planned"] == report["runs"]["finished"] and report["videos"]["folds"] == 3
+    done = [entry for entry in report["tables"]["background_source"] if entry["status"] == "done"]
+    assert done and all(entry["videos"] == 18 for entry in done)  # six tests a fold
+    page = (tmp_path / "out" / "report" / "index.html").read_text()
+    assert "means over folds 1 to 3" in page

@@ -1,0 +1,264 @@
+"""Claim C10: the mask's link between two worlds, and the gain's, a difference of differences, over replicates and over videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fame.config import StagedData
+from fame.data.staged.plan import plan
+from fame.evaluation.predictions import metrics_from
+from fame.seeds import Seeds
+from reports.evidence import Evidence, Gain
+from reports.ledger import ledger
+from reports.real_video import RealVideo
+from studies.findings import likeness
+from studies.harness.store import Store
+from studies.paper.claims import CLAIMS, GATE, POINTS, SHARE
+from studies.paper.links import Link, Side
+from studies.setting.cell import Stage
+from studies.setting.resolve import Setting
+from studies.setting.scales import MINI, PAPER, QUICK, SMOKE
+from studies.study import Measure, Method, Row, random_init
+from tests.filled import predictions, result
+
+C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
+SETTING = Setting(QUICK)
+BALANCED = "balanced/top1/deranged"  # what the gate looks at
+Levels = dict[tuple[str, float], float]  # (FAME or baseline or mask, likeness) -> mean
+SUFFERS: Levels = {("FAME", 0): 60, ("baseline", 0): 45, ("FAME", 1): 48, ("baseline", 1): 44, ("mask", 0): 0.6, ("mask", 1): 0.3}
+
+
+def sides() -> dict[tuple[str, float], Side]:
+    """Every number of C10's two links, by what it is and where."""
+    mask, gain = C10[0].tests[0].links
+    ends = {0.0: (mask.greater, gain.greater), 1.0: (mask.lesser, gain.lesser)}
+    found: dict[tuple[str, float], Side] = {}
+    for at, (area, learnt) in ends.items():
+        assert learnt.minus
+        found |= {("mask", at): area, ("FAME", at): learnt, ("baseline", at): learnt.minus}
+    return found
+
+
+def stage_of(method: Method | None, measure: Measure | object) -> Stage:
+    assert isinstance(measure, Measure)
+    stage = SETTING.stage(Row("", method), measure)
+    assert stage
+    return stage
+
+
+def put(store: Store, stage: Stage, replicate: int, metrics: dict[str, float]) -> None:
+    """A finished run with these metrics, without predictions."""
+    store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
+
+
+def filled(
+    out: Path, levels: Levels, replicates: int = 4, learnt: float | dict[float, float] = 30.0, leave_out: tuple = ()
+) -> Evidence:
+    """Numbers about the levels. The gate is asked of the same runs as the gains: the baselines' balanced heads.
+
+    `learnt`: points above random init in both worlds, or in each.
+    """
+    points = learnt if isinstance(learnt, dict) else {0.0: learnt, 1.0: learnt}
+    store = Store(out).prepare()
+    for replicate in range(replicates):
+        for (what, at), side in sides().items():
+            if (what, at, replicate) in leave_out:
+                continue
+            noise = 0.0 if what == "baseline" else (0.01 if what == "mask" else 1.5) * (replicate % 2 + at * replicate)
+            metrics = {side.measure.metric: levels[what, at] + noise}  # type: ignore[union-attr]
+            put(store, stage_of(side.method, side.measure), replicate, metrics | {BALANCED: 14 + points[at]})
+        for at in (0.0, 1.0):
+            if ("random init", at, replicate) not in leave_out:
+                start = random_init(world={"likeness": at})
+                put(store, stage_of(start, GATE.lesser.measure), replicate, {BALANCED: 14.0})
+    return Evidence(store, SETTING, range(replicates))
+
+
+def judged(evidence: Evidence) -> dict:
+    (entry,) = ledger(evidence, C10, RealVideo())
+    assert entry["kind"] == "mechanism"
+    return entry
+
+
+def test_each_side_stands_in_its_own_world() -> None:
+    setting = Setting(SMOKE)
+    for (what, at), side in sides().items():
+        assert isinstance(side.measure, Measure)
+        stage = setting.stage(Row("", side.method), side.measure)
+        assert stage and stage.config.data.world.likeness == at  # type: ignore[union-attr]
+        assert (stage.upstream is None) == (what == "mask") == (not side.learnt)
+    assert stage_of(*_at("mask", 0.0)).id != stage_of(*_at("mask", 1.0)).id
+    assert len({stage_of(side.method, side.measure).id for side in sides().values()}) == 6
+
+
+def _at(what: str, at: float) -> tuple[Method | None, object]:
+    side = sides()[what, at]
+    return side.method, side.measure
+
+
+def test_the_links_say_what_is_compared() -> None:
+    test = C10[0].tests[0]
+    assert [link.text for link in test.links] == [
+        "likeness 0 > likeness 1, FAME mask, recall lift",
+        "(FAME - baseline) at likeness 0 > (FAME - baseline) at likeness 1, A deranged scenes, linear",
+    ]
+    assert [test.margin_of(link) for link in test.links] == [SHARE, POINTS]
+    gain = test.links[1].greater
+    assert len(gain.parts) == 2 and gain.learnt and not test.links[0].greater.learnt
+
+
+def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
+    entry = judged(filled(tmp_path, SUFFERS))
+    assert entry["verdict"] == "reproduced" and entry["n"] == 4 and entry["supported"] == 2
+    mask, gain = entry["links"]
+    noise = np.mean([-1.5 * replicate for replicate in range(4)])
+    assert gain["effect"] == pytest.approx((60 - 45) - (48 - 44) + noise) and gain["over"] == "replicates"
+    assert mask["effect"] == pytest.approx(0.3 - 0.01 * 1.5)
+    assert entry["weakest"] == gain["link"]  # 4 margins beside 14: units do not decide which is weaker
+    assert entry["rule"].endswith("m = 0.02, 2, link by link")
+    assert [link["verdict"] for link in entry["beside"]] == ["supported", "supported", "not run"]
+
+
+def test_a_gain_that_grows_is_not_reproduced(tmp_path: Path) -> None:
+    entry = judged(filled(tmp_path, SUFFERS | {("FAME", 1): 70}))
+    assert entry["verdict"] == "not reproduced" and entry["links"][1]["verdict"] == "refuted"
+    assert entry["links"][0]["verdict"] == "supported"
+
+
+def test_a_mask_that_does_not_suffer_is_not_reproduced(tmp_path: Path) -> None:
+    """Refuted by the mask's own margin, a share; the gain's is in points."""
+    assert judged(filled(tmp_path, SUFFERS | {("mask", 1): 0.6}))["verdict"] == "not reproduced"
+
+
+def test_a_gain_within_its_spread_stays_open(tmp_path: Path) -> None:
+    entry = judged(filled(tmp_path, SUFFERS | {("FAME", 1): 57}))
+    assert entry["verdict"] == "inconclusive" and entry["links"][1]["verdict"] == "inconclusive"
+    assert "would decide it" in entry["reason"]
+
+
+@pytest.mark.parametrize("gone", list(sides()))
+def test_a_replicate_counts_where_all_four_numbers_are_there(tmp_path: Path, gone: tuple[str, float]) -> None:
+    entry = judged(filled(tmp_path, SUFFERS, leave_out=((*gone, 2),)))
+    assert entry["verdict"] == "inconclusive" and entry["reason"].startswith("interim: 3 of 4 replicates")
+    assert [link["n"] for link in entry["links"]] == ([3, 4] if gone[0] == "mask" else [4, 3])
+
+
+def test_the_gate_holds_for_a_gain(tmp_path: Path) -> None:
+    """A difference of two differences says nothing where the baseline learnt nothing, however clear it is."""
+    entry = judged(filled(tmp_path, SUFFERS, learnt=4.0))
+    assert entry["verdict"] == "inconclusive" and "+4.0 points" in entry["reason"]
+    assert {link["verdict"] for link in entry["links"]} == {"supported"}
+
+
+def test_the_gate_holds_in_each_world(tmp_path: Path) -> None:
+    """Only the world of likeness 1 fails, or lacks its random init, or a replicate of it; the scale's own is sound."""
+    entry = judged(filled(tmp_path / "failed", SUFFERS, learnt={0.0: 30.0, 1.0: 9.5}))
+    assert entry["verdict"] == "inconclusive" and {link["verdict"] for link in entry["links"]} == {"supported"}
+    assert entry["reason"] == (
+        "the baseline is +9.5 points of balanced accuracy from random init at likeness 1, under the 10 that verdicts require"
+    )
+    assert [(gate["where"], gate["status"], gate["mean"]) for gate in entry["gates"]] == [
+        ("the scale's own setting", "passed", 30.0),
+        ("likeness 1", "failed", 9.5),
+    ]
+    every = tuple(("random init", 1.0, replicate) for replicate in range(4))
+    entry = judged(filled(tmp_path / "missing", SUFFERS, leave_out=every))
+    assert entry["verdict"] == "inconclusive" and [gate["status"] for gate in entry["gates"]] == ["passed", "not run"]
+    assert entry["reason"].startswith("whether the baseline learnt anything at likeness 1 is unknown")
+    entry = judged(filled(tmp_path / "interim", SUFFERS, leave_out=every[:1]))
+    assert entry["verdict"] == "inconclusive" and "at likeness 1 is known of 3 of 4 replicates" in entry["reason"]
+    entry = judged(filled(tmp_path / "both", SUFFERS, learnt={0.0: 5.0, 1.0: 4.0}))
+    assert "+5.0 points of balanced accuracy from random init, under" in entry["reason"] and "+4.0" in entry["reason"]
+
+
+def test_a_refuted_claim_is_withheld_by_another_worlds_gate(tmp_path: Path) -> None:
+    grows = SUFFERS | {("FAME", 1): 70}
+    assert judged(filled(tmp_path / "sound", grows))["verdict"] == "not reproduced"
+    assert judged(filled(tmp_path / "shut", grows, learnt={0.0: 30.0, 1.0: 2.0}))["verdict"] == "inconclusive"
+
+
+def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
+    """The paper's studies leave the likeness 0 runs, which are their own; nothing can be said of them alone."""
+    papers = tuple((what, 1.0, replicate) for what in ("FAME", "baseline", "mask") for replicate in range(4))
+    for evidence in (filled(tmp_path / "papers", SUFFERS, leave_out=papers), Evidence(Store(tmp_path).prepare(), SETTING, [0])):
+        entry = judged(evidence)
+        assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
+        assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
+
+
+def test_other_reasons_come_first(tmp_path: Path) -> None:
+    from fame.config import VideoData
+
+    store = Store(tmp_path).prepare()
+    real = Setting(PAPER, VideoData(kind="ucf101", manifest="0123456789ab"))
+    assert "has no part for it" in judged(Evidence(store, real, [0]))["reason"]
+    assert "one encoder was given" in judged(Evidence(store, Setting(QUICK, pretrained="a" * 64), [0]))["reason"]
+
+
+# ---------------------------------------------------------------- over videos
+
+
+@pytest.mark.parametrize("scale", [SMOKE, QUICK, MINI], ids=lambda scale: scale.name)
+def test_worlds_of_other_likeness_stage_the_same_performances(scale) -> None:  # type: ignore[no-untyped-def]
+    """What pairing by performance rests on: same names, actions, motion, scene families; only the colours are others."""
+    small = {part: getattr(scale.world, part).model_copy(update={"train": 16, "val": 8}) for part in ("A", "source", "B", "C")}
+    worlds = [scale.world.model_copy(update={**small, "likeness": at}) for at in likeness.LIKENESS]
+    first, *others = [plan(StagedData(part="A", world=world), Seeds(1)) for world in worlds]
+    assert first and all(other == first for other in others)
+
+
+def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> None:
+    """Two of 40 performances are left out in one world: the interval is over those that all four runs know."""
+    store, (mask, gain) = Store(tmp_path).prepare(), C10[0].tests[0].links
+    frames = {}
+    for number, ((what, at), side) in enumerate(sides().items()):
+        if what == "mask":
+            continue
+        stage = stage_of(side.method, side.measure)
+        frame = predictions(stage, np.random.default_rng(number), 40, ("biased",))
+        frames[what, at] = frame = frame[~frame["performance"].isin(["p0003", "p0017"])] if number == 5 else frame
+        folder = store.begin(stage, 0)
+        frame.to_csv(folder / "predictions.csv", index=False)
+        store.finish(stage, 0, result(stage, 0, metrics_from(frame), folder))
+    evidence = Evidence(store, SETTING, [0])
+    found = evidence.difference(_number(evidence, gain.greater), _number(evidence, gain.lesser))
+    assert (found.n, found.over, found.videos) == (1, "videos", 38)
+    assert found.interval and found.interval[0] < found.interval[1]
+
+    def right(key: tuple[str, float]) -> float:
+        lines = frames[key][frames[key]["condition"] == "deranged"]
+        return 100.0 * float((lines["predicted"] == lines["label"]).mean())
+
+    by_hand = (right(("FAME", 0.0)) - right(("baseline", 0.0))) - (right(("FAME", 1.0)) - right(("baseline", 1.0)))
+    assert found.mean == pytest.approx(by_hand)
+    entry = judged(evidence)
+    assert entry["verdict"] == "inconclusive" and entry["links"][1]["over"] == "videos" and mask.text == entry["links"][0]["link"]
+
+
+def test_a_run_without_predictions_has_no_interval_over_videos(tmp_path: Path) -> None:
+    entry = judged(filled(tmp_path, SUFFERS, replicates=2))
+    gain = entry["links"][1]
+    assert gain["n"] == 2 and gain["effect"] is not None and gain["interval"] is None
+    assert entry["verdict"] == "inconclusive"
+
+
+def test_gains_of_gains(tmp_path: Path) -> None:
+    """Nothing in the words of a comparison stops at two: (a - b) - c, a value a replicate."""
+    evidence = filled(tmp_path, SUFFERS)
+    a, b, c = (_number(evidence, Side("", *_at(*key))) for key in (("FAME", 0.0), ("baseline", 0.0), ("baseline", 1.0)))  # type: ignore[arg-type]
+    assert not isinstance(c, Gain)
+    assert evidence.differences(Gain(a, b), c)[0] == pytest.approx(60 - 45 - 44)
+
+
+def _number(evidence: Evidence, side: Side):  # type: ignore[no-untyped-def]
+    assert isinstance(side.measure, Measure)
+    number = evidence.stage(side.method, side.measure), side.measure.metric
+    return Gain(number, _number(evidence, side.minus)) if side.minus else number
+
+
+def test_equal_sides_of_other_worlds_are_no_link_to_themselves() -> None:
+    assert all(link.greater != link.lesser for link in (*C10[0].tests[0].links, *C10[0].tests[0].beside))
+    assert Link(sides()["FAME", 0.0], sides()["FAME", 1.0]).margin is None

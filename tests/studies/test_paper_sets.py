@@ -1,0 +1,296 @@
+"""Several of the paper's sets in one folder: found by name, each in its part, run with its own videos, kept in setting.json."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import fake_stages
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import run_study
+from fame.errors import FameError
+from fame.run import Run
+from reports.content import command_of, video_facts
+from reports.evidence import Evidence
+from reports.ledger import ledger
+from reports.tables import compares_levels, entries
+from studies.cli import session
+from studies.harness import runner
+from studies.harness.executors import Outcome, Task
+from studies.harness.store import Store
+from studies.harness.worker import Runtime, execute
+from studies.paper.registry import STUDIES, studies
+from studies.setting.asked import Asked, recall
+from studies.setting.choices import Choices, resolve
+from studies.setting.paper_sets import SETS, absent, find_sets
+from studies.setting.resolve import all_stages
+from tests import miniatures
+from tests.fake_stages import FAKES
+from tests.harness.test_runner import Here
+from tests.videos import write_video
+
+KINDS = {"A": "ucf101", "B": "hmdb51", "C": "diving48", "source": "kinetics400"}
+FOLDERS = {"A": "UCF-101", "B": "hmdb51", "C": "Diving48", "source": "k400"}
+BUILDERS: dict[str, Any] = {
+    "A": miniatures.ucf101,
+    "B": miniatures.hmdb51,
+    "C": miniatures.diving48,
+    "source": miniatures.kinetics,
+}
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", 4).read_bytes()
+
+
+def make(root: Path, clip: bytes, parts: str = "A B C source") -> Path:
+    for part in parts.split():
+        BUILDERS[part](root / FOLDERS[part], clip)
+    return root
+
+
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> tuple[Path, Path, Asked]:
+    """(folder of sets, OUT, what was asked for) with all four, scanned once."""
+    root, out = make(tmp_path_factory.mktemp("sets"), clip), tmp_path_factory.mktemp("out")
+    return root, out, resolve(Choices(scale="paper", data_root=root), Store(out).prepare().cache, 1)
+
+
+# ---------------------------------------------------------------- folders
+
+
+def test_spellings_and_what_is_no_set(tmp_path: Path) -> None:
+    for name in ("UCF_101", "Hmdb51_org", "DIVING-48", "Kinetics-400", "notes", ".k400"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "k400").write_text("a file")
+    found = {one.part: path.name for one, path in find_sets(tmp_path).items()}
+    assert found == {"A": "UCF_101", "B": "Hmdb51_org", "C": "DIVING-48", "source": "Kinetics-400"}
+
+
+@given(st.sampled_from(SETS), st.data())
+def test_no_spelling_of_one_set_is_another_s(one: Any, data: st.DataObject) -> None:
+    word = data.draw(st.sampled_from(one.spellings))
+    assert [other for other in SETS if word in other.spellings] == [one]
+    assert word.isalnum() and word == word.casefold()  # or no folder's name could match it
+
+
+def test_archives_unpacked_side_by_side(tmp_path: Path) -> None:
+    miniatures.ucf101(tmp_path)  # DIR/UCF-101 and DIR/ucfTrainTestlist
+    miniatures.hmdb51(tmp_path / "hmdb51")
+    assert {one.part: path for one, path in find_sets(tmp_path).items()} == {"A": tmp_path, "B": tmp_path / "hmdb51"}
+
+
+def test_two_folders_for_one_set_are_not_chosen_between(tmp_path: Path) -> None:
+    for name in ("ucf101", "k400", "kinetics400"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(FameError, match=r"k400 and kinetics400 may both be Kinetics-400; rename"):
+        find_sets(tmp_path)
+
+
+def test_without_ucf101_one_line_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sets" / "hmdb51").mkdir(parents=True)
+    monkeypatch.setattr("sys.argv", ["run_study.py", "plan", "--scale", "paper", "--data-root", "sets"])
+    assert run_study.start(run_study.app) == 2
+    err = capfd.readouterr().err
+    assert err.startswith("error: --data-root sets: has no UCF101") and err.count("\n") == 1
+    assert "(found hmdb51)" in err and "name its folder ucf101 or UCF-101" in err
+
+
+# ---------------------------------------------------------------- the setting
+
+
+def test_all_four_fill_every_cell_that_real_video_can(four: tuple[Path, Path, Asked]) -> None:
+    asked = four[2]
+    assert asked.setting.dataset == "paper" and asked.absent == ""
+    assert {part: data.kind for part, data in asked.setting.sets.items()} == KINDS
+    for study in STUDIES:
+        for row, measure, stage in asked.setting.cells(study):
+            assert stage is not None, (study.name, row.label, measure)
+            data = getattr(stage.config, "data", None)  # temporal kernels look at no video
+            assert data is None or data.kind == KINDS[measure.target]
+            if stage.upstream and row.method and row.method.kind != "random":
+                assert stage.upstream.config.data.kind == KINDS[row.method.on]  # type: ignore[union-attr]
+    counts = {data.kind: sum(asked.sizes(data).values()) for data in asked.setting.sets.values()}
+    assert counts == {"ucf101": 72, "hmdb51": 84, "diving48": 78, "kinetics400": 20}
+
+
+def test_ids_are_those_of_the_single_set(four: tuple[Path, Path, Asked]) -> None:
+    root, out, several = four
+    single = resolve(Choices(scale="paper", dataset="ucf101", data_root=root / "UCF-101"), Store(out).cache, 1)
+    assert single.setting.others is None and single.absent == "" and "others" not in single.to_json()
+    mine, all_of_them = (set(all_stages(asked.setting, STUDIES)) for asked in (single, several))
+    assert mine < all_of_them
+
+
+def test_setting_json_brings_the_sets_back(four: tuple[Path, Path, Asked], tmp_path: Path) -> None:
+    asked = four[2]
+    store = Store(tmp_path).prepare()
+    store.write_setting(asked.to_json())
+    assert recall(store) == asked
+    old = {name: value for name, value in asked.to_json().items() if name != "others"}  # as an earlier version wrote it
+    store.write_setting(old | {"dataset": "ucf101"})
+    assert recall(store).setting.dataset == "ucf101" and recall(store).setting.data("B") is None
+
+
+def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> None:
+    root = make(tmp_path / "sets", clip, "A B C")
+    for split in ("train", "test"):
+        lists = root / "UCF-101" / "ucfTrainTestlist"
+        (lists / f"{split}list02.txt").write_bytes((lists / f"{split}list01.txt").read_bytes())
+    asked = resolve(Choices(scale="paper", dataset="paper", data_root=root, fold=2), tmp_path / "cache", 1)
+    assert {part: data.fold for part, data in asked.setting.sets.items()} == {"A": 2, "B": 2, "C": 1}
+
+
+# ---------------------------------------------------------------- a study, end to end with fake stages
+
+
+class Opened(fake_stages.FakeSet):
+    def __init__(self, kind: str, root: Path | None) -> None:
+        self.kind, self.root = kind, root
+
+
+def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, exclude_broken: bool) -> Opened:
+    return Opened(data.kind, root)
+
+
+def _looked(config: Any, run: Run) -> dict[str, str]:
+    data = getattr(config, "data", None)
+    if data is None:
+        return {}
+    opened: Any = run.videos(data)
+    return {"kind": opened.kind, "root": str(opened.root)}
+
+
+def pretrain(config: Any, run: Run) -> dict[str, Any]:
+    return fake_stages.pretrain(config, run) | {"notes": _looked(config, run)}
+
+
+def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
+    return fake_stages.evaluate(config, encoder, run) | {"notes": _looked(config, run)}
+
+
+LOOKING = {kind: f"{__name__}:{function.rpartition(':')[2]}" for kind, function in FAKES.items()}
+
+
+class Looking(Here):
+    """Runs each task in this process with the stages above, and the runtime that the session made."""
+
+    def __init__(self, out: Path, runtime: Runtime) -> None:
+        super().__init__(Store(out))
+        self.runtime = runtime
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        if not self.queue:
+            return []
+        task: Task = self.queue.pop(0)
+        execute(task.stage, task.replicate, self.store, self.runtime)
+        return [Outcome(task, "done", 0.1)]
+
+    def stop(self) -> None:
+        """It has no process to end."""
+
+
+@pytest.fixture
+def looking(monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind, function in LOOKING.items():
+        monkeypatch.setitem(__import__("studies.harness.worker").worker.STAGES, kind, function)
+    monkeypatch.setattr(runner, "LocalWorkers", lambda out, jobs, runtime: Looking(out, runtime))
+    monkeypatch.setattr(session, "tracker", lambda store, warn: None)
+    monkeypatch.setattr(run_study, "tracker", lambda store, warn: None)
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["run_study.py", *words])
+    return run_study.start(run_study.app)
+
+
+def test_every_stage_gets_the_videos_of_its_own_part_and_once(
+    four: tuple[Path, Path, Asked],
+    looking: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    root, out, _ = four
+    words = ("--scale", "paper", "--data-root", str(root), "--out", str(out), "--device", "cpu")
+    named = ("diving48", "action_recognition", "background_source")
+    assert typed(monkeypatch, "run", *named, *words) == 0, capfd.readouterr().err
+    store = Store(out)
+    asked = recall(store)
+    seen = set()
+    for stage, _ in all_stages(asked.setting, studies(list(named))).values():
+        result = store.result(stage.id, 0)
+        assert result is not None
+        data = getattr(stage.config, "data", None)
+        if data is None:
+            assert result["notes"] == {} and stage.config.kind == "random"
+            continue
+        part = next(part for part, kind in KINDS.items() if kind == data.kind)
+        assert result["notes"] == {"kind": data.kind, "root": str(root / FOLDERS[part])}
+        assert set(result["data"]) == {data.kind}
+        seen.add((stage.kind == "pretrain", part))
+    assert seen == {(True, "A"), (True, "source"), (False, "A"), (False, "B"), (False, "C")}
+    capfd.readouterr()
+    assert typed(monkeypatch, "run", *named, *words) == 0
+    assert capfd.readouterr().out.startswith("0 runs done")
+
+    asked = recall(store)
+    evidence = Evidence(store, asked.setting, asked.replicates)
+    found = entries(evidence, studies(["diving48"])[0])
+    assert {entry["status"] for entry in found} == {"done"} and compares_levels(evidence)
+    assert [entry["published"] for entry in found if entry["row"] == "FAME"] == [67.8, 72.9]
+    facts = video_facts(evidence, asked.studies, store.setting() or {})
+    assert facts is not None and facts["absent"] == "" and {one["part"]: one["kind"] for one in facts["sets"]} == KINDS
+    assert facts["videos"] == 72
+    command = command_of(evidence, asked.studies, store.setting() or {})
+    assert command.startswith("reproduce-paper --scale paper --dataset paper --data-root DIR --replicates 1 --only")
+
+
+@pytest.mark.long
+def test_the_report_needs_setting_json_alone(
+    four: tuple[Path, Path, Asked], looking: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    words = ("--scale", "paper", "--data-root", str(four[0]), "--out", str(tmp_path), "--device", "cpu", "--only", "diving48")
+    assert typed(monkeypatch, "run", *words) == 0
+    assert typed(monkeypatch, "report", "--out", str(tmp_path)) == 0
+    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert report["dataset"] == "paper" and {one["kind"] for one in report["videos"]["sets"]} == set(KINDS.values())
+    assert {entry["status"] for entry in report["tables"]["diving48"]} == {"done"}
+
+
+# ---------------------------------------------------------------- what is absent
+
+
+def test_with_ucf101_alone_the_others_are_absent_and_said_so(
+    tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    root, out = make(tmp_path / "sets", clip, "A"), tmp_path / "out"
+    words = ("--dataset", "paper", "--data-root", str(root), "--out", str(out), "--device", "cpu")
+    assert typed(monkeypatch, "plan", "--scale", "paper", *words) == 0
+    line = "Absent: HMDB51 (part B, folder hmdb51), Diving48 (part C, folder diving48), Kinetics-400 (part source, folder"
+    assert line in capfd.readouterr().out
+    logging.getLogger("fame").handlers.clear()
+    asked = resolve(Choices(scale="paper", dataset="paper", data_root=root), Store(out).cache, 1)
+    assert asked.setting.others == {} and asked.setting.dataset == "paper" and asked.absent.startswith(line)
+    store = Store(out)
+    store.write_setting(asked.to_json())
+    assert recall(store) == asked
+    evidence = Evidence(store, asked.setting, asked.replicates)
+    assert {entry["status"] for entry in entries(evidence, studies(["diving48"])[0])} == {"not in this dataset"}
+    claims = {claim["id"]: claim for claim in ledger(evidence) if claim["id"] == "C6"}
+    assert claims["C6"]["verdict"] == "not run" and claims["C6"]["reason"].startswith(line)
+    facts = video_facts(evidence, asked.studies, store.setting() or {})
+    assert facts is not None and facts["absent"] == asked.absent
+
+
+def test_one_absent_set_is_it() -> None:
+    assert absent(["A", "B", "C"]).endswith("(part source, folder kinetics400); what needs it is not in this dataset.")
+    assert absent(KINDS) == ""

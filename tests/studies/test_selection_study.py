@@ -1,0 +1,64 @@
+"""The study `selection`: worlds that no verdict looks at, whose runs lie beside the claims' and set the delta of equality."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fame.errors import FameError
+from fame.seeds import SELECTION_REPLICATES
+from reports.evidence import Evidence
+from reports.ledger import equality_delta
+from studies.harness.parts import pack, unpack
+from studies.harness.store import Store
+from studies.paper.claims import EQUAL_AT_MOST
+from studies.paper.registry import FOR_CLAIMS, SELECTION, STUDIES, studies
+from studies.setting.choices import Choices, resolve
+from studies.setting.resolve import all_stages
+from studies.study import deranged, top1
+from tests.filled import fill
+
+
+def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Path) -> None:
+    asked = resolve(Choices("mini", studies=(SELECTION,)), tmp_path, 1)
+    verdicts = resolve(Choices("mini", studies=(FOR_CLAIMS,)), tmp_path, 1)
+    assert asked.replicates == tuple(range(SELECTION_REPLICATES, SELECTION_REPLICATES + 5))
+    assert not set(asked.replicates) & set(verdicts.replicates)
+    assert set(all_stages(asked.setting, asked.studies)) < set(all_stages(verdicts.setting, verdicts.studies))
+    assert not {study.name for study in (*STUDIES, *verdicts.studies)} & {SELECTION}
+
+
+@pytest.mark.parametrize("names", [["selection", "area_ratio"], ["selection", "claims"]])
+def test_it_is_asked_for_alone(names: list[str]) -> None:
+    with pytest.raises(FameError, match="worlds of its own, so it is asked for alone"):
+        studies(names)
+
+
+def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
+    apart = resolve(Choices("mini", studies=(SELECTION,), replicates=2), tmp_path, 1)
+    chosen, _ = fill(
+        tmp_path / "selected", setting=apart.setting, studies=apart.studies, replicates=apart.replicates, performances=80
+    )
+    chosen.write_setting(apart.to_json())
+    pack(chosen, apart, tmp_path / "parts")
+
+    asked = resolve(Choices("mini", studies=("retrieval",)), tmp_path, 1)
+    store = Store(tmp_path / "out").prepare()
+    store.write_setting(asked.to_json())
+    assert equality_delta(Evidence(store, asked.setting, asked.replicates), deranged("A")) is None
+    done = unpack(tmp_path / "parts", store)
+    assert done.runs == 2 * len(all_stages(apart.setting, apart.studies)) and not done.left_out
+    assert store.setting() == asked.to_json()
+    evidence = Evidence(store, asked.setting, asked.replicates)
+    assert evidence.selection == apart.replicates
+    gains = evidence.differences(*_sides(evidence), evidence.selection)
+    assert len(gains) == 2 and equality_delta(evidence, deranged("A")) == min(EQUAL_AT_MOST, sum(gains.values()) / 6)
+    for target in ("A", "B"):
+        assert set(evidence.values(evidence.stage(apart.studies[0].rows[2].method, top1(target)), "top1", apart.replicates))
+
+
+def _sides(evidence: Evidence):  # type: ignore[no-untyped-def]
+    """FAME's and the baseline's accuracy in deranged scenes, as the ledger takes them."""
+    rows = studies([SELECTION])[0].rows
+    return [(evidence.stage(row.method, deranged("A")), deranged("A").metric) for row in (rows[2], rows[1])]

@@ -1,0 +1,247 @@
+"""The first stage: every kind, pairing of streams, resuming bit for bit, failures."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+import fame.method.views as stage
+from fame.backbones import build_encoder
+from fame.backbones.checkpoint import load_encoder, save_encoder, sha256_of
+from fame.config import Augment, Backbone, BackgroundErasing, Clip, Merge, MoCo, Optim, Pretrain
+from fame.errors import FameError
+from fame.method.views import Views
+from fame.run import Run
+from fame.training.optimiser import learning_rate
+from fame.training.precision import resolve
+from fame.training.pretrain import pretrain
+from fame.training.supervised import batches
+from tests.fakes import FakeVideos, fake_data, fake_run
+
+torch.set_num_threads(1)
+VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
+NARROW = Backbone(name="r2plus1d_narrow", width=4)
+
+
+def config(**changes) -> Pretrain:
+    given = {
+        "data": fake_data(),
+        "clip": Clip(frames=4, stride=2, size=16),
+        "backbone": NARROW,
+        "moco": MoCo(dim=8, queue=16, momentum=0.9, symmetric=False),
+        "optim": Optim(kind="adamw", lr=1e-3, batch=6, epochs=2),
+        "precision": "fp32",
+    }
+    return Pretrain(**{**given, **changes})
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_encoder(folder / "encoder.pt")[0].state_dict()
+
+
+def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def lines(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"merge": Merge(beta=0.5)},
+        {"merge": Merge(beta=0.3, views="both", variant="gauss")},
+        {"merge": Merge(background="intra")},
+        {"merge": Merge(background="still", flavour="official")},
+        {"erasing": BackgroundErasing(views="both")},
+        {"moco": MoCo(dim=8, queue=16, symmetric=True), "optim": Optim(lr=0.01, batch=5, epochs=2)},
+        {"kind": "supervised"},
+    ],
+)
+def test_every_kind_trains_and_tells(tmp_path, changes):
+    run = fake_run(tmp_path, VIDEOS)
+    result = pretrain(config(**changes), run)
+    start = build_encoder(NARROW, run.seeds.of("initialisation")).state_dict()
+    assert not same(start, weights(tmp_path))
+    assert all(torch.isfinite(value).all() for value in weights(tmp_path).values())
+    assert set(result["metrics"]) == {"loss", "accuracy"} and 0 <= result["metrics"]["accuracy"] <= 100
+    assert result["artifacts"] == ["encoder.pt"]
+    assert result["notes"]["precision"] == "fp32" and result["notes"]["videos"] == 12
+    json.dumps(result)
+    told = lines(tmp_path)
+    assert [(line["step"], line["steps"]) for line in told] == [(1, 2), (2, 2)]
+    assert {"loss", "accuracy", "lr", "seconds", "waiting"} <= set(told[0])
+    assert told[0]["lr"] > told[1]["lr"] > 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["encoder.pt", "metrics.jsonl"]  # no checkpoint is left
+
+
+def test_random_is_the_initialisation_that_training_starts_from(tmp_path):
+    run = fake_run(tmp_path, VIDEOS)
+    result = pretrain(Pretrain(kind="random", backbone=NARROW), run)
+    assert same(weights(tmp_path), build_encoder(NARROW, run.seeds.of("initialisation")).state_dict())
+    assert result["metrics"] == {}
+    untrained = fake_run(tmp_path / "no epochs", VIDEOS)
+    pretrain(config(optim=Optim(epochs=0, batch=4)), untrained)
+    assert same(weights(tmp_path), weights(untrained.folder))
+
+
+def test_a_given_file_is_taken_by_its_hash(tmp_path):
+    run = fake_run(tmp_path, VIDEOS)
+    save_encoder(build_encoder(NARROW, seed=77), NARROW, tmp_path / "given.pt")
+    digest = sha256_of(tmp_path / "given.pt")
+    result = pretrain(Pretrain(kind="file", weights=digest, backbone=NARROW), run)
+    assert same(weights(tmp_path), build_encoder(NARROW, seed=77).state_dict())
+    assert result["notes"]["keys"]["left"] == [] and "stem.0.weight" in result["notes"]["keys"]["used"]
+    with pytest.raises(FameError, match="another file"):
+        pretrain(Pretrain(kind="file", weights="f" * 64, backbone=NARROW), run)
+
+
+class Stopped(Exception):
+    pass
+
+
+class Breaking(Run):
+    """A run that stops when it is told of the third epoch, as a kill in the middle of it would."""
+
+    def log(self, **values):
+        if values.get("step") == 3:
+            raise Stopped
+        super().log(**values)
+
+
+@pytest.mark.parametrize("kind", ["moco", "supervised"])
+def test_a_broken_off_run_continues_bit_for_bit(tmp_path, kind):
+    long = config(kind=kind, optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4), merge=Merge() if kind == "moco" else None)
+    straight = pretrain(long, fake_run(tmp_path / "straight", VIDEOS))
+    run = fake_run(tmp_path / "broken", VIDEOS)
+    with pytest.raises(Stopped):
+        pretrain(long, Breaking(run.folder, run.seeds, run.device, run.videos))
+    assert (run.folder / "checkpoint.pt").exists()
+    torch.manual_seed(99)  # a new process has another global state
+    continued = pretrain(long, run)
+    assert [line["step"] for line in lines(run.folder)] == [1, 2, 3, 4]  # two epochs before, two after: none twice
+    assert same(weights(tmp_path / "straight"), weights(run.folder))
+    assert straight["metrics"] == continued["metrics"]
+
+
+def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path):
+    run = fake_run(tmp_path, VIDEOS)
+    with pytest.raises(Stopped):
+        pretrain(config(optim=Optim(batch=6, epochs=3)), Breaking(run.folder, run.seeds, run.device, run.videos))
+    pretrain(config(merge=Merge()), run)
+    assert any("ignored" in line.get("note", "") for line in lines(tmp_path))
+    pretrain(config(merge=Merge()), fake_run(tmp_path / "clean", VIDEOS))
+    assert same(weights(tmp_path), weights(tmp_path / "clean"))
+
+
+def drawn(tmp_path, **changes) -> tuple[torch.Tensor, torch.Tensor]:
+    run = fake_run(tmp_path, VIDEOS)
+    views = Views(config(**changes), VIDEOS, run, epoch=0)
+    views.draw(torch.arange(4))
+    return views.draw(torch.arange(4, 8))  # a second batch, so that a stream out of step would show
+
+
+def test_methods_see_the_same_clips_and_differ_by_merging_alone(tmp_path):
+    base0, base1 = drawn(tmp_path)
+    for merge in (Merge(beta=0.5), Merge(beta=0.3, variant="grid"), Merge(background="intra"), Merge(background="still")):
+        view0, view1 = drawn(tmp_path, merge=merge)
+        assert torch.equal(view1, base1)
+        assert not torch.equal(view0, base0)
+    both0, both1 = drawn(tmp_path, merge=Merge(views="both"))
+    assert torch.equal(drawn(tmp_path, merge=Merge(beta=1.0, views="both"))[1], base1)
+    assert not torch.equal(both0, base0) and not torch.equal(both1, base1)
+    erased0, erased1 = drawn(tmp_path, erasing=BackgroundErasing())
+    assert torch.equal(erased1, base1) and not torch.equal(erased0, base0)
+
+
+def test_two_views_are_two_clips_of_each_video(tmp_path):
+    plain = Augment(area=(1.0, 1.0), flip=0, grayscale=0, jitter=0, blur=0)
+    view0, view1 = drawn(tmp_path, augment=plain, clip=Clip(frames=2, stride=1, size=24))
+    assert view0.shape == (4, 3, 2, 24, 24)
+    assert not torch.equal(view0, view1)
+    # the background of a video shows in both views, where the square is in neither
+    close = (view0 - view1).abs().mean(1) < 0.15
+    other = (view0 - view1.roll(1, 0)).abs().mean(1) < 0.15
+    assert (close.float().mean((1, 2, 3)) > 0.6).all() and (other.float().mean() < 0.5).all()
+
+
+def test_merging_comes_after_cropping_and_before_colour(tmp_path, monkeypatch):
+    order: list[str] = []
+
+    def watched(name, function):
+        def call(*args, **kwargs):
+            order.append(name)
+            return function(*args, **kwargs)
+
+        return call
+
+    monkeypatch.setattr(stage, "apply_crops", watched("crop", stage.apply_crops))
+    monkeypatch.setattr(stage, "colour_normalised", watched("colour", stage.colour_normalised))
+    forward = stage.ForegroundBackgroundMerge.forward
+    monkeypatch.setattr(stage.ForegroundBackgroundMerge, "forward", watched("merge", forward))
+    Views(config(merge=Merge()), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(torch.arange(4))
+    assert order == ["crop", "merge", "colour", "crop", "colour"]  # one view, then the other
+
+
+def test_epochs_and_replicates_draw_differently(tmp_path):
+    rows = torch.arange(4)
+    first = Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(rows)[0]
+    assert torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(rows)[0])
+    assert not torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 1).draw(rows)[0])
+    assert not torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS, replicate=1), 0).draw(rows)[0])
+
+
+def test_a_loss_that_is_not_finite_is_named_with_its_epoch(tmp_path):
+    for kind in ("moco", "supervised"):
+        with pytest.raises(FameError, match=r"epoch [12]: lower the learning rate"):
+            pretrain(config(kind=kind, optim=Optim(lr=1e30, batch=4, epochs=2)), fake_run(tmp_path, VIDEOS))
+
+
+def test_small_and_impossible_batches(tmp_path):
+    result = pretrain(config(optim=Optim(batch=100, epochs=1)), fake_run(tmp_path, VIDEOS))
+    assert result["notes"]["batch"] == 12 and "12 videos do not fill a batch of 100" in result["notes"]["smaller_batch"]
+    with pytest.raises(FameError, match="queue of 2 keys cannot take a batch of 6"):
+        pretrain(config(moco=MoCo(dim=8, queue=2)), fake_run(tmp_path, VIDEOS))
+    with pytest.raises(FameError, match="background from another video"):
+        pretrain(config(optim=Optim(batch=1, epochs=1), merge=Merge()), fake_run(tmp_path, VIDEOS))
+    empty = FakeVideos(classes=2, per_class=1, frames=4, size=16)
+    empty.select = lambda split: torch.empty(0, dtype=torch.long)
+    with pytest.raises(FameError, match="no videos in split train"):
+        pretrain(config(), fake_run(tmp_path, empty))
+
+
+def test_batches_leave_out_an_incomplete_last_one():
+    rows = torch.arange(10, 20)
+    cut = batches(rows, 4, torch.Generator().manual_seed(0))
+    assert [len(batch) for batch in cut] == [4, 4]
+    assert len(set(torch.cat(cut).tolist())) == 8 and set(torch.cat(cut).tolist()) <= set(range(10, 20))
+    assert [len(batch) for batch in batches(rows, 64, torch.Generator())] == [10]
+
+
+def test_schedules():
+    cosine = Optim(lr=2.0, epochs=10)
+    assert learning_rate(cosine, 0) == 2.0
+    assert learning_rate(cosine, 5) == pytest.approx(1.0)
+    assert 0 < learning_rate(cosine, 9) < 0.1
+    step = Optim(lr=1.0, epochs=10, schedule="step", milestones=(3, 6))
+    assert [round(learning_rate(step, epoch), 6) for epoch in (0, 2, 3, 5, 6, 9)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
+
+
+def test_automatic_precision_follows_the_processor(monkeypatch):
+    device = torch.device("cpu")
+    monkeypatch.setattr("fame.training.precision.has_bf16_units", lambda device: False)
+    assert resolve("auto", device) is None and resolve("bf16", device) is torch.bfloat16
+    monkeypatch.setattr("fame.training.precision.has_bf16_units", lambda device: True)
+    assert resolve("auto", device) is torch.bfloat16 and resolve("fp32", device) is None
+
+
+@pytest.mark.long
+def test_bfloat16_training_goes_through(tmp_path):
+    result = pretrain(config(precision="bf16", merge=Merge()), fake_run(tmp_path, VIDEOS))
+    assert result["notes"]["precision"] == "bf16"
+    assert all(value.dtype != torch.bfloat16 for value in weights(tmp_path).values())

@@ -1,0 +1,73 @@
+"""Processes leave the caller's script alone: one without `if __name__ == "__main__":` ends, and runs once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from fame.distributed import here
+from fame.processes import without_main
+
+ROOT = Path(__file__).resolve().parents[2]
+BEGUN = "print('begun', flush=True)\n"
+READING = """
+from fame.data.parallel import each
+print(sorted(each(abs, [-1, -2, -3, -4], 2)))
+"""
+WORKER = """
+import sys
+from pathlib import Path
+from tests.fake_stages import FAKES
+from studies.harness.executors import Task
+from studies.harness.executors.local import LocalWorkers
+from studies.harness.worker import Runtime
+from tests.harness.test_runner import PRETRAININGS
+workers = LocalWorkers(Path(sys.argv[1]), 1, Runtime(stages=FAKES))
+workers.submit(Task(PRETRAININGS[0], 0))
+print([outcome.status for outcome in workers.wait(60)])
+workers.stop()
+"""
+RANKS = """
+from fame.distributed import together
+from tests.training.test_processes import size_of
+print(together(size_of, 2, "cpu"))
+"""
+
+
+def size_of(device: torch.device) -> int:
+    """How many ranks there are, as one of them sees it."""
+    return here().size
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        pytest.param(READING, "[1, 2, 3, 4]", id="files"),
+        pytest.param(WORKER, "['done']", id="worker"),
+        pytest.param(RANKS, "2", id="ranks", marks=pytest.mark.long),
+    ],
+)
+def test_a_script_without_a_guard_runs_once(tmp_path: Path, script: str, told: str) -> None:
+    file = tmp_path / "unguarded.py"
+    file.write_text(BEGUN + script, encoding="utf-8")
+    paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
+    found = subprocess.run(
+        [sys.executable, str(file), str(tmp_path / "out")], env={**os.environ, **paths}, capture_output=True, text=True, timeout=120
+    )
+    assert found.returncode == 0, found.stderr
+    assert found.stdout.split("\n") == ["begun", told, ""]
+
+
+def test_main_is_what_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = sys.modules["__main__"]
+    monkeypatch.setattr(main, "__file__", "script.py", raising=False)
+    before = main.__file__, main.__spec__
+    with pytest.raises(ZeroDivisionError), without_main(), without_main():
+        assert main.__file__ is None and main.__spec__ is None
+        _ = 1 / 0
+    assert (main.__file__, main.__spec__) == before
