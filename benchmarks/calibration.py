@@ -3,7 +3,7 @@
     python -m benchmarks.calibration REAL --cache CACHE [--replicate 1000] [--videos 60]
 
 REAL holds UCF-101/ with actor_boxes.json, davis2016/ and sbi2015/ (any of them may be absent). Prints the table of
-docs/benchmark.md as Markdown. What ours is compared in is fixed by real video, never by what a method gains (DESIGN.md).
+docs/benchmark.md as Markdown. What ours is compared in is fixed by real video, never by what a method gains (docs/rules.md).
 
 Per clip of 16 consecutive frames, short side `SIDE` pixels unless said otherwise:
 

@@ -1,4 +1,4 @@
-"""The gate: whether the baseline learnt anything where a comparison stands (DESIGN.md, "Statistics").
+"""The gate: whether the baseline learnt anything where a comparison stands (docs/rules.md).
 
 It is asked of every world that a claim's links touch, and of every setting of a finding: the baseline pretrained and tested there
 has to be 10 points of balanced accuracy above random initialisation tested there. A comparison with a baseline that learnt nothing

@@ -73,7 +73,7 @@ def _side(evidence: Evidence, method: Method, measure: Measure) -> Side:
 
 
 def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
-    """The contrast 2/3 gap(baseline) - gap(FAME); a verdict from three replicates on (DESIGN.md, "Measures, defined")."""
+    """The contrast 2/3 gap(baseline) - gap(FAME); a verdict from three replicates on (docs/rules.md)."""
     measure = MEASURES["gap"]
     base, other = (_side(evidence, METHODS[name], measure) for name in ("baseline", "FAME"))
     first, second = evidence.values(*base), evidence.values(*other)

@@ -1,6 +1,7 @@
 """A manifest: which videos a data set has, with label, split and size; its digest is what a cell's identity knows of the data.
 
-Scanned from disk (layouts.py) or written by the renderer (staged.py); everything downstream reads it and no folder listing.
+Scanned from disk (fame/data/layouts) or written by the renderer (fame/data/staged);
+everything downstream reads it and no folder listing.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Visual augmentation of whole batches, the same for all frames of a clip, as in the released code (PAPER section 1, last part).
+"""Visual augmentation of whole batches, the same for all frames of a clip, as in the released code.
 
 Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws all its
 random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend

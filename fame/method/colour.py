@@ -1,4 +1,4 @@
-"""Colour changes of whole clips, as in the released code (PAPER section 1, last part): what is drawn, and what it does to pixels.
+"""Colour changes of whole clips, as in the released code: what is drawn, and what it does to pixels.
 
 `recolour` is the definition, in plain torch for any device; fame/fast/cpu/colour.py and fame/fast/gpu/colour.py do the same in
 fewer passes.

@@ -1,4 +1,4 @@
-"""Controls: what merging gains from a mask that is no method's (DESIGN, "Measures, defined: Controls").
+"""Controls: what merging gains from a mask that is no method's (docs/rules.md).
 
     true     the true figure, wherever it is in any frame of the clip, at its own area
     dilated  the true figure grown to the share beta of the frame; where it is larger already, it stays whole

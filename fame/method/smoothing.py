@@ -1,4 +1,4 @@
-"""Gaussian smoothing as the released code has it, of masks and of clips (PAPER section 1): weights, and a separable filter.
+"""Gaussian smoothing as the released code has it, of masks and of clips: weights, and a separable filter.
 
 It is the definition, in plain torch, for every device; fame/fast/cpu/ takes the same steps in compiled loops.
 """

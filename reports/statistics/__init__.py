@@ -1,4 +1,4 @@
-"""Intervals, links and verdicts (DESIGN.md, "Statistics"): intervals -> p_values -> links, contrasts. Others import from here."""
+"""Intervals, links and verdicts (docs/rules.md): intervals -> p_values -> links, contrasts. Others import from here."""
 
 from __future__ import annotations
 

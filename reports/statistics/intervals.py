@@ -1,4 +1,4 @@
-"""Intervals of a mean, of two kinds, never mixed (DESIGN.md, "Statistics").
+"""Intervals of a mean, of two kinds, never mixed (docs/rules.md).
 
 Over *replicates*: the t interval, which speaks of the method. Over *videos*: performances of the runs at hand are resampled, which
 speaks of these runs only and stands in where there are fewer than three replicates. A difference is paired: by replicate in the

@@ -1,4 +1,4 @@
-"""Verdicts on links, a > b or a = b, and on claims, which consist of them (DESIGN.md, "Statistics").
+"""Verdicts on links, a > b or a = b, and on claims, which consist of them (docs/rules.md).
 
 How often a verdict may be false, where differences are normal (tests/reports/test_coverage.py simulates it): "supported" at a true
 difference of 0 or less, 2.5 %; "refuted" at one of the margin or more, 2.5 %; "equal" at one of delta or more either way, 5 %; its

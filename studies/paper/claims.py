@@ -202,7 +202,7 @@ CLAIMS: tuple[Claim, ...] = (
     ),
 )
 
-# Verdicts on what was learnt require that the baseline learnt at all in every world of a link (DESIGN.md, "Statistics").
+# Verdicts on what was learnt require that the baseline learnt at all in every world of a link (docs/rules.md).
 GATE_POINTS = 10.0
 
 

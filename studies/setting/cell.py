@@ -1,7 +1,7 @@
 """Identity: a stage is one fully resolved scientific configuration, and its id is a hash of nothing else.
 
 The id of an evaluation contains the id of the pretraining it looks at, so a pretraining that three tables and two figures
-share is run once. The replicate is not in the id (docs/architecture.md, "Identity").
+share is run once. The replicate is not in the id.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Known answers, coverage on simulated data, and the rules of DESIGN.md, "Statistics"."""
+"""Known answers, coverage on simulated data, and the rules of docs/rules.md."""
 
 import numpy as np
 import pandas as pd

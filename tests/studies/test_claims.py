@@ -1,4 +1,4 @@
-"""The claims are whole, resolve to stages that the studies run, and are judged as DESIGN.md says."""
+"""The claims are whole, resolve to stages that the studies run, and are judged as docs/rules.md says."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Figure 4 and claim C11: how well each foreground mask covers the true figure (DESIGN, "Measures: Mask").
+"""Figure 4 and claim C11: how well each foreground mask covers the true figure (docs/rules.md).
 
 Truth is where the figure is in any sampled frame of the clip, after the centre crop: one mask serves all frames, so it is asked to
 cover all of them. With R the share of true pixels in the mask and a the mask's own area share:
