@@ -11,6 +11,7 @@ import pytest
 
 import run_study
 from studies.harness.store import Store
+from studies.harness.worker import STAGES
 from studies.setting.asked import recall
 from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import Setting
@@ -30,7 +31,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     """`typed("plan", "--scale", "smoke")` is that command's exit code, in an empty folder, with fake stages in this process."""
     monkeypatch.chdir(tmp_path)
     for kind, fake in FAKES.items():
-        monkeypatch.setitem(__import__("studies.harness.worker").worker.STAGES, kind, fake)
+        monkeypatch.setitem(STAGES, kind, fake)
     monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
     for module in ("run_study", "studies.cli.session"):
         monkeypatch.setattr(f"{module}.tracker", lambda store, warn: None)

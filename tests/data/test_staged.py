@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from fame.config import Condition, StagedData, StagedPart, StagedWorld
-from fame.data import staged
 from fame.data.manifest import Manifest
+from fame.data.staged import videos as staged
 from fame.data.staged.plan import couple, plan
 from fame.data.staged.render import render_performance
 from fame.errors import FameError
@@ -150,8 +150,8 @@ def test_a_killed_rendering_is_redone(rendered: Manifest, tmp_path: Path) -> Non
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from test_staged import part_a\n"
-        "from fame.data import staged\n"
+        "from tests.data.test_staged import part_a\n"
+        "from fame.data.staged import videos as staged\n"
         "from fame.seeds import Seeds\n"
         "def stop(what, done, total):\n"
         "    if done == 9: print('half', flush=True); import time; time.sleep(60)\n"

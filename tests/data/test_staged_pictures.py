@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from fame.config import StagedData
-from fame.data import staged
 from fame.data.manifest import Manifest, Video
+from fame.data.staged import videos as staged
 from fame.data.staged.actions import ACTIONS, Manner
 from fame.data.staged.figure import capsules
 from fame.data.staged.files import read_masks

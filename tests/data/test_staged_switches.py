@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 import numpy as np
 import pytest
 
-from fame.data import staged
+from fame.data.staged import videos as staged
 from fame.data.staged.actions import Manner
 from fame.data.staged.plan import Planned, plan
 from fame.data.staged.render import render_performance

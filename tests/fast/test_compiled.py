@@ -37,7 +37,7 @@ print(int(x[0]), sum(fill.serial.stats.cache_hits.values()))
 
 
 def test_a_change_in_another_file_is_compiled_anew(tmp_path: Path) -> None:
-    room = shutil.copytree(Path("fame"), tmp_path / "fame", ignore=shutil.ignore_patterns("__pycache__")) / "cpu"
+    room = shutil.copytree(Path("fame"), tmp_path / "fame", ignore=shutil.ignore_patterns("__pycache__")) / "fast" / "cpu"
     (room / "caller.py").write_text(CALLER)
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | {"PYTHONPATH": str(tmp_path)}
     printed = []
@@ -52,6 +52,6 @@ def test_a_change_in_another_file_is_compiled_anew(tmp_path: Path) -> None:
 
 def test_every_file_that_kernels_take_from_counts() -> None:
     """Types of fame/config aside, and the room's own command, which calls the training core."""
-    texts = [path.read_text() for path in Path("fame/cpu").glob("*.py") if path.name != "__main__.py"]
-    taken = {name for text in texts for name in re.findall(r"^\s*from fame\.(\w+)\S* import", text, re.MULTILINE)}
-    assert taken - {"cpu", "config"} == set(TAKEN_FROM)
+    texts = [path.read_text() for path in Path("fame/fast/cpu").glob("*.py") if path.name != "__main__.py"]
+    taken = {name for text in texts for name in re.findall(r"^\s*from fame\.(?:method\.)?(\w+)\S* import", text, re.MULTILINE)}
+    assert taken - {"fast", "config"} == set(TAKEN_FROM)

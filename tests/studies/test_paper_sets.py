@@ -23,7 +23,7 @@ from studies.cli import session
 from studies.harness import runner
 from studies.harness.executors import Outcome, Task
 from studies.harness.store import Store
-from studies.harness.worker import Runtime, execute
+from studies.harness.worker import STAGES, Runtime, execute
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, recall
 from studies.setting.choices import Choices, resolve
@@ -202,7 +202,7 @@ class Looking(Here):
 @pytest.fixture
 def looking(monkeypatch: pytest.MonkeyPatch) -> None:
     for kind, function in LOOKING.items():
-        monkeypatch.setitem(__import__("studies.harness.worker").worker.STAGES, kind, function)
+        monkeypatch.setitem(STAGES, kind, function)
     monkeypatch.setattr(runner, "LocalWorkers", lambda out, jobs, runtime: Looking(out, runtime))
     monkeypatch.setattr(session, "tracker", lambda store, warn: None)
     monkeypatch.setattr(run_study, "tracker", lambda store, warn: None)
