@@ -65,9 +65,6 @@ def summarise(folder: Path) -> None:
     real = as_kept(found)
     (folder / "summary.md").write_text(markdown(found, real), encoding="utf-8")
     draw(found, folder)
-    if folder.resolve() == KEPT.parent:
-        page = KEPT.parents[2] / "benchmark.md"
-        page.write_text(quoted(page.read_text(encoding="utf-8"), excerpt(found)), encoding="utf-8")
 
 
 def c11() -> Test:

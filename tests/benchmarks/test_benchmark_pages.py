@@ -119,11 +119,3 @@ def test_keeping_renews_a_machines_file_and_the_page(tmp_path: Path) -> None:
     page.write_text("no markers")
     with pytest.raises(FameError, match="markers"):
         writing.keep(a_record(), tmp_path)
-
-
-def test_the_books_page_can_be_renewed() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "performance.md").read_text()
-    assert text.count(writing.BEGIN) == text.count(writing.END) == 1
-    between = text.partition(writing.BEGIN)[2].partition(writing.END)[0]
-    folder = Path(__file__).parents[2] / "docs" / "results" / "performance"
-    assert between.strip() == writing.quotation(folder).strip(), "the page quotes what is kept"

@@ -8,7 +8,6 @@ import pytest
 
 from reports.evidence import Evidence
 from reports.headline import CONTROLS, headline
-from reports.keep import control_lines
 from studies.harness.store import Store
 from studies.paper.registry import FOR_CLAIMS, studies
 from studies.setting.resolve import Setting, all_stages
@@ -76,6 +75,3 @@ def test_the_control_s_stages_are_of_the_claims_and_its_sentence_is_quoted() -> 
     for method in CONTROLS.values():
         control = SETTING.stage(Row("", method), balanced("A"))
         assert control and control.id in stages
-    found = {"mean": -1.25, "interval": (-3.0, 0.5), "n": 8}
-    (line, _) = control_lines([{"text": "a perfect mask", "differences": {"deranged": found, "balanced": found}}])
-    assert line.count("-1.2 points [-3.0, +0.5], n = 8") == 2 and control_lines([]) == []

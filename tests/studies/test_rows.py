@@ -1,8 +1,7 @@
-"""Single rows of a study, and docs/paper-scale.md, which says the command of each."""
+"""Single rows of a study, by name."""
 
 from __future__ import annotations
 
-import re
 import shlex
 from pathlib import Path
 
@@ -11,14 +10,10 @@ import pytest
 from fame.errors import FameError
 from reports.content import command_of
 from reports.evidence import Evidence
-from studies.cli import paper_commands
 from studies.harness.store import Store
-from studies.paper.published import published
 from studies.paper.registry import FINDINGS, STUDIES, named, row_name, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
-
-DOC = Path(__file__).parents[2] / "docs" / "paper-scale.md"
 
 
 def test_names_of_rows_are_unique_and_find_their_row() -> None:
@@ -64,23 +59,3 @@ def test_the_report_s_command_names_the_rows(tmp_path: Path) -> None:
         "area_ratio/1.0 (baseline)",
         "area_ratio/0.5/single",
     ]
-
-
-def test_the_document_is_what_the_studies_say() -> None:
-    mend = "python -m studies.cli.paper_commands docs/paper-scale.md"
-    assert DOC.read_text(encoding="utf-8") == paper_commands.page(), f"write it again: {mend}"
-
-
-def test_every_row_has_a_command_that_the_program_takes_and_the_paper_s_number() -> None:
-    text = DOC.read_text(encoding="utf-8")
-    commands = [shlex.split(found) for found in re.findall(r"`(reproduce-paper --scale paper [^`]*--only [^`]*)`", text)]
-    asked = [words[-1] for words in commands]
-    assert set(asked) == {row_name(study, row) for study in STUDIES for row in study.rows}
-    for words in commands:
-        assert studies([words[-1]]) and words[-2] == "--only"
-    for study in STUDIES:
-        for row in study.rows:
-            lines = [line for line in text.splitlines() if shlex.quote(row_name(study, row)) + "`" in line]
-            for measure in study.measures:
-                paper = published(study.name, row.label, row.column, measure.published)
-                assert paper is None or any(f"| {paper.value:g} |" in line for line in lines), (study.name, row, measure)
