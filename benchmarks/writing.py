@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks.figures import UNMEASURED, Figure, Outcome, Target, number
 from benchmarks.limits import Limits
 from fame.errors import FameError
-from fame.run import write_atomically, write_json
+from fame.files import write_atomically, write_json
 from studies.harness.hardware import commit, hardware, versions
 
 BEGIN, END = "<!-- begin: written by python -m benchmarks --keep -->", "<!-- end: written by python -m benchmarks --keep -->"

@@ -21,7 +21,7 @@ from fame.config import Finetune
 from fame.data.fitting import too_short
 from fame.evaluation.features import extract, open_encoder
 from fame.evaluation.predictions import TEST, metrics_from, predictions, tested_splits, training_rows, write_predictions
-from fame.run import write_json
+from fame.files import write_json
 from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
 

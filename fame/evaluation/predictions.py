@@ -17,7 +17,7 @@ from fame.config import Clip
 from fame.data.fitting import fitting, none_fits
 from fame.errors import FameError
 from fame.evaluation.analysis.background_bias import background_gap, scene_following
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
