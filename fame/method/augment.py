@@ -3,10 +3,6 @@
 Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws all its
 random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend
 on probabilities, on strengths or on whether the videos have one size, and two methods with equal seeds see equal crops.
-
-On a CPU the work is done by compiled loops (fame/fast/cpu/), on a GPU by Triton kernels (fame/fast/gpu/); the plain torch
-functions, here
-`resample` and in fame/method/colour.py, are the definition and serve every other device and type.
 """
 
 from __future__ import annotations
@@ -19,9 +15,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fame.config import Augment
-from fame.fast.gpu.serving import serves
 from fame.method.colour import Colours, draw_colours, rand, recolour
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
@@ -40,15 +36,12 @@ class Crops(NamedTuple):
     flip: Tensor  # bool, left to right, after the crop
 
 
-def random_crops(
-    clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None, *, out: Tensor | None = None
-) -> Tensor:
+def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
     """Random resized crop and flip, one draw a clip.
 
-    clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1],
-    written to `out` where one is given (see `apply_crops`).
+    clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1].
     """
-    return apply_crops(clips, draw_crops(frame_sizes(clips), augment, generator), size, out=out)
+    return apply_crops(clips, draw_crops(frame_sizes(clips), augment, generator), size)
 
 
 def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: torch.Generator | None = None) -> Crops:
@@ -56,96 +49,40 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    from fame.fast.cpu.draws import first_fitting  # Numba is loaded where it is used only
+    draws, flips = rand((len(sizes), ATTEMPTS, 4), generator).double(), rand((len(sizes),), generator)
+    area, aspect, down, right = draws.unbind(-1)  # each (B, ATTEMPTS)
+    aspect = aspect.mul(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_()
+    height, width = torch.tensor(sizes, dtype=torch.float64).reshape(-1, 2, 1).unbind(1)  # each (B, 1)
+    pixels = (augment.area[0] + (augment.area[1] - augment.area[0]) * area) * height * width
+    wide, tall = (pixels * aspect).sqrt_().round_(), (pixels / aspect).sqrt_().round_()
+    fits = (wide >= 1) & (wide <= width) & (tall >= 1) & (tall <= height)
+    first, any_fits = fits.int().argmax(1, keepdim=True), fits.any(1, keepdim=True)
+    wide = torch.where(any_fits, wide.gather(1, first), torch.minimum(width, (height * ASPECT[1]).round_()))
+    tall = torch.where(any_fits, tall.gather(1, first), torch.minimum(height, (width / ASPECT[0]).round_()))
+    top = torch.where(any_fits, down.gather(1, first) * (height - tall + 1), (height - tall) / 2)
+    left = torch.where(any_fits, right.gather(1, first) * (width - wide + 1), (width - wide) / 2)
+    top, left, tall, wide = (part[:, 0].floor().long() for part in (top, left, tall, wide))
+    return Crops(top, left, tall, wide, flips < augment.flip)
 
-    draws, flips = rand((len(sizes), ATTEMPTS, 4), generator), rand((len(sizes),), generator)
-    # by torch: exponentials differ from library to library in their last place
-    aspects = draws[..., 1].double().mul_(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_()
-    return Crops(*first_fitting(sizes, draws, aspects, flips, augment.area, ASPECT, augment.flip))
 
-
-def apply_crops(clips: Clips, crops: Crops, size: int, *, out: Tensor | None = None) -> Tensor:
-    """Each clip's box, resized bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where asked.
+def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
+    """Cut out each clip's box, resize it bilinearly to `size` (no antialiasing, edges of the box repeated), flip it where asked.
 
     clips: as in `random_crops` -> float (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float (B, T, size, size),
-    to be thresholded at one half. Floating input is taken to lie in [0, 1] already. `out`: a tensor to write to; one that serves
-    batch after batch spares the system's handing out of fresh memory, which takes as long as the crops. ValueError where its shape,
-    type (float32, contiguous) or device is not that of the result.
+    to be thresholded at one half. Floating input is taken to lie in [0, 1] already.
     """
     first = clips[0]
     shape = (len(clips), *((3, len(first)) if first.dim() == 4 else (len(first),)), size, size)
-    if out is None:
-        out = torch.empty(shape, device=first.device)
-    elif out.shape != shape or out.dtype != torch.float32 or out.device != first.device or not out.is_contiguous():
-        raise ValueError(
-            f"crops of shape {shape} on {first.device} cannot be written to {out.dtype} {tuple(out.shape)} on {out.device}"
-        )
-    if _on_kernels(clips):
-        from fame.fast.gpu.crops import crop_frames  # Triton is loaded where it is used only
-
-        crop_frames(clips, crops, out)
-        return out
-    if isinstance(clips, Tensor):
-        _crop(clips, crops, out)
-        return out
-    for i, clip in enumerate(clips):
-        _crop(clip[None], Crops(*(part[i : i + 1] for part in crops)), out[i : i + 1])
-    return out
-
-
-def _on_kernels(clips: Clips) -> bool:
-    given = (clips,) if isinstance(clips, Tensor) else clips
-    return clips[0].dim() == 4 and all(part.dtype == torch.uint8 for part in given) and serves(*given)
-
-
-def _crop(clips: Tensor, crops: Crops, out: Tensor) -> None:
-    if clips.device.type == "cpu" and clips.dtype == torch.uint8 and clips.dim() == 5:
-        from fame.fast.cpu.crops import crop_frames  # Numba is loaded where it is used only
-
-        crop_frames(clips, crops, out)
-    else:
-        rows, columns = (
-            taps(crops.top, crops.height, out.shape[-1]),
-            taps(crops.left, crops.width, out.shape[-1], crops.flip),
-        )
-        out.copy_(resample(clips, rows, columns))
-
-
-class Taps(NamedTuple):
-    """The two pixels of the frame between which each pixel of a crop lies, along one axis; each field has shape (B, size)."""
-
-    low: Tensor  # long
-    high: Tensor  # long; may equal `low`, at the box's edge
-    weight: Tensor  # float: of `high`; 0 throughout where the box is not resized
-
-
-def taps(start: Tensor, length: Tensor, size: int, mirrored: Tensor | None = None) -> Taps:
-    """Pixel j of `size` lies at (j + 1/2) length / size - 1/2 from the middle of the box's first pixel, edges repeated.
-
-    start, length: long (B,), the box along the axis; mirrored: bool (B,).
-    """
-    step = np.arange(size)[None]
-    if mirrored is not None:
-        step = np.where(mirrored.numpy()[:, None], size - 1 - step, step)
-    first, side = start.numpy()[:, None], length.numpy()[:, None]
-    place = ((2 * step + 1) * side).astype(np.float64) / (2 * size) - 0.5
-    place = np.minimum(np.maximum(place, 0), side - 1)
-    low = place.astype(np.int64)
-    parts = low + first, np.minimum(low + 1, side - 1) + first, (place - low).astype(np.float32)
-    return Taps(*(torch.from_numpy(part) for part in parts))
-
-
-def resample(clips: Tensor, rows: Taps, columns: Taps) -> Tensor:
-    """Bilinear interpolation in plain torch; (B, T, H, W, 3) -> float (B, 3, T, S, S), (B, T, H, W) -> float (B, T, S, S)."""
-    pixels = clips if clips.dim() == 5 else clips[..., None]
-    rows, columns = (Taps(*(part.to(clips.device, non_blocking=True) for part in axis)) for axis in (rows, columns))
-    clip = torch.arange(len(clips), device=clips.device)[:, None]
-    weight = rows.weight[:, :, None, None, None]
-    across = torch.lerp(pixels[clip, :, rows.low].float(), pixels[clip, :, rows.high].float(), weight)  # (B, S, T, W, C)
-    weight = columns.weight[:, :, None, None, None]
-    out = torch.lerp(across[clip, :, :, columns.low], across[clip, :, :, columns.high], weight).permute(0, 4, 3, 2, 1)
-    out = out / 255 if clips.dtype == torch.uint8 else out
-    return out if clips.dim() == 5 else out[:, 0]
+    out = torch.empty(shape, device=first.device)
+    boxes = torch.stack([part.long() for part in crops], 1).tolist()
+    for clip, target, (top, left, height, width, flip) in zip(clips, out, boxes):
+        box = clip[:, top : top + height, left : left + width]
+        frames = (box.permute(0, 3, 1, 2) if box.dim() == 4 else box[:, None]).float()  # (T, C, height, width)
+        if (height, width) != (size, size):
+            frames = functional.interpolate(frames, (size, size), mode="bilinear", align_corners=False)
+        frames = frames.flip(-1) if flip else frames
+        target.copy_(frames.transpose(0, 1) if box.dim() == 4 else frames[:, 0])
+    return out.div_(255) if first.dtype == torch.uint8 else out
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
@@ -194,23 +131,16 @@ def colour_normalised(
 
 
 def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inplace: bool) -> Tensor:
-    affine = _normalisation(normalised)
-    needs_gradient = clips.requires_grad and torch.is_grad_enabled()
-    if clips.dtype == torch.float32 and clips.is_contiguous() and not needs_gradient and serves(clips):
-        from fame.fast.gpu import colour as kernels  # Triton is loaded where it is used only
-
-        return kernels.recolour(clips, drawn, *affine, inplace=inplace)
-    if clips.device.type == "cpu" and clips.dtype == torch.float32:
-        from fame.fast.cpu import colour as compiled  # Numba is loaded where it is used only
-
-        return compiled.recolour(clips, drawn, *affine, inplace=inplace)
-    out = recolour(clips, drawn)
-    return normalise(out, normalised) if normalised else out
+    out = recolour(clips if inplace else clips.clone(), drawn)
+    if normalised is None:
+        return out
+    scale, shift = (part.to(out.device, out.dtype, non_blocking=True).view(3, 1, 1, 1) for part in _normalisation(normalised))
+    return out.mul_(scale).add_(shift)
 
 
-def _normalisation(augment: Augment | None) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (3,) each, on the CPU; None: those that change nothing. Shared, hence not to be written to."""
-    return _affine(augment.mean, augment.std) if augment else _affine((0, 0, 0), (1, 1, 1))
+def _normalisation(augment: Augment) -> tuple[Tensor, Tensor]:
+    """Scale and shift, (3,) each, on the CPU. Shared, hence not to be written to."""
+    return _affine(augment.mean, augment.std)
 
 
 @cache

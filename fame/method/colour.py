@@ -1,8 +1,4 @@
-"""Colour changes of whole clips, as in the released code: what is drawn, and what it does to pixels.
-
-`recolour` is the definition, in plain torch for any device; fame/fast/cpu/colour.py and fame/fast/gpu/colour.py do the same in
-fewer passes.
-"""
+"""Colour changes of whole clips, as in the released code: what is drawn, and what it does to pixels."""
 
 from __future__ import annotations
 
@@ -31,42 +27,50 @@ class Colours(NamedTuple):
 
 def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None = None) -> Colours:
     """Nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
-    from fame.fast.cpu.draws import changes  # Numba is loaded where it is used only
-
     draws, ranks = rand((clips, 9), generator), rand((ORDERS, len(JITTER)), generator)
-    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
-    return Colours(*changes(draws, ranks, (augment.grayscale, augment.jitter, augment.blur), strengths, augment.blur_sigma))
+    strengths = torch.tensor([augment.brightness, augment.contrast, augment.saturation])
+    lowest = (1 - strengths).clamp_(min=0)
+    factors = lowest + (1 + strengths - lowest) * draws[:, 3:6]
+    turns = augment.hue * (2 * draws[:, 6:7] - 1)
+    least, most = augment.blur_sigma
+    return Colours(
+        grey=draws[:, 0] < augment.grayscale,
+        group=torch.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).long(), -1),
+        orders=ranks.argsort(dim=1, stable=True),
+        amounts=torch.cat([factors, turns], 1),
+        blurred=draws[:, 2] < augment.blur,
+        sigma=least + (most - least) * draws[:, 7],
+    )
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:
-    """Grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor.
+    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], in place.
 
     Indices are found on the CPU and copied without waiting for the device.
     """
-    out = clips.clone()
 
     def there(values: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        return values.to(out.device, dtype, non_blocking=True)
+        return values.to(clips.device, dtype, non_blocking=True)
 
     grey = drawn.grey.nonzero()[:, 0]
     if len(grey):
         rows = there(grey)
-        out[rows] = luma(out[rows]).expand(-1, 3, -1, -1, -1)
+        clips[rows] = luma(clips[rows]).expand(-1, 3, -1, -1, -1)
     for i, order in enumerate(drawn.orders.tolist()):
         chosen = (drawn.group == i).nonzero()[:, 0]
         if len(chosen):
-            rows, amounts = there(chosen), there(drawn.amounts[chosen], out.dtype)
-            part = out[rows]
+            rows, amounts = there(chosen), there(drawn.amounts[chosen], clips.dtype)
+            part = clips[rows]
             for step in order:
                 part = JITTER[step](part, amounts[:, step].view(-1, 1, 1, 1, 1))
-            out[rows] = part
+            clips[rows] = part
     kernel = blur_kernel(min(clips.shape[-2:]))
     blurred = drawn.blurred.nonzero()[:, 0]
     if kernel > 1 and len(blurred):
-        weights = there(gaussian_weights(kernel, drawn.sigma[blurred].view(-1, 1, 1, 1), drawn.sigma.device), out.dtype)
+        weights = there(gaussian_weights(kernel, drawn.sigma[blurred].view(-1, 1, 1, 1), drawn.sigma.device), clips.dtype)
         rows = there(blurred)
-        out[rows] = smooth(out[rows].flatten(1, 2), weights).view(-1, *out.shape[1:])
-    return out
+        clips[rows] = smooth(clips[rows].flatten(1, 2), weights).view(-1, *clips.shape[1:])
+    return clips
 
 
 def luma(clips: Tensor) -> Tensor:

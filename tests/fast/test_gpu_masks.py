@@ -190,16 +190,6 @@ def test_what_is_no_number_stays_within_bounds(gpu) -> None:
         assert foreground_mask(clips).sum() == 200
 
 
-def test_triton_is_imported_only_where_a_kernel_is_taken() -> None:
-    """Outside fame/fast/gpu/, what lies in there is imported inside functions; but for the file that says whether it is of use."""
-    for path in (ROOT / "fame").rglob("*.py"):
-        if path.parent.name == "gpu" and path.name != "serving.py":
-            continue
-        for line in path.read_text(encoding="utf-8").splitlines():
-            assert not line.startswith(("import triton", "from triton")), path
-            assert not line.startswith(("import fame.fast.gpu", "from fame.fast.gpu")) or "fame.fast.gpu.serving" in line, path
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_the_mask_is_captured_in_a_cuda_graph() -> None:
     clips = clips_of("noise", 3, 4, 40, 48, 0).cuda()
