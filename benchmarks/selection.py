@@ -4,7 +4,7 @@
 
 A trial is {"name": ..., "method": "moco" | "random" | "supervised" | "fame" | "erasing", "merge": arguments of studies.study.fame,
 "replicate": 1000, and overrides of the scale `quick`: "world", "part" (of target A), "clip", "augment", "backbone", "moco",
-"optim"}. It is pretrained and linearly probed on A; finished runs are taken from OUT. docs/benchmark.md tells what came of it.
+"optim"}. It is pretrained and linearly probed on A; finished runs are taken from OUT. Results: docs/notebook/benchmark-log.md.
 """
 
 from __future__ import annotations
