@@ -1,4 +1,4 @@
-"""The three figures: mask and merge against a plain reference, the narrow step against eager torch, `make reproduce` now and before.
+"""The three figures: mask and merge against a plain reference, a step against eager torch, `make reproduce` now and before.
 
 Each returns the ratio slow / fast. On a CPU with the threads that torch has.
 """
