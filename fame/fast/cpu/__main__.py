@@ -29,7 +29,7 @@ def main() -> None:
     precision.set_threads(1)
     drawn = torch.Generator().manual_seed(0)
     clips = crops(drawn)
-    augmented = colour_normalised(clips.clone(), AUGMENT, drawn, inplace=True)
+    augmented = colour_normalised(clips, AUGMENT, drawn)
     colour_normalised(clips, AUGMENT.model_copy(update={"blur": 0.0}), drawn)
     masks_and_merging(clips, drawn)
     network(augmented)
