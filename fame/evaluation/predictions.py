@@ -84,7 +84,7 @@ def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
 
 
 def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
-    """The metrics of docs/architecture.md, for every head in the frame; those of head `balanced` are prefixed with `balanced/`.
+    """Return the metrics of every head in the frame (docs/architecture.md lists them); head `balanced` has the prefix `balanced/`.
 
     Accuracies in percent: `top1` (own scene), `top1/CONDITION`, `val/top1`, `val/balanced/top1`; with a deranged condition
     `background_gap` (points) and `scene_following` (percent). A measure for which the frame has no videos is left out.

@@ -1,4 +1,4 @@
-"""Visual augmentation of whole batches, the same for all frames of a clip, as in the released code.
+"""Visual augmentation of whole batches, the same for all frames of a clip, as in the released code (PAPER section 1, last part).
 
 Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws all its
 random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fame.config import Augment
-from fame.method.colour import Colours, draw_colours, rand, recolour
+from fame.method.colour import draw_colours, rand, recolour
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
 ATTEMPTS = 10  # boxes tried before the centre is taken
@@ -37,7 +37,7 @@ class Crops(NamedTuple):
 
 
 def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Random resized crop and flip, one draw a clip.
+    """Cut, resize and flip a random box of each clip, the same for all its frames.
 
     clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1].
     """
@@ -45,48 +45,53 @@ def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Gen
 
 
 def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: torch.Generator | None = None) -> Crops:
-    """A box for each (height, width): area uniform in `augment.area`, log-aspect uniform, place uniform over whole pixels.
+    """Draw a box for each (height, width): area uniform in `augment.area`, log-aspect uniform, place uniform over whole pixels.
 
     Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
     """
-    draws, flips = rand((len(sizes), ATTEMPTS, 4), generator).double(), rand((len(sizes),), generator)
-    area, aspect, down, right = draws.unbind(-1)  # each (B, ATTEMPTS)
-    aspect = aspect.mul(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_()
-    height, width = torch.tensor(sizes, dtype=torch.float64).reshape(-1, 2, 1).unbind(1)  # each (B, 1)
-    pixels = (augment.area[0] + (augment.area[1] - augment.area[0]) * area) * height * width
-    wide, tall = (pixels * aspect).sqrt_().round_(), (pixels / aspect).sqrt_().round_()
-    fits = (wide >= 1) & (wide <= width) & (tall >= 1) & (tall <= height)
-    first, any_fits = fits.int().argmax(1, keepdim=True), fits.any(1, keepdim=True)
-    wide = torch.where(any_fits, wide.gather(1, first), torch.minimum(width, (height * ASPECT[1]).round_()))
-    tall = torch.where(any_fits, tall.gather(1, first), torch.minimum(height, (width / ASPECT[0]).round_()))
-    top = torch.where(any_fits, down.gather(1, first) * (height - tall + 1), (height - tall) / 2)
-    left = torch.where(any_fits, right.gather(1, first) * (width - wide + 1), (width - wide) / 2)
-    top, left, tall, wide = (part[:, 0].floor().long() for part in (top, left, tall, wide))
-    return Crops(top, left, tall, wide, flips < augment.flip)
+    height, width = np.array(sizes, np.float64).T
+    draws = rand((len(sizes), ATTEMPTS, 4), generator)
+    flip = rand((len(sizes),), generator) < augment.flip
+    share, _, down, right = draws.double().numpy().transpose(2, 0, 1)
+    # by torch: exponentials differ from library to library in their last place
+    aspect = draws[..., 1].double().mul_(math.log(ASPECT[1] / ASPECT[0])).add_(math.log(ASPECT[0])).exp_().numpy()
+    low, high = augment.area
+    area = (low + (high - low) * share) * height[:, None] * width[:, None]
+    wide, tall = np.rint(np.sqrt(area * aspect)), np.rint(np.sqrt(area / aspect))
+    fits = (wide >= 1) & (wide <= width[:, None]) & (tall >= 1) & (tall <= height[:, None])
+    first = np.arange(len(sizes)), fits.argmax(1)
+    found, wide, tall, down, right = (values[first] for values in (fits, wide, tall, down, right))
+    wide = np.where(found, wide, np.minimum(width, np.rint(height * ASPECT[1])))
+    tall = np.where(found, tall, np.minimum(height, np.rint(width / ASPECT[0])))
+    top = np.floor(np.where(found, down * (height - tall + 1), (height - tall) / 2))
+    left = np.floor(np.where(found, right * (width - wide + 1), (width - wide) / 2))
+    return Crops(*torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64)), flip)
 
 
 def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
-    """Cut out each clip's box, resize it bilinearly to `size` (no antialiasing, edges of the box repeated), flip it where asked.
+    """Resize each clip's box bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where drawn.
 
-    clips: as in `random_crops` -> float (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float (B, T, size, size),
-    to be thresholded at one half. Floating input is taken to lie in [0, 1] already.
+    clips: as in `random_crops` -> float32 (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float32
+    (B, T, size, size), to be thresholded at one half. Floating input is taken to lie in [0, 1] already. ValueError for a box that
+    reaches beyond its frames.
     """
     first = clips[0]
-    shape = (len(clips), *((3, len(first)) if first.dim() == 4 else (len(first),)), size, size)
-    out = torch.empty(shape, device=first.device)
-    boxes = torch.stack([part.long() for part in crops], 1).tolist()
-    for clip, target, (top, left, height, width, flip) in zip(clips, out, boxes):
-        box = clip[:, top : top + height, left : left + width]
-        frames = (box.permute(0, 3, 1, 2) if box.dim() == 4 else box[:, None]).float()  # (T, C, height, width)
+    shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
+    out = torch.empty(len(clips), *shape, device=first.device)
+    for i, (top, left, height, width, flip) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
+        tall, wide = clips[i].shape[1:3]
+        if min(top, left) < 0 or top + height > tall or left + width > wide:
+            raise ValueError(f"a box of {height} x {width} at {(top, left)} reaches beyond frames of {tall} x {wide}")
+        box = clips[i][:, top : top + height, left : left + width].float()
+        box = box.movedim(-1, 0) if first.dim() == 4 else box[None]  # (C, T, height, width)
         if (height, width) != (size, size):
-            frames = functional.interpolate(frames, (size, size), mode="bilinear", align_corners=False)
-        frames = frames.flip(-1) if flip else frames
-        target.copy_(frames.transpose(0, 1) if box.dim() == 4 else frames[:, 0])
+            box = functional.interpolate(box, size=(size, size), mode="bilinear", align_corners=False)
+        out[i] = (box.flip(-1) if flip else box).view(shape)
     return out.div_(255) if first.dtype == torch.uint8 else out
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
-    """The central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as they are stored.
+    """Cut the central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as they are stored.
 
     clips and result as in `apply_crops`. Raises ValueError if resize=False and a frame is smaller than `size`.
     """
@@ -99,17 +104,17 @@ def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
 
 
 def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
+    """Apply grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
 
     Jitter: factors of brightness, contrast, saturation and a hue turn drawn per clip, applied in one of four orders drawn for
     the batch, which of them drawn per clip: each clip's order is uniform. Contrast pulls towards the mean luma of the whole clip.
     Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip.
     """
-    return _recoloured(clips, draw_colours(len(clips), augment, generator), None, False)
+    return recolour(clips, draw_colours(len(clips), augment, generator))
 
 
 def of_process(augment: Augment, generator: torch.Generator) -> Augment:
-    """The augmentation with the blur's one sigma drawn, where it has one for all clips of a process (`blur_once`); else itself."""
+    """Return the augmentation with the blur's one sigma drawn, where it has one for all clips of a process (`blur_once`); else itself."""
     if not augment.blur_once:
         return augment
     least, most = augment.blur_sigma
@@ -118,39 +123,26 @@ def of_process(augment: Augment, generator: torch.Generator) -> Augment:
 
 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
-    """(clips - mean) / std per channel; float (B, 3, T, H, W)."""
-    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in _normalisation(augment))
-    return torch.addcmul(shift, clips, scale)
+    """Return (clips - mean) / std per channel; float (B, 3, T, H, W)."""
+    affine = _affine(augment.mean, augment.std)
+    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in affine)
+    return (clips * scale).add_(shift)
 
 
-def colour_normalised(
-    clips: Tensor, augment: Augment, generator: torch.Generator | None = None, *, inplace: bool = False
-) -> Tensor:
-    """`normalise(colour(clips, augment, generator), augment)` in one go. `inplace`: the clips may be overwritten."""
-    return _recoloured(clips, draw_colours(len(clips), augment, generator), augment, inplace)
-
-
-def _recoloured(clips: Tensor, drawn: Colours, normalised: Augment | None, inplace: bool) -> Tensor:
-    out = recolour(clips if inplace else clips.clone(), drawn)
-    if normalised is None:
-        return out
-    scale, shift = (part.to(out.device, out.dtype, non_blocking=True).view(3, 1, 1, 1) for part in _normalisation(normalised))
-    return out.mul_(scale).add_(shift)
-
-
-def _normalisation(augment: Augment) -> tuple[Tensor, Tensor]:
-    """Scale and shift, (3,) each, on the CPU. Shared, hence not to be written to."""
-    return _affine(augment.mean, augment.std)
+def colour_normalised(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
+    """Return `normalise(colour(clips, augment, generator), augment)`."""
+    return normalise(colour(clips, augment, generator), augment)
 
 
 @cache
 def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
+    """Return scale and shift, (3,) each, on the CPU; shared, hence not to be written to."""
     means, spreads = np.array(mean, np.float32), np.array(std, np.float32)
     return torch.from_numpy(1 / spreads), torch.from_numpy(-means / spreads)
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:
-    """(height, width) of each clip's stored frames."""
+    """Return (height, width) of each clip's stored frames."""
     if isinstance(clips, Tensor):
         return [(clips.shape[2], clips.shape[3])] * len(clips)
     return [(clip.shape[1], clip.shape[2]) for clip in clips]
