@@ -22,7 +22,6 @@ from fame.config.method import (
     Flavour,
     Merge,
     MoCo,
-    Reach,
     Scenery,
     Variant,
     check_beta,
@@ -38,7 +37,6 @@ from fame.config.training import (
     Optim,
     Precision,
     Pretrain,
-    Sampling,
     check_pieces,
 )
 
@@ -69,9 +67,7 @@ __all__ = [
     "Precision",
     "Pretrain",
     "Probe",
-    "Reach",
     "Retrieval",
-    "Sampling",
     "Scenery",
     "Share",
     "StageConfig",

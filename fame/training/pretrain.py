@@ -20,7 +20,6 @@ from fame.config import Pretrain
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError
-from fame.method.augment import of_process
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -28,8 +27,7 @@ from fame.training import precision as arithmetic
 from fame.training.compilation import naming_failures
 from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
-from fame.training.sampling import epoch_order
-from fame.training.supervised import Classifier, train_classifier
+from fame.training.supervised import Classifier, batches, train_classifier
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
@@ -74,7 +72,7 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         if config.kind == "moco":
             notes |= {"compiled": config.compiled} if config.compiled else {}
         if config.kind == "moco" and config.ranks > 1:
-            notes |= {"ranks": config.ranks, "sampling": config.sampling}
+            notes |= {"ranks": config.ranks}
             metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
             encoder, _ = load_encoder(run.folder / ENCODER_FILE)
         else:
@@ -94,7 +92,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
         videos,
         rows,
         clip=config.clip,
-        augment=of_process(config.augment, run.seeds.generator("blur")),
+        augment=config.augment,
         optim=config.optim,
         precision=config.precision,
         accumulate=config.accumulate,
@@ -123,8 +121,7 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if config.moco.queue < batch:
         raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    among = batch if config.merge and config.merge.reach == "batch" else batch // ranks.size
-    if among == 1 and config.merge and config.merge.background != "intra":
+    if batch == ranks.size and config.merge and config.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
     model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))
@@ -140,7 +137,7 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
+        order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
         first, spent = 0, 0.0
         if epoch == done and state.within:  # broken off within this epoch
             first, spent = state.within["steps"], state.within["seconds"]

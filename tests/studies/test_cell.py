@@ -56,7 +56,7 @@ def test_no_runtime_field_is_in_any_configuration() -> None:
         assert not set(model.model_fields) & RUNTIME, model.__name__
 
 
-LATER = {"ranks", "accumulate", "compiled", "sampling"}
+LATER = {"ranks", "accumulate", "compiled"}
 
 
 def test_every_default_is_in_the_id() -> None:
