@@ -23,7 +23,7 @@ from benchmarks.real_figure import draw
 from benchmarks.real_measures import BOX_MEASURES, SIZES, STILL_CAMERA
 from benchmarks.real_sequences import DIGITS, as_kept, by_sequence, means
 from fame.errors import FameError
-from fame.run import write_atomically, write_json
+from fame.files import write_atomically, write_json
 from reports.real_video import SHOWN, RealVideo
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_link
 from studies.harness.hardware import commit, versions

@@ -1,8 +1,8 @@
-"""The one exception that a user can cause: its text is the whole message, one line with what is wrong, where, and the mend."""
+"""Report what a user can cause: one line that says what is wrong, where, and how to mend it."""
 
 
 class FameError(Exception):
-    """Shown as one line, without a traceback; the command exits with `code`."""
+    """An error of the user's: shown as one line, without a traceback; the command exits with `code`."""
 
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(" ".join(message.split()))

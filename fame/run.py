@@ -28,9 +28,8 @@ class Run:
     """One stage at one replicate, on disk.
 
     `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
-    `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet` run
-    logs
-    nothing: of several ranks, one speaks.
+    `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet`
+    run logs nothing: of several ranks, one speaks.
     """
 
     folder: Path
@@ -56,20 +55,3 @@ class Run:
         """Cut off what was logged after `size` bytes: epochs that are going to be done again."""
         if not self.quiet and self.logged() > size:
             os.truncate(self.folder / LOG, size)
-
-
-def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Call `write` on a neighbour of `path`, flush it to disk, then rename: a reader sees the old file or the new one, whole."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(beside)
-        with beside.open("rb") as file:
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def write_json(path: Path, value: Any) -> None:
-    """`value` as JSON at `path`, atomically."""
-    write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))

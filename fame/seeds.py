@@ -1,4 +1,4 @@
-"""Seeds by purpose, so that two cells of one replicate see the same videos in the same order.
+"""Derive seeds by purpose, so that two cells of one replicate see the same videos in the same order.
 
 A seed is a function of (study seed, replicate, purpose) and of nothing else: never of the cell. Two methods compared at one
 replicate therefore share world, initialisation, order and crops, and their difference is paired by design.
@@ -19,16 +19,18 @@ SELECTION_REPLICATES = 1000  # replicates from here on are selection worlds: tun
 
 @dataclass(frozen=True)
 class Seeds:
-    """Seeds of one replicate. `of("order", epoch)` is a 63-bit integer, the same on every machine."""
+    """Derive the seeds of one replicate."""
 
     replicate: int = 0
     study: int = STUDY_SEED
 
     def of(self, *purpose: str | int) -> int:
+        """Return a seed in 0..2^63-1, the same on every machine: `of("order", epoch)`."""
         text = "/".join(str(part) for part in (self.study, self.replicate, *purpose))
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
     def generator(self, *purpose: str | int, device: str | torch.device = "cpu") -> torch.Generator:
+        """Return a torch generator on `device`, seeded by `of(*purpose)`."""
         import torch  # here, as whoever only reads results needs seeds' numbers and no torch
 
         return torch.Generator(device=device).manual_seed(self.of(*purpose))

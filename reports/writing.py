@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from fame.run import write_atomically
+from fame.files import write_atomically
 from reports import findings, tables, texts
 from reports.content import content
 from reports.evidence import Evidence

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from fame.run import write_atomically, write_json
+from fame.files import write_atomically, write_json
 from fame.seeds import SELECTION_REPLICATES
 
 INK, BLUE, VERMILION = "#1b1f24", "#0072B2", "#D55E00"  # as in reports/figures

@@ -1,4 +1,4 @@
-"""The words in which a study is declared: method, row, measure, study. Nothing here knows how big; that is a scale's to say.
+"""Declare a study: methods, rows, measures. Sizes and schedules are the scale's (studies/setting/scales.py).
 
 STUDY = Study(
     name="area_ratio", title="Area ratio of the foreground region", paper="table 1", claims=("C1", "C5"),
@@ -37,7 +37,7 @@ class Overrides(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Changes:
-    """Fields in which a method differs from the scale, by group, sorted, so that equal changes are equal. Empty: in none.
+    """Hold the fields in which a method differs from the scale, by group, sorted, so that equal changes are equal. Empty: none.
 
     world    of `StagedWorld`, for pretraining and every test; "rho" is target A's own ("A.rho" and "source.rho" are any part's)
     optim    of the pretraining's `Optim`; "lr_times" and "epochs_times" multiply what the scale has
@@ -54,7 +54,7 @@ class Changes:
 
     @classmethod
     def of(cls, **overrides: Unpack[Overrides]) -> Changes:
-        """From mappings. A factor of 1 is no change, so that its row is the very method without it."""
+        """Make it from mappings. A factor of 1 is no change: the method is then equal to the one without it."""
         told: dict[str, Mapping[str, Value]] = dict(overrides)  # type: ignore[arg-type]
         return cls(
             **{
@@ -72,7 +72,7 @@ UNCHANGED = Changes()
 
 @dataclass(frozen=True)
 class Method:
-    """How the encoder comes about: what is pretrained, how clips are merged or erased, on which part, unlike the scale in what."""
+    """Declare how an encoder is made: objective, merging or erasing, pretraining set, and what differs from the scale."""
 
     kind: Literal["moco", "supervised", "random"] = "moco"
     merge: Merge | None = None
@@ -83,7 +83,7 @@ class Method:
 
 
 def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Method:
-    """The baseline: contrast without merging, beta = 1.0."""
+    """Declare the baseline: momentum contrast without merging, beta = 1.0."""
     return Method(on=on, changes=Changes.of(**overrides))
 
 
@@ -100,7 +100,7 @@ def fame(
     on: Literal["A", "source"] = "A",
     **overrides: Unpack[Overrides],
 ) -> Method:
-    """MoCo on merged clips. The Gaussian, the grid and the controls' masks go through here as variants.
+    """Declare MoCo on merged clips. The Gaussian, the grid and the controls' masks are variants.
 
     A flavour is named where the row is about it; else it is the protocol's (studies/setting/protocols.py), and the paper's by
     default.
@@ -121,24 +121,26 @@ def fame(
 
 
 def background_erasing(on: Literal["A", "source"] = "A") -> Method:
+    """Declare MoCo with background erasing (BE) in the place of merging."""
     return Method(erasing=BackgroundErasing(), on=on)
 
 
 def supervised() -> Method:
+    """Declare training with labels on target A, the bound of figure 3."""
     return Method(kind="supervised")
 
 
 def random_init(**overrides: Unpack[Overrides]) -> Method:
-    """The initialisation itself; what is changed of the world is seen by its tests."""
+    """Declare the untrained network; changes of the world apply to its tests."""
     return Method(kind="random", changes=Changes.of(**overrides))
 
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table. `column` tells apart twin columns of one row, as single and both in table 1.
+    """Declare one line of the table. `column` tells apart rows of one label, as single and both in table 1.
 
-    `at`: where the row stands on the axis of the study's curve, a line for each column; see `Study.curve`.
-    `gate`: whether it is there to tell if the baseline of its world learnt anything (random init); it is compared with nothing.
+    `at`: its place on the axis of the study's curve, a line for each column; see `Study.curve`.
+    `gate`: True for random initialisation that only serves the gate (docs/rules.md) and is compared with nothing.
     """
 
     label: str
@@ -150,7 +152,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Measure:
-    """A number of a row: `metric` of `protocol` on `target`. `published` names the paper's column for it, if it has one."""
+    """Declare a number of each row: `metric` of `protocol` on `target`. `published` names the paper's column for it, if any."""
 
     metric: str
     protocol: Protocol
@@ -164,28 +166,30 @@ PUBLISHED_NAMES = {"A": "UCF101", "B": "HMDB51", "C": "Diving48"}
 
 
 def top1(target: Part, protocol: Literal["finetune", "probe"] = "finetune") -> Measure:
-    """Test videos drawn like the training ones, as the paper measures."""
+    """Measure top-1 accuracy on test videos drawn like the training ones, as the paper does."""
     short = {"finetune": "finetuned", "probe": "linear"}[protocol]
     paper = f"{PUBLISHED_NAMES[target]} {short}"
     return Measure("top1", protocol, target, f"{target} {short}", published=paper)
 
 
 def deranged(target: Part, protocol: Literal["finetune", "probe"] = "probe") -> Measure:
-    """The same performances in a scene that goes with another action: the mechanism."""
+    """Measure top-1 accuracy in deranged scenes: the same performances in a scene of another action."""
     short = {"finetune": "finetuned", "probe": "linear"}[protocol]
     return Measure("top1/deranged", protocol, target, f"{target} deranged scenes, {short}", kind="mechanism")
 
 
 def balanced(target: Part) -> Measure:
-    """Deranged scenes again, by a head trained on scene-balanced videos: what the features contain."""
+    """Measure top-1 accuracy in deranged scenes by the balanced head, trained on scene-balanced videos."""
     return Measure("balanced/top1/deranged", "probe", target, f"{target} deranged scenes, balanced head", kind="mechanism")
 
 
 def gap(target: Part) -> Measure:
+    """Measure the background gap: accuracy in own minus in deranged scenes, in points."""
     return Measure("background_gap", "probe", target, f"{target} background gap", kind="mechanism")
 
 
 def recall_at(k: int, target: Part, condition: str = "") -> Measure:
+    """Measure retrieval: the share of test videos with a video of their class among the k nearest training videos, in percent."""
     metric = f"R@{k}" + (f"/{condition}" if condition else "")
     published = f"UCF101 R@{k}" if target == "A" and not condition else ""
     label = f"{target} R@{k}" + (f" {condition} scenes" if condition else "")
@@ -194,7 +198,7 @@ def recall_at(k: int, target: Part, condition: str = "") -> Measure:
 
 @dataclass(frozen=True)
 class Study:
-    """One table or figure of the paper, or a question to it: its rows, its measures and the claims it tests.
+    """Declare a table or figure of the paper, or a finding: its rows, its measures and the claims it tests.
 
     `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
     `question`: how a finding is answered from its rows (studies/findings/contrasts.py).

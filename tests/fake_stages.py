@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
-from fame.run import Run, write_atomically
+from fame.files import write_atomically
+from fame.run import Run
 
 EVALUATIONS = ("finetune", "probe", "retrieval", "kernels", "activation", "masks")
 FAKES = {"videos": "fake_stages:videos", "pretrain": "fake_stages:pretrain"} | dict.fromkeys(EVALUATIONS, "fake_stages:evaluate")

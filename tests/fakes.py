@@ -1,6 +1,6 @@
 """An in-memory stand-in for `fame.data.clips.VideoSet`: squares that move over random backgrounds.
 
-It keeps the contract of docs/architecture.md (clips, starts, labels, splits, select, tags, true masks, lengths) without files or
+It keeps that class's contract (clips, starts, labels, splits, select, tags, true masks, lengths) without files or
 decoding, so training and evaluation are tested on their own. The label is the direction of motion; `scene` is the background's
 family, which in the split `train` goes with the label.
 """

@@ -17,7 +17,8 @@ from torch import nn
 from fame.backbones import Encoder, build_encoder
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.run import Run, write_atomically
+from fame.files import write_atomically
+from fame.run import Run
 from fame.training.optimiser import follow_weights
 
 ENCODER_FORMAT = "fame-encoder/1"

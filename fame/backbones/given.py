@@ -20,7 +20,7 @@ from fame.backbones.checkpoint import ENCODER_FORMAT, read_weights, sha256_of
 from fame.backbones.keys import Keys, fit, fits, released, unwrapped, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)

@@ -1,4 +1,4 @@
-"""What all configurations have in common: frozen, closed, and with an identity."""
+"""Define what all configurations have in common: frozen, no unknown fields, and an identity."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class Config(BaseModel):
+    """Base of all configurations: validated, frozen, and closed to unknown fields."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def later(default: Any) -> Any:
-    """A field added after runs were kept: at `default`, which is what was done before there was a choice, it leaves ids alone."""
+    """Declare a field that was added after runs were kept: at `default`, the behaviour before it, it is left out of ids."""
     return Field(default, json_schema_extra={LATER: True})
 
 
@@ -23,8 +25,7 @@ LATER = "later"  # mark of such a field
 
 
 def identified(model: Config) -> dict[str, Any]:
-    """The model as JSON values, without fields marked `later` that stand at their default: what studies/setting/cell.py makes ids
-    of."""
+    """Return the model as JSON values, without fields marked `later` that have their default. studies/setting/cell.py hashes it."""
     found = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)

@@ -1,4 +1,4 @@
-"""Which videos: of the embedded benchmark or on disk; and the clips that are cut from them."""
+"""Configure data: videos of the embedded benchmark or on disk, and the clips that are cut from them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Condition = Literal["deranged", "neutral", "scene_only", "figure_only"]
 
 
 class StagedPart(Config):
-    """One part of the embedded benchmark: how many videos, how strongly the scene goes with the action."""
+    """Configure one part of the embedded benchmark: how many videos, and how often the scene goes with the action."""
 
     train: int = Field(ge=8)
     val: int = Field(ge=4)
@@ -24,7 +24,7 @@ class StagedPart(Config):
 
 
 class StagedWorld(Config):
-    """The generator of the embedded benchmark; its world (palettes, couplings, performances) comes from the replicate."""
+    """Configure the generator of the embedded benchmark (docs/benchmark.md). Palettes and performances come from the replicate."""
 
     version: int = 1
     size: int = Field(48, ge=16)  # pixels, square
@@ -50,14 +50,16 @@ class StagedWorld(Config):
 
 
 class StagedData(Config):
+    """Choose one part of the embedded benchmark as data."""
+
     kind: Literal["staged"] = "staged"
     part: Literal["source", "A", "B", "C"]
     world: StagedWorld
-    short_side: int = 48
+    short_side: int = 48  # pixels, as stored
 
 
 class VideoData(Config):
-    """Videos on disk: `manifest` is the digest of the scan, so another set of files is another cell."""
+    """Choose videos on disk; `manifest` is the digest of the scan, so another set of files is another cell."""
 
     kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]  # the layouts of fame/data/layouts
     manifest: str
@@ -71,7 +73,7 @@ Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
 
 
 class Clip(Config):
-    """A window of `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that it does not fit.
+    """Configure clips: `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that they do not fit.
 
     Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/fitting.py). Larger than a test's centre crop: the
     short side is resized to `size`, or (resize False) the central `size` pixels are cut out of the frame as it is stored.

@@ -1,4 +1,4 @@
-"""The stages after pretraining: what is asked of an encoder, or of the masks alone."""
+"""Configure the stages after pretraining: evaluations of an encoder, or of the masks alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fame.config.training import Augment, Optim, Precision, Pretrain
 
 
 class Finetune(Config):
-    """All weights trained on the target's train split; test: `clips` uniform clips, centre crop, outputs averaged."""
+    """Configure finetuning: all weights train on the target's train split. Tests average the outputs of `clips` uniform clips."""
 
     stage: Literal["finetune"] = "finetune"
     version: int = 2
@@ -28,7 +28,7 @@ class Finetune(Config):
 
 
 class Probe(Config):
-    """A linear classifier on frozen features. `sgd` is the paper's protocol; `lbfgs` solves the same problem to convergence."""
+    """Configure a linear classifier on frozen features: by `sgd`, as in the paper, or by `lbfgs`, solved to convergence."""
 
     stage: Literal["probe"] = "probe"
     version: int = 2
@@ -44,7 +44,10 @@ class Probe(Config):
 
 
 class Retrieval(Config):
-    """Nearest neighbours: `clips` features L2-normalised, averaged, centred per split, L2-normalised; cosine; train = gallery."""
+    """Configure retrieval by cosine. A video's `clips` features: L2-normalised, averaged, centred per split, L2-normalised.
+
+    The gallery is the train split; `ranks` are the k of R@k.
+    """
 
     stage: Literal["retrieval"] = "retrieval"
     version: int = 1
@@ -57,14 +60,14 @@ class Retrieval(Config):
 
 
 class Kernels(Config):
-    """Figure 3: the temporal (1-D) kernels of the encoder, per layer."""
+    """Configure figure 3: the temporal (1-D) kernels of the encoder, per layer."""
 
     stage: Literal["kernels"] = "kernels"
     version: int = 1
 
 
 class Activation(Config):
-    """Figure 1: class-agnostic activation maps on test videos, against the true figure where it is known."""
+    """Configure figure 1: class-agnostic activation maps on test videos, against the true figure where it is known."""
 
     stage: Literal["activation"] = "activation"
     version: int = 1
@@ -77,7 +80,7 @@ class Activation(Config):
 
 
 class Masks(Config):
-    """Figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
+    """Configure figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
 
     stage: Literal["masks"] = "masks"
     version: int = 2

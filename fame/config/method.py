@@ -1,4 +1,4 @@
-"""The method: foreground-background merging (paper, section 3), background erasing in its place, and the contrast behind both."""
+"""Configure the method: foreground-background merging (paper, section 3), background erasing, and momentum contrast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Scenery = Literal["empty", "elsewhere"]
 
 
 def check_beta(beta: float) -> float:
-    """The share of the frame kept as foreground, in (0, 1]; raises ValueError with what 0 would mean."""
+    """Return beta, the share of the frame kept as foreground, in (0, 1]. ValueError elsewhere; for 0 it says what is meant."""
     if beta == 0:
         raise ValueError("beta = 0 would keep no foreground at all; the baseline without merging is beta = 1.0")
     if not 0 < beta <= 1:
@@ -27,21 +27,21 @@ def check_beta(beta: float) -> float:
 
 
 def check_prior(prior: float) -> float:
-    """P(F), in (0, 1); raises ValueError."""
+    """Return P(F), in (0, 1). ValueError elsewhere."""
     if not 0 < prior < 1:
         raise ValueError(f"prior = {prior}: it is the share of pixels expected to be foreground and lies between 0 and 1")
     return prior
 
 
 def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
-    """Shares of the frame behind P(x|F) and P(x|B); raises ValueError where one is 0 or a pixel would be in both samples."""
+    """Return the shares of the frame behind P(x|F) and P(x|B). ValueError where one is 0 or a pixel would be in both samples."""
     if min(sampled) <= 0 or sum(sampled) > 1:
         raise ValueError(f"sampled = {tuple(sampled)}: shares of foreground and background, above 0 and in all at most 1")
     return sampled
 
 
 class Merge(Config):
-    """Foreground-background merging (paper, section 3). `None` in its place is the baseline, beta = 1.0."""
+    """Configure foreground-background merging (paper, section 3). `None` in its place is the baseline, beta = 1.0."""
 
     variant: Variant | Control = "fame"
     beta: float = 0.5
@@ -63,18 +63,20 @@ class Merge(Config):
 
 
 class BackgroundErasing(Config):
-    """BE: one random frame of the clip is added to every frame with a weight drawn from U(0, `weight`)."""
+    """Configure background erasing (BE): a random frame of the clip is added to every frame by a weight from U(0, `weight`)."""
 
     weight: float = Field(0.3, ge=0, le=1)
     views: Literal["single", "both"] = "single"
 
 
 class MoCo(Config):
-    dim: int = 128
-    queue: int = 2048
-    momentum: float = Field(0.999, ge=0, le=1)
+    """Configure momentum contrast (InfoNCE against a queue). Defaults are the released code's for UCF101."""
+
+    dim: int = 128  # of the projected features
+    queue: int = 2048  # keys kept as negatives; 65536 for Kinetics-400
+    momentum: float = Field(0.999, ge=0, le=1)  # share of the old weights that the key encoder keeps in a step
     temperature: float = Field(0.1, gt=0)
-    symmetric: bool = True
+    symmetric: bool = True  # the mean of both losses, each view once as query
     # what the keys' batch norm uses. A key made in its query's own batch carries that batch's statistics, which tell it from the
     # queue's; the paper shuffles clips across devices, which one device cannot. ema: running statistics, averaged like the weights
     key_norm: Literal["batch", "ema"] = "batch"

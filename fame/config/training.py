@@ -1,4 +1,4 @@
-"""How a network is trained: augmentation, backbone, optimiser; and pretraining, the first stage."""
+"""Configure training: augmentation, backbone, optimiser; and pretraining, the first stage."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 def check_pieces(accumulate: int, batch: int) -> int:
-    """Pieces of a batch (of one rank), at least 1 and equal; raises ValueError."""
+    """Return `accumulate`, the number of equal pieces of one rank's batch. ValueError where it does not divide the batch."""
     if accumulate < 1 or batch % accumulate:
         raise ValueError(f"accumulate = {accumulate}: a batch of {batch} on one device is cut in so many equal pieces")
     return accumulate
 
 
 class Augment(Config):
-    """The released code's visual augmentation; the same for all frames of a clip."""
+    """Configure visual augmentation, one draw for all frames of a clip; defaults are the released code's.
+
+    `flip`, `grayscale`, `jitter` and `blur` are probabilities; brightness, contrast and saturation are the half-widths of the
+    factors' ranges about 1.
+    """
 
     area: tuple[float, float] = (0.2, 1.0)  # of the frame, random resized crop, aspect ratio 3/4 to 4/3
     flip: Share = 0.5
@@ -43,16 +47,20 @@ MEAN, STD = Augment().mean, Augment().std  # of training, and of tests
 
 
 class Backbone(Config):
+    """Choose the network. Default: R(2+1)D-18, the paper's network of tables 5 and 6."""
+
     name: BackboneName = "r2plus1d_18"
-    width: int = Field(64, ge=4)  # of the narrow network's first stage; the others are as published
+    width: int = Field(64, ge=4)  # channels of the narrow network's first stage; the other networks are as published
 
 
 class Optim(Config):
+    """Configure optimiser and schedule. Defaults are those of the paper's pretraining (released code)."""
+
     kind: Literal["sgd", "adamw"] = "sgd"
-    lr: float = Field(0.01, gt=0)
+    lr: float = Field(0.01, gt=0)  # learning rate at the start; not scaled with the batch
     weight_decay: float = Field(1e-4, ge=0)
     momentum: float = 0.9  # SGD only
-    batch: int = Field(64, ge=1)
+    batch: int = Field(64, ge=1)  # clips a step, over all ranks and pieces together
     epochs: int = Field(200, ge=0)
     schedule: Literal["cosine", "step"] = "cosine"  # stepped per epoch
     milestones: tuple[int, ...] = ()  # epochs at which a step schedule divides by ten

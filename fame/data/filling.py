@@ -25,7 +25,7 @@ from fame.data.parallel import Progress, counted, each
 from fame.data.room import check_space, writing
 from fame.data.video import DECODER, decode, scaled_size
 from fame.errors import FameError
-from fame.run import write_atomically, write_json
+from fame.files import write_atomically, write_json
 
 VERSION = 1
 INDEX, FRAMES, PARTIAL, JOURNAL = "index.json", "frames.bin", "frames.partial", "journal.jsonl"

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from fame.errors import FameError
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 VERSION = 1
 

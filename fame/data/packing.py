@@ -26,7 +26,7 @@ from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
 from fame.data.room import check_space, writing
 from fame.data.video import DECODER, scaled_size
-from fame.run import write_json
+from fame.files import write_json
 
 VERSION = 1
 QUALITY = 85

@@ -18,7 +18,7 @@ from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoE
 from fame.data.layouts import SPLITS, Entry
 from fame.data.room import writing
 from fame.errors import FameError
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 _NAMED = 10  # broken videos named in a message; the report has them all
 

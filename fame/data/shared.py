@@ -19,7 +19,7 @@ from fame.data.packed import PackedStore
 from fame.data.parallel import Progress
 from fame.data.room import writing
 from fame.data.store import FrameStore
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 if TYPE_CHECKING:
     from fame.config import VideoData

@@ -29,8 +29,8 @@ from fame.data.fitting import check_crop
 from fame.data.store import locked
 from fame.data.video import DECODER
 from fame.errors import FameError
+from fame.files import write_atomically
 from fame.method.augment import centre_crop, normalise
-from fame.run import write_atomically
 from fame.training.precision import autocast, name, resolve
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from fame.config import Clip
 from fame.data.fitting import fitting, none_fits
 from fame.errors import FameError
 from fame.evaluation.analysis.background_bias import background_gap, scene_following
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
@@ -84,7 +84,7 @@ def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
 
 
 def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
-    """The metrics of docs/architecture.md, for every head in the frame; those of head `balanced` are prefixed with `balanced/`.
+    """Return the metrics of every head in the frame (docs/architecture.md lists them); head `balanced` has the prefix `balanced/`.
 
     Accuracies in percent: `top1` (own scene), `top1/CONDITION`, `val/top1`, `val/balanced/top1`; with a deranged condition
     `background_gap` (points) and `scene_following` (percent). A measure for which the frame has no videos is left out.

@@ -25,7 +25,7 @@ from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
-from fame.run import write_atomically
+from fame.files import write_atomically
 from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
 

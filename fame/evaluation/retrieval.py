@@ -20,7 +20,7 @@ from fame.config import Augment, Retrieval
 from fame.data.fitting import too_short
 from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.predictions import VALIDATION, facts, tested_splits, training_rows
-from fame.run import write_atomically
+from fame.files import write_atomically
 from fame.training import precision as arithmetic
 
 if TYPE_CHECKING:

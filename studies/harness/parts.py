@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from fame.errors import FameError
-from fame.run import write_atomically
+from fame.files import write_atomically
 from studies.harness.archive import Files, Run, decode, encode, files_of, parsed, path_in, paths_in
 from studies.harness.store import CHECKPOINT, CONFIG, ENCODER, FAILURE, RESULT, SETTING, Store
 from studies.harness.worker import LOCK

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from fame.errors import FameError
-from fame.run import write_json
+from fame.files import write_json
 from studies.setting.cell import Stage
 
 if TYPE_CHECKING:

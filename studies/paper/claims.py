@@ -1,4 +1,4 @@
-"""The paper's claims C1..C12 as data: which method beats which, by what measure, and by which rule that is judged.
+"""Declare the paper's claims C1..C12: which method beats which, by what measure, and by which rule that is judged.
 
 A claim is judged up to twice: `as published` (finetuned accuracy on test videos that are drawn like the training ones, raw weights,
 recall) and `mechanism` (scenes that go with another action, shares, AUROCs); success on the second never counts as a
@@ -6,7 +6,7 @@ reproduction of a table of the paper. C11 needs no training: it is decided on `r
 annotated, and the made benchmark's masks stand beside it as mechanism. C10 needs worlds that the paper's studies do not have, of
 the finding `likeness`; one of its links is a difference of differences. The links (studies/paper/links.py) are over declared
 methods and
-measures, so that they resolve to stages at any `Setting`. reports/ledger.py computes the verdicts.
+measures, so that they resolve to stages at any `Setting`. docs/rules.md has the rules, reports/ledger.py computes the verdicts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ALL_EQUAL = (
 
 @dataclass(frozen=True)
 class Test:
-    """One way of judging a claim: all of its `links` have to hold; those `beside` are shown with it and decide nothing."""
+    """Declare one way of judging a claim: all of its `links` have to hold; those `beside` are shown and decide nothing."""
 
     __test__ = False  # not a pytest class
 
@@ -49,17 +49,18 @@ class Test:
     needs: str = ""  # the finding that has to be run for it, where the paper's own studies do not suffice
 
     def margin_of(self, link: Link) -> float:
+        """Return the link's own margin, or the test's."""
         return self.margin if link.margin is None else link.margin
 
     @property
     def source(self) -> Literal["runs", "real video"]:
-        """Where its numbers come from: the runs of a study, a value a replicate; or real video, a value a sequence."""
+        """Return where its numbers come from: runs of a study, a value a replicate; or real video, a value a sequence."""
         return "real video" if self.kind == "real video" else "runs"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A sentence of the paper, and how it is judged."""
+    """Declare a sentence of the paper, and how it is judged."""
 
     id: str
     text: str
@@ -68,7 +69,7 @@ class Claim:
 
 
 def both(published_links: tuple[Link, ...], mechanism_links: tuple[Link, ...]) -> tuple[Test, Test]:
-    """The usual pair of tests: finetuned accuracy, and accuracy in deranged scenes."""
+    """Return the usual pair of tests: finetuned accuracy, and accuracy in deranged scenes."""
     return (
         Test("as published", FINETUNED, published_links, ALL_SUPPORTED),
         Test("mechanism", SWAPPED, mechanism_links, ALL_SUPPORTED),
@@ -207,7 +208,7 @@ GATE_POINTS = 10.0
 
 
 def gate_of(changes: Changes = UNCHANGED) -> Link:
-    """The baseline, changed so, above random initialisation in the same world, by the balanced head."""
+    """Return the gate's link: the baseline, changed so, above random initialisation in the same world, by the balanced head."""
     baseline = Side("baseline", replace(moco(), changes=changes), balanced("A"))
     return Link(baseline, Side("random init", replace(random_init(), changes=Changes(world=changes.world)), balanced("A")))
 

@@ -1,4 +1,4 @@
-"""The links of the claims: comparisons of two sides, each a declared method and a measure."""
+"""Declare the links of the claims: comparisons of two sides, each a method and a measure."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class RealMask:
 
 @dataclass(frozen=True)
 class Side:
-    """One number of a comparison: a measure of a method or, with `minus`, by how much it is above another side: a gain.
+    """Declare one number of a comparison: a measure of a method or, with `minus`, its difference to another side (a gain).
 
-    `method` is None for masks of the unchanged world. Where a mask's side has one, it tells the world; no encoder is looked at.
+    `method` is None for masks of the unchanged world. Where a mask's side has a method, it says in which world; no encoder is used.
     """
 
     name: str
@@ -52,24 +52,24 @@ class Side:
 
     @property
     def parts(self) -> tuple[Side, ...]:
-        """Itself, and what is taken from it."""
+        """Return this side and those that are subtracted from it."""
         return (self, *self.minus.parts) if self.minus else (self,)
 
     @property
     def learnt(self) -> bool:
-        """Whether it says anything of what an encoder learnt: a mask never does."""
+        """Return whether it depends on what an encoder learnt; a mask does not."""
         return bool(self.encoders)
 
     @property
     def encoders(self) -> tuple[Method, ...]:
-        """The methods whose encoders it looks at."""
+        """Return the methods whose encoders it depends on."""
         runs = (side for side in self.parts if isinstance(side.measure, Measure) and side.measure.protocol != "masks")
         return tuple(side.method for side in runs if side.method)
 
 
 @dataclass(frozen=True)
 class Link:
-    """`greater` is above `lesser`; with `relation` "equal" they differ by no more than the claim's delta.
+    """Declare that `greater` is above `lesser`; with `relation` "equal", that they differ by no more than the claim's delta.
 
     `margin`: where a test mixes units, the link's own instead of the test's.
     """
@@ -81,7 +81,7 @@ class Link:
 
     @property
     def text(self) -> str:
-        """As a reader says it: "FAME > baseline, A finetuned"."""
+        """Return it in words: "FAME > baseline, A finetuned"."""
         sign = ">" if self.relation == "greater" else "="
         greater, lesser = self.greater.measure.label, self.lesser.measure.label
         of = greater if greater == lesser else f"{greater}; {lesser}"
@@ -89,12 +89,12 @@ class Link:
 
 
 def above(greater: tuple[str, Method | None], lesser: tuple[str, Method | None], measures: Iterable[Measure]) -> tuple[Link, ...]:
-    """`greater > lesser` by each measure."""
+    """Return the links `greater > lesser`, one a measure."""
     return tuple(Link(Side(*greater, measure), Side(*lesser, measure)) for measure in measures)
 
 
 def ordered(methods: Iterable[tuple[str, Method | None]], measures: Iterable[Measure]) -> tuple[Link, ...]:
-    """Each method above the next, by each measure."""
+    """Return the links that put each method above the next, by each measure."""
     chain, kept = list(methods), tuple(measures)
     return tuple(link for high, low in pairwise(chain) for link in above(high, low, kept))
 
@@ -107,11 +107,13 @@ MASKS = {"Gauss": fame(variant="gauss"), "Seed": fame(variant="seed"), "Grid": f
 
 
 def area_ratio(measures: tuple[Measure, ...]) -> tuple[Link, ...]:
+    """Return C1's links: each beta, one view merged or both, above the baseline."""
     grid = [(f"beta {beta} {views}", fame(beta, views=views)) for views in ("single", "both") for beta in BETAS]  # type: ignore[arg-type]
     return tuple(link for method in grid for link in above(method, BASELINE, measures))
 
 
 def masks(measures: tuple[Measure, ...]) -> tuple[Link, ...]:
+    """Return C3's links: each mask above the baseline, and their order."""
     beat_baseline = [above(mask, BASELINE, measures) for mask in MASKS.items()]
     order = [(("Seed", MASKS["Seed"]), ("Gauss", MASKS["Gauss"]))]
     order += [((name, MASKS[name]), ("Seed", MASKS["Seed"])) for name in ("Grid", "FAME")]
@@ -119,6 +121,7 @@ def masks(measures: tuple[Measure, ...]) -> tuple[Link, ...]:
 
 
 def views(measures: tuple[Measure, ...]) -> tuple[Link, ...]:
+    """Return C5's links: one view merged equals both, at each beta."""
     return tuple(
         Link(Side(f"beta {beta} single", fame(beta), measure), Side("both", fame(beta, views="both"), measure), "equal")
         for beta in BETAS
@@ -127,6 +130,7 @@ def views(measures: tuple[Measure, ...]) -> tuple[Link, ...]:
 
 
 def transfer() -> tuple[Link, ...]:
+    """Return C6's links: FAME above background erasing and random initialisation on target C, from either pretraining set."""
     links: list[Link] = []
     for on, said in (("A", ""), ("source", ", on the source")):
         for lesser in ((f"BE{said}", background_erasing(on)), ("random init", random_init())):  # type: ignore[arg-type]
@@ -135,12 +139,14 @@ def transfer() -> tuple[Link, ...]:
 
 
 def kernels(measure: str, label: str, kind: Literal["as published", "mechanism"]) -> tuple[Link, ...]:
+    """Return C7's links, one a layer: supervised and FAME above contrastive."""
     measures = tuple(Measure(f"{measure}/{layer}", "kernels", "A", f"{layer} {label}", kind=kind) for layer in LAYERS)
     contrastive = ("contrastive", moco())
     return (*above(("supervised", supervised()), contrastive, measures), *above(FAME, contrastive, measures))
 
 
 def activation() -> tuple[Link, ...]:
+    """Return C8's links: AUROC against the figure, and the exchange ratio."""
     auroc = Measure("auroc", "activation", "A", "AUROC against the figure", kind="mechanism")
     ratio = Measure("exchange_ratio", "activation", "A", "scene exchanged / figure exchanged", kind="mechanism")
     contrastive = ("vanilla contrastive", moco())
@@ -148,6 +154,7 @@ def activation() -> tuple[Link, ...]:
 
 
 def retrieval(condition: str = "") -> tuple[Link, ...]:
+    """Return C9's links: R@1 of FAME above MoCo's, in own scenes (from both pretraining sets) or in a `condition`."""
     measure = (recall_at(1, "A", condition),)
     if condition:
         return above(FAME, ("MoCo", moco()), measure)
@@ -156,6 +163,8 @@ def retrieval(condition: str = "") -> tuple[Link, ...]:
 
 
 def covers() -> tuple[Link, ...]:
+    """Return C11's links on the benchmark: FAME's mask covers the figure better than Seed's."""
+
     def of(variant: str, measure: str, label: str) -> Side:
         return Side(
             variant.capitalize() if variant == "seed" else "FAME",
@@ -168,12 +177,12 @@ def covers() -> tuple[Link, ...]:
 
 
 def likeness(mask_margin: float) -> tuple[Link, ...]:
-    """C10: from a world without shared colours to one where all are shared, the mask loses, and so does FAME's gain."""
+    """Return C10's links: where all colours are shared, the mask's recall and FAME's gain are lower than where none are."""
     return (_unlike(alike.MASK, mask_margin), Link(_gain(0.0), _gain(1.0)))
 
 
 def likeness_beside(mask_margin: float) -> tuple[Link, ...]:
-    """Whether there is a gain to lose, at either end; and what the mask without a colour step loses."""
+    """Return what is shown beside C10: FAME's gain at either end, and what Seed, which has no colour step, loses."""
     ends = [
         above((f"FAME at likeness {at:g}", alike.FAME_AT[at]), ("baseline", alike.BASELINE_AT[at]), (alike.SCENES,))[0]
         for at in (0.0, 1.0)
@@ -182,7 +191,7 @@ def likeness_beside(mask_margin: float) -> tuple[Link, ...]:
 
 
 def _unlike(measure: Measure, margin: float) -> Link:
-    """The same kind of mask in both worlds, which the method stands for."""
+    """Return the link of one kind of mask between both worlds; the method says which world."""
     high, low = (Side(f"likeness {at:g}", alike.FAME_AT[at], measure) for at in (0.0, 1.0))
     return Link(high, low, margin=margin)
 
@@ -197,12 +206,12 @@ BOX_LIFT = ("box_recall_lift", "recall lift of the actor's box")
 
 
 def covers_really() -> tuple[Link, ...]:
-    """C11 where nothing was made by us: against true masks, at the paper's size and flavour, whatever the camera does."""
+    """Return C11's links on real video: against true masks, at the paper's size and flavour, all cameras."""
     return tuple(_really(*measure) for measure in (STILL_RECALL, LIFT))
 
 
 def covers_beside() -> tuple[Link, ...]:
-    """The same for still and moving cameras apart, in the released code's flavour, at the benchmark's size, and against boxes."""
+    """Return what is shown beside them: still and moving cameras apart, the released flavour, 32 px, and actor boxes."""
     cameras: tuple[Camera, ...] = ("still", "moving")
     links = [_really(*measure, camera=camera) for measure in (STILL_RECALL, LIFT) for camera in cameras]
     links += [_really(*measure, flavour="official") for measure in (STILL_RECALL, LIFT)]

@@ -1,7 +1,7 @@
-"""The paper's numbers, read from published.toml, and which of our rows and columns is which of the paper's.
+"""Read the paper's numbers from published.toml, and say which of our rows and columns is which of the paper's.
 
-They are never mixed with ours: a published value stands beside one of ours only where row, column and measure are the paper's own,
-and it carries its source. Our parts are twins of the paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of
+They are never mixed with ours: a published value is shown beside one of ours only where row, column and measure are the paper's
+own, and it carries its source. Our parts are twins of the paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of
 Kinetics-400.
 """
 
@@ -28,7 +28,7 @@ NETWORK = "R(2+1)D"  # ours, where the paper gives one row for several networks
 
 @dataclass(frozen=True)
 class Published:
-    """One printed number. `value` in percent (points where the row is a difference); `source` says in words where it was read."""
+    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read."""
 
     table: str
     study: str
@@ -47,7 +47,7 @@ def _document() -> dict:
 
 @cache
 def entries() -> tuple[Published, ...]:
-    """Every published number, in the paper's order. KeyError where an entry names a source that is not described."""
+    """Return every published number, in the paper's order. KeyError where an entry names a source that is not described."""
     document = _document()
     return tuple(
         Published(**{"study": "", "network": "", **entry, "source": document["sources"][entry["source"]]})
@@ -56,12 +56,12 @@ def entries() -> tuple[Published, ...]:
 
 
 def noise() -> dict[str, dict[str, float]]:
-    """Per data set `points`: half-width of the 95 % interval that the size of the test set alone gives, at `videos`, `at` %."""
+    """Return per data set the half-width (`points`) of the 95 % interval that `videos` test videos alone give at `at` %."""
     return dict(_document()["noise"])
 
 
 def published(study: str, row: str, column: str, published_name: str) -> Published | None:
-    """The paper's number for a row and column as our studies name them, or None where the paper has none.
+    """Return the paper's number for a row and column as our studies name them, or None where the paper has none.
 
     `published_name` is `Measure.published`, for instance "UCF101 finetuned"; an empty one (a mechanism measure) has no number.
     """
@@ -77,10 +77,10 @@ def published(study: str, row: str, column: str, published_name: str) -> Publish
 
 
 def reference_rows(study: str) -> tuple[Published, ...]:
-    """Everything the paper prints in this study's table, other methods' rows too; empty for the figures."""
+    """Return everything that the paper prints in this study's table, other methods' rows too; empty for the figures."""
     return tuple(entry for entry in entries() if entry.study == study)
 
 
 def other_reports() -> tuple[Published, ...]:
-    """Accuracies that other people had with the method or with its baseline: realistic targets, in no table."""
+    """Return accuracies that other people reported for the method or its baseline: realistic targets, in no table."""
     return tuple(entry for entry in entries() if not entry.study)

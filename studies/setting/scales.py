@@ -13,7 +13,7 @@ from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, StagedP
 from fame.errors import FameError
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
-# (docs/benchmark.md, "Can motion be learnt?")
+# (docs/notebook/benchmark-log.md, "Can motion be learnt?")
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
 FINER_ACTIONS = ("wave", "clap", "raise", "flap", "knee", "march", "kick", "legs")  # target B: one limb or both
 
@@ -70,7 +70,7 @@ def world(train: int, source: int, small: int, test: int, val: int) -> StagedWor
 
 
 # softer colours than the released code's (0.4, 0.4, 0.4, 0.1; grayscale 0.2): at 32 pixels those leave the baseline nothing to
-# learn from in the steps that a small scale has (docs/benchmark.md)
+# learn from in the steps that a small scale has (docs/notebook/benchmark-log.md)
 STAGED_AUGMENT = Augment(area=(0.4, 1.0), blur=0.0, grayscale=0.1, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05)
 ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32, epochs=20)
 
@@ -131,7 +131,7 @@ MINI = Scale(
     clips=2,
     analysed=128,
     first=1,  # replicate 0 is the world of `quick`, which has been looked at
-    replicates=8,  # from the headline's spread on selection worlds: docs/benchmark.md, "How many replicates"
+    replicates=8,  # from the headline's spread on selection worlds: docs/benchmark.md, "How it was chosen"
     world=world(train=512, source=1024, small=256, test=400, val=64),
     short_side=64,
     precision="fp32",

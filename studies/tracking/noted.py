@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from fame.run import write_json
+from fame.files import write_json
 from studies.tracking.mirror import redacted
 
 

@@ -84,12 +84,12 @@ def test_performances_differ_between_videos_and_splits() -> None:
 
 
 def test_a_golden_recipe_keeps_its_pixels() -> None:
-    """A changed generator needs a new `StagedWorld.version` (and a line in docs/benchmark.md)."""
+    """A changed generator needs a new `StagedWorld.version` (and a line in docs/notebook/benchmark-log.md)."""
     videos = plan(part_a(), Seeds(1000))
     look = staged.look_of(world())
     _, frames, mask = next(render_performance([videos[0].recipe], look))
     found = (world().version, int(mask.sum()), frames.reshape(24, -1).mean().round(0))
-    assert found == GOLDEN, "the generator changed: raise StagedWorld.version, log it in docs/benchmark.md, renew this"
+    assert found == GOLDEN, "the generator changed: raise StagedWorld.version, log it in docs/notebook/benchmark-log.md, renew this"
 
 
 GOLDEN = (1, 3768, 86.0)

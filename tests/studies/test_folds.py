@@ -22,7 +22,7 @@ from fame.data import open_videos
 from fame.data.packed import PackedStore
 from fame.data.shared import is_prepared
 from fame.errors import FameError
-from fame.run import write_json
+from fame.files import write_json
 from fame.seeds import Seeds
 from reports.content import command_of
 from reports.evidence import Evidence

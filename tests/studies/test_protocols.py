@@ -16,7 +16,7 @@ import pytest
 import run_study
 from fame.config import Pretrain, VideoData
 from fame.errors import FameError
-from fame.run import write_json
+from fame.files import write_json
 from reports import tables
 from reports.content import command_of, content, too_short
 from reports.evidence import Evidence

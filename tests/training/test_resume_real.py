@@ -30,7 +30,8 @@ from fame.config import Pretrain
 from fame.data import open_videos
 from fame.data.clips import VideoSet
 from fame.training.pretrain import pretrain
-from fame.run import Run, write_json
+from fame.files import write_json
+from fame.run import Run
 from fame.seeds import Seeds
 
 configuration, root, cache, folder, seconds = sys.argv[1:]

@@ -20,7 +20,7 @@ from fame.data.layouts.rule import Rule, read_rule
 from fame.data.room import writing
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
-from fame.run import write_json
+from fame.files import write_json
 
 LIST = "splits.csv"
 

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from fame.data.manifest import Manifest, Video
 from fame.data.staged.files import read_masks
 from fame.data.video import decode
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 _OUTLINE = (255, 255, 255)
 _LABEL = 132  # pixels left of a row

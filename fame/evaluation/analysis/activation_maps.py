@@ -26,8 +26,8 @@ from fame.evaluation.analysis.exchange import exchange_distances
 from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.features import middle_starts, open_encoder
 from fame.evaluation.predictions import facts, tested_splits
+from fame.files import write_atomically
 from fame.method.augment import centre_crop, normalise
-from fame.run import write_atomically
 from fame.training import precision as arithmetic
 
 if TYPE_CHECKING:

@@ -32,9 +32,9 @@ from fame.evaluation.analysis.activation_maps import evenly
 from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.features import middle_starts
 from fame.evaluation.predictions import facts, tested_splits
+from fame.files import write_atomically
 from fame.method.augment import centre_crop
 from fame.method.masks import foreground_mask, frame_difference, gaussian_map, grid_map, mask_maps, spread_grid, top_share
-from fame.run import write_atomically
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet

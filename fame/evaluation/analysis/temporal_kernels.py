@@ -19,7 +19,7 @@ from torch import Tensor
 from fame.backbones import build_encoder
 from fame.config import Kernels
 from fame.evaluation.features import open_encoder
-from fame.run import write_atomically
+from fame.files import write_atomically
 
 if TYPE_CHECKING:
     from fame.run import Run

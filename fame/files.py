@@ -1,0 +1,26 @@
+"""Write files atomically: a reader sees the old file or the new one, whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Call `write` on a neighbour of `path`, flush it to disk, then rename: a reader sees the old file or the new one, whole."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """`value` as JSON at `path`, atomically."""
+    write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))
