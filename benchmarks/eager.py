@@ -87,8 +87,8 @@ class PlainViews:
 
     def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         views = [self.cropped(rows) for _ in range(2)]
-        if self.config.merge is not None:
-            merge = self.config.merge
+        if self.config.contrast.merge is not None:
+            merge = self.config.contrast.merge
             views[0] = reference_mask.merge(views[0], variant=merge.variant, beta=merge.beta)  # type: ignore[arg-type]  # no control
         view0, view1 = (torch.stack([self.colour(clip.transpose(0, 1)).transpose(0, 1) for clip in view]) for view in views)
         return view0, view1

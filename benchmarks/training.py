@@ -13,7 +13,7 @@ from benchmarks.eager import PlainContrast, PlainViews, plain_encoder, plain_opt
 from benchmarks.inputs import staged_videos
 from benchmarks.setting import Setting
 from fame.backbones import build_encoder, fast_layout
-from fame.config import Backbone, Clip, Merge, Precision, Pretrain
+from fame.config import Backbone, Clip, Merge, MoCoObjective, Precision, Pretrain
 from fame.data.clips import VideoSet
 from fame.method.moco import MomentumContrast
 from fame.method.views import Views
@@ -51,9 +51,9 @@ class Ours(Step):
         self.dtype = arithmetic.resolve(precision or config.precision, device)
         seeds = self.run.seeds
         encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-        self.model = fast_layout(MomentumContrast(encoder, config.moco, seeds.of("head")).to(device)).train()
+        self.model = fast_layout(MomentumContrast(encoder, config.contrast.moco, seeds.of("head")).to(device)).train()
         descent = Descent(build_optimiser(config.optim, self.model.query.parameters()))
-        self.descend = ContrastStep(self.model, descent, self.dtype, device, config.compiled)
+        self.descend = ContrastStep(self.model, descent, self.dtype, device, config.contrast.compiled)
         self.views = Views(config, videos, self.run, 0)
         self.rows = batch_of(videos, config.optim.batch)
 
@@ -70,7 +70,7 @@ class Plain(Step):
 
     def __init__(self, config: Pretrain, videos: VideoSet, device: torch.device, tf32: bool = False):
         self.config, self.tf32 = config, tf32
-        self.model = PlainContrast(plain_encoder(config.backbone), config.moco).to(device)
+        self.model = PlainContrast(plain_encoder(config.backbone), config.contrast.moco).to(device)
         self.model.train()
         self.optimiser = plain_optimiser(config.optim, list(self.model.query.parameters()))
         self.views = PlainViews(config, videos, device)
@@ -111,9 +111,8 @@ def configured(setting: Setting, backbone: Backbone, batch: int, threads: int, *
         data=data,
         clip=Clip(frames=4, stride=2, size=32) if setting.tiny else clip,
         augment=scale.augment,
-        merge=Merge(),
         backbone=backbone,
-        moco=moco,
+        objective=MoCoObjective(moco=moco, merge=Merge()),
         optim=scale.pretrain.model_copy(update={"batch": batch}),
         precision=scale.precision,
         threads=threads,
@@ -133,7 +132,7 @@ def videos_for(setting: Setting, backbone: Backbone):  # type: ignore[no-untyped
 def operations(config: Pretrain) -> float:
     """Multiplications and additions of one step in convolutions and products, counted on the plain twin without computing them."""
     with torch.device("meta"):
-        model = PlainContrast(plain_encoder(config.backbone), config.moco)
+        model = PlainContrast(plain_encoder(config.backbone), config.contrast.moco)
         clip = config.clip
         views = [torch.empty(config.optim.batch, 3, clip.frames, clip.size, clip.size) for _ in range(2)]
         with FlopCounterMode(display=False) as counter:
