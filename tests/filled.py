@@ -44,7 +44,12 @@ def seed_of(stage: Stage) -> int:
     source = stage.upstream.config if stage.upstream else None
     words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
     if isinstance(source, Pretrain):
-        words += [source.kind, getattr(source.data, "part", ""), source.merge, source.erasing]
+        words += [
+            source.objective.kind,
+            getattr(source.data, "part", ""),
+            getattr(source.objective, "merge", None),
+            getattr(source.objective, "erasing", None),
+        ]
     return zlib.crc32(repr(words).encode())
 
 

@@ -84,9 +84,6 @@ def test_official_changes_every_id_but_those_without_videos() -> None:
     shared = [default[stage_id].config for stage_id in set(default) & set(other)]
     kinds = {config.objective.kind if isinstance(config, Pretrain) else config.stage for config in shared}
     assert kinds <= {"random", "kernels"}
-        ("pretrain", "random"),
-        ("kernels", ""),
-    }
     assert shared
 
 

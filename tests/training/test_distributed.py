@@ -139,7 +139,7 @@ def test_an_error_of_a_rank_is_one_line(tmp_path: Path):
 def test_ranks_share_a_batch_equally():
     with pytest.raises(ValidationError, match="shared by them equally"):
         config(ranks=4)
-    assert Pretrain.model_validate(config(ranks=3).model_dump()).ranks == 3
+    assert Pretrain.model_validate(config(ranks=3).model_dump()).contrast.ranks == 3
 
 
 def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path):
