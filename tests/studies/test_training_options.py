@@ -39,8 +39,10 @@ def pretrainings(found: Asked) -> list[Pretrain]:
 
 def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
     found = asked(tmp_path, 2, accumulate=4, precision="bf16", compiled=True)
-    told = {(one.kind, one.ranks, one.accumulate, one.compiled, one.precision) for one in pretrainings(found)}
-    assert told == {("moco", 2, 4, True, "bf16"), ("supervised", 1, 4, False, "bf16"), ("random", 1, 1, False, "auto")}
+    told = {(one.objective.kind, one.accumulate, one.precision) for one in pretrainings(found)}
+    assert told == {("moco", 4, "bf16"), ("supervised", 4, "bf16"), ("random", 1, "auto")}
+    contrasts = [one.contrast for one in pretrainings(found) if one.objective.kind == "moco"]
+    assert {(one.ranks, one.compiled) for one in contrasts} == {(2, True)}
     finetunings = [stage.config for stage in stages(found) if isinstance(stage.config, Finetune)]
     assert finetunings and {one.precision for one in finetunings} == {"bf16"}
 
@@ -56,7 +58,7 @@ def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
 )
 def test_each_enters_the_ids_of_what_it_changes(tmp_path: Path, training: dict[str, Any], kinds: set[str]) -> None:
     plain = {Stage(config).id for config in pretrainings(asked(tmp_path))}
-    assert {config.kind for config in pretrainings(asked(tmp_path, **training)) if Stage(config).id not in plain} == kinds
+    assert {config.objective.kind for config in pretrainings(asked(tmp_path, **training)) if Stage(config).id not in plain} == kinds
 
 
 def test_they_come_back_from_setting_json(tmp_path: Path) -> None:
