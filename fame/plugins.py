@@ -72,8 +72,11 @@ def pretraining(name: str) -> Callable[[Class], Class]:
         if not (isinstance(given, type) and issubclass(given, Objective) and callable(getattr(given, "train", None))):
             raise FameError(f"pretraining {name!r}: it must be a subclass of fame.plugins.Objective with a method train")
         fields: dict[str, Any] = {"kind": (Literal[name], name), "plugin": (str, _loading())}
-        OBJECTIVES[name] = create_model(given.__name__, __base__=given, __module__=given.__module__, **fields)
-        return OBJECTIVES[name]  # type: ignore[return-value]
+        make: Any = create_model
+        made = make(given.__name__, __base__=given, __module__=given.__module__, **fields)
+        made()  # a row of its own in the tables is of default fields: pydantic complains where one has no default
+        OBJECTIVES[name] = made
+        return made  # type: ignore[no-any-return]
 
     return register
 
@@ -115,7 +118,7 @@ def load(path: Path | str, sha256: str = "") -> Plugin:
         _forget(plugin.sha256)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-        what = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
+        what = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
         raise FameError(f"--plugin {path}{f', line {line}' if line else ''}: {what}") from None
     finally:
         _digests.pop()

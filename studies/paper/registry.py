@@ -98,10 +98,10 @@ def _with_plugins(study: Study) -> Study:
         return replace(study, rows=(*study.rows, *(Row(MASKS[name], fame(variant=name)) for name in PLUGGED)))
     if study == foreground_mask.MASK_QUALITY and PLUGGED:
         return replace(study, measures=(*study.measures, *foreground_mask.quality(PLUGGED)))
-    kinds = [one for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
+    kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
     if on := DOWNSTREAM.get(study.name) if kinds else None:
         column = on if study == diving48.STUDY else ""
-        return replace(study, rows=(*study.rows, *(Row(one().kind, pretext(one(), on), column) for one in kinds)))
+        return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
     return study
 
 
@@ -123,7 +123,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """
     if not names:
         return paper_studies()
-    papers_own = paper_studies()
+    papers = paper_studies()
     of_rows = [name for name in names if "/" in name]
     asked_whole = [name for name in names if "/" not in name]
     names = asked_whole + [name.partition("/")[0] for name in of_rows]
@@ -133,17 +133,17 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         return (selection.STUDY,)
     groups = {
         ALL_FINDINGS: FINDINGS,
-        FOR_CLAIMS: (*papers_own, *(study for study in FINDINGS if study.claims or study.with_claims)),
+        FOR_CLAIMS: (*papers, *(study for study in FINDINGS if study.claims or study.with_claims)),
     }
     asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
-    known = [study.name for study in (*papers_own, *FINDINGS)]
+    known = [study.name for study in (*papers, *FINDINGS)]
     unknown = sorted(asked - {*known, *groups})
     if unknown:
-        papers, others = ", ".join(known[: len(papers_own)]), ", ".join(known[len(papers_own) :])
-        all_of_them = f"the studies are {papers}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
+        ours, others = ", ".join(known[: len(papers)]), ", ".join(known[len(papers) :])
+        all_of_them = f"the studies are {ours}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
     whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
-    chosen = (study for study in (*papers_own, *FINDINGS) if study.name in asked)
+    chosen = (study for study in (*papers, *FINDINGS) if study.name in asked)
     return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
 
 
