@@ -15,7 +15,9 @@ from fame.config.base import LATER, Config, Share, identified, later
 from fame.config.data import Clip, Condition, Data, StagedData, StagedPart, StagedWorld, VideoData
 from fame.config.evaluation import Activation, Evaluation, Finetune, Kernels, Masks, Probe, Retrieval, StageConfig
 from fame.config.method import (
+    MASKS,
     OF_TRUTH,
+    PLUGGED,
     Background,
     BackgroundErasing,
     Control,
@@ -48,9 +50,11 @@ from fame.config.training import (
 
 __all__ = [
     "LATER",
+    "MASKS",
     "MEAN",
     "OBJECTIVES",
     "OF_TRUTH",
+    "PLUGGED",
     "STD",
     "Activation",
     "Augment",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from fame.config.base import Config, Share, later
 from fame.config.data import Clip, Data
@@ -71,6 +71,7 @@ class Objective(Config):
     """What an encoder is trained for. A plugin's objective is a subclass with fields of its own (fame/plugins.py)."""
 
     kind: str
+    plugin: str = later("")  # SHA-256 of the plugin's file
     trains: ClassVar[bool] = True  # whether it needs videos and an optimiser
 
 
@@ -112,6 +113,12 @@ class File(Objective):
     weights: str
 
 
+class Foreign(Objective):
+    """The objective of a plugin, as it was kept by a run, where that file is not loaded or has changed since. It cannot be run."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
 OBJECTIVES: dict[str, type[Objective]] = {"moco": MoCoObjective, "supervised": Supervised, "random": Random, "file": File}
 
 
@@ -119,9 +126,13 @@ def objective_of(value: Any) -> Any:
     """Return the objective that a mapping names by its `kind`; other values as they are. ValueError for an unknown kind."""
     if not isinstance(value, Mapping):
         return value
-    if value.get("kind") not in OBJECTIVES:
+    known = OBJECTIVES.get(value.get("kind", ""))
+    digest = value.get("plugin")
+    if digest and (known is None or digest != known.model_fields["plugin"].default):
+        return Foreign.model_validate(value)
+    if known is None:
         raise ValueError(f"unknown objective {value.get('kind')!r}; known: {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[value["kind"]].model_validate(value)
+    return known.model_validate(value)
 
 
 class Pretrain(Config):

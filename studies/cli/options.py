@@ -42,6 +42,10 @@ ProtocolName = Annotated[
         "--protocol", help="corrected, or official: what the released code does with videos, faults included (docs/datasets.md)."
     ),
 ]
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Python file with masks, pretrainings or studies of your own; may be repeated."),
+]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
 ]
@@ -100,6 +104,7 @@ def open_session(
     compiled: CompiledAs = False,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
+    plugin: Plugin = None,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
@@ -108,7 +113,7 @@ def open_session(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
     training = Training(accumulate, precision, compiled or None)
-    choices = replace(choices, protocol=protocol, training=training)
+    choices = replace(choices, plugins=tuple(plugin or ()), protocol=protocol, training=training)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

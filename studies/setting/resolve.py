@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fame.config import (
+    MASKS,
     OBJECTIVES,
     Activation,
     Clip,
@@ -149,6 +150,8 @@ class Setting:
             )
         if method.kind == "supervised":
             return Supervised()
+        if method.objective is not None:
+            return method.objective
         raise FameError(f"unknown kind of pretraining {method.kind!r}; known: {', '.join(OBJECTIVES)}")
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
@@ -178,8 +181,8 @@ class Setting:
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
-        if measure.protocol == "masks":
-            return Stage(config)
+        if isinstance(config, Masks):  # of the unchanged world, every mask, plugins' too
+            return Stage(config if row.method else Masks(**{**dict(config), "variants": tuple(MASKS)}))
         upstream = self.pretraining(row.method) if row.method else None
         return Stage(config, upstream) if upstream else None
 
