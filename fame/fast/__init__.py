@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -35,15 +36,17 @@ def choose(operation: str, *tensors: Tensor | None) -> Callable[..., Any] | None
         return None
     kinds = {tensor.device.type for tensor in tensors if tensor is not None}
     place = TABLE[operation].get(kinds.pop()) if len(kinds) == 1 else None
-    return _loaded(place) if place else None
+    if place is None:
+        return None
+    module, _, name = place.partition(":")
+    return getattr(_loaded(module), name, None)
 
 
 @cache
-def _loaded(place: str) -> Callable[..., Any] | None:
+def _loaded(module: str) -> ModuleType | None:
     """Import when first wanted: with the modules come Numba, which takes a second, and Triton."""
-    module, _, name = place.partition(":")
     try:
-        function: Callable[..., Any] = getattr(import_module(module), name)
+        return import_module(module)
     except ModuleNotFoundError as error:
         if str(error.name).startswith("fame"):
             raise
@@ -51,4 +54,3 @@ def _loaded(place: str) -> Callable[..., Any] | None:
     except Exception as error:
         log.warning("%s cannot be compiled (%s): plain torch computes instead, to the same numbers but slower", module, error)
         return None
-    return function

@@ -26,14 +26,16 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from fame.config import Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.config import MASKS, PLUGGED, Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.errors import FameError
 from fame.fast import choose
 from fame.method.bayes import COLOURS, LEVELS, PAPER, Bayes
 from fame.method.shapes import GRID, gaussian_map, grid_map, spread_grid
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
+from fame.plugins import mask_function
 
 MIN_SIDE = 16
-VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
+FLAVOURS = get_args(Flavour)
 
 
 @torch.no_grad()
@@ -63,7 +65,7 @@ def foreground_mask(
     """
     check_clips(clips)
     check_beta(beta)
-    check_name("variant", variant, VARIANTS)
+    check_name("variant", variant, tuple(MASKS))
     check_name("flavour", flavour, FLAVOURS)
     bayes = Bayes(check_prior(prior), check_sampled(sampled))
     return kept_pixels(clips, variant, beta, flavour, exact, bayes).float()
@@ -74,6 +76,10 @@ def kept_pixels(
 ) -> Tensor:
     """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
     height, width = clips.shape[-2:]
+    if variant in PLUGGED:
+        scores = plugin_scores(variant, clips, beta)
+        return scores if scores.dtype == torch.bool else top_share(scores, max(1, int(beta * height * width)))
+    check_name("variant", variant, tuple(MASKS))
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     if variant == "grid":
@@ -89,6 +95,24 @@ def kept_pixels(
     if variant == "fame":
         return top_share(_maps(clips, flavour, bayes)["posterior_blurred"], count)
     return top_share(_smooth_like_code(frame_difference(clips)), count)
+
+
+@torch.no_grad()
+def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
+    """Return what a plugin's mask makes of clips: bool (B, H, W), the mask itself, or float32, whose highest share is kept.
+
+    FameError, with the mask's name and the shape it must have, where it returns something else.
+    """
+    found = mask_function(variant)(clips, beta)
+    shape = (len(clips), *clips.shape[-2:])
+    must = f"mask {variant!r} must return bool or finite floats of shape (B, H, W) = {shape}"
+    if not isinstance(found, Tensor):
+        raise FameError(f"{must}, not {type(found).__name__}")
+    if found.shape != shape or not (found.dtype == torch.bool or found.is_floating_point()):
+        raise FameError(f"{must}, not {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}")
+    if found.is_floating_point() and not found.isfinite().all():
+        raise FameError(f"{must}, not NaN or infinity")
+    return (found if found.dtype == torch.bool else found.float()).to(clips.device)
 
 
 @torch.no_grad()

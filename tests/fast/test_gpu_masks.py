@@ -135,7 +135,7 @@ def test_posterior_and_masks_are_the_plain_ones(gpu, small, kind, height, width,
     motion, index = gpu.motion_and_colours(clips, flavour)
     score = gpu.blur(motion)
     expected = colour_posterior(index.long(), score, bayes)
-    posterior = gpu.posterior(score, index, bayes.counts(height * width), prior)
+    posterior = gpu.posterior(score, index, bayes.counts(height * width), bayes.odds)
     assert torch.allclose(posterior, expected, atol=1e-6)
     mask = kept_pixels(clips, "fame", beta, flavour, bayes=bayes)  # type: ignore[arg-type]
     assert gpu.calls and mask.dtype == torch.bool and mask.sum((1, 2)).tolist() == [count]
