@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from fame.config.base import Config
+from fame.config.base import Config, later
 from fame.config.data import Clip, Data
 from fame.config.method import MASKS, PLUGGED, Flavour
 from fame.config.training import Augment, Optim, Precision, Pretrain

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
-from fame.config.base import Config
+from fame.config.base import Config, later
 
 Variant = str  # a name in MASKS
 MASKS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}  # by name the label in tables; plugins add theirs
