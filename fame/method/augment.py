@@ -65,7 +65,8 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
     tall = np.where(found, tall, np.minimum(height, np.rint(width / ASPECT[0])))
     top = np.floor(np.where(found, down * (height - tall + 1), (height - tall) / 2))
     left = np.floor(np.where(found, right * (width - wide + 1), (width - wide) / 2))
-    return Crops(*torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64)), flip)
+    boxes = torch.from_numpy(np.stack([top, left, tall, wide]).astype(np.int64))
+    return Crops(boxes[0], boxes[1], boxes[2], boxes[3], flip)
 
 
 def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
@@ -91,7 +92,7 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
-    """Cut the central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as they are stored.
+    """Cut the central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as stored.
 
     clips and result as in `apply_crops`. Raises ValueError if resize=False and a frame is smaller than `size`.
     """
@@ -114,7 +115,7 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
 
 
 def of_process(augment: Augment, generator: torch.Generator) -> Augment:
-    """Return the augmentation with the blur's one sigma drawn, where it has one for all clips of a process (`blur_once`); else itself."""
+    """Return the augmentation with the blur's one sigma drawn, where a process has one for all clips (`blur_once`); else itself."""
     if not augment.blur_once:
         return augment
     least, most = augment.blur_sigma

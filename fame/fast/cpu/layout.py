@@ -1,12 +1,8 @@
 """How a CPU computes one 3-D convolution fastest: by our own forms, as a 2-D convolution of the library's, or as it stands.
 
-Mathematics and parameters are `nn.Conv3d`'s. In 32 bits layers of many channels are fame/fast/cpu/winograd.py, and where a clip
-fits a
-cache the others are fame/fast/cpu/direct.py. Else, with channels last, the frames of a clip are a batch of images (kernels 1 x k
-x k),
-and frames by places are an image of their own (kernels k x 1 x 1): no number is moved, and the library's 2-D code is up to four
-times faster than its 3-D code, above all in the kernels' gradients. Those of temporal kernels in 32 bits are
-fame/fast/cpu/frames.py.
+Mathematics and parameters are `nn.Conv3d`'s. In 32 bits, layers whose clips fit a cache are fame/fast/cpu/direct.py. Else, with
+channels last, the frames of a clip are a batch of images (kernels 1 x k x k), and frames by places are an image of their own
+(kernels k x 1 x 1): no number is moved, and torch's 2-D code is faster than its 3-D code and right where that is not (below).
 """
 
 from __future__ import annotations
@@ -19,27 +15,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fame.fast.cpu import frames
 from fame.fast.cpu.direct import Direct
 from fame.fast.cpu.geometry import Geometry, Three
-from fame.fast.cpu.winograd import Winograd, serves
 
 LAST = torch.channels_last_3d
 CLIP = 1 << 16  # numbers of a clip, read or written, up to which the direct form beats the library
 KERNEL = 1 << 17  # and those of the kernel
 
 
-def layout(conv: nn.Conv3d, shape: torch.Size, dtype: torch.dtype) -> Direct | Winograd | Library:
-    """How `conv` is computed for an input (B, C, T, H, W) in `dtype`: `forward` and `backward`, both for channels last."""
+def layout(conv: nn.Conv3d, shape: torch.Size, dtype: torch.dtype) -> Direct | Library:
+    """Return how `conv` is computed for an input (B, C, T, H, W) in `dtype`: `forward` and `backward`, both for channels last."""
     sizes, kernel, stride, padding = (_three(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding))
     out = _three((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
     g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
     small = max(g.channels * prod(g.sizes), g.outputs * prod(g.out)) <= CLIP and conv.weight.numel() <= KERNEL
-    if dtype != torch.float32:
-        return Library.of(g, dtype)
-    if serves(g):
-        return Winograd(g)
-    return Direct(g) if small or _corrupts(g) else Library.of(g, dtype)
+    return Direct(g) if dtype == torch.float32 and (small or _corrupts(g)) else Library.of(g, dtype)
 
 
 def _three(values: Iterable[Any]) -> Three:
@@ -87,8 +77,6 @@ class Library:
     def backward(self, gradient: Tensor, x: Tensor, weight: Tensor, to_x: bool) -> tuple[Tensor | None, Tensor]:
         """Gradients to x, where it is asked for, and to the kernel, from that to the result."""
         cut = self._cut(weight)
-        if x.dtype == torch.float32 and cut is weight and frames.serves(self.geometry):
-            return frames.gradients(self.geometry, gradient, x, weight, to_x)
         if self.exact:
             tensors, steps = (gradient.float(), x.float(), cut.float()), (self.geometry.stride, self.geometry.padding)
         else:
