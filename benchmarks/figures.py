@@ -116,7 +116,7 @@ Step = Callable[[], float]
 
 def eager_step(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.device) -> Step:
     """Return a step as it is written before anybody thinks of speed: contiguous 32-bit modules of torch, eager; its loss."""
-    model = MomentumContrast(build_encoder(config.backbone), config.moco, 0).to(device).train()
+    model = MomentumContrast(build_encoder(config.backbone), config.contrast.moco, 0).to(device).train()
     optimiser = torch.optim.AdamW(model.query.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
     views = EagerViews(config, videos, device)
 
@@ -132,7 +132,7 @@ def eager_step(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.d
 
 def our_step(config: Pretrain, videos: VideoSet, rows: Tensor, run: Run) -> Step:
     """Return a step as fame/training/pretrain.py takes it; its loss."""
-    model = fast_layout(MomentumContrast(build_encoder(config.backbone), config.moco, 0).to(run.device)).train()
+    model = fast_layout(MomentumContrast(build_encoder(config.backbone), config.contrast.moco, 0).to(run.device)).train()
     descent = Descent(build_optimiser(config.optim, model.query.parameters()))
     descend = ContrastStep(model, descent, arithmetic.resolve(config.precision, run.device), run.device)
     views = Views(config, videos, run, 0)

@@ -114,15 +114,6 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
     return recolour(clips, draw_colours(len(clips), augment, generator))
 
 
-def of_process(augment: Augment, generator: torch.Generator) -> Augment:
-    """Return the augmentation with the blur's one sigma drawn, where a process has one for all clips (`blur_once`); else itself."""
-    if not augment.blur_once:
-        return augment
-    least, most = augment.blur_sigma
-    sigma = least + (most - least) * float(rand((), generator))
-    return augment.model_copy(update={"blur_sigma": (sigma, sigma)})
-
-
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """Return (clips - mean) / std per channel; float (B, 3, T, H, W)."""
     affine = _affine(augment.mean, augment.std)

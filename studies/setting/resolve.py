@@ -9,27 +9,33 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fame.config import (
+    MASKS,
+    OBJECTIVES,
     Activation,
     Clip,
     Data,
     Evaluation,
+    File,
     Finetune,
     Kernels,
     Masks,
+    MoCoObjective,
+    Objective,
     Pretrain,
     Probe,
+    Random,
     Retrieval,
-    Sampling,
     StagedData,
     StagedWorld,
+    Supervised,
     VideoData,
 )
 from fame.errors import FameError
 from studies.setting.cell import Stage
-from studies.setting.changes import Model, changed, changed_optim, changed_world, reaching
+from studies.setting.changes import Model, changed, changed_optim, changed_world
 from studies.setting.folds import counterpart
 from studies.setting.paper_sets import PAPER
-from studies.setting.protocols import CORRECTED, Group, Protocol, schedule
+from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale, on_real_video
 from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
 
@@ -71,12 +77,6 @@ class Setting:
         return changed(model, self.protocol.changes(group), group)
 
     @property
-    def sampling(self) -> Sampling:
-        """Which videos each of several ranks sees: as was asked for, else by the protocol. Alone, a rank sees all by either."""
-        by_protocol: Sampling = dict(self.protocol.changes("pretrain")).get("sampling", "once") if self.sizes.ranks > 1 else "once"
-        return self.sizes.sampling or by_protocol
-
-    @property
     def dataset(self) -> str:
         if self.others is not None:
             return PAPER
@@ -112,33 +112,47 @@ class Setting:
         """The first stage of a method; None where its data is missing."""
         scale, changes = self.sizes, method.changes
         if self.pretrained:
-            return Stage(Pretrain(kind="file", weights=self.pretrained, clip=scale.clip, backbone=scale.backbone))
+            return Stage(Pretrain(objective=File(weights=self.pretrained), backbone=scale.backbone))
         if method.kind == "random":
-            return Stage(Pretrain(kind="random", clip=scale.clip, backbone=scale.backbone))
+            return Stage(Pretrain(objective=Random(), backbone=scale.backbone))
         data = self.data(method.on, changes)
         if data is None or (self.videos and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
-        contrast = method.kind == "moco"
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
-        optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
-        merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
+        optim = scale.pretrain.model_copy(update={"epochs": epochs})
         config = Pretrain(
-            kind=method.kind,
+            objective=self._objective(method),
             data=data,
             clip=self.clip,
             augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
-            merge=reaching(merge, scale),
-            erasing=method.erasing,
             backbone=scale.backbone,
-            moco=changed(scale.moco, changes.moco, "moco"),
             optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
-            ranks=scale.ranks if contrast else 1,
             accumulate=scale.accumulate,
-            compiled=scale.compiled and contrast,
-            sampling=self.sampling if contrast else "once",
         )
         return Stage(config)
+
+    def _objective(self, method: Method) -> Objective:
+        """What a method trains an encoder for; FameError for an unknown kind, and for changes that would change nothing."""
+        scale = self.sizes
+        if method.kind == "moco":
+            merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
+            return MoCoObjective(
+                moco=changed(scale.moco, method.changes.moco, "moco"),
+                merge=merge,
+                erasing=method.erasing,
+                ranks=scale.ranks,
+                compiled=scale.compiled,
+            )
+        if method.changes.moco or method.merge or method.erasing:
+            raise FameError(
+                f"pretraining by {method.kind} has no contrast: merge, erasing and changes of moco would change nothing"
+            )
+        if method.kind == "supervised":
+            return Supervised()
+        if method.objective is not None:
+            return method.objective
+        raise FameError(f"unknown kind of pretraining {method.kind!r}; known: {', '.join(OBJECTIVES)}")
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
         scale = self.sizes
@@ -147,15 +161,12 @@ class Setting:
         networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                pieces = scale.finetune_accumulate
-                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout, "accumulate": pieces}
-                return self._by_protocol("finetune", Finetune(clips=scale.clips, **training, **networks))
+                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout}
+                return Finetune(clips=scale.clips, **training, **networks)
             case "probe":
-                seen = self._by_protocol("probe.augment", plain)
-                head = Probe(solver=scale.probe, augment=seen, optim=scale.probe_optim, clips=scale.clips, **networks)
-                return self._by_protocol("probe", head)
+                return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
             case "retrieval":
-                return self._by_protocol("retrieval", Retrieval(clips=scale.clips, **networks))
+                return Retrieval(clips=scale.clips, **networks)
             case "kernels":
                 return Kernels()
             case "activation":
@@ -170,8 +181,8 @@ class Setting:
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
-        if measure.protocol == "masks":
-            return Stage(config)
+        if isinstance(config, Masks):  # of the unchanged world, every mask, plugins' too
+            return Stage(config if row.method else Masks(**{**dict(config), "variants": tuple(MASKS)}))
         upstream = self.pretraining(row.method) if row.method else None
         return Stage(config, upstream) if upstream else None
 
