@@ -92,7 +92,7 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
-    """Cut the central square, for tests: short side resized to `size`; resize=False: the central `size` pixels as they are stored.
+    """Cut the central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as stored.
 
     clips and result as in `apply_crops`. Raises ValueError if resize=False and a frame is smaller than `size`.
     """

@@ -1,4 +1,4 @@
-"""Colour changes of whole clips, as in the released code (last part of section 1): what is drawn, what it does to pixels."""
+"""Colour changes of whole clips, as in the released code (PAPER section 1, last part): what is drawn, and its effect on pixels."""
 
 from __future__ import annotations
 
