@@ -54,7 +54,7 @@ def test_a_unit_is_convolution_norm_addition_and_relu(
     on_kernels, repeatable, counted, size, channels, kernel, stride, relu, added, fill, offset
 ):
     if on_kernels.type == "cpu" and kernel == (1, 1, 1) and max(stride) > 1 and channels[0] % 8:
-        return  # plain torch 2.15 writes beyond the memory of these gradients on some CPUs, see fame/fast/cpu/layout.py
+        return  # plain torch 2.15 writes beyond the memory of these gradients on some CPUs
     padding = tuple(k // 2 for k in kernel)
     conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
     norm = nn.BatchNorm3d(channels[1])
