@@ -172,7 +172,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packe
 
 @app.command("pack")
 def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> None:
-    """Write the finished runs of OUT's study into DIR, a small file a replicate: without weights, enough for the report."""
+    """Write the finished runs of OUT's study into DIR, an archive a replicate: results, tables and encoders."""
     from studies.harness.parts import pack
 
     store = Store(out)

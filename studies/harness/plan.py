@@ -88,8 +88,7 @@ def make_plan(
     """Look at the store and count."""
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
-    finished = frozenset(task.key for task in tasks if store.finished(*task.key))
-    done = finished - _lost(store, tasks, finished)
+    done = frozenset(task.key for task in tasks if store.finished(*task.key))
     forecast = Forecast(device, sizes)
     forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
     todo = [task for task in tasks if task.key not in done]
@@ -100,12 +99,6 @@ def make_plan(
     size = stored + sum(_bytes(task.stage, sizes) for task in todo)
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
     return Plan(tasks, serves, done, forecast, jobs, seconds, int(size))
-
-
-def _lost(store: Store, tasks: Iterable[Task], finished: frozenset[tuple[str, int]]) -> set[tuple[str, int]]:
-    """Pretrainings that a missing evaluation needs and whose encoder is gone: they have to be trained again."""
-    needed = {up.key: up for task in tasks if task.key not in finished and (up := task.upstream()) is not None}
-    return {key for key, task in needed.items() if store.lost_encoder(task.stage, task.replicate)}
 
 
 def _videos(data: Data, replicate: int) -> tuple[str, int]:
