@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from fame.data.packed import PackedStore
 
 from benchmarks.figures import Outcome, Sheet, Target
 from benchmarks.setting import Setting, threads
@@ -16,7 +17,6 @@ from benchmarks.timing import Spread, alternate
 from fame.config import Clip, VideoData
 from fame.data import open_videos, scan_videos
 from fame.data.clips import VideoSet
-from fame.data.packed import PackedStore
 from fame.seeds import SELECTION_REPLICATES, Seeds
 
 TITLE = "Real videos: the prepared stores against decoding the files"

@@ -280,4 +280,4 @@ def test_real_ucf101_clips(tmp_path: Path) -> None:
     data = VideoData(kind="ucf101", manifest=manifest.digest(), short_side=64)
     videos = open_videos(data, Seeds(), tmp_path / "cache", root)
     assert videos.store.size == (64, 85) and videos.length.tolist() == [video.frames for video in manifest.videos]
-    assert 20 < videos.store.data.mean() < 235
+    assert 20 < videos.store.video(0).mean() < 235
