@@ -1,1 +1,1 @@
-"""Every performance figure of the project, measured anew by one command: `python -m benchmarks` (docs/performance.md)."""
+"""Measure what is fast, as ratios taken in one run (`python -m benchmarks`), and how hard the benchmark is (calibration)."""

@@ -1,21 +1,27 @@
-"""`python -m benchmarks [NAME ...]`: measure, in one process, and write what was found. `make bench` is all of it."""
+"""Measure how fast this checkout is, as ratios: `python -m benchmarks [merge] [step] [reproduce --before CHECKOUT]`."""
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import sys
-import tempfile
-import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import NoReturn
 
-from fame.errors import FameError
+import torch
 
-NAMES = ("merge", "share", "step", "loading", "decoding", "epoch", "cold", "study")
-ROOT = Path(__file__).resolve().parents[1]
-OUT = Path("out") / "performance"
+from benchmarks.figures import merging, reproducing, stepping
+from benchmarks.timing import Ratio
+from fame.errors import FameError
+from fame.files import write_json
+from studies.harness.executors.local import KEEP_MEMORY
+from studies.harness.hardware import commit, hardware, resolve_device
+from studies.setting.scales import SCALES
+
+ROUNDS = {"merge": 9, "step": 9, "reproduce": 2}
+BATCH = {"cpu": (16, 16, 112), "cuda": (64, 16, 224)}  # clips, frames, pixels a side
 
 
 class Parser(argparse.ArgumentParser):
@@ -24,86 +30,57 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    asked = Parser(prog="python -m benchmarks", description=__doc__)
-    asked.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; all where none is given")
-    asked.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
-    asked.add_argument("--rounds", type=int, default=9, help="of each alternation (default: %(default)s)")
-    asked.add_argument("--quick", action="store_true", help="smaller sizes, to try the command; no target is judged")
-    asked.add_argument("--tiny", action="store_true", help="sizes of seconds, for tests; the numbers mean nothing")
-    asked.add_argument("--out", type=Path, default=OUT, help="folder of the results (default: %(default)s)")
-    asked.add_argument("--keep", action="store_true", help="keep the results of this machine in docs/")
-    asked.add_argument("--study", type=Path, help="a finished study's output folder, for the benchmark `study`")
-    asked.add_argument("--before", type=Path, help="the same study's folder by an earlier version, to compare with")
-    return asked
+    made = Parser(prog="python -m benchmarks", description=__doc__)
+    made.add_argument("names", nargs="*", metavar="NAME", help="merge, step, reproduce; the first two where none is given")
+    made.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
+    made.add_argument("--rounds", type=int, help=f"of each alternation (default: {ROUNDS})")
+    made.add_argument("--scale", default="quick", choices=["smoke", "quick", "mini"], help="of step and reproduce")
+    made.add_argument("--before", type=Path, help="checkout that `reproduce` compares with (git worktree add FOLDER COMMIT)")
+    made.add_argument("--out", type=Path, default=Path("out") / "benchmarks.json", help="default: %(default)s")
+    return made
 
 
-def check(asked: argparse.Namespace) -> tuple[str, ...]:
-    """The benchmarks' names. FameError for what cannot be."""
-    for name in asked.names:
-        if name not in NAMES:
-            raise FameError(f"unknown benchmark {name!r}; there are {', '.join(NAMES)}")
-    if asked.rounds < 1:
-        raise FameError(f"--rounds {asked.rounds}: at least one round is needed")
-    if asked.keep and (asked.quick or asked.tiny):
-        raise FameError("--keep keeps figures at the targets' sizes: leave out --quick and --tiny")
-    for option in ("study", "before"):
-        path = getattr(asked, option)
-        if path is not None and not (path / "runs").is_dir():
-            raise FameError(f"--{option} {path}: no study's output folder (it holds no runs/)")
-    names = tuple(dict.fromkeys(asked.names)) or NAMES
-    if asked.study and "study" not in names:
-        raise FameError("--study belongs to the benchmark `study`, which is not among those named")
-    return names
-
-
-def run(asked: argparse.Namespace) -> Path:
-    """Measure and write; the page's path."""
-    names = check(asked)
-    import torch
-
-    from benchmarks import writing
-    from benchmarks.setting import Setting
-    from studies.harness.hardware import resolve_device
-
-    device = torch.device(resolve_device(asked.device))
-    modules = {name: importlib.import_module(f"benchmarks.{name}") for name in NAMES}
-    outcomes = []
-    with tempfile.TemporaryDirectory(prefix="fame-benchmarks-") as made:
-        setting = Setting(device, asked.rounds, Path(made), asked.quick, asked.tiny, asked.study, asked.before)
-        for name in names:
-            print(f"{name}: {modules[name].TITLE}", flush=True)
-            began = time.perf_counter()
-            outcome = modules[name].measure(setting)
-            outcomes.append(outcome.after(time.perf_counter() - began))
-        targets = {name: module.TARGETS for name, module in modules.items()}
-        found = writing.record(outcomes, setting.limits_measured, str(device), targets)
-    data, page = writing.write(found, asked.out)
-    print(f"\n{writing.markdown(found)}\nwritten: {data}, {page}")
-    if asked.keep:
-        print("kept: " + ", ".join(str(path.relative_to(ROOT)) for path in writing.keep(found, ROOT / "docs")))
-    return page
-
-
-def settle() -> None:
-    """Start this process anew where the allocator is not set as training's workers have it; it reads its settings at the start."""
-    from studies.harness.executors.local import KEEP_MEMORY
-
-    if any(name not in os.environ for name in KEEP_MEMORY):
-        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**KEEP_MEMORY, **os.environ})
+def measure(words: list[str] | None = None) -> dict[str, Ratio]:
+    """Measure the figures, print a line each, and write them as JSON. FameError for what cannot be measured."""
+    options = parser().parse_args(words)
+    names = options.names or ["merge", "step", *(["reproduce"] if options.before else [])]
+    for name in names:
+        if name not in ROUNDS:
+            raise FameError(f"unknown figure {name!r}; there are {', '.join(ROUNDS)}")
+    if options.rounds is not None and options.rounds < 1:
+        raise FameError(f"--rounds {options.rounds}: at least one round is needed")
+    if "reproduce" in names and options.before is None:
+        raise FameError("reproduce needs --before CHECKOUT to compare with")
+    device = torch.device(resolve_device(options.device))
+    figures: dict[str, Callable[[int], Ratio]] = {
+        "merge": lambda rounds: merging(device, rounds, BATCH[device.type]),
+        "step": lambda rounds: stepping(device, rounds, SCALES[options.scale]),
+        "reproduce": lambda rounds: reproducing(device, rounds, options.scale, options.before),
+    }
+    measured: dict[str, Ratio] = {}
+    print(f"{'figure':<11}{'slow / fast':>12}  {'quartiles':<16}{'rounds':>6}   seconds")
+    for name in names:
+        one = measured[name] = figures[name](options.rounds or ROUNDS[name])
+        quartiles = f"{one.low:.2f} - {one.high:.2f}"
+        seconds = ", ".join(f"{side} {value:.4g}" for side, value in one.seconds.items())
+        print(f"{name:<11}{one.median:>12.2f}  {quartiles:<16}{one.rounds:>6}   {seconds}", flush=True)
+    about = {"commit": commit(), "threads": torch.get_num_threads(), "hardware": hardware(str(device))}
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(options.out, about | {"figures": {name: asdict(one) for name, one in measured.items()}})
+    return measured
 
 
 def main(words: list[str] | None = None) -> int:
     try:
-        run(parser().parse_args(words))
+        measure(words)
     except FameError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.code
-    except KeyboardInterrupt:
-        print("stopped; nothing was written", file=sys.stderr)
-        return 130
     return 0
 
 
 if __name__ == "__main__":
-    settle()
+    # the C library's allocator reads its settings at the start of a process; a study's workers have these
+    if any(name not in os.environ for name in KEEP_MEMORY):
+        os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**KEEP_MEMORY, **os.environ})
     sys.exit(main())

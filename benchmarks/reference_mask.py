@@ -1,8 +1,7 @@
 """FAME's mask and merge written plainly, operation after operation, as research code on top of a vision library has it.
 
-It is what the fast code is timed against, and agrees with flavour `official` (tests/benchmarks/test_benchmarks.py). Every step is
-a dense
-tensor operation of its own: HSV of the whole mean frame, Gaussian filters as convolutions, both maps scaled to 0..1, lists of
+It is what the fast code is timed against, and agrees with flavour `official` (tests/benchmarks/test_benchmarks.py). Every step is a
+dense tensor operation of its own: HSV of the whole mean frame, Gaussian filters as convolutions, both maps scaled to 0..1, lists of
 pixels by top-k, a colour histogram of one-hot rows clip by clip, masks by scattering, X * M + Y * (1 - M).
 """
 
@@ -14,63 +13,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fame.config import Variant
-
 LEVELS = 10  # per colour coordinate
 COLOURS = LEVELS**3
 EPS = 1e-8
 
 
-def merge(
-    clips: Tensor,
-    *,
-    variant: Variant = "fame",
-    beta: float = 0.5,
-    vectorised: bool = False,
-    generator: torch.Generator | None = None,
-) -> Tensor:
-    """Float clips (B, 3, T, H, W) in [0, 1] with another clip's background, shape and type kept.
-
-    `vectorised`: the histograms of all clips by one scatter, instead of a loop over clips.
-    """
-    mask = MASKS[variant](clips, beta, vectorised)[:, None, None]
+def merge(clips: Tensor, *, beta: float = 0.5, generator: torch.Generator | None = None) -> Tensor:
+    """Return float clips (B, 3, T, H, W) in [0, 1] with another clip's background; shape and type are kept."""
+    mask = fame_mask(clips, beta)[:, None, None]
     rows = torch.randperm(len(clips), generator=generator).to(clips.device)
     return clips * mask + clips[rows] * (1 - mask)
 
 
-def fame_mask(clips: Tensor, beta: float = 0.5, vectorised: bool = False) -> Tensor:
-    """0 or 1, (B, H, W): the beta share of pixels whose colours speak most for the foreground."""
+def fame_mask(clips: Tensor, beta: float = 0.5) -> Tensor:
+    """Return 0 or 1, (B, H, W): the beta share of pixels whose colours speak most for the foreground."""
     motion = _unit_range(_blur(_difference(clips)))
-    colour = _colours(clips)
     height, width = motion.shape[1:]
     ranked = motion.flatten(1)
     inside = ranked.topk(int(0.5 * height * width), dim=1).indices
     outside = ranked.topk(int(0.1 * height * width), dim=1, largest=False).indices
-    posterior = (_posterior_at_once if vectorised else _posterior_by_clip)(colour.flatten(1), inside, outside)
+    posterior = _posterior(_colours(clips).flatten(1), inside, outside)
     return _top(_unit_range(_blur(posterior.view_as(motion))), beta)
-
-
-def seed_mask(clips: Tensor, beta: float = 0.5, vectorised: bool = False) -> Tensor:
-    return _top(_unit_range(_blur(_difference(clips))), beta)
-
-
-def grid_mask(clips: Tensor, beta: float = 0.5, vectorised: bool = False) -> Tensor:
-    height, width = clips.shape[-2:]
-    cells = F.adaptive_avg_pool2d(_difference(clips)[:, None], 4)[:, 0]
-    kept = _top(cells, beta)[:, None]
-    return F.interpolate(kept, size=(height, width), mode="nearest")[:, 0]
-
-
-def gauss_mask(clips: Tensor, beta: float = 0.5, vectorised: bool = False) -> Tensor:
-    height, width = clips.shape[-2:]
-    rows, columns = torch.meshgrid(
-        torch.arange(height, device=clips.device), torch.arange(width, device=clips.device), indexing="ij"
-    )
-    distance = ((rows - (height - 1) / 2) / (height / 3)) ** 2 + ((columns - (width - 1) / 2) / (width / 3)) ** 2
-    return torch.exp(-distance / 2).expand(len(clips), -1, -1)
-
-
-MASKS = {"fame": fame_mask, "seed": seed_mask, "grid": grid_mask, "gauss": gauss_mask}
 
 
 def _difference(clips: Tensor) -> Tensor:
@@ -98,24 +61,14 @@ def rgb_to_hsv(image: Tensor) -> Tensor:
     return torch.stack([2 * math.pi * ((hue / 6) % 1.0), saturation, value], 1)
 
 
-def _posterior_by_clip(colour: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
+def _posterior(colour: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
     """P(F|x) of each pixel, (B, H*W): colours of both samples counted clip by clip."""
-    found = []
+    shares = []
     for pixels, foreground, background in zip(colour, inside, outside, strict=True):
         likely = F.one_hot(pixels[foreground], COLOURS).sum(0).float() / len(foreground)
         unlikely = (F.one_hot(pixels[background], COLOURS).sum(0).float() + 1) / (len(background) + COLOURS)
-        found.append((likely / (likely + unlikely))[pixels])
-    return torch.stack(found)
-
-
-def _posterior_at_once(colour: Tensor, inside: Tensor, outside: Tensor) -> Tensor:
-    def histogram(sample: Tensor, start: float) -> Tensor:
-        counts = torch.full((len(colour), COLOURS), start, device=colour.device)
-        counts.scatter_add_(1, colour.gather(1, sample), torch.ones_like(sample, dtype=torch.float32))
-        return counts / (sample.shape[1] + start * COLOURS)
-
-    likely, unlikely = histogram(inside, 0.0), histogram(outside, 1.0)
-    return (likely / (likely + unlikely)).gather(1, colour)
+        shares.append((likely / (likely + unlikely))[pixels])
+    return torch.stack(shares)
 
 
 def _blur(maps: Tensor) -> Tensor:

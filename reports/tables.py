@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fame.config import MASKS
 from reports import texts
 from reports.effects import published_difference, reference
 from reports.evidence import Evidence
@@ -113,8 +114,7 @@ def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) ->
 
 # ---------------------------------------------------------------- one line a row
 
-MASK_WORDS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}
-MASK_WORDS |= {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
+MEASURE_WORDS = {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
 
 
 def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
@@ -126,7 +126,7 @@ def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
         row, label = entry["row"], entry["label"]
         if masks:
             variant, *_, measure = entry["metric"].split("/")
-            row, label = MASK_WORDS.get(variant, variant), MASK_WORDS.get(measure, measure)
+            row, label = MASKS.get(variant, variant), MEASURE_WORDS.get(measure, measure)
         line = lines.setdefault((row, entry["column"]), Line(row, entry["column"]))
         line.cells[label] = entry
         if label not in result.measures:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fame.config import Clip, StagedData, VideoData
+from fame.config import Clip, MoCoObjective, Pretrain, StagedData, VideoData
 from fame.run import Run
 from fame.seeds import Seeds
 
@@ -129,3 +129,17 @@ def fake_run(folder: Path, videos: FakeVideos | None = None, *, replicate: int =
 def fake_data() -> VideoData:
     """A data configuration that validates; `fake_run` answers it with its held videos."""
     return VideoData(kind="folder", manifest="0" * 12, short_side=32)
+
+
+def contrast(**fields: Any) -> Pretrain:
+    """A pretraining by contrast of fields of `Pretrain` and of `MoCoObjective`, side by side."""
+    own = {name: value for name, value in fields.items() if name in MoCoObjective.model_fields}
+    fields = {name: value for name, value in fields.items() if name not in own}
+    if "objective" in fields:
+        return Pretrain(**fields)
+    return Pretrain(objective=MoCoObjective(**own), **fields)
+
+
+def contrasted(config: Pretrain, **fields: Any) -> Pretrain:
+    """The same with other fields of its contrast."""
+    return config.model_copy(update={"objective": config.contrast.model_copy(update=fields)})

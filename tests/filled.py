@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fame.config import Pretrain
+from fame.config import MoCoObjective, Pretrain
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
 from studies.setting.cell import Stage
@@ -33,9 +33,10 @@ def kind_of(stage: Stage) -> str:
     config = stage.upstream.config if stage.upstream else None
     if not isinstance(config, Pretrain):
         return "random"
-    if config.kind == "moco":
-        return "merged" if config.merge or config.erasing else "moco"
-    return config.kind if config.kind in LEVEL else "random"
+    objective = config.objective
+    if isinstance(objective, MoCoObjective):
+        return "merged" if objective.merge or objective.erasing else "moco"
+    return objective.kind if objective.kind in LEVEL else "random"
 
 
 def seed_of(stage: Stage) -> int:
@@ -43,7 +44,12 @@ def seed_of(stage: Stage) -> int:
     source = stage.upstream.config if stage.upstream else None
     words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
     if isinstance(source, Pretrain):
-        words += [source.kind, getattr(source.data, "part", ""), source.merge, source.erasing]
+        words += [
+            source.objective.kind,
+            getattr(source.data, "part", ""),
+            getattr(source.objective, "merge", None),
+            getattr(source.objective, "erasing", None),
+        ]
     return zlib.crc32(repr(words).encode())
 
 

@@ -15,6 +15,10 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def without_effect(self) -> frozenset[str]:
+        """Return the names of fields that cannot change the result, and so enter no id."""
+        return frozenset()
+
 
 def later(default: Any) -> Any:
     """Declare a field that was added after runs were kept: at `default`, the behaviour before it, it is left out of ids."""
@@ -25,11 +29,14 @@ LATER = "later"  # mark of such a field
 
 
 def identified(model: Config) -> dict[str, Any]:
-    """Return the model as JSON values, without fields marked `later` that have their default. studies/setting/cell.py hashes it."""
+    """Return the model as JSON values, without fields of no effect, and without those marked `later` at their default.
+
+    studies/setting/cell.py hashes it.
+    """
     found = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        if _came_later(field) and value == field.default:
+        if name in model.without_effect() or (_came_later(field) and value == field.default):
             del found[name]
         elif isinstance(value, Config):
             found[name] = identified(value)

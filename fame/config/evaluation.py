@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from fame.config.base import Config, later
 from fame.config.data import Clip, Data
-from fame.config.method import Flavour
+from fame.config.method import MASKS, PLUGGED, Flavour
 from fame.config.training import MEAN, STD, Augment, BackboneName, Optim, Precision, Pretrain, check_pieces
 
 
@@ -98,13 +98,21 @@ class Masks(Config):
     """Configure figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
 
     stage: Literal["masks"] = "masks"
-    version: int = 2
+    version: int = 3
     data: Data
     clip: Clip = Clip()
     betas: tuple[float, ...] = (0.3, 0.5, 0.7)
     flavours: tuple[Flavour, ...] = ("paper", "official")
+    variants: tuple[str, ...] = tuple(MASKS)
     videos: int = Field(64, ge=1)
     examples: int = Field(6, ge=1)
+    plugins: tuple[str, ...] = later(())  # SHA-256 of the files behind plugins' masks among the variants; filled in
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, value: Any) -> Any:
+        files = tuple(PLUGGED[name] for name in value.get("variants", ()) if name in PLUGGED) if isinstance(value, dict) else ()
+        return {"plugins": files, **value} if files else value
 
 
 Evaluation = Finetune | Probe | Retrieval | Kernels | Activation | Masks

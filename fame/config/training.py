@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from fame.config.base import Config, Share, later
 from fame.config.data import Clip, Data
@@ -68,37 +69,116 @@ class Optim(Config):
     milestones: tuple[int, ...] = ()  # epochs at which a step schedule divides by ten
 
 
+class Objective(Config):
+    """What an encoder is trained for. A plugin's objective is a subclass with fields of its own (fame/plugins.py)."""
+
+    kind: str
+    plugin: str = later("")  # SHA-256 of the plugin's file
+    trains: ClassVar[bool] = True  # whether it needs videos and an optimiser
+
+
+class MoCoObjective(Objective):
+    """Momentum contrast of two views of a video; view 0, or both, merged or background-erased. The baseline does neither."""
+
+    kind: Literal["moco"] = "moco"
+    moco: MoCo = MoCo()
+    merge: Merge | None = None
+    erasing: BackgroundErasing | None = None
+    ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch`
+    compiled: bool = later(False)  # networks by torch.compile
+    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> MoCoObjective:
+        if self.merge and self.erasing:
+            raise ValueError("a clip is either merged (merge) or background-erased (erasing), not both")
+        return self
+
+
+class Supervised(Objective):
+    """Cross-entropy with the labels of the training videos."""
+
+    kind: Literal["supervised"] = "supervised"
+
+
+class Random(Objective):
+    """No training: the initialisation itself."""
+
+    kind: Literal["random"] = "random"
+    trains: ClassVar[bool] = False
+
+
+class File(Objective):
+    """No training: a given checkpoint, known by the SHA-256 of the file."""
+
+    kind: Literal["file"] = "file"
+    trains: ClassVar[bool] = False
+    weights: str
+
+
+class Foreign(Objective):
+    """The objective of a plugin, as it was kept by a run, where that file is not loaded or has changed since. It cannot be run."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
+OBJECTIVES: dict[str, type[Objective]] = {"moco": MoCoObjective, "supervised": Supervised, "random": Random, "file": File}
+
+
+def objective_of(value: Any) -> Any:
+    """Return the objective that a mapping names by its `kind`; other values as they are. ValueError for an unknown kind."""
+    if not isinstance(value, Mapping):
+        return value
+    known = OBJECTIVES.get(value.get("kind", ""))
+    digest = value.get("plugin")
+    if digest and (known is None or digest != known.model_fields["plugin"].default):
+        return Foreign.model_validate(value)
+    if known is None:
+        raise ValueError(f"unknown objective {value.get('kind')!r}; known: {', '.join(OBJECTIVES)}")
+    return known.model_validate(value)
+
+
 class Pretrain(Config):
-    """The first stage: an encoder. `random` is the initialisation itself, `file` a given checkpoint, known by its hash."""
+    """Configure the first stage: a network, what it is trained for, and how.
+
+    An objective that trains nothing (`Random`, `File`) takes no other field than the backbone, and its id depends on no other.
+    """
 
     stage: Literal["pretrain"] = "pretrain"
-    version: int = 2
-    kind: Literal["moco", "supervised", "random", "file"] = "moco"
+    version: int = 3
+    backbone: Backbone = Backbone()
+    objective: SerializeAsAny[Annotated[Objective, BeforeValidator(objective_of)]] = MoCoObjective()
     data: Data | None = None
     clip: Clip = Clip()
     augment: Augment = Augment()
-    merge: Merge | None = None
-    erasing: BackgroundErasing | None = None
-    backbone: Backbone = Backbone()
-    moco: MoCo = MoCo()
     optim: Optim = Optim()
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
-    weights: str | None = None  # SHA-256 of the file, kind `file` only
-    ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch` (kind moco)
     accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
-    compiled: bool = later(False)  # networks by torch.compile (kind moco)
-    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch (kind moco)
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
-        if self.merge and self.erasing:
-            raise ValueError("a clip is either merged (merge) or background-erased (erasing), not both")
-        if self.kind in ("moco", "supervised") and self.data is None:
-            raise ValueError(f"pretraining by {self.kind} needs data")
-        if (self.kind == "file") != (self.weights is not None):
-            raise ValueError("kind 'file' and a weights hash go together")
-        if self.ranks < 1 or self.optim.batch % self.ranks:
-            raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
-        check_pieces(self.accumulate, self.optim.batch // self.ranks)
+        if self.objective.trains and self.data is None:
+            raise ValueError(f"pretraining by {self.objective.kind} needs data")
+        given = [name for name in sorted(self.without_effect()) if getattr(self, name) != type(self).model_fields[name].default]
+        if given:
+            raise ValueError(f"an encoder by {self.objective.kind} is not trained: {', '.join(given)} would change nothing")
+        ranks = self.objective.ranks if isinstance(self.objective, MoCoObjective) else 1
+        if ranks < 1 or self.optim.batch % ranks:
+            raise ValueError(f"ranks = {ranks}: a batch of {self.optim.batch} is shared by them equally")
+        check_pieces(self.accumulate, self.optim.batch // ranks)
         return self
+
+    @property
+    def contrast(self) -> MoCoObjective:
+        """The objective of momentum contrast; TypeError where it is another."""
+        if not isinstance(self.objective, MoCoObjective):
+            raise TypeError(f"pretraining by {self.objective.kind} has no contrast")
+        return self.objective
+
+    def without_effect(self) -> frozenset[str]:
+        """Return the fields of training where the objective trains nothing."""
+        return frozenset() if self.objective.trains else TRAINING
+
+
+TRAINING = frozenset({"data", "clip", "augment", "optim", "precision", "threads", "accumulate"})

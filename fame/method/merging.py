@@ -13,11 +13,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
+from fame.config import MASKS, Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
 from fame.distributed import gathered, here
 from fame.fast.gpu.serving import carried, serves
 from fame.method.inpainting import inpainted
-from fame.method.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
+from fame.method.masks import FLAVOURS, PAPER, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
 BACKGROUNDS, PARTNERS, REACHES = get_args(Background), get_args(Partners), get_args(Reach)
@@ -58,7 +58,7 @@ class ForegroundBackgroundMerge(nn.Module):
         super().__init__()
         self.beta = check_beta(beta)
         self.bayes = Bayes(check_prior(prior), check_sampled(sampled))
-        check_name("variant", variant, VARIANTS)
+        check_name("variant", variant, tuple(MASKS))
         check_name("background", background, BACKGROUNDS)
         check_name("flavour", flavour, FLAVOURS)
         self.partners: Partners = partners or ("others" if flavour == "paper" else "any")

@@ -52,17 +52,18 @@ class Views:
     """
 
     def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
-        self.config, self.videos, self.device = config, videos, run.device
+        self.config, self.contrast, self.videos, self.device = config, config.contrast, videos, run.device
         rank = ("rank", here().rank) if here().size > 1 else ()
         self.starts, self.views, self.source_starts = (
             run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts")
         )
         # backgrounds among the clips of all ranks are drawn by each of them, and equally
-        common = config.merge is not None and config.merge.reach == "batch"
+        merge = self.contrast.merge
+        common = merge is not None and merge.reach == "batch"
         self.merging = run.seeds.generator("merging", epoch, *(() if common else rank))
         self.augment = of_process(config.augment, run.seeds.generator("blur", *rank))
-        self.merge: ForegroundBackgroundMerge | None = merging_of(config.merge) if config.merge else None
-        self.controlled = Controlled(config.merge, run.seeds.generator("control", epoch, *rank))
+        self.merge: ForegroundBackgroundMerge | None = merging_of(merge) if merge else None
+        self.controlled = Controlled(merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0
         self._read_to = self._reading()
 
@@ -108,7 +109,7 @@ class Views:
 
     def read(self, rows: Tensor) -> list[Raw]:
         """The raw clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
-        merge = self.config.merge
+        merge = self.contrast.merge
         found = [self._clips(rows, self.starts, self._merges(number)) for number in range(2)]
         if merge is not None and merge.background == "intra":
             found += [self._clips(rows, self.source_starts) for _ in range(2 if merge.views == "both" else 1)]
@@ -155,12 +156,12 @@ class Views:
 
     def _merges(self, number: int) -> bool:
         """Whether view `number` is merged; `single` treats view 0 only."""
-        merge = self.config.merge
+        merge = self.contrast.merge
         return merge is not None and (number == 0 or merge.views == "both")
 
     def _replaced(self, clips: Tensor, truth: Tensor | None, sources: Tensor | None, number: int) -> Tensor:
         """View `number` after merging or erasing."""
-        erasing = self.config.erasing
+        erasing = self.contrast.erasing
         if self.merge is not None and self._merges(number):
             mask, behind = self.controlled.mask(clips, truth), self.controlled.behind(clips, truth)
             merged: Tensor = self.merge(clips, sources, generator=self.merging, mask=mask, behind=behind)

@@ -64,7 +64,7 @@ def apart(one: Taken, eager: Taken) -> float:
 def measure(config: Pretrain, device: torch.device) -> list[Taken]:
     """Every way of `WAYS`; of a way that fails what failed. Raises what eager raises."""
     arithmetic.set_threads(config.threads)
-    shape = (config.optim.batch // config.ranks, 3, config.clip.frames, config.clip.size, config.clip.size)
+    shape = (config.optim.batch // config.contrast.ranks, 3, config.clip.frames, config.clip.size, config.clip.size)
     drawn = torch.Generator().manual_seed(0)
     views = [torch.rand(shape, generator=drawn).to(device) for _ in range(2)]
     found = [Taken(way) for way in WAYS]
@@ -83,7 +83,7 @@ def measure(config: Pretrain, device: torch.device) -> list[Taken]:
 
 def _step(config: Pretrain, way: bool, device: torch.device) -> ContrastStep:
     encoder = build_encoder(config.backbone, 0)
-    model = fast_layout(MomentumContrast(encoder, config.moco, 0, config.accumulate).to(device)).train()
+    model = fast_layout(MomentumContrast(encoder, config.contrast.moco, 0, config.accumulate).to(device)).train()
     dtype = arithmetic.resolve(config.precision, device)
     optimiser = build_optimiser(config.optim, model.query.parameters())
     return ContrastStep(model, Descent(optimiser, arithmetic.scaler(dtype, device)), dtype, device, way)

@@ -7,8 +7,9 @@ batch.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,7 +17,8 @@ from torch import Tensor
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.backbones.checkpoint import TrainingState, load_encoder, save_encoder
 from fame.backbones.given import load_given
-from fame.config import Pretrain
+from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Random, Supervised
+from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError
@@ -24,16 +26,13 @@ from fame.method.augment import of_process
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
+from fame.seeds import Seeds
 from fame.training import precision as arithmetic
 from fame.training.compilation import naming_failures
 from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.training.sampling import epoch_order
 from fame.training.supervised import Classifier, train_classifier
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-    from fame.seeds import Seeds
 
 ENCODER_FILE = "encoder.pt"
 GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
@@ -51,38 +50,54 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
     notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
     metrics: dict[str, float] = {}
-    if config.kind == "file":
-        assert config.weights is not None  # the configuration's validation
-        notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, config.weights)
-    elif config.kind != "random":
-        assert config.data is not None
-        dtype = arithmetic.resolve(config.precision, run.device)
-        notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
-        videos = run.videos(config.data)
-        rows = standing_in(videos, videos.select("train"), config.clip)
-        if not len(rows):
-            raise FameError(
-                f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
-            )
-        batch = min(config.optim.batch, len(rows))
-        notes |= too_short(videos, ["train"], config.clip)
-        notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
-        if batch < config.optim.batch:
-            notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
-        if config.accumulate > 1:
-            notes["pieces"] = config.accumulate
-        if config.kind == "moco":
-            notes |= {"compiled": config.compiled} if config.compiled else {}
-        if config.kind == "moco" and config.ranks > 1:
-            notes |= {"ranks": config.ranks, "sampling": config.sampling}
-            metrics = together(_train_rank, config.ranks, run.device.type, config, run.folder, run.seeds, videos)
-            encoder, _ = load_encoder(run.folder / ENCODER_FILE)
-        else:
-            train = _train_contrast if config.kind == "moco" else _train_labels
+    match config.objective:
+        case Random():
+            pass
+        case File(weights=digest):
+            notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, digest)
+        case objective:
+            train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
+            if train is None:
+                raise FameError(f"nothing trains an encoder by {objective.kind!r}; known: {', '.join(OBJECTIVES)}")
+            videos, rows = _training_videos(config, run, notes)
             metrics = train(config, encoder, videos, rows, run)
     save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
+
+
+def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
+    """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
+    assert config.data is not None  # the configuration's validation
+    dtype = arithmetic.resolve(config.precision, run.device)
+    notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
+    videos = run.videos(config.data)
+    rows = standing_in(videos, videos.select("train"), config.clip)
+    if not len(rows):
+        raise FameError(
+            f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
+        )
+    batch = min(config.optim.batch, len(rows))
+    notes |= too_short(videos, ["train"], config.clip)
+    notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
+    if batch < config.optim.batch:
+        notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
+    if config.accumulate > 1:
+        notes["pieces"] = config.accumulate
+    if isinstance(config.objective, MoCoObjective):
+        notes |= {"compiled": True} if config.objective.compiled else {}
+        notes |= {"ranks": config.objective.ranks, "sampling": config.objective.sampling} if config.objective.ranks > 1 else {}
+    return videos, rows
+
+
+def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    """Train by momentum contrast, in this process or in several that share each batch; the encoder is trained in place."""
+    ranks = config.contrast.ranks
+    if ranks == 1:
+        return _contrast(config, encoder, videos, rows, run)
+    metrics: dict[str, float] = together(_train_rank, ranks, run.device.type, config, run.folder, run.seeds, videos)
+    encoder.load_state_dict(load_encoder(run.folder / ENCODER_FILE)[0].state_dict())
+    return metrics
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
@@ -109,38 +124,38 @@ def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: See
     arithmetic.set_threads(config.threads)
     run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
     encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-    metrics = _train_contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
+    metrics = _contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
     if here().first:
         save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
     return metrics
 
 
 @naming_failures
-def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    optim, device, ranks = config.optim, run.device, here()
+def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    optim, device, ranks, contrast = config.optim, run.device, here(), config.contrast
     batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
     if not batch:
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
-    if config.moco.queue < batch:
-        raise FameError(f"a queue of {config.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    among = batch if config.merge and config.merge.reach == "batch" else batch // ranks.size
-    if among == 1 and config.merge and config.merge.background != "intra":
+    if contrast.moco.queue < batch:
+        raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
+    among = batch if contrast.merge and contrast.merge.reach == "batch" else batch // ranks.size
+    if among == 1 and contrast.merge and contrast.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
-    model = fast_layout(MomentumContrast(encoder, config.moco, run.seeds.of("head"), config.accumulate).to(device))
+    model = fast_layout(MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device))
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
     scaler = arithmetic.scaler(dtype, device)
     state = TrainingState(run, identity, model, optimiser, scaler=scaler)
-    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, config.compiled)
+    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, contrast.compiled)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = epoch_order(rows, batch, config.sampling, run.seeds, epoch, ranks)
+        order = epoch_order(rows, batch, contrast.sampling, run.seeds, epoch, ranks)
         first, spent = 0, 0.0
         if epoch == done and state.within:  # broken off within this epoch
             first, spent = state.within["steps"], state.within["seconds"]
@@ -174,3 +189,9 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         if ranks.first:
             state.save(epoch + 1, metrics)
     return metrics
+
+
+TRAINING: dict[type[Objective], Callable[[Pretrain, Encoder, VideoSet, Tensor, Run], dict[str, float]]] = {
+    MoCoObjective: _train_contrast,
+    Supervised: _train_labels,
+}

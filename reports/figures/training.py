@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fame.config import Pretrain
+from fame.config import MoCoObjective, Pretrain
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, MUTED, ORANGE, SKY, VERMILION, Drawn, canvas, save
 from studies.paper.area_ratio import STUDY as AREA
@@ -23,7 +23,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     for study in (AREA, SOURCE, MASK):
         for row in evidence.setting.rows(study):
             stage = evidence.setting.pretraining(row.method) if row.method and row.column in ("", "single") else None
-            if stage is None or stage.id in seen or not isinstance(stage.config, Pretrain) or stage.config.kind != "moco":
+            if stage is None or stage.id in seen or not isinstance(stage.config, Pretrain) or not stage.config.objective.trains:
                 continue
             seen.add(stage.id)
             losses = read(evidence.store.folder(stage.id, evidence.replicates[0]) / "metrics.jsonl")
@@ -37,7 +37,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         axis.plot(*zip(*losses, strict=True), color=colour, linewidth=1.5, label=name)
     axis.set_xlabel("epoch")
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_ylabel("InfoNCE loss")
+    axis.set_ylabel("training loss")
     axis.grid(color=GRID, linewidth=0.7)
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     lines = [(name, evidence.replicates[0], epoch, loss) for name, losses in curves.items() for epoch, loss in losses]
@@ -62,7 +62,9 @@ def read(path: Path) -> list[tuple[int, float]]:
 
 
 def _name(config: Pretrain) -> str:
-    merge = config.merge
+    if not isinstance(config.objective, MoCoObjective):
+        return config.objective.kind
+    merge = config.objective.merge
     if merge is None:
         return "baseline"
     if merge.background != "inter":

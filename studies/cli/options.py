@@ -46,6 +46,10 @@ ScheduleName = Annotated[
     str | None,
     typer.Option("--schedule", help="Of pretraining: cosine (default), supplement or released_step (docs/datasets.md)."),
 ]
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Python file with masks, pretrainings or studies of your own; may be repeated."),
+]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
 ]
@@ -117,6 +121,7 @@ def open_session(
     reach: ReachOf = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
+    plugin: Plugin = None,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
@@ -125,7 +130,7 @@ def open_session(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
     training = Training(accumulate, finetune_accumulate, precision, compiled_as(compiled), sampling, reach)
-    choices = replace(choices, protocol=protocol, schedule=schedule, training=training)
+    choices = replace(choices, plugins=tuple(plugin or ()), protocol=protocol, schedule=schedule, training=training)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

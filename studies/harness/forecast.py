@@ -6,11 +6,28 @@ estimate on a new machine is therefore rough, and every finished run makes the n
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fame.config import Backbone, Clip, Data, Finetune, Kernels, Masks, Pretrain, Probe, Retrieval, StagedData
+from fame.config import (
+    Activation,
+    Backbone,
+    Clip,
+    Data,
+    File,
+    Finetune,
+    Kernels,
+    Masks,
+    MoCoObjective,
+    Pretrain,
+    Probe,
+    Random,
+    Retrieval,
+    StagedData,
+    Supervised,
+)
 from studies.harness.executors import Task
 from studies.harness.hardware import machine
 from studies.harness.store import Store
@@ -63,8 +80,10 @@ class Forecast:
         return sum(self.took.values()) / every if every else 1.0
 
     def learn(self, stage: Stage, seconds: float) -> None:
-        self.expected[stage.kind] += modelled(stage, self.sizes, self.device)
-        self.took[stage.kind] += seconds
+        expected = modelled(stage, self.sizes, self.device)
+        if not math.isnan(expected):
+            self.expected[stage.kind] += expected
+            self.took[stage.kind] += seconds
 
     def learn_from(self, store: Store, stages: Iterable[Stage], replicates: Iterable[int]) -> None:
         """Read the times of finished runs that were computed on this machine in one go."""
@@ -95,11 +114,13 @@ class Forecast:
             upstream = task.upstream()
             left[task.key] = need + (left.get(upstream.key, 0.0) if upstream else 0.0)
             total, longest = total + need, max(longest, left[task.key])
+        if math.isnan(total):
+            return math.nan
         return max(total / jobs * OVERLAP if total > longest else 0.0, longest)
 
 
 def modelled(stage: Stage, sizes: Sizes, device: str = "cpu") -> float:
-    """Seconds by the constants above."""
+    """Return seconds by the constants above; NaN for an objective that they do not know."""
     config = stage.config
     data = getattr(config, "data", None)
     counts = sizes(data) if data else {}
@@ -112,10 +133,10 @@ def modelled(stage: Stage, sizes: Sizes, device: str = "cpu") -> float:
     clip: Clip | None = getattr(config, "clip", None)
     megapixels = clip.frames * clip.size**2 / 1e6 if clip else 0.0
     match config:
-        case Pretrain(kind="moco"):
-            step = forward * (TRAINING + 1) * (2 if config.moco.symmetric else 1) + 2 * augmenting
+        case Pretrain(objective=MoCoObjective(moco=contrast)):
+            step = forward * (TRAINING + 1) * (2 if contrast.symmetric else 1) + 2 * augmenting
             work = config.optim.epochs * train * step
-        case Pretrain(kind="supervised"):
+        case Pretrain(objective=Supervised()):
             work = config.optim.epochs * train * (forward * TRAINING + augmenting)
         case Finetune():
             work = config.optim.epochs * train * (forward * TRAINING + augmenting) + tests * config.clips * forward
@@ -127,9 +148,11 @@ def modelled(stage: Stage, sizes: Sizes, device: str = "cpu") -> float:
             work = (train + tests) * config.clips * forward
         case Masks():
             work = config.videos * MASKING * (SCARCE if on_gpu else 1)
-        case Kernels() | Pretrain():
+        case Kernels() | Pretrain(objective=Random() | File()):
             work = 0.0
-        case _:
+        case Pretrain():
+            return math.nan  # an objective that nothing is known of
+        case Activation():
             work = 4 * config.videos * forward
     return A_RUN + work * megapixels
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fame.config import Data, Pretrain, StagedData
+from fame.config import Data, MoCoObjective, Pretrain, StagedData
 from fame.seeds import Seeds
 from studies.harness.executors import Task
 from studies.harness.forecast import Forecast, Sizes, staged_sizes
@@ -27,8 +27,11 @@ def label(stage: Stage) -> str:
     part = getattr(data, "part", data.kind) if data else ""
     if not isinstance(config, Pretrain):
         return f"{stage.kind} {part}".strip()
-    merge = config.merge
-    method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}" if merge else "BE" if config.erasing else config.kind
+    method = (
+        objective.kind if not isinstance(objective := config.objective, MoCoObjective) else "BE" if objective.erasing else "moco"
+    )
+    if isinstance(objective, MoCoObjective) and (merge := objective.merge):
+        method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
     return f"pretrain {method}" + (f" on {part}" if part else "")
 
 

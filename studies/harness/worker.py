@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from fame.config import File
 from fame.errors import FameError
 from studies.harness.hardware import commit, hardware, resolve_device, versions
 from studies.harness.store import CHECKPOINT, ENCODER, Store
@@ -150,7 +151,7 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
     run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos, cache=store.cache)
     resumed = (folder / CHECKPOINT).exists()
     given = folder / GIVEN
-    if getattr(stage.config, "kind", "") == "file":
+    if isinstance(getattr(stage.config, "objective", None), File):
         _link(runtime.pretrained, given)
     compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
     start = time.monotonic()

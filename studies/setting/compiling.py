@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fame.config import Pretrain
+from fame.config import MoCoObjective, Pretrain
 from fame.errors import FameError
 from studies.harness.hardware import machine, versions
 from studies.setting.asked import Asked
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from fame.training.payback import Taken
 
 Measure = Callable[[Pretrain, str], "list[Taken]"]
-SIZES = ("clip", "backbone", "moco", "precision", "threads", "ranks", "accumulate")  # of a pretraining, beside its optimiser
+SIZES = ("clip", "backbone", "objective", "precision", "threads", "accumulate")  # of a pretraining, beside its optimiser
 
 
 def decided(asked: Asked, device: str, cache: Path, say: Callable[[str], None], measure: Measure | None = None) -> bool:
@@ -34,7 +34,7 @@ def decided(asked: Asked, device: str, cache: Path, say: Callable[[str], None], 
     from fame.training.payback import Taken, best
 
     stage = asked.setting.pretraining(moco())
-    if stage is None or not isinstance(config := stage.config, Pretrain) or config.kind != "moco":
+    if stage is None or not isinstance(config := stage.config, Pretrain) or not isinstance(config.objective, MoCoObjective):
         return False  # given weights
     kept = cache / "compile" / f"{_key(config, device)}.json"
     try:

@@ -9,19 +9,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fame.config import (
+    MASKS,
+    OBJECTIVES,
     Activation,
     Clip,
     Data,
     Evaluation,
+    File,
     Finetune,
     Kernels,
     Masks,
+    MoCoObjective,
+    Objective,
     Pretrain,
     Probe,
+    Random,
     Retrieval,
     Sampling,
     StagedData,
     StagedWorld,
+    Supervised,
     VideoData,
 )
 from fame.errors import FameError
@@ -112,33 +119,48 @@ class Setting:
         """The first stage of a method; None where its data is missing."""
         scale, changes = self.sizes, method.changes
         if self.pretrained:
-            return Stage(Pretrain(kind="file", weights=self.pretrained, clip=scale.clip, backbone=scale.backbone))
+            return Stage(Pretrain(objective=File(weights=self.pretrained), backbone=scale.backbone))
         if method.kind == "random":
-            return Stage(Pretrain(kind="random", clip=scale.clip, backbone=scale.backbone))
+            return Stage(Pretrain(objective=Random(), backbone=scale.backbone))
         data = self.data(method.on, changes)
         if data is None or (self.videos and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
-        contrast = method.kind == "moco"
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
         optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
-        merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
         config = Pretrain(
-            kind=method.kind,
+            objective=self._objective(method),
             data=data,
             clip=self.clip,
             augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
-            merge=reaching(merge, scale),
-            erasing=method.erasing,
             backbone=scale.backbone,
-            moco=changed(scale.moco, changes.moco, "moco"),
             optim=changed_optim(optim, changes.optim),
             precision=scale.precision,
-            ranks=scale.ranks if contrast else 1,
             accumulate=scale.accumulate,
-            compiled=scale.compiled and contrast,
-            sampling=self.sampling if contrast else "once",
         )
         return Stage(config)
+
+    def _objective(self, method: Method) -> Objective:
+        """What a method trains an encoder for; FameError for an unknown kind, and for changes that would change nothing."""
+        scale = self.sizes
+        if method.kind == "moco":
+            merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
+            return MoCoObjective(
+                moco=changed(scale.moco, method.changes.moco, "moco"),
+                merge=reaching(merge, scale),
+                erasing=method.erasing,
+                ranks=scale.ranks,
+                compiled=scale.compiled,
+                sampling=self.sampling,
+            )
+        if method.changes.moco or method.merge or method.erasing:
+            raise FameError(
+                f"pretraining by {method.kind} has no contrast: merge, erasing and changes of moco would change nothing"
+            )
+        if method.kind == "supervised":
+            return Supervised()
+        if method.objective is not None:
+            return method.objective
+        raise FameError(f"unknown kind of pretraining {method.kind!r}; known: {', '.join(OBJECTIVES)}")
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
         scale = self.sizes
@@ -170,8 +192,8 @@ class Setting:
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
-        if measure.protocol == "masks":
-            return Stage(config)
+        if isinstance(config, Masks):  # of the unchanged world, every mask, plugins' too
+            return Stage(config if row.method else Masks(**{**dict(config), "variants": tuple(MASKS)}))
         upstream = self.pretraining(row.method) if row.method else None
         return Stage(config, upstream) if upstream else None
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fame.config import Augment, Backbone, Clip, Optim, Pretrain, VideoData
+from fame.config import Augment, Backbone, Clip, Optim, VideoData
 from fame.data import open_videos, scan_videos
 from fame.data.clips import VideoSet
 from fame.data.fitting import check_crop, check_manifest, fitting, standing_in, too_short
@@ -20,7 +20,7 @@ from fame.evaluation.features import batches
 from fame.method.augment import centre_crop, random_crops
 from fame.seeds import Seeds
 from fame.training.pretrain import Views, pretrain
-from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 from tests.videos import moving_square, write_video
 
 NATIVE = Clip(frames=4, stride=2, size=32, resize=False, short="dropped")
@@ -159,7 +159,7 @@ def test_pretraining_draws_the_stand_in_and_notes_it(tmp_path: Path, monkeypatch
 
     monkeypatch.setattr(Views, "_clips", watched)
     videos = FakeVideos(per_class=2, frames=12, size=32)
-    config = Pretrain(
+    config = contrast(
         data=fake_data(),
         clip=NATIVE,
         augment=Augment(blur=0.0),

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fame.config import Pretrain
 from studies.harness.executors import Outcome, Task
 from studies.harness.forecast import Forecast
 from studies.harness.runner import run_stages
@@ -104,7 +105,8 @@ def test_a_cell_that_several_studies_share_runs_once(store: Store) -> None:
     executor = Here(store)
     summary = run_stages(store, both, (0,), jobs=2, runtime=RUNTIME, executor=executor)
     assert summary.ok
-    baselines = [task for task in executor.given if task.stage.kind == "pretrain" and task.stage.config.merge is None]  # type: ignore[union-attr]
+    pretrained = [task for task in executor.given if isinstance(task.stage.config, Pretrain)]
+    baselines = [task for task in pretrained if getattr(task.stage.config.objective, "merge", 0) is None]
     assert len(baselines) == 1
     assert set(both[baselines[0].stage.id][1]) == {"area_ratio", "background_source"}
 
@@ -141,7 +143,7 @@ def test_the_longest_chain_starts_first(store: Store) -> None:
     first, last = forecast.seconds(ready[0]), forecast.seconds(ready[-1])
     assert first == max(forecast.seconds(stage) for stage in ready)
     assert last == min(forecast.seconds(stage) for stage in ready)
-    assert ready[-1].config.kind == "random"  # type: ignore[union-attr]
+    assert ready[-1].config.objective.kind == "random"  # type: ignore[union-attr]
 
 
 # ---------------------------------------------------------------- the mirror

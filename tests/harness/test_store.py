@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from fame.config import Pretrain
+from fame.config import Pretrain, Random
 from fame.errors import FameError
 from fame.run import Run
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Runtime, execute
 from studies.setting.cell import Stage
 
-STAGE = Stage(Pretrain(kind="random"))
+STAGE = Stage(Pretrain(objective=Random()))
 RESULT = {"stage": STAGE.id, "kind": "pretrain", "replicate": 0, "upstream": None, "metrics": {"loss": 1.5}, "artifacts": []}
 
 

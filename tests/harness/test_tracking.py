@@ -205,7 +205,7 @@ def test_rebuild_takes_finished_runs_of_any_version_and_leaves_damaged_ones(mirr
     for number, name in enumerate(("000000000001", "000000000002")):
         folder = store.folder(name, 0)
         folder.mkdir(parents=True)
-        config = {"id": name, "config": {"stage": "pretrain", "kind": "moco", "bygone": 3}, "upstream": None}
+        config = {"id": name, "config": {"stage": "pretrain", "bygone": 3}, "upstream": None}
         (folder / "config.json").write_text(json.dumps(config) if number == 0 else '{"id"')
         (folder / "result.json").write_text(json.dumps({"stage": name, "kind": "pretrain", "metrics": {}}))
     store.begin(stage, 0)  # not finished

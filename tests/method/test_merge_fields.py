@@ -14,6 +14,7 @@ from fame.config import Clip, Merge, MoCo, Pretrain
 from fame.method.controls import merging_of
 from fame.method.masks import Bayes, colour_posterior
 from fame.method.moco import info_nce
+from tests.fakes import contrasted
 from tests.method.test_controls import noise, seeded
 from tests.method.test_moco import contrast, views
 from tests.training.test_pretrain import config
@@ -151,6 +152,6 @@ def test_own_key_leaves_the_queue_alone() -> None:
 def test_fields_are_in_the_identity() -> None:
     plain = Pretrain(data=config().data, clip=Clip(frames=4, size=16))
     changed = [Merge(prior=0.3), Merge(sampled=(0.3, 0.3)), Merge(partners="any"), Merge(variant="blob")]
-    texts = {plain.model_copy(update={"merge": merge}).model_dump_json() for merge in (Merge(), *changed)}
-    texts.add(plain.model_copy(update={"merge": Merge(), "moco": MoCo(own_key=False)}).model_dump_json())
+    texts = {contrasted(plain, merge=merge).model_dump_json() for merge in (Merge(), *changed)}
+    texts.add(contrasted(plain, merge=Merge(), moco=MoCo(own_key=False)).model_dump_json())
     assert len(texts) == 6

@@ -3,29 +3,34 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel, ValidationError
 
 from fame import config as configs
-from fame.config import Clip, Config, Merge, Optim, Pretrain, Probe, Retrieval, VideoData, later
+from fame.config import Backbone, Clip, Config, Merge, MoCo, Objective, Optim, Pretrain, Probe, Random, Retrieval, VideoData, later
+from fame.errors import FameError
+from fame.training.pretrain import pretrain
 from studies.paper.registry import STUDIES, studies
 from studies.setting.cell import Stage, canonical, identified
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES, scale
-from studies.study import moco
+from studies.study import Method, moco, random_init
+from tests.fakes import contrast, contrasted, fake_run
 
 VIDEOS = VideoData(kind="ucf101", manifest="0123456789ab")
 BASELINE = Stage(Pretrain(data=VIDEOS))
-FAME = Stage(Pretrain(data=VIDEOS, merge=Merge()))
+FAME = Stage(contrast(data=VIDEOS, merge=Merge()))
 
 # A changed default or a changed method makes other ids. If that is meant, raise the stage's `version` and pin the new ones.
 GOLDEN = {
-    "baseline": (BASELINE, "938bd06c9369"),
-    "fame": (FAME, "8c53aeaa849b"),
-    "probe": (Stage(Probe(data=VIDEOS), FAME), "5ff119f46371"),
-    "retrieval": (Stage(Retrieval(data=VIDEOS), BASELINE), "c6b537e8a8af"),
-    "random": (Stage(Pretrain(kind="random")), "8129bc7d09c2"),
+    "baseline": (BASELINE, "796ba9892c45"),
+    "fame": (FAME, "0b0998eec872"),
+    "probe": (Stage(Probe(data=VIDEOS), FAME), "51b51304a433"),
+    "retrieval": (Stage(Retrieval(data=VIDEOS), BASELINE), "18216c67923d"),
+    "random": (Stage(Pretrain(objective=Random())), "3de05087a62b"),
 }
 
 # The runtime fields. None of them may appear in any configuration, however deep.
@@ -56,28 +61,50 @@ def test_no_runtime_field_is_in_any_configuration() -> None:
         assert not set(model.model_fields) & RUNTIME, model.__name__
 
 
-LATER = {"ranks", "accumulate", "compiled", "sampling"}
-
-
 def test_every_default_is_in_the_id() -> None:
     """An edited default must make another cell: an id of the difference to the defaults would reuse wrong checkpoints."""
     told = FAME.identity()["config"]
-    assert told["moco"]["temperature"] == 0.1
+    assert told["objective"]["moco"]["temperature"] == 0.1
     assert told["augment"]["hue"] == 0.1
-    assert told["merge"]["background"] == "inter"
-    assert set(told) == set(Pretrain.model_fields) - LATER  # came later, and stand at what was done before
-    assert Stage(FAME.config.model_copy(update={"ranks": 2})).identity()["config"]["ranks"] == 2
+    assert told["objective"]["merge"]["background"] == "inter"
+    assert set(told) == set(Pretrain.model_fields) - {"accumulate"}  # came later, and stand at what was done before
+    assert Stage(contrasted(FAME.config, ranks=2)).identity()["config"]["objective"]["ranks"] == 2
+
+
+def test_an_untrained_network_has_no_training_in_its_id() -> None:
+    """Neither the queue nor the optimiser of a scale changes what was never trained; and it takes no such field."""
+    small, large = Setting(scale("smoke")), Setting(replace(scale("smoke"), moco=MoCo(queue=64), pretrain=Optim(lr=1.0)))
+    assert small.pretraining(random_init()) == large.pretraining(random_init())
+    assert set(Stage(Pretrain(objective=Random())).identity()["config"]) == {"stage", "version", "backbone", "objective"}
+    with pytest.raises(ValidationError, match="not trained: optim would change nothing"):
+        Pretrain(objective=Random(), optim=Optim(lr=1.0))
+    with pytest.raises(ValidationError, match="unknown objective 'rotation'; known: moco, supervised, random, file"):
+        Pretrain.model_validate({"objective": {"kind": "rotation"}})
+
+
+def test_an_unknown_kind_is_refused_and_not_trained_with_labels(tmp_path: Path) -> None:
+    method = Method(kind="rotation")  # type: ignore[arg-type]
+    with pytest.raises(FameError, match="unknown kind of pretraining 'rotation'"):
+        Setting(scale("smoke")).pretraining(method)
+
+    class Rotation(Objective):
+        kind: str = "rotation"
+
+    with pytest.raises(FameError, match="nothing trains an encoder by 'rotation'"):
+        pretrain(
+            Pretrain(objective=Rotation(), data=VIDEOS, backbone=Backbone(name="r2plus1d_narrow", width=4)), fake_run(tmp_path)
+        )
 
 
 @pytest.mark.parametrize(
     "other",
     [
-        Pretrain(data=VIDEOS, merge=Merge(beta=0.3)),
-        Pretrain(data=VIDEOS, merge=Merge(views="both")),
-        Pretrain(data=VIDEOS, merge=Merge(), optim=Optim(lr=0.02)),
-        Pretrain(data=VIDEOS, merge=Merge(), clip=Clip(stride=1)),
-        Pretrain(data=VIDEOS, merge=Merge(), version=3),
-        Pretrain(data=VIDEOS.model_copy(update={"manifest": "ba9876543210"}), merge=Merge()),
+        contrast(data=VIDEOS, merge=Merge(beta=0.3)),
+        contrast(data=VIDEOS, merge=Merge(views="both")),
+        contrast(data=VIDEOS, merge=Merge(), optim=Optim(lr=0.02)),
+        contrast(data=VIDEOS, merge=Merge(), clip=Clip(stride=1)),
+        contrast(data=VIDEOS, merge=Merge(), version=4),
+        contrast(data=VIDEOS.model_copy(update={"manifest": "ba9876543210"}), merge=Merge()),
     ],
 )
 def test_another_choice_is_another_id(other: Pretrain) -> None:

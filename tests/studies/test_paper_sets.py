@@ -231,7 +231,7 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
         assert result is not None
         data = getattr(stage.config, "data", None)
         if data is None:
-            assert result["notes"] == {} and stage.config.kind == "random"
+            assert result["notes"] == {} and stage.config.objective.kind == "random"
             continue
         part = next(part for part, kind in KINDS.items() if kind == data.kind)
         assert result["notes"] == {"kind": data.kind, "root": str(root / FOLDERS[part])}

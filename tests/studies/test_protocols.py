@@ -58,7 +58,7 @@ def test_a_stage_of_the_default_path_keeps_its_id() -> None:
     setting = Setting(PAPER, STORED)
     found = {stage.kind: stage_id for stage_id, (stage, _) in all_stages(setting, studies(["retrieval/FAME"])).items()}
     assert setting.protocol == CORRECTED
-    assert found == {"pretrain": "8c53aeaa849b", "retrieval": "cb7917c5a865"}
+    assert found == {"pretrain": "0b0998eec872", "retrieval": "d7ea52e124f4"}
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,14 @@ def test_which_videos_ranks_see_is_the_protocol_s_to_say_unless_it_was_asked(
 ) -> None:
     setting = Setting(replace(PAPER, ranks=ranks, sampling=asked), NATIVE, protocol=rules)
     found = setting.pretraining(fame())
-    assert found is not None and isinstance(found.config, Pretrain) and found.config.sampling == sampling
+    assert found is not None and isinstance(found.config, Pretrain) and found.config.contrast.sampling == sampling
 
 
 def test_official_changes_every_id_but_those_without_videos() -> None:
     default, other = stages(Setting(PAPER, STORED)), stages(Setting(PAPER, NATIVE, protocol=OFFICIAL))
     shared = [default[stage_id].config for stage_id in set(default) & set(other)]
-    assert {(config.stage, getattr(config, "kind", "")) for config in shared} <= {("pretrain", "random"), ("kernels", "")}
+    kinds = {config.objective.kind if isinstance(config, Pretrain) else config.stage for config in shared}
+    assert kinds <= {"random", "kernels"}
     assert shared
 
 
@@ -102,7 +103,8 @@ def test_every_choice_arrives_in_the_configuration_and_is_unlike_the_default() -
         assert pretrained.config.clip == chosen["finetune"].clip == chosen["retrieval"].clip == setting.clip  # type: ignore[union-attr]
         both[name] = {
             "data": pretrained.config.data, "clip": setting.clip, "augment": pretrained.config.augment,
-            "merge": pretrained.config.merge, "pretrain": pretrained.config, "probe.augment": chosen["probe"].augment, **chosen,
+            "merge": pretrained.config.contrast.merge, "pretrain": pretrained.config.contrast,
+            "probe.augment": chosen["probe"].augment, **chosen,
         }  # fmt: skip
     for choice in OFFICIAL.choices:
         assert getattr(both["official"][choice.group], choice.field) == choice.value
@@ -116,8 +118,8 @@ def test_every_choice_arrives_in_the_configuration_and_is_unlike_the_default() -
 def test_a_row_that_names_its_flavour_keeps_it() -> None:
     def flavour(method: Any) -> str:
         config = official(method).chain()[0].config
-        assert isinstance(config, Pretrain) and config.merge is not None
-        return config.merge.flavour
+        assert isinstance(config, Pretrain) and config.contrast.merge is not None
+        return config.contrast.merge.flavour
 
     assert [flavour(method) for method in (fame(), fame(variant="grid"), fame(flavour="paper"), fame(flavour="official"))] == [
         "official", "official", "paper", "official"

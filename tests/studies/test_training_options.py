@@ -41,13 +41,11 @@ def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
     found = asked(
         tmp_path, 2, accumulate=4, finetune_accumulate=2, precision="bf16", compiled=True, sampling="released", reach="batch"
     )
-    told = {(one.kind, one.ranks, one.accumulate, one.compiled, one.sampling, one.precision) for one in pretrainings(found)}
-    assert told == {
-        ("moco", 2, 4, True, "released", "bf16"),
-        ("supervised", 1, 4, False, "once", "bf16"),
-        ("random", 1, 1, False, "once", "auto"),
-    }
-    merges = {(one.merge.background, one.merge.reach) for one in pretrainings(found) if one.merge}
+    told = {(one.objective.kind, one.accumulate, one.precision) for one in pretrainings(found)}
+    assert told == {("moco", 4, "bf16"), ("supervised", 4, "bf16"), ("random", 1, "auto")}
+    contrasts = [one.contrast for one in pretrainings(found) if one.objective.kind == "moco"]
+    assert {(one.ranks, one.compiled, one.sampling) for one in contrasts} == {(2, True, "released")}
+    merges = {(one.merge.background, one.merge.reach) for one in contrasts if one.merge}
     assert merges == {("inter", "batch"), ("still", "batch"), ("intra", "rank")}
     finetunings = [stage.config for stage in stages(found) if isinstance(stage.config, Finetune)]
     assert finetunings and {(one.accumulate, one.precision) for one in finetunings} == {(2, "bf16")}
@@ -67,7 +65,7 @@ def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
 )
 def test_each_enters_the_ids_of_what_it_changes(tmp_path: Path, training: dict[str, Any], kinds: set[str]) -> None:
     plain = {Stage(config).id for config in pretrainings(asked(tmp_path))}
-    assert {config.kind for config in pretrainings(asked(tmp_path, **training)) if Stage(config).id not in plain} == kinds
+    assert {config.objective.kind for config in pretrainings(asked(tmp_path, **training)) if Stage(config).id not in plain} == kinds
 
 
 def test_they_come_back_from_setting_json(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from fame.run import Run
 from fame.training.descent import ContrastStep, Descent
 from fame.training.pretrain import pretrain
 from fame.training.supervised import Classifier, train_classifier
-from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 from tests.training.test_distributed import MOCOS, Plain
 
 torch.set_num_threads(1)
@@ -144,7 +144,7 @@ def config(**changes: Any) -> Pretrain:
         "precision": "fp32",
         "accumulate": 3,
     }
-    return Pretrain(**{**given, **changes})
+    return contrast(**{**given, **changes})
 
 
 class Stopped(Exception):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import fame.training.compilation
 from fame.backbones import build_encoder, fast_layout
 from fame.backbones.checkpoint import TrainingState, load_encoder, read_weights
-from fame.config import Backbone, Merge, MoCo, Optim, Pretrain
+from fame.config import Backbone, Merge, MoCo, Optim
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
 from fame.training.compilation import naming_failures, plain_kernels
@@ -21,7 +21,7 @@ from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser, follow_weights
 from fame.training.pretrain import pretrain
 from studies.setting.cell import Stage
-from tests.fakes import fake_data, fake_run
+from tests.fakes import contrast, fake_data, fake_run
 from tests.training.test_accumulation import Breaking, Stopped
 from tests.training.test_pretrain import VIDEOS, config
 
@@ -162,7 +162,7 @@ def test_files_keep_their_names_and_a_run_continues_bit_for_bit(tmp_path: Path, 
 
 
 def test_compiling_is_in_the_identity() -> None:
-    assert len({Stage(Pretrain(data=fake_data(), compiled=compiled)).id for compiled in (False, True)}) == 2
+    assert len({Stage(contrast(data=fake_data(), compiled=compiled)).id for compiled in (False, True)}) == 2
 
 
 def test_a_failure_of_torch_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

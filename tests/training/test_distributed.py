@@ -20,7 +20,7 @@ from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
 from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import all_stages
-from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 
 torch.set_num_threads(1)
 BATCH, STEPS = 8, 3
@@ -109,7 +109,7 @@ def config(**changes) -> Pretrain:
         "precision": "fp32",
         "ranks": 2,
     }
-    return Pretrain(**{**given, **changes})
+    return contrast(**{**given, **changes})
 
 
 def test_a_pretraining_of_two_ranks(tmp_path: Path):
@@ -139,13 +139,14 @@ def test_an_error_of_a_rank_is_one_line(tmp_path: Path):
 def test_ranks_share_a_batch_equally():
     with pytest.raises(ValidationError, match="shared by them equally"):
         config(ranks=4)
-    assert Pretrain.model_validate(config(ranks=3).model_dump()).ranks == 3
+    assert Pretrain.model_validate(config(ranks=3).model_dump()).contrast.ranks == 3
 
 
 def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path):
     asked = resolve(Choices("smoke", ranks=2), tmp_path, 1)
     stages = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if isinstance(stage.config, Pretrain)]
-    assert {(stage.config.kind, stage.config.ranks) for stage in stages} == {("moco", 2), ("random", 1), ("supervised", 1)}
+    kinds = {(one.kind, getattr(one, "ranks", 1)) for one in (stage.config.objective for stage in stages)}
+    assert kinds == {("moco", 2), ("random", 1), ("supervised", 1)}
     with pytest.raises(FameError, match="--ranks 3: the batch of 8 is shared by them equally"):
         resolve(Choices("smoke", ranks=3), tmp_path, 1)
 

@@ -19,6 +19,7 @@ from studies.setting.choices import Choices, resolve
 from studies.setting.compiling import decided, measured
 from studies.setting.training import AUTO, Training, compiled_as
 from studies.study import moco
+from tests.fakes import contrasted
 from tests.training.test_pretrain import config
 
 CPU = torch.device("cpu")
@@ -133,7 +134,7 @@ def test_given_weights_have_nothing_to_decide(tmp_path: Path) -> None:
 def test_what_eager_cannot_do_is_one_line(tmp_path: Path) -> None:
     stage = smoke(tmp_path).setting.pretraining(moco())
     assert stage and isinstance(stage.config, Pretrain)
-    short = stage.config.model_copy(update={"moco": stage.config.moco.model_copy(update={"queue": 1})})
+    short = contrasted(stage.config, moco=stage.config.contrast.moco.model_copy(update={"queue": 1}))
     with pytest.raises(FameError, match=r"^--compile auto: a step .* fails on cpu \(.*queue of 1.*\); try it with --compile no$"):
         measured(short, "cpu")
 

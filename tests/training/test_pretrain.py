@@ -11,7 +11,7 @@ import torch
 import fame.method.views as stage
 from fame.backbones import build_encoder
 from fame.backbones.checkpoint import load_encoder, save_encoder, sha256_of
-from fame.config import Augment, Backbone, BackgroundErasing, Clip, Merge, MoCo, Optim, Pretrain
+from fame.config import Augment, Backbone, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
 from fame.method.views import Views
 from fame.run import Run
@@ -19,7 +19,7 @@ from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
 from fame.training.pretrain import pretrain
 from fame.training.supervised import batches
-from tests.fakes import FakeVideos, fake_data, fake_run
+from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 
 torch.set_num_threads(1)
 VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
@@ -35,7 +35,7 @@ def config(**changes) -> Pretrain:
         "optim": Optim(kind="adamw", lr=1e-3, batch=6, epochs=2),
         "precision": "fp32",
     }
-    return Pretrain(**{**given, **changes})
+    return contrast(**{**given, **changes})
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -60,7 +60,7 @@ def lines(folder: Path) -> list[dict]:
         {"merge": Merge(background="still", flavour="official")},
         {"erasing": BackgroundErasing(views="both")},
         {"moco": MoCo(dim=8, queue=16, symmetric=True), "optim": Optim(lr=0.01, batch=5, epochs=2)},
-        {"kind": "supervised"},
+        {"objective": Supervised()},
     ],
 )
 def test_every_kind_trains_and_tells(tmp_path, changes):
@@ -82,7 +82,7 @@ def test_every_kind_trains_and_tells(tmp_path, changes):
 
 def test_random_is_the_initialisation_that_training_starts_from(tmp_path):
     run = fake_run(tmp_path, VIDEOS)
-    result = pretrain(Pretrain(kind="random", backbone=NARROW), run)
+    result = pretrain(Pretrain(objective=Random(), backbone=NARROW), run)
     assert same(weights(tmp_path), build_encoder(NARROW, run.seeds.of("initialisation")).state_dict())
     assert result["metrics"] == {}
     untrained = fake_run(tmp_path / "no epochs", VIDEOS)
@@ -94,11 +94,11 @@ def test_a_given_file_is_taken_by_its_hash(tmp_path):
     run = fake_run(tmp_path, VIDEOS)
     save_encoder(build_encoder(NARROW, seed=77), NARROW, tmp_path / "given.pt")
     digest = sha256_of(tmp_path / "given.pt")
-    result = pretrain(Pretrain(kind="file", weights=digest, backbone=NARROW), run)
+    result = pretrain(Pretrain(objective=File(weights=digest), backbone=NARROW), run)
     assert same(weights(tmp_path), build_encoder(NARROW, seed=77).state_dict())
     assert result["notes"]["keys"]["left"] == [] and "stem.0.weight" in result["notes"]["keys"]["used"]
     with pytest.raises(FameError, match="another file"):
-        pretrain(Pretrain(kind="file", weights="f" * 64, backbone=NARROW), run)
+        pretrain(Pretrain(objective=File(weights="f" * 64), backbone=NARROW), run)
 
 
 class Stopped(Exception):
@@ -114,9 +114,9 @@ class Breaking(Run):
         super().log(**values)
 
 
-@pytest.mark.parametrize("kind", ["moco", "supervised"])
-def test_a_broken_off_run_continues_bit_for_bit(tmp_path, kind):
-    long = config(kind=kind, optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4), merge=Merge() if kind == "moco" else None)
+@pytest.mark.parametrize("how", [{"merge": Merge()}, {"objective": Supervised()}], ids=["moco", "supervised"])
+def test_a_broken_off_run_continues_bit_for_bit(tmp_path, how):
+    long = config(optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4), **how)
     straight = pretrain(long, fake_run(tmp_path / "straight", VIDEOS))
     run = fake_run(tmp_path / "broken", VIDEOS)
     with pytest.raises(Stopped):
@@ -197,9 +197,9 @@ def test_epochs_and_replicates_draw_differently(tmp_path):
 
 
 def test_a_loss_that_is_not_finite_is_named_with_its_epoch(tmp_path):
-    for kind in ("moco", "supervised"):
+    for how in ({}, {"objective": Supervised()}):
         with pytest.raises(FameError, match=r"epoch [12]: lower the learning rate"):
-            pretrain(config(kind=kind, optim=Optim(lr=1e30, batch=4, epochs=2)), fake_run(tmp_path, VIDEOS))
+            pretrain(config(**how, optim=Optim(lr=1e30, batch=4, epochs=2)), fake_run(tmp_path, VIDEOS))
 
 
 def test_small_and_impossible_batches(tmp_path):

@@ -19,7 +19,7 @@ from fame.method.views import Views
 from fame.run import Run
 from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
-from tests.fakes import FakeVideos, fake_run
+from tests.fakes import FakeVideos, contrasted, fake_run
 from tests.training.test_distributed import config
 from tests.training.test_pretrain import VIDEOS
 
@@ -96,4 +96,4 @@ def test_a_rank_of_one_clip_takes_its_background_from_the_other(tmp_path: Path) 
     one, again = (pretrain(alone, fake_run(tmp_path / name, videos)) for name in ("one", "again"))
     assert one["metrics"] == again["metrics"] and one["notes"]["sampling"] == "released" and one["notes"]["steps"] == 6
     with pytest.raises(FameError, match="background from another video"):
-        pretrain(alone.model_copy(update={"merge": Merge()}), fake_run(tmp_path / "own", videos))
+        pretrain(contrasted(alone, merge=Merge()), fake_run(tmp_path / "own", videos))

@@ -16,6 +16,7 @@ import torch
 from fame.backbones.checkpoint import load_encoder
 from fame.config import Backbone, Clip, Merge, MoCo, Optim, Pretrain, VideoData
 from fame.data import scan_videos
+from tests.fakes import contrast
 from tests.videos import moving_square, write_video
 
 pytestmark = pytest.mark.long
@@ -74,7 +75,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(root: Path, tmp_path: Path) -> None:
     digest = scan_videos(root / "set", "folder", 1, root / "cache").digest()
-    config = Pretrain(
+    config = contrast(
         data=VideoData(kind="folder", manifest=digest, short_side=24, codec="jpeg"),
         clip=Clip(frames=4, stride=2, size=16),
         merge=Merge(beta=0.5),
