@@ -72,9 +72,7 @@ def _entry(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict
         status = "failed"
     else:
         status = "not measured" if all(evidence.result(stage, replicate) for replicate in evidence.replicates) else "not run"
-    looks = evidence.values(stage, f"test_best/{measure.metric}") if evidence.setting.protocol.changes("finetune") else {}
-    best = {"test_best": sum(looks.values()) / len(looks)} if looks else {}
-    return best | {
+    return {
         "row": row.label,
         "column": row.column,
         "metric": measure.metric,
@@ -147,23 +145,10 @@ def caption(evidence: Evidence, study: Study, table: Wide) -> str:
     said = f", {evidence.setting.protocol.said}" if evidence.setting.protocol.said else ""
     words = [f"Scale {scale}, dataset {dataset}{said}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
     words += [_short(table, n)] if n > 1 else []
-    words += [_test_best(table)]
     words += [f"Means over folds 1 to {1 + len(evidence.setting.folds)}."] if evidence.setting.folds else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study.note]))
-
-
-def _test_best(table: Wide) -> str:
-    """What the released code would have reported: the best look at the test split. "" where nobody looked."""
-    cells = [(line, entry) for line in table.lines for entry in line.cells.values() if entry.get("test_best") is not None]
-    if not cells:
-        return ""
-    named = [
-        f"{' '.join(filter(None, (line.row, line.column)))}, {entry['label']}: {entry['test_best']:.1f}" for line, entry in cells
-    ]
-    what = "Test-best, the best of several looks at the test split and so chosen on it (the table has the last epoch)"
-    return f"{what}: {'; '.join(named)}."
 
 
 def _short(table: Wide, n: int) -> str:
@@ -218,8 +203,7 @@ def write(evidence: Evidence, study: Study, found: list[dict[str, Any]], folder:
     paths = [folder / f"{study.name}.{suffix}" for suffix in ("csv", "md", "tex")]
     lines, protocol = frame(study, found), evidence.setting.protocol
     if protocol.said:
-        best = pd.Series([entry.get("test_best") for entry in found], dtype=float)
-        lines = lines.assign(test_best=best, protocol=f"{protocol.name} {protocol.version}")
+        lines = lines.assign(protocol=f"{protocol.name} {protocol.version}")
     lines.to_csv(paths[0], index=False)
     paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
     paths[2].write_text(texts.latex(study, table, note), encoding="utf-8")

@@ -17,7 +17,6 @@ OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to kno
 Background = Literal["inter", "intra", "still", "inpainted"]
 # backgrounds that are no method's: as inter, without the other clip's figure, which must be known; or with as much filled elsewhere
 Scenery = Literal["empty", "elsewhere"]
-Reach = Literal["rank", "batch"]
 
 
 def check_beta(beta: float) -> float:
@@ -54,7 +53,6 @@ class Merge(Config):
     prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
     sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
     partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
-    reach: Reach = later("rank")  # inter and still, on several ranks: among which clips, the rank's own or the whole batch's
 
     plugin: str = later("")  # SHA-256 of the file behind a plugin's mask; filled in
 
@@ -78,12 +76,6 @@ class Merge(Config):
     def needs_truth(self) -> bool:
         """Whether it is a control that must know the true figure, which real videos do not tell."""
         return self.variant in OF_TRUTH or self.background == "empty"
-
-    @model_validator(mode="after")
-    def _reaches(self) -> Merge:
-        if self.reach == "batch" and self.background == "intra":
-            raise ValueError("reach = batch: an intra background is of the clip's own video, which its own rank reads")
-        return self
 
 
 class BackgroundErasing(Config):

@@ -14,7 +14,6 @@ from fame.config.method import BackgroundErasing, Merge, MoCo
 BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"]
 # auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Sampling = Literal["once", "released"]  # fame/training/sampling.py
 
 
 def check_pieces(accumulate: int, batch: int) -> int:
@@ -43,7 +42,6 @@ class Augment(Config):
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
     std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)
     blur_sigma: tuple[float, float] = later((0.1, 2.0))  # pixels, uniform
-    blur_once: bool = later(False)  # one sigma a process for all its clips, as in the released code, and not one a clip
 
 
 MEAN, STD = Augment().mean, Augment().std  # of training, and of tests
@@ -86,7 +84,6 @@ class MoCoObjective(Objective):
     erasing: BackgroundErasing | None = None
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch`
     compiled: bool = later(False)  # networks by torch.compile
-    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch
 
     @model_validator(mode="after")
     def _one_of_both(self) -> MoCoObjective:

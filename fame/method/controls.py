@@ -47,7 +47,6 @@ def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
         background,
         merge.flavour,
         partners=merge.partners,
-        reach=merge.reach,
         prior=merge.prior,
         sampled=merge.sampled,
     )

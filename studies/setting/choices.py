@@ -46,7 +46,6 @@ class Choices:
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
     codec: str | None = None  # of stored real videos; None: raw
     protocol: str = CORRECTED.name  # studies/setting/protocols.py
-    schedule: str | None = None  # of pretraining, likewise; None: the scale's
     training: Training = field(default_factory=Training)
     plugins: tuple[Path, ...] = ()  # files of own masks, pretrainings and studies (fame/plugins.py)
 
