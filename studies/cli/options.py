@@ -34,7 +34,7 @@ Fold = Annotated[
 ]
 Codec = Annotated[
     str | None,
-    typer.Option(help="How real videos are stored: raw (default), jpeg (a twelfth of the disk), straight (not at all)."),
+    typer.Option(help="How real videos are stored: raw (default) or jpeg (a twelfth of the disk, not exact)."),
 ]
 ProtocolName = Annotated[
     str,

@@ -16,7 +16,7 @@ from studies.setting.cell import Stage
 
 RENDERING = 0.27  # seconds a megapixel of the embedded benchmark, encoding and decoding included
 START = 13.0  # seconds until a worker has imported torch
-KEPT = {"jpeg": 0.085, "straight": 0.0}  # of a raw frame's bytes (docs/datasets.md)
+KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
 
 
@@ -111,9 +111,9 @@ def _videos(data: Data, replicate: int) -> tuple[str, int]:
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:
     """Whether a part of the embedded benchmark has been rendered. A real set's frame store is found by its manifest."""
     if not isinstance(data, StagedData):
-        from fame.data.shared import is_prepared
+        from fame.data.store import is_prepared
 
-        return is_prepared(data, cache)
+        return is_prepared(data.manifest, cache, data.short_side, data.codec)
     from fame.data.staged.videos import digest
 
     return (cache / "staged" / digest(data, Seeds(replicate)) / "manifest.json").exists()
