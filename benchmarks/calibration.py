@@ -27,9 +27,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks import real_clips
-from benchmarks.real_camera import camera_motion, grey, resize
-from benchmarks.real_clips import FRAMES, STRIDE, Frames
 from fame.config import StagedData
 from fame.data.staged.files import read_masks
 from fame.data.staged.videos import render
@@ -38,6 +35,9 @@ from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.method.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
+from studies.real_masks import clips as real_clips
+from studies.real_masks.camera import camera_motion, grey, resize
+from studies.real_masks.clips import FRAMES, STRIDE, Frames
 from studies.setting.scales import SCALES
 
 

@@ -8,11 +8,12 @@ from typing import Any
 from reports.evidence import Evidence, Gain
 from reports.evidence import Side as Number
 from reports.gate import Gate, gates
-from reports.real_video import SHOWN, RealVideo, kept
+from reports.real_video import MEASURE, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
 from studies.paper.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
 from studies.paper.links import RealMask
 from studies.paper.registry import FOR_CLAIMS
+from studies.real_masks import SEQUENCES
 from studies.setting.paper_sets import absent
 from studies.study import Measure, moco
 
@@ -150,7 +151,7 @@ def _weakest(test: Test, results: list[LinkResult], verdict: str) -> int:
 
 def _why_not_run(evidence: Evidence, test: Test) -> str:
     if test.source == "real video":
-        return f"{SHOWN} is not there: measure with python -m benchmarks.real_masks REAL {SHOWN}"
+        return f"{SEQUENCES.name} is not in studies/real_masks: measure with {MEASURE}"
     if evidence.setting.pretrained:
         return "one encoder was given, so no two methods can be compared"
     sides = [part for link in test.links for side in (link.greater, link.lesser) for part in side.parts]

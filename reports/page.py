@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from studies.real_masks import SEQUENCES
+
 if TYPE_CHECKING:
     from studies.harness.store import Store
     from studies.setting.resolve import Setting
@@ -62,8 +64,6 @@ def build(
 
 def fingerprint(store: Store, setting: Setting, studies: tuple[Study, ...], replicates: tuple[int, ...], commit: str) -> str:
     """SHA-256 over all that the report is made from: results, failures, setting, declared studies, masks on real video, code."""
-    from reports.real_video import KEPT
-
     digest = hashlib.sha256()
     asked = (setting, studies, replicates, commit, store.setting())
     digest.update(repr(asked).encode())
@@ -72,7 +72,7 @@ def fingerprint(store: Store, setting: Setting, studies: tuple[Study, ...], repl
         *(ROOM / "templates").iterdir(),
         *(path for name in DECLARED for path in sorted((ROOM.with_name("studies") / name).glob("*.*"))),
     ]
-    code += [KEPT] if KEPT.exists() else []
+    code += [SEQUENCES] if SEQUENCES.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
     for path in sorted(code) + sorted(results):
         digest.update(str(path.relative_to(path.parents[2])).encode())

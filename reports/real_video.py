@@ -1,7 +1,6 @@
-"""The masks' quality on real video as it is kept in docs/results/real-masks, by sequence: what claim C11 is decided on.
+"""The masks' quality on real video as it is kept in studies/real_masks/sequences.csv: what claim C11 is decided on.
 
-`python -m benchmarks.real_masks` measures and writes it; the videos themselves are third-party and not there. A copy of the project
-without that folder has no such evidence, and says so.
+`python -m studies.real_masks` measures it; the videos themselves are third-party and not there.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from pathlib import Path
 
 from fame.errors import FameError
 from studies.paper.links import RealMask
+from studies.real_masks import SEQUENCES
 
-KEPT = Path(__file__).resolve().parents[1] / "docs" / "results" / "real-masks" / "sequences.csv"
-SHOWN = "docs/results/real-masks"
+MEASURE = "python -m studies.real_masks REAL OUT"
 Values = dict[str, float]
 Line = dict[str, str]
 
@@ -48,7 +47,7 @@ class RealVideo:
 
 
 @cache
-def kept(path: Path = KEPT) -> RealVideo:
+def kept(path: Path = SEQUENCES) -> RealVideo:
     """What lies in the repository; empty where nothing does. FameError where the table lacks a column that is read here."""
     if not path.exists():
         return RealVideo()
@@ -62,4 +61,4 @@ def _check(lines: Sequence[Line], path: Path) -> None:
     read = ("sequence", "camera", "size", "variant", "beta", "flavour", "recall_still", "recall_lift", "box_recall_lift")
     for name in read:
         if lines and name not in lines[0]:
-            raise FameError(f"{path.name}: no column {name!r}; measure anew with python -m benchmarks.real_masks REAL {SHOWN}")
+            raise FameError(f"{path.name}: no column {name!r}; measure again with {MEASURE}")

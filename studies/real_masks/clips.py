@@ -1,4 +1,4 @@
-"""Real video for measurements: DAVIS 2016 and SBI with true masks, UCF101 with actor boxes, read where they lie.
+"""Read real video for measurements: DAVIS 2016 and SBI with true masks, UCF101 with actor boxes, read where they lie.
 
 Third-party data: numbers may be written from it, frames never. A folder has any of
 
@@ -49,7 +49,7 @@ class Video:
     tracks: tuple[Track, ...] = ()
 
     def truth(self) -> Truth | None:
-        """bool (T, H, W): the object's mask, else all actors' boxes filled; None where neither is known."""
+        """Return bool (T, H, W): the object's mask, else all actors' boxes filled; None where neither is known."""
         if self.masks is not None or not self.tracks:
             return self.masks
         filled = np.zeros(self.frames.shape[:3], dtype=bool)
@@ -59,17 +59,17 @@ class Video:
         return filled
 
     def known(self) -> Truth:
-        """bool (T,): frames in which the truth has been annotated; with masks all of them."""
+        """Return bool (T,): frames in which the truth has been annotated; with masks all of them."""
         if self.masks is not None:
             return np.ones(len(self.frames), dtype=bool)
-        found = np.zeros(len(self.frames), dtype=bool)
+        annotated = np.zeros(len(self.frames), dtype=bool)
         for track in self.tracks:
-            found[track.first : track.first + len(track.boxes)] = True
-        return found
+            annotated[track.first : track.first + len(track.boxes)] = True
+        return annotated
 
 
 def davis(folder: Path) -> Iterator[Video]:
-    """The object sequences, in the order of their names."""
+    """Read the object sequences, in the order of their names."""
     for images in sorted((folder / "davis2016/JPEGImages").glob("*")):
         truth = folder / "davis2016/Annotations" / images.name
         files = sorted(images.glob("*.jpg"))
@@ -78,7 +78,7 @@ def davis(folder: Path) -> Iterator[Video]:
 
 
 def sbi(folder: Path) -> Iterator[Video]:
-    """Surveillance cameras on their posts."""
+    """Read the sequences of surveillance cameras on their posts."""
     for place in sorted(path.parent for path in (folder / "sbi2015").glob("*/input")):
         files, masks = sorted((place / "input").glob("*")), sorted((place / "groundtruth").glob("*"))
         if len(files) != len(masks):
@@ -87,18 +87,18 @@ def sbi(folder: Path) -> Iterator[Video]:
 
 
 def ucf101(folder: Path, most: int | None = None, boxed_only: bool = False) -> Iterator[Video]:
-    """Videos with actor boxes first, then the others, each by name; at most `most`."""
+    """Read videos with actor boxes first, then the others, each by name; at most `most`."""
     notes = folder / "actor_boxes.json"
     boxes: dict[str, list[dict[str, Any]]] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     files = sorted((folder / "UCF-101").glob("*/*.avi"), key=lambda path: (path.stem not in boxes, path.stem))
     for path in [path for path in files if path.stem in boxes or not boxed_only][:most]:
-        found = tuple(Track(track["first_frame"] - 1, np.array(track["boxes_xywh"], float)) for track in boxes.get(path.stem, ()))
+        tracks = tuple(Track(track["first_frame"] - 1, np.array(track["boxes_xywh"], float)) for track in boxes.get(path.stem, ()))
         unit = path.stem.removeprefix("v_").rpartition("_c")[0] or path.stem
-        yield Video("UCF101", path.stem, unit, decode(path), tracks=found)
+        yield Video("UCF101", path.stem, unit, decode(path), tracks=tracks)
 
 
 def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
-    """Frame numbers (FRAMES,) of each of the disjoint clips that fit into the annotated stretches, and their stride.
+    """Return frame numbers (FRAMES,) of each of the disjoint clips that fit into the annotated stretches, and their stride.
 
     The stride is STRIDE unless no stretch holds such a clip, then 1; the clips of a stretch lie in its middle. Empty where
     even that is too long.
@@ -116,7 +116,7 @@ def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
 
 
 def _stretches(known: Truth) -> Iterator[tuple[int, int]]:
-    """First frame and length of every run of annotated frames."""
+    """Yield first frame and length of every run of annotated frames."""
     place = 0
     for is_known, run in groupby(known.tolist()):
         length = len(list(run))
@@ -126,10 +126,10 @@ def _stretches(known: Truth) -> Iterator[tuple[int, int]]:
 
 
 def read_images(files: Sequence[Path]) -> Frames:
-    """uint8 (T, H, W, 3), RGB."""
+    """Read pictures as uint8 (T, H, W, 3), RGB."""
     return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in files])
 
 
 def read_masks(files: Sequence[Path]) -> Truth:
-    """bool (T, H, W); grey levels above the middle are the object (SBI marks doubtful pixels with 170)."""
+    """Read masks as bool (T, H, W); grey levels above the middle are the object (SBI marks doubtful pixels with 170)."""
     return np.stack([np.asarray(Image.open(path).convert("L")) > 127 for path in files])

@@ -1,4 +1,4 @@
-"""How much a camera moves, told from its picture: the displacement at which the background of two frames agrees best.
+"""Estimate how much a camera moves from its pictures: the displacement at which the background of two frames agrees best.
 
 The figure is left out of the comparison, not painted over: a painted patch has edges that stand still, and phase correlation
 follows them (it found DAVIS's kite-surf, a plain pan, still).
@@ -17,19 +17,19 @@ REACH = SIDE // 8  # pixels along each axis; a faster camera is found at some di
 
 
 def resize(images: Tensor, side: int = SIDE) -> Tensor:
-    """float (N, C, H, W) with the short side at `side`, bilinear with antialiasing."""
+    """Resize float (N, C, H, W) to have the short side at `side`, bilinear with antialiasing."""
     height, width = images.shape[-2:]
     size = (round(height * side / min(height, width)), round(width * side / min(height, width)))
     return images if size == (height, width) else functional.interpolate(images, size, mode="bilinear", antialias=True)
 
 
 def grey(images: Tensor) -> Tensor:
-    """Luminance (N, H, W) of float (N, 3, H, W) in [0, 1]."""
+    """Return luminance (N, H, W) of float (N, 3, H, W) in [0, 1]."""
     return (images * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
 
 
 def camera_motion(pictures: Tensor, figure: NDArray[np.bool_] | None) -> float:
-    """Median displacement between consecutive pictures in percent of the short side.
+    """Return the median displacement between consecutive pictures in percent of the short side.
 
     pictures: luminance (T, h, w) in [0, 1], short side SIDE; figure: bool (T, H, W) at native size, left out where it is known.
     NaN where the figure fills every picture.
@@ -43,7 +43,7 @@ def camera_motion(pictures: Tensor, figure: NDArray[np.bool_] | None) -> float:
 
 
 def displacement(one: Tensor, other: Tensor, seen: Tensor) -> float:
-    """Pixels, to a fraction, by which (h, w) is displaced in the other: least mean squared difference where both are `seen`."""
+    """Return by how many pixels (h, w) is displaced in the other: least mean squared difference where both are `seen`."""
     height, width = one.shape
     padded = (height + REACH, width + REACH)
     there = seen.double()
@@ -63,7 +63,7 @@ def displacement(one: Tensor, other: Tensor, seen: Tensor) -> float:
 
 
 def _lowest(line: Tensor, at: int) -> float:
-    """Place of the minimum near `at`, by the parabola through it and its neighbours."""
+    """Return the place of the minimum near `at`, by the parabola through it and its neighbours."""
     if not 0 < at < len(line) - 1:
         return float(at)
     left, middle, right = (float(value) for value in line[at - 1 : at + 2])

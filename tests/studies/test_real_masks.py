@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +10,21 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import real_clips
-from benchmarks.real_camera import camera_motion, displacement
-from benchmarks.real_clips import Track, Video, clip_frames
-from benchmarks.real_masks import main
-from benchmarks.real_measures import measure_all, measure_clip, measure_video
-from benchmarks.real_sequences import as_kept, by_sequence, means
-from benchmarks.real_writing import quoted, summarise
 from fame.errors import FameError
 from reports.evidence import Evidence
 from reports.ledger import ledger
-from reports.real_video import KEPT, RealVideo, kept
+from reports.real_video import RealVideo, kept
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
-from studies.paper.links import RealMask
+from studies.real_masks import SEQUENCES
+from studies.real_masks.__main__ import main
+from studies.real_masks.camera import camera_motion, displacement
+from studies.real_masks.clips import Track, Video, clip_frames
+from studies.real_masks.measures import by_sequence, means, measure_all, measure_clip, measure_video
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
 
 ROOT = Path(__file__).resolve().parents[2]
-REAL = ROOT.parent / "shared" / "real-video"
 C11 = next(claim for claim in CLAIMS if claim.id == "C11")
 
 
@@ -164,38 +158,29 @@ def test_measures_are_those_of_the_stage() -> None:
 
 
 def test_a_sequence_counts_once(clips: pd.DataFrame) -> None:
-    found = by_sequence(clips)
-    assert len(found) == 3 * 2 * 15 and dict(found.groupby("sequence")["clips"].first()) == {"Hall": 2, "panned": 1, "posted": 1}
-    asked = {"sequence": "Hall", "size": 112, "variant": "fame", "beta": 0.5, "flavour": "paper"}
-
-    def of(table: pd.DataFrame) -> pd.Series:
-        return table.loc[np.logical_and.reduce([table[name] == value for name, value in asked.items()]), "recall_lift"]
-
-    assert len(of(clips)) == 2 and of(found).item() == pytest.approx(of(clips).mean())
-    mean = means(found)
-    still = mean[(mean["camera"] == "still") & (mean["variant"] == "fame") & (mean["beta"] == 0.5) & (mean["size"] == 112)]
-    values = as_kept(found).values(RealMask("fame", "recall_lift", "", "still"))
-    assert set(values) == {"Hall", "posted"}
-    assert still.loc[still["flavour"] == "paper", "recall_lift"].item() == pytest.approx(np.mean(list(values.values())), abs=1e-5)
+    table = by_sequence(clips)
+    assert len(table) == 3 * 2 * 15 and dict(table.groupby("sequence")["clips"].first()) == {"Hall": 2, "panned": 1, "posted": 1}
+    one = "size == 112 and variant == 'fame' and beta == 0.5 and flavour == 'paper'"
+    hall = clips.query(f"{one} and sequence == 'Hall'")["recall_lift"]
+    assert len(hall) == 2 and table.query(f"{one} and sequence == 'Hall'")["recall_lift"].item() == pytest.approx(hall.mean())
+    still = table.query(f"{one} and camera == 'still'")
+    assert set(still["sequence"]) == {"Hall", "posted"}
+    mean = means(table).query(f"{one} and camera == 'still'")
+    assert mean["recall_lift"].item() == pytest.approx(still["recall_lift"].mean()) and mean["n_recall_lift"].item() == 2
 
 
 def test_the_command_writes_numbers_only(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "kept"
-    assert main([str(real), str(out)]) == 0 and "C11 on real video" in capsys.readouterr().out
-    names = {"clips.csv", "sequences.csv", "summary.csv", "summary.md", "differences.png", "differences.csv", "meta.json"}
-    assert {path.name for path in out.iterdir()} == names
+    assert main([str(real), str(out)]) == 0 and "| SBI | mask | 1 (2) | 0 (0) |" in capsys.readouterr().out
+    assert {path.name for path in out.iterdir()} == {"clips.csv", "sequences.csv", "summary.csv", "summary.md", "meta.json"}
     for path in out.iterdir():
-        assert path.suffix == ".png" or str(tmp_path) not in path.read_text(encoding="utf-8")
-    before = (out / "sequences.csv").read_bytes()
-    summarise(out)
-    assert (out / "sequences.csv").read_bytes() == before
+        assert str(tmp_path) not in path.read_text(encoding="utf-8")
+    (kept_line, *_) = [line for line in kept(out / "sequences.csv").lines if line["sequence"] == "Hall"]
+    assert kept_line["camera"] == "still"
 
 
-def test_what_cannot_be_measured_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_videos_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path), str(tmp_path / "out")]) != 0 and "no annotated video" in capsys.readouterr().err
-    assert main([str(tmp_path), str(tmp_path), "--again"]) != 0 and "no clips.csv" in capsys.readouterr().err
-    with pytest.raises(FameError, match="markers"):
-        quoted("no markers", "text")
 
 
 # ---------------------------------------------------------------- the verdict
@@ -257,40 +242,13 @@ def test_two_sequences_give_no_verdict(tmp_path: Path) -> None:
 
 def test_without_the_kept_table_it_is_not_run(tmp_path: Path) -> None:
     found = entry(tmp_path, kept(tmp_path / "none.csv"))
-    assert found["verdict"] == "not run" and "benchmarks.real_masks" in found["reason"] and found["n"] == 0
+    assert found["verdict"] == "not run" and "studies.real_masks" in found["reason"] and found["n"] == 0
     (tmp_path / "other.csv").write_text("sequence,camera\na,still\n", encoding="utf-8")
     with pytest.raises(FameError, match="no column 'size'"):
         kept(tmp_path / "other.csv")
 
 
-# ---------------------------------------------------------------- what is kept
-
-
 def test_the_kept_tables_agree() -> None:
-    """sequences.csv, which the ledger reads, follows from clips.csv."""
-    found = by_sequence(pd.read_csv(KEPT.parent / "clips.csv"))
-    pd.testing.assert_frame_equal(pd.read_csv(KEPT), found, atol=1.1e-5, check_dtype=False)
-
-
-def test_what_is_kept_holds_no_picture_and_no_path() -> None:
-    pictures = [path.name for path in KEPT.parent.iterdir() if path.suffix not in (".csv", ".md", ".json")]
-    assert pictures == ["differences.png"]  # the plot
-    about = json.loads((KEPT.parent / "meta.json").read_text(encoding="utf-8"))
-    assert (
-        about["command"] == "python -m benchmarks.real_masks REAL docs/results/real-masks" and about["sequences"]["DAVIS 2016"] == 5
-    )
-    for path in KEPT.parent.glob("*.csv"):
-        frame = pd.read_csv(path)
-        words = {str(value) for name in frame.select_dtypes(exclude="number") for value in frame[name].dropna().unique()}
-        assert all(re.fullmatch(r"[\w .-]{1,40}", word) for word in words), path.name  # no path, nothing packed into a cell
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real videos lie outside the repository and are not here")
-def test_kept_numbers_are_those_of_the_videos() -> None:
-    video = next(video for video in real_clips.davis(REAL) if video.name == "kite-surf")
-    lines = pd.DataFrame(measure_video(video))
-    was = pd.read_csv(KEPT.parent / "clips.csv").query("video == 'kite-surf'").reset_index(drop=True)
-    assert len(lines) == len(was) == 30
-    assert np.allclose(lines["recall_lift"], was["recall_lift"], atol=0.01) and np.allclose(
-        lines["motion"], was["motion"], atol=0.01
-    )
+    """sequences.csv, which the ledger reads, follows from docs/results/real-masks/clips.csv."""
+    table = by_sequence(pd.read_csv(ROOT / "docs" / "results" / "real-masks" / "clips.csv"))
+    pd.testing.assert_frame_equal(pd.read_csv(SEQUENCES), table, atol=1.1e-5, check_dtype=False)
