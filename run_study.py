@@ -15,12 +15,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
 from reports.page import DATA
 from reports.verdicts import claims_table
 from studies.cli.data_commands import data_app
-from studies.cli.options import Out, PartOf, asking
+from studies.cli.options import Out, PartOf, Plugin, asking
 from studies.cli.session import Session, console, standing, tracker
 from studies.cli.starting import resuming, start
 from studies.cli.weights_commands import weights_app
@@ -30,7 +31,7 @@ from studies.harness.progress import duration, show_plan, size
 from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
-from studies.paper.registry import FINDINGS, STUDIES
+from studies.paper.registry import FINDINGS, studies
 from studies.setting.asked import Asked, recall
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
@@ -44,10 +45,12 @@ app.add_typer(weights_app, name="weights")
 
 
 @app.command("list")
-def list_studies() -> None:
+def list_studies(plugin: Plugin = None) -> None:
     """The studies: a table or figure of the paper each; and apart from them the findings, a question to the paper each."""
+    for file in plugin or ():
+        load(file)
     table = Table("study", "paper", "title", "rows", "claims")
-    for study in STUDIES:
+    for study in studies():
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
     asked = Table("finding", "question", "rows", "claims")
     for study in FINDINGS:

@@ -36,29 +36,6 @@ def fame_mask(clips: Tensor, beta: float = 0.5) -> Tensor:
     return _top(_unit_range(_blur(posterior.view_as(motion))), beta)
 
 
-def seed_mask(clips: Tensor, beta: float = 0.5) -> Tensor:
-    return _top(_unit_range(_blur(_difference(clips))), beta)
-
-
-def grid_mask(clips: Tensor, beta: float = 0.5) -> Tensor:
-    height, width = clips.shape[-2:]
-    cells = F.adaptive_avg_pool2d(_difference(clips)[:, None], 4)[:, 0]
-    kept = _top(cells, beta)[:, None]
-    return F.interpolate(kept, size=(height, width), mode="nearest")[:, 0]
-
-
-def gauss_mask(clips: Tensor, beta: float = 0.5) -> Tensor:
-    height, width = clips.shape[-2:]
-    rows, columns = torch.meshgrid(
-        torch.arange(height, device=clips.device), torch.arange(width, device=clips.device), indexing="ij"
-    )
-    distance = ((rows - (height - 1) / 2) / (height / 3)) ** 2 + ((columns - (width - 1) / 2) / (width / 3)) ** 2
-    return torch.exp(-distance / 2).expand(len(clips), -1, -1)
-
-
-MASKS = {"fame": fame_mask, "seed": seed_mask, "grid": grid_mask, "gauss": gauss_mask}
-
-
 def _difference(clips: Tensor) -> Tensor:
     return (clips[:, :, 1:] - clips[:, :, :-1]).abs().sum(1).mean(1)
 

@@ -21,6 +21,7 @@ from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from fame.errors import FameError
+from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
 
 PATIENCE = timedelta(minutes=30)  # a rank may wait so long for another, which may be reading videos
@@ -135,7 +136,7 @@ def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) 
     check(size, device)
     with TemporaryDirectory(prefix="fame-ranks-") as folder:
         meeting = (Path(folder) / "meeting").as_uri()
-        given = (work, size, device, meeting, Path(folder) / "result.pt", arguments)
+        given = (work, size, device, meeting, Path(folder) / "result.pt", loaded(), arguments)
         try:
             with without_main():
                 started = torch.multiprocessing.spawn(_one, given, nprocs=size, join=False)
@@ -151,8 +152,17 @@ def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) 
 
 
 def _one(
-    rank: int, work: Callable[..., Any], size: int, device: str, meeting: str, result: Path, arguments: tuple[Any, ...]
+    rank: int,
+    work: Callable[..., Any],
+    size: int,
+    device: str,
+    meeting: str,
+    result: Path,
+    plugins: tuple[Plugin, ...],
+    arguments: tuple[Any, ...],
 ) -> None:
+    for plugin in plugins:
+        load(*plugin)
     with joined(device, rank, size, meeting) as own:
         found = work(own, *arguments)
         if rank == 0:

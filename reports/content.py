@@ -71,7 +71,7 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
     if setting.pretrained:
         words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
     for name, value in (asked.get("overrides") or {}).items():
-        words += [option_of(name), "yes" if value is True else str(value)]
+        words += [option_of(name)] if value is True else [option_of(name), str(value)]
     return " ".join(words)
 
 

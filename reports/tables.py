@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from fame.config import MASKS
 from reports import texts
 from reports.effects import published_difference, reference
 from reports.evidence import Evidence
@@ -71,9 +72,7 @@ def _entry(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict
         status = "failed"
     else:
         status = "not measured" if all(evidence.result(stage, replicate) for replicate in evidence.replicates) else "not run"
-    looks = evidence.values(stage, f"test_best/{measure.metric}") if evidence.setting.protocol.changes("finetune") else {}
-    best = {"test_best": sum(looks.values()) / len(looks)} if looks else {}
-    return best | {
+    return {
         "row": row.label,
         "column": row.column,
         "metric": measure.metric,
@@ -113,8 +112,7 @@ def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) ->
 
 # ---------------------------------------------------------------- one line a row
 
-MASK_WORDS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}
-MASK_WORDS |= {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
+MEASURE_WORDS = {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
 
 
 def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
@@ -126,7 +124,7 @@ def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
         row, label = entry["row"], entry["label"]
         if masks:
             variant, *_, measure = entry["metric"].split("/")
-            row, label = MASK_WORDS.get(variant, variant), MASK_WORDS.get(measure, measure)
+            row, label = MASKS.get(variant, variant), MEASURE_WORDS.get(measure, measure)
         line = lines.setdefault((row, entry["column"]), Line(row, entry["column"]))
         line.cells[label] = entry
         if label not in result.measures:
@@ -147,23 +145,10 @@ def caption(evidence: Evidence, study: Study, table: Wide) -> str:
     said = f", {evidence.setting.protocol.said}" if evidence.setting.protocol.said else ""
     words = [f"Scale {scale}, dataset {dataset}{said}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
     words += [_short(table, n)] if n > 1 else []
-    words += [_test_best(table)]
     words += [f"Means over folds 1 to {1 + len(evidence.setting.folds)}."] if evidence.setting.folds else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study.note]))
-
-
-def _test_best(table: Wide) -> str:
-    """What the released code would have reported: the best look at the test split. "" where nobody looked."""
-    cells = [(line, entry) for line in table.lines for entry in line.cells.values() if entry.get("test_best") is not None]
-    if not cells:
-        return ""
-    named = [
-        f"{' '.join(filter(None, (line.row, line.column)))}, {entry['label']}: {entry['test_best']:.1f}" for line, entry in cells
-    ]
-    what = "Test-best, the best of several looks at the test split and so chosen on it (the table has the last epoch)"
-    return f"{what}: {'; '.join(named)}."
 
 
 def _short(table: Wide, n: int) -> str:
@@ -218,8 +203,7 @@ def write(evidence: Evidence, study: Study, found: list[dict[str, Any]], folder:
     paths = [folder / f"{study.name}.{suffix}" for suffix in ("csv", "md", "tex")]
     lines, protocol = frame(study, found), evidence.setting.protocol
     if protocol.said:
-        best = pd.Series([entry.get("test_best") for entry in found], dtype=float)
-        lines = lines.assign(test_best=best, protocol=f"{protocol.name} {protocol.version}")
+        lines = lines.assign(protocol=f"{protocol.name} {protocol.version}")
     lines.to_csv(paths[0], index=False)
     paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
     paths[2].write_text(texts.latex(study, table, note), encoding="utf-8")

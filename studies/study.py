@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, TypedDict, Unpack
 
-from fame.config import Background, BackgroundErasing, Control, Flavour, Merge, Scenery, Variant
+from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective, Scenery, Variant
 
 Part = Literal["source", "A", "B", "C"]
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
@@ -71,11 +71,12 @@ UNCHANGED = Changes()
 class Method:
     """Declare how an encoder is made: objective, merging or erasing, pretraining set, and what differs from the scale."""
 
-    kind: Literal["moco", "supervised", "random"] = "moco"
+    kind: str = "moco"  # or supervised, random, a plugin's
     merge: Merge | None = None
     erasing: BackgroundErasing | None = None
     on: Literal["A", "source"] = "A"  # UCF101's twin, Kinetics' twin
     changes: Changes = UNCHANGED
+    objective: Objective | None = None  # of a plugin
     flavoured: bool = False  # whether the row names the flavour of its mask; else the protocol does
 
 
@@ -87,7 +88,7 @@ def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Me
 def fame(
     beta: float = 0.5,
     *,
-    variant: Variant | Control = "fame",
+    variant: Variant = "fame",
     background: Background | Scenery = "inter",
     views: Literal["single", "both"] = "single",
     flavour: Flavour | None = None,
@@ -120,6 +121,11 @@ def fame(
 def background_erasing(on: Literal["A", "source"] = "A") -> Method:
     """Declare MoCo with background erasing (BE) in the place of merging."""
     return Method(erasing=BackgroundErasing(), on=on)
+
+
+def pretext(objective: Objective, on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Method:
+    """Train by a plugin's objective, as `fame.plugins.pretraining` registered it."""
+    return Method(kind=objective.kind, objective=objective, on=on, changes=Changes.of(**overrides))
 
 
 def supervised() -> Method:

@@ -37,9 +37,7 @@ def slow() -> Slow:
 
 def long() -> Pretrain:
     """Everything that several ranks keep in step: shuffles over ranks and pieces, orders and backgrounds of their own."""
-    return config(
-        optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=4), merge=Merge(reach="batch"), accumulate=2, sampling="released"
-    )
+    return config(optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=4), merge=Merge(), accumulate=2)
 
 
 def work(folder: str) -> None:

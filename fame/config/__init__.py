@@ -15,14 +15,15 @@ from fame.config.base import LATER, Config, Share, identified, later
 from fame.config.data import Clip, Condition, Data, StagedData, StagedPart, StagedWorld, VideoData
 from fame.config.evaluation import Activation, Evaluation, Finetune, Kernels, Masks, Probe, Retrieval, StageConfig
 from fame.config.method import (
+    MASKS,
     OF_TRUTH,
+    PLUGGED,
     Background,
     BackgroundErasing,
     Control,
     Flavour,
     Merge,
     MoCo,
-    Reach,
     Scenery,
     Variant,
     check_beta,
@@ -43,16 +44,17 @@ from fame.config.training import (
     Precision,
     Pretrain,
     Random,
-    Sampling,
     Supervised,
     check_pieces,
 )
 
 __all__ = [
     "LATER",
+    "MASKS",
     "MEAN",
     "OBJECTIVES",
     "OF_TRUTH",
+    "PLUGGED",
     "STD",
     "Activation",
     "Augment",
@@ -80,9 +82,7 @@ __all__ = [
     "Pretrain",
     "Probe",
     "Random",
-    "Reach",
     "Retrieval",
-    "Sampling",
     "Scenery",
     "Share",
     "StageConfig",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from fame.config.base import Config, later
 from fame.config.data import Clip, Data
-from fame.config.method import Flavour
-from fame.config.training import MEAN, STD, Augment, BackboneName, Optim, Precision, Pretrain, check_pieces
+from fame.config.method import MASKS, PLUGGED, Flavour
+from fame.config.training import Augment, Optim, Precision, Pretrain
 
 
 class Finetune(Config):
@@ -25,21 +25,10 @@ class Finetune(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
-    # epochs between looks at the test split, from the first on; 0: it is not looked at. What is reported as top1 is the last epoch
-    test_every: Annotated[int, Field(ge=0)] = later(0)
-    accumulate: int = later(1)  # as in `Pretrain`
-
-    @model_validator(mode="after")
-    def _in_pieces(self) -> Finetune:
-        check_pieces(self.accumulate, self.optim.batch)
-        return self
 
 
 class Probe(Config):
-    """Configure a linear classifier on frozen features: by `sgd`, as in the paper, or by `lbfgs`, solved to convergence.
-
-    The last two fields are faults of the released code, to be asked for by name (studies/setting/protocols.py).
-    """
+    """Configure a linear classifier on frozen features: by `sgd`, as in the paper, or by `lbfgs`, solved to convergence."""
 
     stage: Literal["probe"] = "probe"
     version: int = 2
@@ -52,8 +41,6 @@ class Probe(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
-    normalised: bool = later(True)  # training clips by mean and std, as test clips always are
-    unfrozen: tuple[BackboneName, ...] = later(())  # networks whose weights all train, at the head's learning rate; sgd only
 
 
 class Retrieval(Config):
@@ -70,8 +57,6 @@ class Retrieval(Config):
     ranks: tuple[int, ...] = (1, 5, 10, 20, 50)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
-    mean: tuple[float, float, float] = later(MEAN)
-    std: tuple[float, float, float] = later(STD)
 
 
 class Kernels(Config):
@@ -98,13 +83,21 @@ class Masks(Config):
     """Configure figure 4 and claim C11: foreground masks against the true figure; needs no encoder."""
 
     stage: Literal["masks"] = "masks"
-    version: int = 2
+    version: int = 3
     data: Data
     clip: Clip = Clip()
     betas: tuple[float, ...] = (0.3, 0.5, 0.7)
     flavours: tuple[Flavour, ...] = ("paper", "official")
+    variants: tuple[str, ...] = tuple(MASKS)
     videos: int = Field(64, ge=1)
     examples: int = Field(6, ge=1)
+    plugins: tuple[str, ...] = later(())  # SHA-256 of the files behind plugins' masks among the variants; filled in
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_plugins(cls, value: Any) -> Any:
+        files = tuple(PLUGGED[name] for name in value.get("variants", ()) if name in PLUGGED) if isinstance(value, dict) else ()
+        return {"plugins": files, **value} if files else value
 
 
 Evaluation = Finetune | Probe | Retrieval | Kernels | Activation | Masks

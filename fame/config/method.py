@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
 from fame.config.base import Config, later
 
-Variant = Literal["fame", "seed", "grid", "gauss"]
+Variant = str  # a name in MASKS
+MASKS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}  # by name the label in tables; plugins add theirs
+PLUGGED: dict[str, str] = {}  # masks of plugins: the SHA-256 of the file that has each (fame/plugins.py)
 Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still", "inpainted"]
 # backgrounds that are no method's: as inter, without the other clip's figure, which must be known; or with as much filled elsewhere
 Scenery = Literal["empty", "elsewhere"]
-Reach = Literal["rank", "batch"]
 
 
 def check_beta(beta: float) -> float:
@@ -44,7 +45,7 @@ def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
 class Merge(Config):
     """Configure foreground-background merging (paper, section 3). `None` in its place is the baseline, beta = 1.0."""
 
-    variant: Variant | Control = "fame"
+    variant: str = "fame"  # a name in MASKS, or a control
     beta: float = 0.5
     background: Background | Scenery = "inter"
     views: Literal["single", "both"] = "single"
@@ -52,22 +53,29 @@ class Merge(Config):
     prior: float = 0.5  # P(F) in Bayes' rule; equal priors in the paper
     sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame behind P(x|F) and P(x|B)
     partners: Literal["others", "any"] | None = None  # whose backgrounds: a clip's own too? None: as the flavour has it
-    reach: Reach = later("rank")  # inter and still, on several ranks: among which clips, the rank's own or the whole batch's
+
+    plugin: str = later("")  # SHA-256 of the file behind a plugin's mask; filled in
 
     _beta = field_validator("beta")(check_beta)
     _prior = field_validator("prior")(check_prior)
     _sampled = field_validator("sampled")(check_sampled)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_plugin(cls, value: Any) -> Any:
+        digest = PLUGGED.get(value.get("variant", "")) if isinstance(value, dict) else None
+        return {"plugin": digest, **value} if digest else value
+
+    @model_validator(mode="after")
+    def _known(self) -> Merge:
+        if not self.plugin and self.variant not in (*MASKS, *get_args(Control)):
+            raise ValueError(f"unknown variant {self.variant!r}; known: {', '.join((*MASKS, *get_args(Control)))}")
+        return self
+
     @property
     def needs_truth(self) -> bool:
         """Whether it is a control that must know the true figure, which real videos do not tell."""
         return self.variant in OF_TRUTH or self.background == "empty"
-
-    @model_validator(mode="after")
-    def _reaches(self) -> Merge:
-        if self.reach == "batch" and self.background == "intra":
-            raise ValueError("reach = batch: an intra background is of the clip's own video, which its own rank reads")
-        return self
 
 
 class BackgroundErasing(Config):

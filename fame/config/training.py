@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
 
 from fame.config.base import Config, Share, later
 from fame.config.data import Clip, Data
@@ -14,7 +14,6 @@ from fame.config.method import BackgroundErasing, Merge, MoCo
 BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"]
 # auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
-Sampling = Literal["once", "released"]  # fame/training/sampling.py
 
 
 def check_pieces(accumulate: int, batch: int) -> int:
@@ -43,7 +42,6 @@ class Augment(Config):
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
     std: tuple[float, float, float] = (0.22803, 0.22145, 0.216989)
     blur_sigma: tuple[float, float] = later((0.1, 2.0))  # pixels, uniform
-    blur_once: bool = later(False)  # one sigma a process for all its clips, as in the released code, and not one a clip
 
 
 MEAN, STD = Augment().mean, Augment().std  # of training, and of tests
@@ -73,6 +71,7 @@ class Objective(Config):
     """What an encoder is trained for. A plugin's objective is a subclass with fields of its own (fame/plugins.py)."""
 
     kind: str
+    plugin: str = later("")  # SHA-256 of the plugin's file
     trains: ClassVar[bool] = True  # whether it needs videos and an optimiser
 
 
@@ -85,7 +84,6 @@ class MoCoObjective(Objective):
     erasing: BackgroundErasing | None = None
     ranks: int = later(1)  # processes, one a device, that share each batch of `optim.batch`
     compiled: bool = later(False)  # networks by torch.compile
-    sampling: Sampling = later("once")  # which videos each of several ranks sees in an epoch
 
     @model_validator(mode="after")
     def _one_of_both(self) -> MoCoObjective:
@@ -115,6 +113,12 @@ class File(Objective):
     weights: str
 
 
+class Foreign(Objective):
+    """The objective of a plugin, as it was kept by a run, where that file is not loaded or has changed since. It cannot be run."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
 OBJECTIVES: dict[str, type[Objective]] = {"moco": MoCoObjective, "supervised": Supervised, "random": Random, "file": File}
 
 
@@ -122,9 +126,13 @@ def objective_of(value: Any) -> Any:
     """Return the objective that a mapping names by its `kind`; other values as they are. ValueError for an unknown kind."""
     if not isinstance(value, Mapping):
         return value
-    if value.get("kind") not in OBJECTIVES:
+    known = OBJECTIVES.get(value.get("kind", ""))
+    digest = value.get("plugin")
+    if digest and (known is None or digest != known.model_fields["plugin"].default):
+        return Foreign.model_validate(value)
+    if known is None:
         raise ValueError(f"unknown objective {value.get('kind')!r}; known: {', '.join(OBJECTIVES)}")
-    return OBJECTIVES[value["kind"]].model_validate(value)
+    return known.model_validate(value)
 
 
 class Pretrain(Config):

@@ -1,15 +1,11 @@
 """Finetuning (paper, tables 1-5): encoder, dropout and a linear head, all weights trained on the target's `train` split.
 
 Test: `clips` uniform clips a video, centre crop, softmax outputs averaged. What is reported is the last epoch; no test video is
-looked at before it, unless `test_every` asks for the released code's looks. Their best is `test_best/top1`, a number chosen on the
-test split, and nothing else depends on it.
+looked at before it.
 """
 
 from __future__ import annotations
 
-import copy
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +16,7 @@ from torch import Tensor, nn
 from fame.config import Finetune
 from fame.data.fitting import too_short
 from fame.evaluation.features import extract, open_encoder
-from fame.evaluation.predictions import TEST, metrics_from, predictions, tested_splits, training_rows, write_predictions
-from fame.files import write_json
+from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
 from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
 
@@ -31,7 +26,6 @@ if TYPE_CHECKING:
     from fame.seeds import Seeds
 
 HEAD = "biased"
-LOOKS = "test_looks.json"  # top1 by epoch, until the run is done: a break shall not lose them
 
 
 def draw_head(layer: nn.Linear, seeds: Seeds, purpose: str) -> None:
@@ -63,28 +57,20 @@ def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]
         augment=config.augment,
         optim=config.optim,
         precision=config.precision,
-        accumulate=config.accumulate,
         run=run,
         purpose="finetune",
         keep=True,  # until it is tested: a break during the test does not cost the training
-        after_epoch=_looking(config, model, videos, tests[TEST], run) if config.test_every else None,
     )
     frames = [predictions(videos, rows, split, HEAD, _predicted(config, model, videos, rows, run)) for split, rows in tests.items()]
     table = pd.concat(frames, ignore_index=True)
     artifacts = [write_predictions(run.folder, table)]
-    metrics, best = metrics_from(table), {}
-    if config.test_every:
-        looks = _looks(run) | {config.optim.epochs: metrics["top1"]}
-        epoch = max(looks, key=lambda one: (looks[one], -one))
-        metrics["test_best/top1"], best = looks[epoch], {"test_best": {"epoch": epoch, "looks": looks}}
-    for name in ("checkpoint.pt", LOOKS):
-        (run.folder / name).unlink(missing_ok=True)
+    metrics = metrics_from(table)
+    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     notes: dict[str, Any] = {
         "reported": "last epoch",
         "training": trained,
         "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "videos": {split: len(rows) for split, rows in tests.items()},
-        **best,
         **too_short(videos, ["train", *tests], config.clip),
     }
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
@@ -102,21 +88,4 @@ def _predicted(config: Finetune, model: Classifier, videos: VideoSet, rows: Tens
         precision=config.precision,
         device=run.device,
     )
-    return classify(copy.deepcopy(model.linear).cpu(), features)  # a copy: training goes on with the one on the device
-
-
-def _looking(config: Finetune, model: Classifier, videos: VideoSet, rows: Tensor, run: Run) -> Callable[[int], None]:
-    """After epochs 1, 1 + `test_every`, ...: the accuracy on `rows`, kept in LOOKS. The last epoch is tested anyway."""
-
-    def look(epoch: int) -> None:
-        if (epoch - 1) % config.test_every == 0 and epoch < config.optim.epochs:
-            right = _predicted(config, model, videos, rows, run) == videos.labels[rows]
-            write_json(run.folder / LOOKS, _looks(run) | {epoch: 100 * right.double().mean().item()})
-
-    return look
-
-
-def _looks(run: Run) -> dict[int, float]:
-    """What LOOKS holds; empty where there is none."""
-    path = run.folder / LOOKS
-    return {int(epoch): top1 for epoch, top1 in json.loads(path.read_text(encoding="utf-8")).items()} if path.exists() else {}
+    return classify(model.linear.cpu(), features)

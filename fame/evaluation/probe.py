@@ -5,9 +5,6 @@
   |W|^2 on the weights, solved to convergence in float64: convex, so neither seed nor schedule plays a part.
 - `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
 
-Training and test clips are both normalised by mean and std, and no weight of the network moves. The released code forgets the first
-in training, and the second for I3D; `normalised` and `unfrozen` ask for it so (studies/setting/protocols.py: `official`).
-
 Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does
 not go with the action. A third classifier reads the scene family off the same features: `scene/top1`.
 """
@@ -22,9 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from fame.backbones.checkpoint import read_weights
-from fame.config import Augment, Probe
+from fame.config import Probe
 from fame.data.fitting import fitting, too_short
-from fame.evaluation.features import extract, open_encoder, shared_features
+from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
@@ -40,21 +37,16 @@ if TYPE_CHECKING:
     from fame.run import Run
 
 TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
-UNNORMALISED = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
 
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
     arithmetic.set_threads(config.threads)
-    net, backbone = open_encoder(encoder, run)
-    free = config.solver == "sgd" and bool(config.unfrozen) and backbone.name in config.unfrozen
-    if free and run.device.type == "cpu":  # gradients in eval mode are torch's own there, and in bfloat16 not always numbers
-        config = config.model_copy(update={"precision": "fp32"})
+    net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
     tests = tested_splits(videos, config.clip)
     training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
     training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
-    seen_in_training = config.augment if config.normalised else config.augment.model_copy(update=UNNORMALISED)
     seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
 
     def features(split: str, rows: Tensor) -> Tensor:
@@ -66,7 +58,7 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
                 rows,
                 clip=config.clip,
                 clips=config.clips,
-                augment=seen_in_training if split in TRAINING_SPLITS.values() else config.augment,
+                augment=config.augment,
                 precision=config.precision,
                 run=run,
             )
@@ -81,11 +73,9 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
         else:
-            model = FrozenClassifier(open_encoder(encoder, run)[0] if free else net, len(videos.classes), free=free)
-            head, fits[name] = _sgd_head(config, model, videos, rows, seen_in_training, name, run)
+            head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
         for split, tested in tests.items():
-            known = _own_features(config, model.encoder, videos, tested, run) if free else features(split, tested)
-            frames.append(predictions(videos, tested, split, name, classify(head, known)))
+            frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
     table = pd.concat(frames, ignore_index=True)
     metrics = metrics_from(table) | scene_metrics(videos, config.l2, training, tests, features)
     artifacts = [write_predictions(run.folder, table)]
@@ -96,7 +86,6 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
         "training": fits,
         "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "videos": {split: len(rows) for split, rows in (training | tests).items()},
-        **({"unfrozen": backbone.name} if free else {}),
         **too_short(videos, [*(TRAINING_SPLITS[name] for name in training), *tests], config.clip),
     }
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
@@ -130,11 +119,10 @@ def scene_metrics(
 
 
 class FrozenClassifier(Classifier):
-    """A classifier whose encoder takes no gradient and stays in eval mode while the head trains: its batch statistics do not
-    move. `free`: the encoder's weights take gradients all the same; its statistics still do not move."""
+    """Train a linear head on an encoder that takes no gradient and stays in eval mode: its batch statistics do not move."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0, *, free: bool = False):
-        super().__init__(encoder.requires_grad_(free), classes, dropout)
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
+        super().__init__(encoder.requires_grad_(False), classes, dropout)
 
     def train(self, mode: bool = True) -> FrozenClassifier:
         super().train(mode)
@@ -143,38 +131,31 @@ class FrozenClassifier(Classifier):
 
 
 def _sgd_head(
-    config: Probe, model: FrozenClassifier, videos: VideoSet, rows: Tensor, augment: Augment, name: str, run: Run
+    config: Probe, model: FrozenClassifier, videos: VideoSet, rows: Tensor, name: str, run: Run
 ) -> tuple[nn.Linear, dict[str, Any]]:
-    """The paper's protocol, in place. A finished head (with the encoder, where that trains along) is kept in the folder until the
-    stage ends: a break in the second does not cost the first."""
+    """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
+    second does not cost the first."""
     draw_head(model.linear, run.seeds, f"probe/{name}")
-    learnt = model if any(weight.requires_grad for weight in model.encoder.parameters()) else model.linear
     kept = _kept(run, name)
     if kept.exists():
         state = read_weights(kept)
-        learnt.load_state_dict(state["head"])
+        model.linear.load_state_dict(state["head"])
         return model.linear, state["training"]
     trained = train_classifier(
         model,
         videos,
         rows,
         clip=config.clip,
-        augment=augment,
+        augment=config.augment,
         optim=config.optim,
         precision=config.precision,
         run=run,
         purpose=f"probe/{name}",
     )
     head = model.linear.cpu()
-    state = {"head": learnt.state_dict(), "training": trained}
+    state = {"head": head.state_dict(), "training": trained}
     write_atomically(kept, lambda beside: torch.save(state, beside))
     return head, trained
-
-
-def _own_features(config: Probe, net: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> Tensor:
-    """Features of a network that has trained along: those of no file, so they are shared with no other run."""
-    how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}
-    return extract(net, videos, rows, device=run.device, **how)  # type: ignore[arg-type]
 
 
 def _kept(run: Run, name: str) -> Path:

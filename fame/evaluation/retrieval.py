@@ -2,8 +2,7 @@
 
 The features of `clips` uniform clips are L2-normalised each, averaged, centred per split, L2-normalised; similarity is the
 cosine; the training videos are the gallery and every test condition is a set of queries. R@k is the percentage of queries with a
-neighbour of the right class among the k nearest. Clips are normalised with the mean and std of training, unless the configuration
-says those of the released script, ImageNet's.
+neighbour of the right class among the k nearest. Clips are normalised with the mean and std of training.
 """
 
 from __future__ import annotations
@@ -77,11 +76,10 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     tested = tested_splits(videos, config.clip)
     queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
     steps = 1 + len(queries)
-    normal = Augment(mean=config.mean, std=config.std)
 
     def embedded(rows: Tensor) -> Tensor:
         found = shared_features(
-            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=normal, precision=config.precision, run=run
+            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=Augment(), precision=config.precision, run=run
         )
         return embed(found)
 

@@ -171,15 +171,6 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
     return _recoloured(clips, draw_colours(len(clips), augment, generator), None, False)
 
 
-def of_process(augment: Augment, generator: torch.Generator) -> Augment:
-    """The augmentation with the blur's one sigma drawn, where it has one for all clips of a process (`blur_once`); else itself."""
-    if not augment.blur_once:
-        return augment
-    least, most = augment.blur_sigma
-    sigma = least + (most - least) * float(rand((), generator))
-    return augment.model_copy(update={"blur_sigma": (sigma, sigma)})
-
-
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """(clips - mean) / std per channel; float (B, 3, T, H, W)."""
     scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in _normalisation(augment))

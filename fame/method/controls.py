@@ -39,7 +39,7 @@ BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
     """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
-    variant: Variant = "fame" if is_control(merge) else merge.variant  # type: ignore[assignment]
+    variant: Variant = "fame" if is_control(merge) else merge.variant
     background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
     return ForegroundBackgroundMerge(
         merge.beta,
@@ -47,7 +47,6 @@ def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
         background,
         merge.flavour,
         partners=merge.partners,
-        reach=merge.reach,
         prior=merge.prior,
         sampled=merge.sampled,
     )
@@ -92,7 +91,11 @@ class Controlled:
         if merge.variant == "blob":
             return blobs(len(clips), height, width, count, self.generator).to(clips.device)
         assert truth is not None  # `truth` was asked for
-        return truth if merge.variant == "true" else dilated(truth, count)
+        if merge.variant == "true":
+            return truth
+        if merge.variant == "dilated":
+            return dilated(truth, count)
+        raise ValueError(f"unknown control {merge.variant!r}; known: {', '.join(CONTROLS)}")
 
     def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
         """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""

@@ -30,17 +30,19 @@ from typing import NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from fame.config import Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.config import MASKS, PLUGGED, Flavour, Variant, check_beta, check_prior, check_sampled
+from fame.errors import FameError
 from fame.fast.gpu.serving import serves
 from fame.method.shapes import GRID, gaussian_map, grid_map, spread_grid
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
+from fame.plugins import mask_function
 
 LEVELS = 10  # per colour coordinate
 COLOURS = LEVELS**3
 FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
 BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 MIN_SIDE = 16
-VARIANTS, FLAVOURS = get_args(Variant), get_args(Flavour)
+FLAVOURS = get_args(Flavour)
 
 
 class Bayes(NamedTuple):
@@ -89,7 +91,7 @@ def foreground_mask(
     """
     check_clips(clips)
     check_beta(beta)
-    check_name("variant", variant, VARIANTS)
+    check_name("variant", variant, tuple(MASKS))
     check_name("flavour", flavour, FLAVOURS)
     bayes = Bayes(check_prior(prior), check_sampled(sampled))
     return kept_pixels(clips, variant, beta, flavour, exact, bayes).float()
@@ -100,6 +102,10 @@ def kept_pixels(
 ) -> Tensor:
     """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
     height, width = clips.shape[-2:]
+    if variant in PLUGGED:
+        scores = plugin_scores(variant, clips, beta)
+        return scores if scores.dtype == torch.bool else top_share(scores, max(1, int(beta * height * width)))
+    check_name("variant", variant, tuple(MASKS))
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     count = max(1, int(beta * height * width))
@@ -136,6 +142,24 @@ def takes_fast_path(clips: Tensor) -> bool:
 @cache
 def _numba_is_there() -> bool:
     return find_spec("numba") is not None
+
+
+@torch.no_grad()
+def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
+    """Return what a plugin's mask makes of clips: bool (B, H, W), the mask itself, or float32, whose highest share is kept.
+
+    FameError, with the mask's name and the shape it must have, where it returns something else.
+    """
+    found = mask_function(variant)(clips, beta)
+    shape = (len(clips), *clips.shape[-2:])
+    must = f"mask {variant!r} must return bool or finite floats of shape (B, H, W) = {shape}"
+    if not isinstance(found, Tensor):
+        raise FameError(f"{must}, not {type(found).__name__}")
+    if found.shape != shape or not (found.dtype == torch.bool or found.is_floating_point()):
+        raise FameError(f"{must}, not {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}")
+    if found.is_floating_point() and not found.isfinite().all():
+        raise FameError(f"{must}, not NaN or infinity")
+    return (found if found.dtype == torch.bool else found.float()).to(clips.device)
 
 
 @torch.no_grad()

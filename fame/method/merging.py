@@ -13,14 +13,13 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from fame.config import Background, Flavour, Reach, Variant, check_beta, check_prior, check_sampled
-from fame.distributed import gathered, here
+from fame.config import MASKS, Background, Flavour, Variant, check_beta, check_prior, check_sampled
 from fame.fast.gpu.serving import carried, serves
 from fame.method.inpainting import inpainted
-from fame.method.masks import FLAVOURS, PAPER, VARIANTS, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
+from fame.method.masks import FLAVOURS, PAPER, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
 
 Partners = Literal["others", "any"]
-BACKGROUNDS, PARTNERS, REACHES = get_args(Background), get_args(Partners), get_args(Reach)
+BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
 
 
 class ForegroundBackgroundMerge(nn.Module):
@@ -36,8 +35,6 @@ class ForegroundBackgroundMerge(nn.Module):
              docs/findings.md for what it is worth
     partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
     its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
-    reach, on several ranks (fame/distributed.py), whose clips are the batch: `rank` the rank's own, as in the released code;
-    `batch` those of all ranks, gathered. All ranks must then draw from equal generators: each draws for all and takes its share.
     prior, sampled: of the fame mask, as in `foreground_mask`.
     generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
     """
@@ -50,7 +47,6 @@ class ForegroundBackgroundMerge(nn.Module):
         flavour: Flavour = "paper",
         *,
         partners: Partners | None = None,
-        reach: Reach = "rank",
         prior: float = PAPER.prior,
         sampled: tuple[float, float] = PAPER.sampled,
         generator: torch.Generator | None = None,
@@ -58,14 +54,12 @@ class ForegroundBackgroundMerge(nn.Module):
         super().__init__()
         self.beta = check_beta(beta)
         self.bayes = Bayes(check_prior(prior), check_sampled(sampled))
-        check_name("variant", variant, VARIANTS)
+        check_name("variant", variant, tuple(MASKS))
         check_name("background", background, BACKGROUNDS)
         check_name("flavour", flavour, FLAVOURS)
         self.partners: Partners = partners or ("others" if flavour == "paper" else "any")
         check_name("partners", self.partners, PARTNERS)
-        check_name("reach", reach, REACHES)
         self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
-        self.reach: Reach = reach
 
     def forward(
         self,
@@ -98,11 +92,8 @@ class ForegroundBackgroundMerge(nn.Module):
         mask = self._mask(clips) if mask is None else mask
         if self.background == "inpainted":
             rows_from = inpainted(rows_from, (mask if given is None else self._mask(rows_from)) >= 0.5)
-        among = gathered(rows_from) if self.reach == "batch" and sources is None else rows_from
-        rows, frames = self._drawn(among, sources is not None, generator or self.generator)
-        if len(among) > len(clips):
-            rows, frames = (None if drawn is None else here().mine(drawn) for drawn in (rows, frames))
-        return merge(clips, among, mask, rows, frames)
+        rows, frames = self._drawn(rows_from, sources is not None, generator or self.generator)
+        return merge(clips, rows_from, mask, rows, frames)
 
     @torch.no_grad()
     def _mask(self, clips: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 from fame.config import Pretrain
 from fame.data.ahead import ahead
 from fame.distributed import here
-from fame.method.augment import Clips, Crops, apply_crops, colour_normalised, draw_crops, frame_sizes, of_process
+from fame.method.augment import Clips, Crops, apply_crops, colour_normalised, draw_crops, frame_sizes
 from fame.method.controls import Controlled, cropped_truth, merging_of
 from fame.method.merging import ForegroundBackgroundMerge, erase_background
 from fame.run import Run
@@ -57,11 +57,8 @@ class Views:
         self.starts, self.views, self.source_starts = (
             run.seeds.generator(purpose, epoch, *rank) for purpose in ("starts", "views", "source starts")
         )
-        # backgrounds among the clips of all ranks are drawn by each of them, and equally
         merge = self.contrast.merge
-        common = merge is not None and merge.reach == "batch"
-        self.merging = run.seeds.generator("merging", epoch, *(() if common else rank))
-        self.augment = of_process(config.augment, run.seeds.generator("blur", *rank))
+        self.merging = run.seeds.generator("merging", epoch, *rank)
         self.merge: ForegroundBackgroundMerge | None = merging_of(merge) if merge else None
         self.controlled = Controlled(merge, run.seeds.generator("control", epoch, *rank))
         self.waited = self.augmented = 0.0
@@ -144,7 +141,7 @@ class Views:
             truth = cropped_truth(self._moved(given.truth), size, self.config.augment, given.before)
         sources = None if source is None else self._cropped(source)
         clips = self._replaced(self._cropped(given), truth, sources, number)
-        return colour_normalised(clips, self.augment, self.views, inplace=True)
+        return colour_normalised(clips, self.config.augment, self.views, inplace=True)
 
     def _cropped(self, boxed: Boxed) -> Tensor:
         """Float (B, 3, T, size, size), on the run's device."""

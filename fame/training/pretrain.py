@@ -22,7 +22,6 @@ from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError
-from fame.method.augment import of_process
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -31,8 +30,7 @@ from fame.training import precision as arithmetic
 from fame.training.compilation import naming_failures
 from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
-from fame.training.sampling import epoch_order
-from fame.training.supervised import Classifier, train_classifier
+from fame.training.supervised import Classifier, batches, train_classifier
 
 ENCODER_FILE = "encoder.pt"
 GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
@@ -86,7 +84,7 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
         notes["pieces"] = config.accumulate
     if isinstance(config.objective, MoCoObjective):
         notes |= {"compiled": True} if config.objective.compiled else {}
-        notes |= {"ranks": config.objective.ranks, "sampling": config.objective.sampling} if config.objective.ranks > 1 else {}
+        notes |= {"ranks": config.objective.ranks} if config.objective.ranks > 1 else {}
     return videos, rows
 
 
@@ -109,7 +107,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
         videos,
         rows,
         clip=config.clip,
-        augment=of_process(config.augment, run.seeds.generator("blur")),
+        augment=config.augment,
         optim=config.optim,
         precision=config.precision,
         accumulate=config.accumulate,
@@ -138,8 +136,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if contrast.moco.queue < batch:
         raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
-    among = batch if contrast.merge and contrast.merge.reach == "batch" else batch // ranks.size
-    if among == 1 and contrast.merge and contrast.merge.background != "intra":
+    if batch == ranks.size and contrast.merge and contrast.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
     dtype = arithmetic.resolve(config.precision, device)
     model = fast_layout(MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device))
@@ -155,7 +152,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         model.train()
         views = Views(config, videos, run, epoch)
         total = torch.zeros(2, dtype=torch.float64, device=device)
-        order = epoch_order(rows, batch, contrast.sampling, run.seeds, epoch, ranks)
+        order = [ranks.mine(some) for some in batches(rows, batch, run.seeds.generator("order", epoch))]
         first, spent = 0, 0.0
         if epoch == done and state.within:  # broken off within this epoch
             first, spent = state.within["steps"], state.within["seconds"]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,17 +63,15 @@ def train_classifier(
     run: Run,
     purpose: str,
     keep: bool = False,
-    after_epoch: Callable[[int], None] | None = None,
     accumulate: int = 1,
 ) -> dict[str, float]:
     """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
 
     `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
     dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
-    and gives the same weights bit for bit; the file is removed at the end unless `keep`. `after_epoch(epoch)`, from 1 on, may
-    look at the model, and again at an epoch that was broken off; it changes nothing. The network takes each batch in `accumulate`
-    pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last epoch; both 0
-    where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    and gives the same weights bit for bit; the file is removed at the end unless `keep`. The network takes each batch in
+    `accumulate` pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last
+    epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
     """
     device = run.device
     dtype = resolve(precision, device)
@@ -130,8 +127,6 @@ def train_classifier(
             seconds=seconds,
             waiting=waited / max(seconds, 1e-9),
         )
-        if after_epoch is not None:
-            after_epoch(epoch + 1)
         state.save(epoch + 1, metrics, last=keep and epoch + 1 == optim.epochs)
     if not keep:
         state.clear()

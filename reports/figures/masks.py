@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from fame.config import MASKS
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import YELLOW, Drawn, canvas, save
 from studies.paper.foreground_mask import MASK_QUALITY
 
-VARIANTS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}
 MOST = 4
 DIMMED = 0.18  # brightness of what the mask drops
 
@@ -24,7 +24,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     frames = pictures.middle(arrays["frames"], 4)
     frames = frames[:MOST]
     truth = pictures.middle(arrays["truth"], 3)[:MOST] if "truth" in arrays else None
-    variants = {key: name for key, name in VARIANTS.items() if key in arrays}
+    variants = {key: name for key, name in MASKS.items() if key in arrays}
     figure, axes = canvas(len(frames), 1 + len(variants), 1.5 * (1 + len(variants)), 1.5 * len(frames) + 0.25)
     lines: list[tuple] = []
     for place, frame in enumerate(frames):

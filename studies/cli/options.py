@@ -13,7 +13,7 @@ import typer
 from studies.cli.session import Session
 from studies.setting.choices import Choices
 from studies.setting.folds import parse_folds
-from studies.setting.training import Training, compiled_as
+from studies.setting.training import Training
 
 NAMED = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
 ONE = "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated."
@@ -42,9 +42,9 @@ ProtocolName = Annotated[
         "--protocol", help="corrected, or official: what the released code does with videos, faults included (docs/datasets.md)."
     ),
 ]
-ScheduleName = Annotated[
-    str | None,
-    typer.Option("--schedule", help="Of pretraining: cosine (default), supplement or released_step (docs/datasets.md)."),
+Plugin = Annotated[
+    list[Path] | None,
+    typer.Option("--plugin", metavar="FILE", help="Python file with masks, pretrainings or studies of your own; may be repeated."),
 ]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
@@ -62,17 +62,8 @@ RanksOf = Annotated[int | None, typer.Option("--ranks", help="Processes, one a G
 Accumulate = Annotated[
     int | None, typer.Option("--accumulate", help="Pieces that a pretraining's batch is computed in on each device: less memory.")
 ]
-FinetuneAccumulate = Annotated[int | None, typer.Option("--finetune-accumulate", help="The same of finetuning's batches.")]
 PrecisionOf = Annotated[str | None, typer.Option("--precision", help="auto, fp32, bf16 or fp16 (GPU), instead of the scale's.")]
-CompiledAs = Annotated[str, typer.Option("--compile", help="Pretraining's networks by torch.compile: no, yes, auto (measured).")]
-SamplingOf = Annotated[
-    str | None,
-    typer.Option("--sampling", help="Of several ranks: once (each video once an epoch, corrected's), released (official's)."),
-]
-ReachOf = Annotated[
-    str | None,
-    typer.Option("--reach", help="Backgrounds, on several ranks: of the rank's own clips (rank, default) or of the whole batch's."),
-]
+CompiledAs = Annotated[bool, typer.Option("--compile", help="Pretraining's networks by torch.compile.")]
 Broken = Annotated[bool, typer.Option("--exclude-broken", help="Leave broken videos out, up to a hundredth of the set.")]
 MostBroken = Annotated[
     float | None,
@@ -108,15 +99,12 @@ def open_session(
     epochs: Epochs = None,
     ranks: RanksOf = None,
     protocol: ProtocolName = "corrected",
-    schedule: ScheduleName = None,
     accumulate: Accumulate = None,
-    finetune_accumulate: FinetuneAccumulate = None,
     precision: PrecisionOf = None,
-    compiled: CompiledAs = "no",
-    sampling: SamplingOf = None,
-    reach: ReachOf = None,
+    compiled: CompiledAs = False,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
+    plugin: Plugin = None,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
@@ -124,8 +112,8 @@ def open_session(
     choices = Choices(
         scale, dataset, data_root, folds, replicates, chosen, pretrained, backbone, frames, size, epochs, ranks, part, codec
     )
-    training = Training(accumulate, finetune_accumulate, precision, compiled_as(compiled), sampling, reach)
-    choices = replace(choices, protocol=protocol, schedule=schedule, training=training)
+    training = Training(accumulate, precision, compiled or None)
+    choices = replace(choices, plugins=tuple(plugin or ()), protocol=protocol, training=training)
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +24,8 @@ from studies.harness.worker import Runtime
 from studies.setting.asked import Asked
 from studies.setting.cell import Stage
 from studies.setting.choices import Choices, resolve
-from studies.setting.compiling import decided
 from studies.setting.replicates import listed
 from studies.setting.resolve import all_stages
-from studies.setting.training import AUTO
 
 if TYPE_CHECKING:
     from studies.beta_curve import Found, Trial
@@ -49,10 +46,6 @@ class Session:
         self.jobs = jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
-            if choices.training.compiled == AUTO:
-                way = decided(self.asked, self.device, self.store.cache, watcher.note)
-                choices = replace(choices, training=replace(choices.training, compiled=way or None))
-                self.asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
         self.runtime = Runtime(
             self.device, choices.data_root, dict(self.asked.roots), pretrained=choices.pretrained, most_broken=most_broken
         )

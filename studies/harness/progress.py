@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -131,6 +132,8 @@ def described(outcome: Outcome) -> str:
 
 def duration(seconds: float) -> str:
     """`4.2 s`, `38 s`, `12 min`, `3 h 05 min`."""
+    if math.isnan(seconds):
+        return "unknown"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 90:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
+from types import ModuleType
+from typing import Literal
 
+from fame import plugins
+from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
 from studies.findings import (
     camera,
@@ -33,7 +38,7 @@ from studies.paper import (
     selection,
     temporal_kernels,
 )
-from studies.study import Row, Study
+from studies.study import Row, Study, fame, pretext
 
 STUDIES: tuple[Study, ...] = (
     area_ratio.STUDY,
@@ -56,6 +61,50 @@ SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a
 FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
 
 
+# the tables that look at an encoder whatever it was trained for: the part that a plugin's objective is trained on there
+DOWNSTREAM: dict[str, Literal["A", "source"]] = {
+    action_recognition.STUDY.name: "source",
+    diving48.STUDY.name: "A",
+    retrieval.STUDY.name: "A",
+    temporal_kernels.STUDY.name: "A",
+    activation_maps.STUDY.name: "A",
+}
+
+
+def paper_studies() -> tuple[Study, ...]:
+    """Return the paper's studies with the rows of loaded plugins, and after them the plugins' own studies.
+
+    A plugin's mask is a row of table 4 and of its figure; its pretraining, with default fields, a row of each table of
+    `DOWNSTREAM`. FameError where a study's name is taken, or something is registered as a study that is none.
+    """
+    own = [study for module in plugins.modules() for study in _studies_of(module)]
+    names = Counter(study.name for study in (*STUDIES, *FINDINGS, selection.STUDY, *own))
+    if taken := next((study.name for study in own if names[study.name] > 1), None):
+        raise FameError(f"a plugin's study {taken!r}: the name is taken")
+    return (*(_with_plugins(study) for study in STUDIES), *own)
+
+
+def _studies_of(module: ModuleType) -> list[Study]:
+    one, several = getattr(module, "STUDY", None), getattr(module, "STUDIES", ())
+    found = [*([one] if one is not None else []), *several]
+    if wrong := next((study for study in found if not isinstance(study, Study)), None):
+        raise FameError(f"--plugin {module.__file__}: STUDY must be a studies.study.Study, not {type(wrong).__name__}")
+    return found
+
+
+def _with_plugins(study: Study) -> Study:
+    """The study with a row for each mask or objective of a plugin; itself where there is none for it."""
+    if study == foreground_mask.STUDY and PLUGGED:
+        return replace(study, rows=(*study.rows, *(Row(MASKS[name], fame(variant=name)) for name in PLUGGED)))
+    if study == foreground_mask.MASK_QUALITY and PLUGGED:
+        return replace(study, measures=(*study.measures, *foreground_mask.quality(PLUGGED)))
+    kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
+    if on := DOWNSTREAM.get(study.name) if kinds else None:
+        column = on if study == diving48.STUDY else ""
+        return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
+    return study
+
+
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """The named studies in the order above; the paper's, and no finding, where none is named.
 
@@ -64,7 +113,8 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     a FameError that lists the known ones.
     """
     if not names:
-        return STUDIES
+        return paper_studies()
+    papers = paper_studies()
     of_rows = [name for name in names if "/" in name]
     asked_whole = [name for name in names if "/" not in name]
     names = asked_whole + [name.partition("/")[0] for name in of_rows]
@@ -72,29 +122,32 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         if set(names) != {SELECTION}:
             raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
         return (selection.STUDY,)
-    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: (*STUDIES, *(study for study in FINDINGS if study.claims or study.with_claims))}
+    groups = {
+        ALL_FINDINGS: FINDINGS,
+        FOR_CLAIMS: (*papers, *(study for study in FINDINGS if study.claims or study.with_claims)),
+    }
     asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
-    known = [study.name for study in (*STUDIES, *FINDINGS)]
+    known = [study.name for study in (*papers, *FINDINGS)]
     unknown = sorted(asked - {*known, *groups})
     if unknown:
-        papers, others = ", ".join(known[: len(STUDIES)]), ", ".join(known[len(STUDIES) :])
-        all_of_them = f"the studies are {papers}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
+        ours, others = ", ".join(known[: len(papers)]), ", ".join(known[len(papers) :])
+        all_of_them = f"the studies are {ours}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
     whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
-    chosen = (study for study in (*STUDIES, *FINDINGS) if study.name in asked)
+    chosen = (study for study in (*papers, *FINDINGS) if study.name in asked)
     return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
 
 
 def named(study: Study) -> list[str]:
     """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
-    if any(study == full for full in (*STUDIES, *FINDINGS, selection.STUDY)):
+    if any(study == full for full in (*paper_studies(), *FINDINGS, selection.STUDY)):
         return [study.name]
     return [row_name(study, row) for row in study.rows]
 
 
 def row_name(study: Study, row: Row) -> str:
     """`area_ratio/0.5/single`. An empty column is left out, but for the slash where the row's label has other columns, too."""
-    full = next((full for full in (*STUDIES, *FINDINGS) if full.name == study.name), study)
+    full = next((full for full in (*paper_studies(), *FINDINGS) if full.name == study.name), study)
     alone = sum(other.label == row.label for other in full.rows) == 1
     return "/".join((study.name, row.label) if alone and not row.column else (study.name, row.label, row.column))
 

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from fame.config import Data, VideoData
 from fame.errors import FameError
+from fame.plugins import load, loaded
 from studies.harness.forecast import staged_sizes
 from studies.harness.store import SETTING, Store, explain
 from studies.paper.registry import named, studies
@@ -77,6 +78,7 @@ class Asked:
             "studies": [name for study in self.studies for name in named(study)],
             "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
             "overrides": dict(self.choices),
+            **({"plugins": [plugin._asdict() for plugin in loaded()]} if loaded() else {}),
             **beside,
         }
 
@@ -95,6 +97,8 @@ def recall(store: Store) -> Asked:
 
 def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
     """The inverse of `Asked.to_json`; FameError, with `where` it was read and the `mend`, where it is of another version."""
+    for plugin in value.get("plugins", ()):
+        load(**plugin)
     try:
         videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
         weights = value["pretrained"] or {}

@@ -9,10 +9,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from fame.config import Merge, Optim, StagedWorld
+from fame.config import Optim, StagedWorld
 from fame.errors import FameError
 from studies.harness.store import explain
-from studies.setting.scales import Scale
 from studies.study import Pairs, Value
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -62,10 +61,3 @@ def _factor(name: str, value: Value) -> float:
     if not isinstance(value, int | float) or value <= 0:
         raise FameError(f"optim.{name} = {value!r}: it is a factor above 0")
     return value
-
-
-def reaching(merge: Merge | None, scale: Scale) -> Merge | None:
-    """The merge with backgrounds from as far as the scale says; one from the clip's own video comes from no further."""
-    if merge is None or merge.background == "intra" or merge.reach == scale.reach:
-        return merge
-    return merge.model_copy(update={"reach": scale.reach})

@@ -10,6 +10,7 @@ from typing import Any, cast, get_args
 
 from fame.config import VideoData
 from fame.errors import FameError
+from fame.plugins import load
 from studies.paper.registry import studies
 from studies.setting.asked import Asked
 from studies.setting.changes import changed
@@ -45,12 +46,14 @@ class Choices:
     part: str | None = None  # of the replicates, those to run now: "3", "2-4", "1,5"
     codec: str | None = None  # of stored real videos; None: raw
     protocol: str = CORRECTED.name  # studies/setting/protocols.py
-    schedule: str | None = None  # of pretraining, likewise; None: the scale's
     training: Training = field(default_factory=Training)
+    plugins: tuple[Path, ...] = ()  # files of own masks, pretrainings and studies (fame/plugins.py)
 
 
 def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None = None, most_broken: float = 0.0) -> Asked:
     """Look everything up; FameError names what is wrong. Real data are scanned here: their digest belongs to the identity."""
+    for plugin in choices.plugins:
+        load(plugin)
     if choices.replicates is not None and choices.replicates < 1:
         raise FameError(f"--replicates {choices.replicates}: at least one replicate is needed (three for a verdict)")
     dataset = dataset_of(choices)

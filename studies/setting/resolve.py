@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fame.config import (
+    MASKS,
     OBJECTIVES,
     Activation,
     Clip,
@@ -24,7 +25,6 @@ from fame.config import (
     Probe,
     Random,
     Retrieval,
-    Sampling,
     StagedData,
     StagedWorld,
     Supervised,
@@ -32,10 +32,10 @@ from fame.config import (
 )
 from fame.errors import FameError
 from studies.setting.cell import Stage
-from studies.setting.changes import Model, changed, changed_optim, changed_world, reaching
+from studies.setting.changes import Model, changed, changed_optim, changed_world
 from studies.setting.folds import counterpart
 from studies.setting.paper_sets import PAPER
-from studies.setting.protocols import CORRECTED, Group, Protocol, schedule
+from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale, on_real_video
 from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
 
@@ -75,12 +75,6 @@ class Setting:
 
     def _by_protocol(self, group: Group, model: Model) -> Model:
         return changed(model, self.protocol.changes(group), group)
-
-    @property
-    def sampling(self) -> Sampling:
-        """Which videos each of several ranks sees: as was asked for, else by the protocol. Alone, a rank sees all by either."""
-        by_protocol: Sampling = dict(self.protocol.changes("pretrain")).get("sampling", "once") if self.sizes.ranks > 1 else "once"
-        return self.sizes.sampling or by_protocol
 
     @property
     def dataset(self) -> str:
@@ -125,7 +119,7 @@ class Setting:
         if data is None or (self.videos and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
-        optim = schedule(scale.schedule).applied(scale.pretrain.model_copy(update={"epochs": epochs}))
+        optim = scale.pretrain.model_copy(update={"epochs": epochs})
         config = Pretrain(
             objective=self._objective(method),
             data=data,
@@ -145,11 +139,10 @@ class Setting:
             merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
             return MoCoObjective(
                 moco=changed(scale.moco, method.changes.moco, "moco"),
-                merge=reaching(merge, scale),
+                merge=merge,
                 erasing=method.erasing,
                 ranks=scale.ranks,
                 compiled=scale.compiled,
-                sampling=self.sampling,
             )
         if method.changes.moco or method.merge or method.erasing:
             raise FameError(
@@ -157,6 +150,8 @@ class Setting:
             )
         if method.kind == "supervised":
             return Supervised()
+        if method.objective is not None:
+            return method.objective
         raise FameError(f"unknown kind of pretraining {method.kind!r}; known: {', '.join(OBJECTIVES)}")
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
@@ -166,15 +161,12 @@ class Setting:
         networks = {**common, "precision": scale.precision}
         match protocol:
             case "finetune":
-                pieces = scale.finetune_accumulate
-                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout, "accumulate": pieces}
-                return self._by_protocol("finetune", Finetune(clips=scale.clips, **training, **networks))
+                training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout}
+                return Finetune(clips=scale.clips, **training, **networks)
             case "probe":
-                seen = self._by_protocol("probe.augment", plain)
-                head = Probe(solver=scale.probe, augment=seen, optim=scale.probe_optim, clips=scale.clips, **networks)
-                return self._by_protocol("probe", head)
+                return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
             case "retrieval":
-                return self._by_protocol("retrieval", Retrieval(clips=scale.clips, **networks))
+                return Retrieval(clips=scale.clips, **networks)
             case "kernels":
                 return Kernels()
             case "activation":
@@ -189,8 +181,8 @@ class Setting:
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
-        if measure.protocol == "masks":
-            return Stage(config)
+        if isinstance(config, Masks):  # of the unchanged world, every mask, plugins' too
+            return Stage(config if row.method else Masks(**{**dict(config), "variants": tuple(MASKS)}))
         upstream = self.pretraining(row.method) if row.method else None
         return Stage(config, upstream) if upstream else None
 

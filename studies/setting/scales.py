@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, Reach, Sampling, StagedPart, StagedWorld
+from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, StagedPart, StagedWorld
 from fame.errors import FameError
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
@@ -42,12 +42,8 @@ class Scale:
     short_side: int = 128  # of stored real video
     precision: Precision = "auto"
     ranks: int = 1  # processes, one a device, that share a pretraining's batches
-    schedule: str = "cosine"  # of pretraining, a name in studies/setting/protocols.py
     accumulate: int = 1  # pieces of a pretraining's batch on each device
-    finetune_accumulate: int = 1  # the same of finetuning's
     compiled: bool = False  # networks of a pretraining by contrast
-    sampling: Sampling | None = None  # of several ranks; None: as the protocol has it
-    reach: Reach = "rank"  # of merging, on several ranks
     real_video: bool = False  # adapted by `on_real_video` already
     probe_optim: Optim = field(
         default_factory=lambda: Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))

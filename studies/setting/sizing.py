@@ -14,11 +14,10 @@ from pydantic import ValidationError
 from fame.config import Backbone
 from fame.errors import FameError
 from studies.harness.store import explain
-from studies.setting.protocols import schedule
 from studies.setting.scales import Scale, on_real_video, scale
 from studies.setting.training import checked_training
 
-OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks", "schedule")  # options that change the scale, as `Training`'s do
+OVERRIDES = ("backbone", "frames", "size", "epochs", "ranks")  # options that change the scale, as `Training`'s do
 T = TypeVar("T")
 
 
@@ -29,8 +28,7 @@ def sized_for(name: str, real_video: bool, overrides: Mapping[str, Any]) -> Scal
 
 
 def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
-    """The scale with another backbone, clip, number of epochs or schedule of pretraining, or way to train; FameError for impossible
-    values."""
+    """The scale with another backbone, clip, number of epochs of pretraining, or way to train; FameError for impossible values."""
     training = checked_training(base, overrides)
 
     def change() -> Scale:
@@ -43,7 +41,6 @@ def with_overrides(base: Scale, overrides: Mapping[str, Any]) -> Scale:
             backbone=Backbone.model_validate(base.backbone.model_dump() | backbone),
             pretrain=type(base.pretrain).model_validate(base.pretrain.model_dump() | epochs),
             source_epochs=overrides.get("epochs", base.source_epochs),
-            schedule=schedule(overrides.get("schedule", base.schedule)).name,
             **training,
         )
 

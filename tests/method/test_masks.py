@@ -245,7 +245,7 @@ def test_masks_carry_no_gradient_and_leave_the_clip_as_it_was() -> None:
         (noise(), {"beta": 0}, "baseline without merging is beta = 1.0"),
         (noise(), {"beta": 1.2}, r"lies in \(0, 1\]"),
         (noise(), {"beta": float("nan")}, r"lies in \(0, 1\]"),
-        (noise(), {"variant": "fmae"}, "known: fame, seed, grid, gauss"),
+        (noise(), {"variant": "fmae"}, "known: gauss, seed, grid, fame"),
         (noise(), {"flavour": "papper"}, "known: paper, official"),
     ],
 )

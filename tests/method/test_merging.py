@@ -235,7 +235,7 @@ def test_erasing_adds_one_frame_of_the_same_clip() -> None:
         ({}, {"clips": noise()[0]}, r"must be \(B, 3, T, H, W\)"),
         ({"beta": 0.0}, {}, "baseline without merging is beta = 1.0"),
         ({"beta": -0.1}, {}, r"lies in \(0, 1\]"),
-        ({"variant": "FAME"}, {}, "known: fame, seed, grid, gauss"),
+        ({"variant": "FAME"}, {}, "known: gauss, seed, grid, fame"),
         ({"background": "outer"}, {}, "known: inter, intra, still, inpainted"),
         ({"flavour": "code"}, {}, "known: paper, official"),
     ],

@@ -21,8 +21,8 @@ from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import all_stages
 from studies.setting.training import Training
 
-EVERYTHING = ("--accumulate", "4", "--finetune-accumulate", "2", "--precision", "bf16", "--compile", "yes")
-SEVERAL = ("--ranks", "2", "--sampling", "released", "--reach", "batch")
+EVERYTHING = ("--accumulate", "4", "--precision", "bf16", "--compile")
+SEVERAL = ("--ranks", "2")
 
 
 def asked(tmp_path: Path, ranks: int | None = None, **training: Any) -> Asked:
@@ -38,17 +38,13 @@ def pretrainings(found: Asked) -> list[Pretrain]:
 
 
 def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
-    found = asked(
-        tmp_path, 2, accumulate=4, finetune_accumulate=2, precision="bf16", compiled=True, sampling="released", reach="batch"
-    )
+    found = asked(tmp_path, 2, accumulate=4, precision="bf16", compiled=True)
     told = {(one.objective.kind, one.accumulate, one.precision) for one in pretrainings(found)}
     assert told == {("moco", 4, "bf16"), ("supervised", 4, "bf16"), ("random", 1, "auto")}
     contrasts = [one.contrast for one in pretrainings(found) if one.objective.kind == "moco"]
-    assert {(one.ranks, one.compiled, one.sampling) for one in contrasts} == {(2, True, "released")}
-    merges = {(one.merge.background, one.merge.reach) for one in contrasts if one.merge}
-    assert merges == {("inter", "batch"), ("still", "batch"), ("intra", "rank")}
+    assert {(one.ranks, one.compiled) for one in contrasts} == {(2, True)}
     finetunings = [stage.config for stage in stages(found) if isinstance(stage.config, Finetune)]
-    assert finetunings and {(one.accumulate, one.precision) for one in finetunings} == {(2, "bf16")}
+    assert finetunings and {one.precision for one in finetunings} == {"bf16"}
 
 
 @pytest.mark.parametrize(
@@ -56,11 +52,8 @@ def test_options_change_the_stages_they_are_about(tmp_path: Path) -> None:
     [
         ({"accumulate": 2}, {"moco", "supervised"}),
         ({"compiled": True}, {"moco"}),
-        ({"sampling": "released"}, {"moco"}),
-        ({"reach": "batch"}, {"moco"}),
         ({"precision": "bf16"}, {"moco", "supervised"}),
-        ({"finetune_accumulate": 2}, set()),
-        ({"accumulate": 1, "sampling": "once", "reach": "rank", "precision": "fp32"}, set()),
+        ({"accumulate": 1, "precision": "fp32"}, set()),
     ],
 )
 def test_each_enters_the_ids_of_what_it_changes(tmp_path: Path, training: dict[str, Any], kinds: set[str]) -> None:
@@ -70,7 +63,7 @@ def test_each_enters_the_ids_of_what_it_changes(tmp_path: Path, training: dict[s
 
 def test_they_come_back_from_setting_json(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
-    found = asked(store.cache, 2, accumulate=2, finetune_accumulate=4, precision="fp16", compiled=True, sampling="released")
+    found = asked(store.cache, 2, accumulate=2, precision="fp16", compiled=True)
     store.write_setting(found.to_json())
     assert recall(store) == found
     assert found.setting.scale.accumulate == 2 and found.setting.scale.compiled is True
@@ -111,10 +104,7 @@ def test_a_reports_command_asks_for_the_same_again(typed: Any, tmp_path: Path, w
         ({"accumulate": 3}, "--accumulate 3: the batch of 8 on one device is cut in so many equal pieces"),
         ({"accumulate": 0}, "--accumulate 0: "),
         ({"ranks": 4, "accumulate": 4}, "--accumulate 4: the batch of 2 on one device"),
-        ({"finetune_accumulate": 5}, "--finetune-accumulate 5: the batch of 8 on one device"),
         ({"precision": "int8"}, "--precision int8: it is one of auto, fp32, bf16, fp16"),
-        ({"sampling": "twice"}, "--sampling twice: it is one of once, released"),
-        ({"reach": "world"}, "--reach world: it is one of rank, batch"),
     ],
 )
 def test_an_impossible_value_is_named(tmp_path: Path, choices: dict[str, Any], told: str) -> None:

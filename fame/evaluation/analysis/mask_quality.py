@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from fame.config import Flavour, Masks, Variant, check_beta
+from fame.config import Flavour, Masks, check_beta
 from fame.data.fitting import check_crop, too_short
 from fame.evaluation.analysis.activation_maps import evenly
 from fame.evaluation.analysis.roc import auroc
@@ -34,7 +34,16 @@ from fame.evaluation.features import middle_starts
 from fame.evaluation.predictions import facts, tested_splits
 from fame.files import write_atomically
 from fame.method.augment import centre_crop
-from fame.method.masks import foreground_mask, frame_difference, gaussian_map, grid_map, mask_maps, spread_grid, top_share
+from fame.method.masks import (
+    foreground_mask,
+    frame_difference,
+    gaussian_map,
+    grid_map,
+    mask_maps,
+    plugin_scores,
+    spread_grid,
+    top_share,
+)
 
 if TYPE_CHECKING:
     from fame.data.clips import VideoSet
@@ -66,7 +75,7 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     for place, (clips, truth) in _batches(videos, rows, config, run.device):
         examples = [index for index in range(len(clips)) if place + index in shown]
         if examples:
-            for name, value in _examples(clips[examples], None if truth is None else truth[examples]).items():
+            for name, value in _examples(clips[examples], None if truth is None else truth[examples], config.variants).items():
                 kept.setdefault(name, []).append(value)
         if truth is not None:
             for line in _measured(clips, truth, config):
@@ -110,16 +119,18 @@ def still_pixels(motion: Tensor, figure: Tensor) -> Tensor:
     return motion <= outside.nanquantile(STILL, dim=1).view(-1, 1, 1)
 
 
-def soft_maps(clips: Tensor, flavour: Flavour) -> dict[Variant, Tensor]:
+def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -> dict[str, Tensor]:
     """What each variant ranks pixels by, float (B, H, W), highest kept first; clips float (B, 3, T, H, W) in [0, 1]."""
     height, width = clips.shape[-2:]
     maps = mask_maps(clips, flavour=flavour)
-    return {
+    known = {
         "fame": maps["posterior_blurred"],
         "seed": maps["frame_difference_blurred"],
         "grid": spread_grid(grid_map(maps["frame_difference"]), height, width),
         "gauss": gaussian_map(height, width, clips.device).expand(len(clips), -1, -1),
     }
+    plugged = {name: plugin_scores(name, clips, SHOWN_BETA).float() for name in variants if name not in known}
+    return {name: plugged[name] if name in plugged else known[name] for name in variants or known}
 
 
 def _batches(
@@ -139,7 +150,7 @@ def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str,
     """A line for each clip and mask; `clip` is its index in the batch."""
     still = still_pixels(frame_difference(clips).cpu(), truth.any(1))
     for flavour in config.flavours:
-        for variant, score in soft_maps(clips, flavour).items():
+        for variant, score in soft_maps(clips, flavour, config.variants).items():
             if variant != "fame" and flavour != config.flavours[0]:
                 continue  # does not depend on the flavour
             for beta in config.betas:
@@ -153,11 +164,11 @@ def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str,
                     yield {"clip": index, **said, **{name: float(value[index]) for name, value in values.items()}}
 
 
-def _examples(clips: Tensor, truth: Tensor | None) -> dict[str, np.ndarray]:
+def _examples(clips: Tensor, truth: Tensor | None, variants: tuple[str, ...]) -> dict[str, np.ndarray]:
     """The middle frame of each clip, its masks and the figure, as they stand in masks.npz."""
     middle = clips.shape[2] // 2
     found: dict[str, np.ndarray] = {"frames": (clips[:, :, middle] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()}
-    for variant in get_args(Variant):
+    for variant in variants:
         found[variant] = foreground_mask(clips, variant=variant, beta=SHOWN_BETA).cpu().numpy()
     if truth is not None:
         found |= {"truth": truth[:, middle].numpy(), "truth_union": truth.any(1).numpy()}

@@ -12,7 +12,7 @@ from typing import get_args
 import torch
 
 from fame.backbones import build_encoder, fast_layout
-from fame.config import Augment, Backbone, Background, Flavour, Variant
+from fame.config import MASKS, Augment, Backbone, Background, Flavour
 from fame.method.augment import centre_crop, colour_normalised, random_crops
 from fame.method.masks import foreground_mask
 from fame.method.merging import ForegroundBackgroundMerge
@@ -48,11 +48,11 @@ def crops(drawn: torch.Generator) -> torch.Tensor:
 def masks_and_merging(clips: torch.Tensor, drawn: torch.Generator) -> None:
     """Every mask, hard and soft, and every place that a background can come from."""
     for flavour in get_args(Flavour):
-        for variant in get_args(Variant):
+        for variant in MASKS:
             foreground_mask(clips, variant=variant, flavour=flavour)
     for background in get_args(Background):
         sources = clips.flip(0) if background == "intra" else None
-        for variant in get_args(Variant):
+        for variant in MASKS:
             ForegroundBackgroundMerge(0.5, variant, background)(clips, sources, drawn)
 
 

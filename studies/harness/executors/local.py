@@ -19,6 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from fame.errors import FameError
+from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
 from studies.harness.executors import Outcome, Task
 from studies.harness.store import DiskFull, Store
@@ -104,7 +106,7 @@ class LocalWorkers:
     def _start(self) -> Worker:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
-        process = context.Process(target=serve, args=(there, self.out, self.runtime), daemon=True)
+        process = context.Process(target=serve, args=(there, self.out, self.runtime, loaded()), daemon=True)
         with _environment(), without_main():
             process.start()
         there.close()
@@ -147,27 +149,31 @@ def _environment() -> Iterator[None]:
 # ---------------------------------------------------------------- in the worker
 
 
-def serve(pipe: Connection, out: Path, runtime: Runtime) -> None:
+def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, ...] = ()) -> None:
     """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
     threading.Thread(target=_end_with_parent, daemon=True).start()
     code = 0
     try:
-        _serve(pipe, Store(out), runtime)
+        _serve(pipe, Store(out), runtime, plugins)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 1
     os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
 
 
-def _serve(pipe: Connection, store: Store, runtime: Runtime) -> None:
+def _serve(pipe: Connection, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
     while True:
         try:
             value, replicate = pipe.recv()
         except (EOFError, OSError):
             return
-        stage = Stage.from_json(value)
         start = time.monotonic()
-        status, message = _attempt(stage, replicate, store, runtime)
+        try:
+            for plugin in plugins:
+                load(*plugin)
+            status, message = _attempt(Stage.from_json(value), replicate, store, runtime)
+        except FameError as error:  # a plugin that has changed
+            status, message = "failed", message_of(error)
         try:
             pipe.send((status, time.monotonic() - start, message))
         except OSError:
