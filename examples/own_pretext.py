@@ -6,7 +6,6 @@
 import torch
 
 import fame.plugins
-from fame.method.augment import of_process
 from fame.training.supervised import Classifier, train_classifier
 
 
@@ -23,7 +22,7 @@ class Pace(fame.plugins.Objective):
             Paced(videos, self.paces),
             rows,
             clip=config.clip,
-            augment=of_process(config.augment, run.seeds.generator("blur")),
+            augment=config.augment,
             optim=config.optim,
             precision=config.precision,
             run=run,

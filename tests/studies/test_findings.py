@@ -45,7 +45,7 @@ def test_an_override_is_the_scale_but_for_the_field() -> None:
     assert isinstance(plain.data, StagedData) and isinstance(changed.data, StagedData)
     assert changed.data.world.A.rho == 0.5 and changed.data.world.camera == 1.0
     assert changed.data.world.source == plain.data.world.source
-    assert (changed.optim.lr, changed.objective.moco.own_key, changed.augment.area) == (0.5, False, (0.3, 0.9))
+    assert (changed.optim.lr, changed.contrast.moco.own_key, changed.augment.area) == (0.5, False, (0.3, 0.9))
     back = changed.model_copy(update={name: getattr(plain, name) for name in ("data", "optim", "objective", "augment")})
     assert back == plain
 
