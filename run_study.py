@@ -31,7 +31,7 @@ from studies.harness.progress import duration, show_plan, size
 from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
-from studies.paper.registry import FINDINGS, questions, row_name, studies
+from studies.paper.registry import FINDINGS, row_name, studies
 from studies.setting.asked import Asked, recall
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
@@ -62,7 +62,7 @@ def list_studies(
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
     asked = Table("finding", "question", "rows", "claims")
     for study in FINDINGS:
-        asked.add_row(study.name, questions()[study.name], str(len(study.rows)), " ".join(study.claims))
+        asked.add_row(study.name, study.question, str(len(study.rows)), " ".join(study.claims))
     console.print(table, asked)
 
 

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from reports.answers import answers
+from reports import contrasts
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
@@ -24,7 +24,7 @@ from studies.study import Study
 
 
 def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command: str | None) -> dict[str, Any]:
-    """report.json: scale, commit, tables, claims, runs as every consumer may rely on; headline, answers and more beside them."""
+    """report.json: scale, commit, tables, claims, runs as every consumer may rely on; headline, contrasts and more beside them."""
     setting = evidence.setting
     asked = evidence.store.setting() or {}
     return {
@@ -44,7 +44,7 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "pretrained": asked.get("pretrained"),
         "headline": headline(evidence),
         "tables": {study.name: entries(evidence, study) for study in studies},
-        "answers": answers(evidence, studies),
+        "contrasts": contrasts.tables(evidence, studies),
         "claims": ledger(evidence),
         "runs": runs(evidence, studies),
     }

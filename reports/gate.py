@@ -42,7 +42,7 @@ class Gate:
 def gate(evidence: Evidence, changes: Changes = UNCHANGED, awaited: int | None = None) -> Gate:
     """The gate of the scale's setting, changed so. `awaited` replicates have to be there: None is as many as a verdict waits for.
 
-    The mean decides, as it always did; its interval is shown.
+    The mean decides; its interval is shown and decides nothing.
     """
     if evidence.setting.videos or evidence.setting.pretrained:
         return Gate("", NOTHING, "not asked")

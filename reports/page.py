@@ -54,7 +54,7 @@ def build(
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)  # from here on the folder is neither the old report nor the new one
-        written = write_report(store, setting, studies, numbers, folder, commit, command)
+        written = write_report(store, setting, studies, numbers, folder, folder / DATA, folder / PAGE, commit, command)
         names = sorted(str(path.relative_to(folder)) for path in written)
         for stale in sorted(set(before.get("files", ())) - set(names)):
             (folder / stale).unlink(missing_ok=True)

@@ -11,11 +11,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.files import write_atomically
-from reports import findings, tables, texts
+from reports import contrasts, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
-from reports.page import DATA, PAGE
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
@@ -34,10 +33,12 @@ def write_report(
     studies: tuple[Study, ...],
     replicates: tuple[int, ...],
     folder: Path,
+    data: Path,
+    page: Path,
     commit: str,
     command: str | None,
 ) -> list[Path]:
-    """Write everything into `folder` (with `tables/`, `figures/`) and return the files, the page last."""
+    """Write the report's numbers to `data`, its page to `page`, tables and figures into `folder`; return all files written."""
     evidence = Evidence(store, setting, replicates)
     report = content(evidence, studies, commit, command)
     written = [path for study in studies for path in tables.write(evidence, study, report["tables"][study.name], folder / "tables")]
@@ -49,10 +50,10 @@ def write_report(
         for figure in figures
     ]  # fmt: skip
     text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
-    _write(folder / DATA, text)
+    _write(data, text)
     html = render(evidence, studies, report, figures)
-    _write(folder / PAGE, html)
-    return [*written, folder / DATA, folder / PAGE]
+    _write(page, html)
+    return [*written, data, page]
 
 
 def _write(path: Path, text: str) -> None:
@@ -78,9 +79,9 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
         loader=FileSystemLoader(room), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
-    environment.filters |= {"counted": findings.counted, "lines": findings.lines, "compared": findings.said}
+    environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
     shown = [
-        _study(evidence, study, report["tables"][study.name], figures) | {"answer": report["answers"].get(study.name)}
+        _study(evidence, study, report["tables"][study.name], figures) | {"contrasts": report["contrasts"].get(study.name)}
         for study in studies
     ]
     placed = {figure.name for study in shown for figure in study["figures"]}

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective, Scenery, Variant
-
-if TYPE_CHECKING:
-    from studies.findings.contrasts import Question
 
 Part = Literal["source", "A", "B", "C"]
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
@@ -146,7 +143,7 @@ def random_init(**overrides: Unpack[Overrides]) -> Method:
 class Row:
     """Declare one line of the table. `column` tells apart rows of one label, as single and both in table 1.
 
-    `at`: its place on the axis of the study's curve, a line for each column; see `Study.curve`.
+    `at`: its place on the axis of the study's curve, a line for each column; see `Finding.curve`.
     `gate`: True for random initialisation that only serves the gate (docs/rules.md) and is compared with nothing.
     """
 
@@ -205,12 +202,7 @@ def recall_at(k: int, target: Part, condition: str = "") -> Measure:
 
 @dataclass(frozen=True)
 class Study:
-    """Declare a table or figure of the paper, or a finding: its rows, its measures and the claims it tests.
-
-    `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
-    `question`: how a finding is answered from its rows (studies/findings/contrasts.py).
-    `with_claims`: tests no claim, but runs with them, since they are read by it.
-    """
+    """Declare a table or figure of the paper, or a finding: its rows, its measures and the claims it tests."""
 
     name: str
     title: str
@@ -219,6 +211,3 @@ class Study:
     rows: tuple[Row, ...]
     measures: tuple[Measure, ...]
     note: str = ""
-    curve: str = ""
-    question: Question | None = None
-    with_claims: bool = False

@@ -43,7 +43,7 @@ class Panel:
 
 
 def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
-    """A figure of a study that names an axis (`Study.curve`) from its entries; None for others and where nothing is there yet.
+    """A figure of a study that names an axis (`Finding.curve`) from its entries; None for others and where nothing is there yet.
 
     Points are hollow where their setting's gate is not passed: nothing is concluded from those.
     """

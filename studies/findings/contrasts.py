@@ -1,34 +1,29 @@
-"""How a finding's question is answered: differences between rows of its table, and what is said where they turn out so or so.
+"""Declare findings: studies beyond the paper, with the differences between rows that their questions are answered by.
 
-A contrast is a weighted sum of rows, a value a replicate: FAME - baseline, or half of one gain minus another gain. An outcome is a
-sentence and the states of contrasts under which it may be said. Both are declared in the study's file, before its runs are looked
-at; reports/answers.py computes the contrasts, adjusts for their number and says the first outcome that holds.
+A contrast is a weighted sum of rows, a value a replicate: FAME - baseline, or half of one gain minus another gain. It is
+declared in the study's file, before its runs are looked at; reports/contrasts.py computes it and adjusts all of a study's together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from studies.study import Measure, balanced, deranged
+from studies.study import Measure, Study, balanced, deranged
 
 Place = tuple[str, str]  # a row of the study: its label and its column
 State = Literal["above", "below", "negligible", "open", "withheld", "not run"]
-Condition = tuple[str, tuple[State, ...]]  # a contrast by its name, and the states in which it may be
 
 # above, below   its mean differs from 0, after Holm's adjustment for all comparisons of the study
 # negligible     its 95 % interval lies within the margin on both sides of 0
 # open           neither: the interval is too wide to tell
 # withheld       under three replicates, some of them missing, or in a setting whose gate is not passed
-DIFFERS: tuple[State, ...] = ("above", "below")
-NOT_ABOVE: tuple[State, ...] = ("below", "negligible")
-DECIDING = (deranged("A"), balanced("A"))  # what is asked by; the first decides, the second stands beside it
+DECIDING = (deranged("A"), balanced("A"))  # every contrast is computed by both; the first decides
 
 
 @dataclass(frozen=True)
 class Best:
-    """The one of several rows that has the highest mean by a measure: equal tuning."""
+    """Take the row of several that has the highest mean by a measure: equal tuning."""
 
     places: tuple[Place, ...]
     by: Measure
@@ -39,59 +34,42 @@ Terms = tuple[tuple[float, Place | Best], ...]  # weight and row
 
 @dataclass(frozen=True)
 class Contrast:
-    """A weighted sum of rows whose sign is asked for. `measure`: None is each measure of the question."""
+    """Declare a weighted sum of rows whose sign is tested. `measure`: None is each measure of `DECIDING`."""
 
     name: str
     terms: Terms
     measure: Measure | None = None
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A sentence that holds where every condition of `every` does and, if there are any in `some`, at least one of them.
+@dataclass(frozen=True, kw_only=True)
+class Finding(Study):
+    """Declare a study that goes beyond the paper: a question, answered by contrasts between rows of its table.
 
-    "{which}" in it stands for the names of those of `some` that hold.
+    `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
+    `with_claims`: tests no claim, but runs with them, since they are read by it.
     """
 
-    says: str
-    every: tuple[Condition, ...] = ()
-    some: tuple[Condition, ...] = ()
-
-    def holds(self, states: dict[str, State]) -> bool:
-        some = not self.some or any(states[name] in wanted for name, wanted in self.some)
-        return some and all(states[name] in wanted for name, wanted in self.every)
-
-    def sentence(self, states: dict[str, State]) -> str:
-        which = "; ".join(f"{name} ({states[name]} 0)" for name, wanted in self.some if states[name] in wanted)
-        return self.says.format(which=which)
-
-
-@dataclass(frozen=True)
-class Question:
-    """All contrasts that are looked at, by all measures, and the outcomes, of which the first that holds is said."""
-
+    question: str
     contrasts: tuple[Contrast, ...]
-    outcomes: tuple[Outcome, ...]
-    measures: tuple[Measure, ...] = DECIDING
+    curve: str = ""
+    with_claims: bool = False
 
 
 def row(place: Place | Best) -> Terms:
+    """Return the row itself, with weight 1."""
     return ((1.0, place),)
 
 
 def times(factor: float, terms: Terms) -> Terms:
+    """Return the terms, every weight multiplied by `factor`."""
     return tuple((factor * weight, place) for weight, place in terms)
 
 
 def less(terms: Terms, others: Terms) -> Terms:
-    """terms - others."""
+    """Return terms - others."""
     return (*terms, *times(-1.0, others))
 
 
 def difference(greater: Place | Best, lesser: Place | Best) -> Terms:
+    """Return greater - lesser."""
     return less(row(greater), row(lesser))
-
-
-def each(names: Iterable[str], *states: State) -> tuple[Condition, ...]:
-    """The same states asked of several contrasts."""
-    return tuple((name, states) for name in names)

@@ -7,8 +7,8 @@ size. If one beta is best at all sizes, or all differences between betas are neg
 from itertools import combinations
 
 from studies.findings import twins
-from studies.findings.contrasts import Contrast, Outcome, Question, Terms, difference, each, less
-from studies.study import Row, Study, fame, moco, random_init
+from studies.findings.contrasts import Contrast, Finding, Terms, difference, less
+from studies.study import Row, fame, moco, random_init
 
 SIZES = (0.4, 0.6, 0.8)  # of the frame's height
 BETAS = (0.3, 0.5, 0.7)
@@ -27,34 +27,13 @@ def named(high: float, low: float, size: float) -> str:
     return f"beta {high:g} - beta {low:g} at {at(size)}"
 
 
-def best(beta: float) -> Outcome:
-    """That one beta is above the others at every size."""
-    above = [named(high, low, size) for size in SIZES for high, low in PAIRS if high == beta]
-    below = [named(high, low, size) for size in SIZES for high, low in PAIRS if low == beta]
-    return Outcome(
-        f"Beta {beta:g} is the best at all sizes: it need not be tuned per data set.",
-        (*each(above, "above"), *each(below, "below")),
-    )
-
-
 TREND = f"(beta {BETAS[-1]:g} - beta {BETAS[0]:g}) at {at(SIZES[-1])} - the same at {at(SIZES[0])}"
-QUESTION = Question(
-    contrasts=(
-        *(Contrast(named(*pair, size), between(*pair, size)) for size in SIZES for pair in PAIRS),
-        Contrast(TREND, less(between(BETAS[-1], BETAS[0], SIZES[-1]), between(BETAS[-1], BETAS[0], SIZES[0]))),
-    ),
-    outcomes=(
-        Outcome("Larger figures want a larger beta.", each([TREND], "above")),
-        Outcome("Larger figures want a smaller beta.", each([TREND], "below")),
-        *map(best, BETAS),
-        Outcome(
-            "All differences between betas are negligible: beta need not be tuned per data set.",
-            each([named(*pair, size) for size in SIZES for pair in PAIRS], "negligible"),
-        ),
-    ),
+CONTRASTS = (
+    *(Contrast(named(*pair, size), between(*pair, size)) for size in SIZES for pair in PAIRS),
+    Contrast(TREND, less(between(BETAS[-1], BETAS[0], SIZES[-1]), between(BETAS[-1], BETAS[0], SIZES[0]))),
 )
 
-STUDY = Study(
+STUDY = Finding(
     name="figure_size",
     title="Size of the figure and area ratio",
     paper="a finding",
@@ -70,5 +49,6 @@ STUDY = Study(
     ),
     measures=twins.MEASURES,
     curve="figure's height, share of the frame",
-    question=QUESTION,
+    question="Which beta is best for which figure?",
+    contrasts=CONTRASTS,
 )

@@ -11,9 +11,9 @@ The row of FAME at the paper's beta came after the runs; nothing is asked of it.
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
+from studies.findings.contrasts import Contrast, Finding, difference
 from studies.findings.inpainted_background import INPAINTED, MOVING
-from studies.study import Row, Study, fame, moco
+from studies.study import Row, fame, moco
 
 BETA = 0.3
 FAME = f"FAME {BETA:g}"
@@ -22,21 +22,13 @@ FIGURE = f"{FAME}: {INPAINTED} - {ELSEWHERE}"
 SMOOTH = f"{FAME}: {ELSEWHERE} - on {MOVING}"
 GAIN = f"{FAME}, {ELSEWHERE} - baseline"
 
-QUESTION = Question(
-    contrasts=(
-        Contrast(FIGURE, difference((FAME, INPAINTED), (FAME, ELSEWHERE))),
-        Contrast(SMOOTH, difference((FAME, ELSEWHERE), (FAME, MOVING))),
-        Contrast(GAIN, difference((FAME, ELSEWHERE), (twins.BASELINE, ""))),
-    ),
-    outcomes=(
-        Outcome("Taking the figure out helps; smoothness alone helps, too.", each([FIGURE, SMOOTH], "above")),
-        Outcome("Taking the figure out is what helps: as much filled elsewhere does less.", each([FIGURE], "above")),
-        Outcome("Smoothness helps wherever it is; that the figure goes adds nothing that can be told.", each([SMOOTH], "above")),
-        Outcome("Taking the figure out helps no more than filling as much elsewhere.", every=each([FIGURE], *NOT_ABOVE)),
-    ),
-)  # fmt: skip
+CONTRASTS = (
+    Contrast(FIGURE, difference((FAME, INPAINTED), (FAME, ELSEWHERE))),
+    Contrast(SMOOTH, difference((FAME, ELSEWHERE), (FAME, MOVING))),
+    Contrast(GAIN, difference((FAME, ELSEWHERE), (twins.BASELINE, ""))),
+)
 
-STUDY = Study(
+STUDY = Finding(
     name="filled_elsewhere",
     title="A background that is filled in another place",
     paper="a finding",
@@ -51,5 +43,6 @@ STUDY = Study(
     ),
     measures=twins.MEASURES,
     note="The column says what lies behind. FAME at the paper's beta stands there for orientation; no contrast asks for it.",
-    question=QUESTION,
+    question="Does it help that the figure is taken out, or that less is seen?",
+    contrasts=CONTRASTS,
 )

@@ -7,8 +7,8 @@ validation videos.
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import DIFFERS, NOT_ABOVE, Best, Contrast, Outcome, Question, difference, each, less
-from studies.study import Measure, Study
+from studies.findings.contrasts import Best, Contrast, Finding, difference, less
+from studies.study import Measure
 
 FACTORS = (("1/3", 1 / 3), ("1", 1.0), ("3", 3.0))
 COLUMNS = tuple(f"{label}x learning rate" for label, _ in FACTORS)
@@ -18,25 +18,13 @@ TUNED_TERMS = difference(BEST[twins.FAME], BEST[twins.BASELINE])
 TUNED, AS_IT_IS = "FAME - baseline, each at its best rate", f"FAME - baseline at {COLUMNS[1]}"
 CHANGE = "what equal tuning changes of that"
 
-QUESTION = Question(
-    contrasts=(
-        *(Contrast(f"FAME - baseline at {column}", twins.gain(column)) for column in COLUMNS),
-        Contrast(TUNED, TUNED_TERMS),
-        Contrast(CHANGE, less(TUNED_TERMS, twins.gain(COLUMNS[1]))),
-    ),
-    outcomes=(
-        Outcome("FAME is above the baseline at the scale's rate and with each method at its best: no matter of tuning.",
-                each([AS_IT_IS, TUNED], "above")),
-        Outcome("FAME is below the baseline at the scale's rate and with each method at its best: no matter of tuning.",
-                each([AS_IT_IS, TUNED], "below")),
-        Outcome("The difference at the scale's rate is a matter of tuning: with each method at its best it is another one.",
-                each([CHANGE], *DIFFERS)),
-        Outcome("FAME has no advantage at the scale's rate, nor with each at its best.", each([AS_IT_IS, TUNED], *NOT_ABOVE)),
-        Outcome("Equal tuning changes the difference by less than the margin.", each([CHANGE], "negligible")),
-    ),
-)  # fmt: skip
+CONTRASTS = (
+    *(Contrast(f"FAME - baseline at {column}", twins.gain(column)) for column in COLUMNS),
+    Contrast(TUNED, TUNED_TERMS),
+    Contrast(CHANGE, less(TUNED_TERMS, twins.gain(COLUMNS[1]))),
+)
 
-STUDY = Study(
+STUDY = Finding(
     name="learning_rates",
     title="Learning rates: equal tuning per method",
     paper="a finding",
@@ -47,5 +35,6 @@ STUDY = Study(
     ),
     measures=twins.MEASURES,
     curve="learning rate, times the scale's",
-    question=QUESTION,
+    question="Was the learning rate kinder to one of the two?",
+    contrasts=CONTRASTS,
 )

@@ -8,8 +8,8 @@ study has beyond its need.
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each, less
-from studies.study import Study, deranged, fame, moco
+from studies.findings.contrasts import Contrast, Finding, difference, less
+from studies.study import deranged, fame, moco
 
 LIKENESS = (0.0, 0.5, 1.0)
 FAME_AT = {likeness: fame(world={"likeness": likeness}) for likeness in LIKENESS}
@@ -20,26 +20,14 @@ SCENES = deranged("A")
 ALIKE, APART = "likeness 1", "likeness 0"
 MASK_LOSS, SEED_LOSS, GAIN_LOSS = (f"{what} at {APART} - at {ALIKE}" for what in ("FAME mask", "Seed mask", "gain"))
 ENDS = difference((twins.FAME, APART), (twins.FAME, ALIKE))
-QUESTION = Question(
-    contrasts=(
-        Contrast(MASK_LOSS, ENDS, MASK),
-        Contrast(SEED_LOSS, ENDS, SEED_MASK),
-        *(Contrast(f"FAME - baseline at likeness {at:g}", twins.gain(f"likeness {at:g}")) for at in LIKENESS),
-        Contrast(GAIN_LOSS, less(twins.gain(APART), twins.gain(ALIKE))),
-    ),
-    outcomes=(
-        Outcome(
-            "Where colours are shared, the mask and the gain are lower: the limit shows.", each([MASK_LOSS, GAIN_LOSS], "above")
-        ),
-        Outcome(
-            "Where colours are shared, the mask is lower and the gain is not.", ((MASK_LOSS, ("above",)), (GAIN_LOSS, NOT_ABOVE))
-        ),
-        Outcome("Where colours are shared, the mask is lower; whether the gain is cannot be told.", each([MASK_LOSS], "above")),
-        Outcome("Shared colours do not lower the mask's recall lift.", each([MASK_LOSS], *NOT_ABOVE)),
-    ),
+CONTRASTS = (
+    Contrast(MASK_LOSS, ENDS, MASK),
+    Contrast(SEED_LOSS, ENDS, SEED_MASK),
+    *(Contrast(f"FAME - baseline at likeness {at:g}", twins.gain(f"likeness {at:g}")) for at in LIKENESS),
+    Contrast(GAIN_LOSS, less(twins.gain(APART), twins.gain(ALIKE))),
 )
 
-STUDY = Study(
+STUDY = Finding(
     name="likeness",
     title="Likeness of figure and background, mask and gain",
     paper="conclusion",
@@ -48,5 +36,6 @@ STUDY = Study(
     measures=(*twins.MEASURES, *twins.MASK_MEASURES),
     note="The masks are those of the row's videos, whichever method stands beside them.",
     curve="likeness of colours",
-    question=QUESTION,
+    question="Do mask and gain suffer where figure and background share their colours?",
+    contrasts=CONTRASTS,
 )

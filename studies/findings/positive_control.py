@@ -8,28 +8,19 @@ and +8.8 points).
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import NOT_ABOVE, Contrast, Outcome, Question, difference, each
+from studies.findings.contrasts import Contrast, Finding, difference
 from studies.findings.true_mask import TRUE
-from studies.study import Row, Study, fame, moco
+from studies.study import Row, fame, moco
 
 PERFECT, OWN = f"{TRUE} - baseline", "FAME - baseline"
 
-QUESTION = Question(
-    contrasts=(
-        Contrast(PERFECT, difference((TRUE, ""), (twins.BASELINE, ""))),
-        Contrast(OWN, difference((twins.FAME, ""), (twins.BASELINE, ""))),
-        Contrast(f"{TRUE} - FAME", difference((TRUE, ""), (twins.FAME, ""))),
-    ),
-    outcomes=(
-        Outcome("A perfect mask gains here and FAME's does not: the benchmark can show a gain, and FAME's mask falls short of it.",
-                (*each([PERFECT], "above"), *each([OWN], *NOT_ABOVE))),
-        Outcome("A perfect mask gains here, so the benchmark can show what FAME claims.", each([PERFECT], "above")),
-        Outcome("Even a perfect mask does not gain here: verdicts speak of merging on this benchmark, and not against FAME's mask.",
-                each([PERFECT], *NOT_ABOVE)),
-    ),
-)  # fmt: skip
+CONTRASTS = (
+    Contrast(PERFECT, difference((TRUE, ""), (twins.BASELINE, ""))),
+    Contrast(OWN, difference((twins.FAME, ""), (twins.BASELINE, ""))),
+    Contrast(f"{TRUE} - FAME", difference((TRUE, ""), (twins.FAME, ""))),
+)
 
-STUDY = Study(
+STUDY = Finding(
     name="positive_control",
     title="Positive control: FAME with a perfect mask",
     paper="a finding",
@@ -37,6 +28,7 @@ STUDY = Study(
     rows=(Row(twins.BASELINE, moco()), Row(twins.FAME, fame()), Row(TRUE, fame(variant="true")), twins.START),
     measures=twins.MEASURES,
     note="Needs true masks, so it runs on the embedded benchmark alone. Crops and backgrounds are FAME's in every row.",
-    question=QUESTION,
+    question="Can this benchmark show a gain at all?",
+    contrasts=CONTRASTS,
     with_claims=True,
 )

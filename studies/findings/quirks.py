@@ -7,8 +7,8 @@ differs between two rows their gains are compared.
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each, less
-from studies.study import Row, Study, fame, moco
+from studies.findings.contrasts import Contrast, Finding, difference, less
+from studies.study import Row, fame, moco
 
 ONE_TURN = {"symmetric": False}
 SYMMETRIC = {"symmetric": True}
@@ -24,15 +24,8 @@ CONTRASTS = (
     Contrast(ALL, less(twins.gain(TWO, ALL), twins.gain(ONE))),
 )
 NAMES = tuple(contrast.name for contrast in CONTRASTS)
-QUESTION = Question(
-    CONTRASTS,
-    (
-        Outcome("What matters: {which}.", some=each(NAMES, *DIFFERS)),
-        Outcome("None of them matters by more than the margin.", each(NAMES, "negligible")),
-    ),
-)
 
-STUDY = Study(
+STUDY = Finding(
     name="quirks",
     title="Quirks of the released code",
     paper="a finding",
@@ -51,5 +44,6 @@ STUDY = Study(
     ),
     measures=twins.MEASURES,
     note="Columns: the turns of the loss. FAME merges one view, as released, but where a row says both.",
-    question=QUESTION,
+    question="Do the released code's departures from the paper matter?",
+    contrasts=CONTRASTS,
 )

@@ -6,8 +6,8 @@ to the paper's constants negligible: the constants are no hidden knobs.
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import DIFFERS, Contrast, Outcome, Question, difference, each
-from studies.study import Row, Study, fame, moco
+from studies.findings.contrasts import Contrast, Finding, difference
+from studies.study import Row, fame, moco
 
 PRIORS = (0.3, 0.5, 0.7)
 SHARES = ((0.5, 0.1), (0.3, 0.3), (0.25, 0.1), (0.5, 0.5))  # foreground, background; the first is the paper's
@@ -19,15 +19,8 @@ CONTRASTS = (
     *(Contrast(f"{other} - the paper's", difference((other, ""), (PAPER, ""))) for other in OTHERS),
 )
 NAMES = tuple(contrast.name for contrast in CONTRASTS[1:])
-QUESTION = Question(
-    CONTRASTS,
-    (
-        Outcome("The constants matter: {which}.", some=each(NAMES, *DIFFERS)),
-        Outcome("All differences are negligible: the constants are no hidden knobs.", each(NAMES, "negligible")),
-    ),
-)
 
-STUDY = Study(
+STUDY = Finding(
     name="sampling",
     title="Prior and samples of the colour posterior",
     paper="a finding",
@@ -40,5 +33,6 @@ STUDY = Study(
     ),
     measures=twins.MEASURES,
     note="P(F) = 0.5 with 50 % and 10 % is the paper's FAME.",
-    question=QUESTION,
+    question="Do the colour posterior's constants matter?",
+    contrasts=CONTRASTS,
 )

@@ -8,33 +8,19 @@ Test videos of the own scene are drawn with the same rho, so at 1/8 the gap of a
 """
 
 from studies.findings import twins
-from studies.findings.contrasts import Contrast, Outcome, Question, each, less
-from studies.study import Study
+from studies.findings.contrasts import Contrast, Finding, less
 
 CHANCE = 1 / 8  # of the eight actions
 RHOS = (CHANCE, 0.5, 0.8, 0.95, 1.0)
 NONE, FULL = (f"rho {rho:g}" for rho in (RHOS[0], RHOS[-1]))
 UNBIASED, GROWTH = f"FAME - baseline at {NONE}", f"gain at {FULL} - gain at {NONE}"
 
-QUESTION = Question(
-    contrasts=(
-        *(Contrast(f"FAME - baseline at rho {rho:g}", twins.gain(f"rho {rho:g}")) for rho in RHOS),
-        Contrast(GROWTH, less(twins.gain(FULL), twins.gain(NONE))),
-    ),
-    outcomes=(
-        Outcome("FAME gains where the scene says nothing of the action: a gain of another kind than against background bias.",
-                each([UNBIASED], "above")),
-        Outcome("The gain grows with the shortcut and nothing is lost without one: as of a method against background bias.",
-                ((GROWTH, ("above",)), (UNBIASED, ("negligible",)))),
-        Outcome("The gain grows with the shortcut, and without one FAME is below the baseline.",
-                ((GROWTH, ("above",)), (UNBIASED, ("below",)))),
-        Outcome("The gain grows with the shortcut; whether anything is lost without one cannot be told.", each([GROWTH], "above")),
-        Outcome("The gain falls as the shortcut grows: not what a method against background bias does.", each([GROWTH], "below")),
-        Outcome("The gain does not hang on the shortcut by more than the margin.", each([GROWTH], "negligible")),
-    ),
-)  # fmt: skip
+CONTRASTS = (
+    *(Contrast(f"FAME - baseline at rho {rho:g}", twins.gain(f"rho {rho:g}")) for rho in RHOS),
+    Contrast(GROWTH, less(twins.gain(FULL), twins.gain(NONE))),
+)
 
-STUDY = Study(
+STUDY = Finding(
     name="shortcut",
     title="Strength of the scene shortcut",
     paper="a finding",
@@ -43,5 +29,6 @@ STUDY = Study(
     measures=twins.MEASURES,
     note="At rho 1/8 the scene says nothing of the action.",
     curve="share of videos in the scene of their action, rho",
-    question=QUESTION,
+    question="How much of FAME's gain hangs on the shortcut?",
+    contrasts=CONTRASTS,
 )

@@ -26,6 +26,7 @@ from studies.findings import (
     shortcut,
     true_mask,
 )
+from studies.findings.contrasts import Finding
 from studies.paper import (
     action_recognition,
     activation_maps,
@@ -51,11 +52,10 @@ STUDIES: tuple[Study, ...] = (
     activation_maps.STUDY,
 )
 
-ASKED = (
+FINDINGS: tuple[Finding, ...] = tuple(module.STUDY for module in (
     schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control,
     other_figure, inpainted_background, filled_elsewhere, true_mask, quirks,
-)  # fmt: skip
-FINDINGS: tuple[Study, ...] = tuple(module.STUDY for module in ASKED)
+))  # fmt: skip
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
 FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
@@ -103,15 +103,6 @@ def _with_plugins(study: Study) -> Study:
         column = on if study == diving48.STUDY else ""
         return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
     return study
-
-
-def questions() -> dict[str, str]:
-    """What each finding asks, by its name: the question that its file begins with."""
-    found: dict[str, str] = {}
-    for module in ASKED:
-        asks, mark, _ = (module.__doc__ or "").partition("\n")[0].partition("?")
-        found[module.STUDY.name] = asks + mark if mark else module.STUDY.title
-    return found
 
 
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:

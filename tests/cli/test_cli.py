@@ -154,13 +154,13 @@ def test_list_names_every_study(typed: Typed, capfd: Captured) -> None:
 
 
 def test_list_shows_findings_apart_with_their_questions(typed: Typed, capfd: Captured) -> None:
-    from studies.paper.registry import FINDINGS, STUDIES, questions
+    from studies.paper.registry import FINDINGS, STUDIES
 
     assert typed("list") == 0
     papers, mark, findings = capfd.readouterr().out.partition("question")
     assert mark and "Does the baseline catch up?" in findings and "C10" in findings
     for study in FINDINGS:
-        assert study.name in findings and questions()[study.name] in findings
+        assert study.name in findings and study.question in findings
         assert f" {study.name} " not in papers
     assert all(f" {study.name} " in papers for study in STUDIES)
 

@@ -16,7 +16,7 @@ from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
 from studies.findings import likeness, other_figure, positive_control, true_mask, twins
-from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, questions, studies
+from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import scale
@@ -139,12 +139,6 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
     assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
         studies(["x"])
-
-
-def test_every_finding_asks_a_question() -> None:
-    asked = questions()
-    assert list(asked) == [study.name for study in FINDINGS] and len(set(asked.values())) == len(FINDINGS)
-    assert all(text.endswith("?") and len(text) < 80 for text in asked.values())
 
 
 @pytest.mark.parametrize("name", MADE)

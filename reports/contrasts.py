@@ -1,0 +1,167 @@
+"""Compute the findings' contrasts: an estimate each, adjusted for their number, and how the page prints them.
+
+One finding is one family: all its contrasts by all its measures are adjusted together (Holm).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reports.evidence import Evidence, Values
+from reports.gate import Gate, gates
+from reports.statistics import ContrastResult, judge_contrasts
+from reports.texts import interval, number
+from studies.findings.contrasts import DECIDING, Best, Contrast, Finding, Place, Terms
+from studies.paper.claims import POINTS, SHARE
+from studies.study import Measure, Row, Study
+
+
+@dataclass(frozen=True)
+class Found:
+    """Hold a contrast by one measure: its values a replicate, the gates of the settings it stands in, and what comes of them."""
+
+    contrast: Contrast
+    measure: Measure
+    values: Values
+    chosen: tuple[str, ...]  # the rows that `Best` took
+    asked: tuple[Gate, ...]
+    result: ContrastResult
+
+    @property
+    def points(self) -> bool:
+        """Whether it is in points of an accuracy; else a share."""
+        return self.measure.protocol != "masks"
+
+
+def tables(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, dict[str, Any]]:
+    """Return the `contrasts` of report.json, by finding; none on one given encoder, which leaves nothing to compare."""
+    if evidence.setting.pretrained:
+        return {}
+    return {study.name: table(evidence, study) for study in studies if isinstance(study, Finding)}
+
+
+def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
+    """Return the finding's question, how many comparisons were made, what came of them, each of them, and the gates."""
+    found = contrasts(evidence, study)
+    states = Counter(one.result.state for one in found)
+    return {
+        "question": study.question,
+        "measures": [measure.label for measure in DECIDING],
+        "replicates": len(evidence.replicates),
+        "compared": len(found),
+        "differ": states["above"] + states["below"],
+        "negligible": states["negligible"],
+        "contrasts": [_json(one) for one in found],
+        "gates": [gate.to_json() for gate in dict.fromkeys(gate for one in found for gate in one.asked)],
+    }
+
+
+def contrasts(evidence: Evidence, study: Finding) -> list[Found]:
+    """Return every contrast by every measure, judged together; withheld where a gate is shut or a replicate is missing."""
+    rows = {(row.label, row.column): row for row in study.rows}
+    found = []
+    for contrast in study.contrasts:
+        for measure in (contrast.measure,) if contrast.measure else DECIDING:
+            values, taken = weighted(evidence, rows, contrast.terms, measure)
+            chosen = tuple(
+                " ".join(place) for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)
+            )
+            methods = [row.method for place in taken if (row := rows.get(place)) and row.method and measure.protocol != "masks"]
+            asked = tuple(gates(evidence, methods, len(evidence.replicates)))
+            found.append((contrast, measure, values, chosen, asked))
+    results = judge_contrasts([(list(values.values()), _margin(measure)) for _, measure, values, _, _ in found])
+    return [
+        Found(*one, replace(result, state="withheld") if _withheld(evidence, one[2], one[4]) else result)
+        for one, result in zip(found, results, strict=True)
+    ]
+
+
+def weighted(evidence: Evidence, rows: dict[Place, Row], terms: Terms, measure: Measure) -> tuple[Values, list[Place]]:
+    """Return the sum of every replicate that has all of its rows, and those rows; nothing where a best one is unknown."""
+    taken = [place for _, term in terms if (place := best(evidence, rows, term) if isinstance(term, Best) else term)]
+    if len(taken) < len(terms):
+        return {}, []
+    known = [values_of(evidence, rows, place, measure) for place in taken]
+    shared = [replicate for replicate in evidence.replicates if all(replicate in values for values in known)]
+    weights = [weight for weight, _ in terms]
+    return {r: sum(w * values[r] for w, values in zip(weights, known, strict=True)) for r in shared}, taken
+
+
+def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure: Measure) -> Values:
+    """Return a row's number by replicate; empty where the study was reduced to other rows, or the dataset lacks it."""
+    row = rows.get(place)
+    return evidence.values(evidence.setting.stage(row, measure), measure.metric) if row else {}
+
+
+def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:
+    """Return the row of the highest mean; None while one of them lacks a replicate, which could make it the best."""
+    found = {place: values_of(evidence, rows, place, choice.by) for place in choice.places}
+    if any(len(values) < len(evidence.replicates) for values in found.values()):
+        return None
+    return max(found, key=lambda place: sum(found[place].values()))
+
+
+def _withheld(evidence: Evidence, values: Values, asked: Sequence[Gate]) -> bool:
+    return bool(values) and (len(values) < len(evidence.replicates) or any(gate.reason for gate in asked))
+
+
+def _margin(measure: Measure) -> float:
+    return SHARE if measure.protocol == "masks" else POINTS
+
+
+def _json(one: Found) -> dict[str, Any]:
+    result = one.result
+    return {
+        "contrast": one.contrast.name,
+        "chosen": list(one.chosen),
+        "measure": one.measure.label,
+        "unit": "points" if one.points else "",
+        "effect": result.estimate.mean,
+        "interval": result.estimate.interval,
+        "over": result.estimate.over,
+        "n": result.estimate.n,
+        "margin": _margin(one.measure),
+        "p": result.p,
+        "p_adjusted": result.adjusted,
+        "state": result.state,
+        "withheld": "; ".join(gate.reason for gate in one.asked if gate.reason),
+    }
+
+
+# ---------------------------------------------------------------- as the page prints them
+
+
+def counted(table: dict[str, Any]) -> str:
+    """Say how many comparisons were made, and what came of them after adjusting for that."""
+    many = f"{table['compared']} comparisons were made"
+    return f"{many}; after Holm's adjustment for all of them {table['differ']} differ from 0; {table['negligible']} are negligible."
+
+
+def lines(table: dict[str, Any]) -> tuple[list[str], list[tuple[str, list[dict[str, Any] | None]]]]:
+    """Return the measures, and a line a contrast with its comparison by each; one with its own measure stands under the first."""
+    measures = table["measures"]
+    rows: dict[str, list[dict[str, Any] | None]] = {}
+    for one in table["contrasts"]:
+        own = one["measure"] not in measures
+        name = f"{one['contrast']} ({one['measure']})" if own else one["contrast"]
+        name += f" ({', '.join(one['chosen'])})" if one["chosen"] else ""
+        rows.setdefault(name, [None] * len(measures))[0 if own else measures.index(one["measure"])] = one
+    return measures, list(rows.items())
+
+
+def said(one: dict[str, Any] | None) -> str:
+    """Return `+1.2 [-3.4, +5.8], p 0.41: open`; a dash where nothing is compared, or where it was not run."""
+    if one is None or one["effect"] is None:
+        return "\N{EN DASH}" if one is None else one["state"]
+    places = 1 if one["unit"] else 3
+    shown = f"{number(one['effect'], places, True)} {interval(one['interval'], places, True)}".strip()
+    return f"{shown}, {adjusted(one)}{one['state']}"
+
+
+def adjusted(one: dict[str, Any]) -> str:
+    """Return the adjusted p in words, where there is one."""
+    p = one["p_adjusted"]
+    return "" if p is None else "p < 0.001: " if p < 0.001 else f"p {p:.3f}: " if p < 0.1 else f"p {p:.2f}: "

@@ -1,0 +1,275 @@
+"""Contrasts of the findings: declared beforehand, adjusted together, withheld where runs are missing or a gate is shut."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from reports.contrasts import counted, lines, said, table, tables
+from reports.evidence import Evidence
+from reports.figures import curves, effects
+from reports.page import build
+from reports.statistics import holm, judge_contrasts, t_p
+from reports.tables import entries
+from studies.findings import camera, learning_rates, schedules, shortcut, true_mask, twins
+from studies.findings.contrasts import DECIDING, Best, Finding
+from studies.harness.store import Store
+from studies.paper import temporal_kernels
+from studies.paper.registry import FINDINGS, STUDIES
+from studies.setting.resolve import Setting
+from studies.setting.scales import QUICK, Scale
+from studies.study import Row, Study
+from tests.filled import fill, result
+
+SETTING = Setting(QUICK)
+SCENES, BALANCED, VALIDATED = "top1/deranged", "balanced/top1/deranged", "balanced/val/balanced/top1"
+Levels = Callable[[Row], float]  # accuracy in deranged scenes, either head
+RIPPLE = (0.0, 0.3, -0.3, 0.1)  # of every row but the baseline's, so that differences have a spread
+
+
+def filled(
+    out: Path,
+    study: Study,
+    level: Levels,
+    *,
+    replicates: int = 4,
+    planned: int = 4,
+    ripple: float = 1.0,
+    start: float | None = 10.0,
+    validated: Levels | None = None,
+    lift: Levels = lambda row: 0.5,
+    leave_out: frozenset[tuple[str, str, int]] = frozenset(),
+    scale: Scale = QUICK,
+) -> Evidence:
+    """Runs of one study, level(row) a row; `start` is random init's level, None leaves it out."""
+    store, setting = Store(out).prepare(), Setting(scale)
+    for replicate in range(replicates):
+        stages: dict[str, tuple] = {}
+        for row, measure, stage in setting.cells(study):
+            if (row.label, row.column, replicate) in leave_out or (row.gate and start is None):
+                continue
+            assert stage is not None and row.method is not None
+            noise = ripple * RIPPLE[replicate] if row.method.merge else 0.0
+            value = float(start or 0) if row.gate else level(row) + noise
+            metrics = {SCENES: value, BALANCED: value, VALIDATED: (validated or level)(row)}
+            if measure.protocol == "masks":
+                metrics = {measure.metric: lift(row) + 0.001 * RIPPLE[replicate]}
+            stages.setdefault(stage.id, (stage, {}))[1].update(metrics)
+        for stage, metrics in stages.values():
+            store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
+    return Evidence(store, setting, range(planned))
+
+
+def gains(**by_column: float) -> Levels:
+    """Baselines at 40; FAME above them by what its column says ("x1" is `1x epochs`)."""
+
+    def level(row: Row) -> float:
+        return 40.0 + (by_column["x" + row.column.split("x")[0].replace(".", "_")] if row.method and row.method.merge else 0.0)
+
+    return level
+
+
+def told(evidence: Evidence, study: Finding) -> dict:
+    return table(evidence, study)
+
+
+def states(found: dict, measure: str = "A deranged scenes, linear") -> dict[str, str]:
+    return {one["contrast"]: one["state"] for one in found["contrasts"] if one["measure"] == measure}
+
+
+# ---------------------------------------------------------------- the questions
+
+
+@pytest.mark.parametrize("study", FINDINGS, ids=lambda study: study.name)
+def test_contrasts_are_of_rows_of_the_table(study: Finding) -> None:
+    """Terms are rows of the table, and the weights of a difference add up to nothing."""
+    assert all(measure in study.measures for measure in DECIDING)
+    rows = {(row.label, row.column) for row in study.rows if not row.gate}
+    names = [contrast.name for contrast in study.contrasts]
+    assert len(set(names)) == len(names)
+    for contrast in study.contrasts:
+        for _, term in contrast.terms:
+            assert set(term.places if isinstance(term, Best) else (term,)) <= rows, contrast.name
+        if not contrast.measure:
+            assert sum(weight for weight, _ in contrast.terms) == pytest.approx(0), contrast.name
+
+
+def test_contrasts_by_hand(tmp_path: Path) -> None:
+    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=0.0, x1=10, x2=1.0, x4=3)), schedules.STUDY)
+    halved = next(one for one in found["contrasts"] if one["contrast"] == schedules.HALVED)
+    ripple = sum(RIPPLE) / 4
+    assert halved["effect"] == pytest.approx(0.5 * (10 + ripple) - (3 + ripple)) and halved["n"] == 4 and halved["state"] == "above"
+    assert found["compared"] == 10 and "10 comparisons were made" in counted(found)
+
+
+def test_wide_intervals_are_open(tmp_path: Path) -> None:
+    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=0, x1=6, x2=1, x4=1), ripple=30), schedules.STUDY)
+    assert set(states(found).values()) == {"open"} and found["differ"] == 0
+
+
+@pytest.mark.parametrize(("replicates", "planned"), [(2, 2), (3, 4), (0, 4)])
+def test_too_few_replicates_decide_nothing(tmp_path: Path, replicates: int, planned: int) -> None:
+    evidence = filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=9, x2=9, x4=9), replicates=replicates, planned=planned)
+    found = told(evidence, schedules.STUDY)
+    assert set(states(found).values()) <= {"withheld", "not run"} and found["differ"] == 0
+
+
+def test_a_row_that_lacks_a_replicate_withholds_its_contrasts_alone(tmp_path: Path) -> None:
+    gone = frozenset({(twins.FAME, "0.5x epochs", 2)})
+    evidence = filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=10, x2=9, x4=1), leave_out=gone)
+    found = told(evidence, schedules.STUDY)
+    assert states(found)[schedules.GAIN[0.5]] == "withheld" and states(found)[schedules.GAIN[1.0]] == "above"
+
+
+# ---------------------------------------------------------------- the gate
+
+
+def test_without_random_init_nothing_learnt_is_said(tmp_path: Path) -> None:
+    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=9, x2=9, x4=9), start=None), schedules.STUDY)
+    assert set(states(found).values()) == {"withheld"}
+    assert {gate["status"] for gate in found["gates"]} == {"not run"}
+
+
+def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> None:
+    """The shortest schedule's baseline is 4 points from random init: FAME's gain over it says nothing, the others' do."""
+
+    def level(row: Row) -> float:
+        short = row.column == "0.5x epochs"
+        return (14.0 if short else 40.0) + (10.0 if row.method and row.method.merge else 0.0)
+
+    evidence = filled(tmp_path, schedules.STUDY, level)
+    found = told(evidence, schedules.STUDY)
+    assert states(found)[schedules.GAIN[0.5]] == "withheld" and states(found)[schedules.GAIN[2.0]] == "above"
+    shut = next(one for one in found["contrasts"] if one["contrast"] == schedules.GAIN[0.5])
+    assert "+4.0 points of balanced accuracy from random init at 0.5x epochs, under the 10" in shut["withheld"]
+    assert [(gate["where"], gate["status"]) for gate in found["gates"]] == [
+        ("0.5x epochs", "failed"),
+        ("the scale's own setting", "passed"),
+        ("2x epochs", "passed"),
+        ("4x epochs", "passed"),
+    ]
+    drawn = curves.panels(evidence, schedules.STUDY, entries(evidence, schedules.STUDY))
+    points = {at: gate.status for panel in drawn[:3] for found in panel.lines.values() for at, _, gate in found if gate}
+    assert points == {0.5: "failed", 1.0: "passed", 2.0: "passed", 4.0: "passed"}
+    figure = curves.draw(evidence, "schedules", entries(evidence, schedules.STUDY), tmp_path)
+    assert figure and "Hollow points" in figure.caption and "0.5 (failed)" in figure.caption
+    assert ",failed" in figure.csv.read_text(encoding="utf-8")
+
+
+def test_every_world_of_a_finding_has_its_own_gate(tmp_path: Path) -> None:
+    """One world's random init is left out: contrasts that touch that world are withheld, the others are not."""
+    level = lambda row: 40.0 + (5.0 if row.method and row.method.merge else 0.0)  # noqa: E731
+    gone = frozenset((twins.RANDOM, shortcut.NONE, replicate) for replicate in range(4))
+    found = told(filled(tmp_path, shortcut.STUDY, level, leave_out=gone), shortcut.STUDY)
+    withheld = {name for name, state in states(found).items() if state == "withheld"}
+    assert withheld == {shortcut.UNBIASED, shortcut.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
+
+
+def test_masks_ask_for_no_gate(tmp_path: Path) -> None:
+    """The mask falls below half of its lift from a drift of 1 on; the gain over a baseline that learnt nothing is withheld."""
+    lift = lambda row: 0.6 if row.at is not None and row.at < 1 else 0.2  # noqa: E731
+    evidence = filled(tmp_path, camera.STUDY, lambda row: 15.0, lift=lift)
+    found = told(evidence, camera.STUDY)
+    masks = states(found, twins.MASK_LIFT.label)
+    assert [masks[camera.HALF[drift]] for drift in camera.DRIFTS[1:]] == ["above", "above", "below", "below"]
+    assert set(states(found).values()) == {"withheld"}
+
+
+# ---------------------------------------------------------------- statistics
+
+
+def test_a_family_is_adjusted_together() -> None:
+    """By hand: mean 2, sd 1, n = 3, so t = 2 sqrt(3) = 3.4641 at two degrees of freedom: p = 1 - t / sqrt(t^2 + 2) = 0.0742."""
+    assert t_p([1.0, 2.0, 3.0]) == pytest.approx(1 - (12 / 14) ** 0.5)
+    assert t_p([-1.0, -2.0, -3.0]) == t_p([1.0, 2.0, 3.0]) and t_p([1.0, 2.0]) is None
+    clear, weak = [5.0, 5.1, 4.9, 5.0], [1.0, 2.0, 3.0, 1.5]
+    assert (t_p(weak) or 1) < 0.05
+    alone, family = judge_contrasts([(weak, 2.0)]), judge_contrasts([(weak, 2.0), (clear, 2.0), ([], 2.0), ([1.0], 2.0)])
+    assert alone[0].state == "above" and family[0].state == "open"
+    assert [one.state for one in family[1:]] == ["above", "not run", "withheld"]
+    assert family[0].adjusted == holm([t_p(weak) or 1, t_p(clear) or 1, 1.0, 1.0])[0]
+    assert family[0].estimate.interval == alone[0].estimate.interval and family[0].estimate.interval[0] > 0  # shown unadjusted
+
+
+def test_negligible_needs_the_whole_interval_within_the_margin() -> None:
+    small, wide, same = judge_contrasts([([0.5, -0.6, 0.3, -0.2], 2.0), ([3.0, -3.0, 2.0, -2.0], 2.0), ([0.0, 0.0, 0.0], 2.0)])
+    assert (small.state, wide.state, same.state) == ("negligible", "open", "negligible")
+    assert judge_contrasts([([-5.0, -5.1, -4.9], 2.0)])[0].state == "below"
+
+
+# ---------------------------------------------------------------- other kinds of terms and outcomes
+
+
+def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path) -> None:
+    """FAME validates best at 3x, the baseline at 1/3x; deranged scenes, which would choose otherwise, do not choose."""
+    third, once, thrice = learning_rates.COLUMNS
+    scenes = {(twins.FAME, third): 60, (twins.FAME, once): 50, (twins.FAME, thrice): 42}
+    scenes |= {(twins.BASELINE, third): 45, (twins.BASELINE, once): 40, (twins.BASELINE, thrice): 44}
+    better = {(twins.FAME, thrice), (twins.BASELINE, third)}
+    evidence = filled(
+        tmp_path,
+        learning_rates.STUDY,
+        lambda row: scenes[row.label, row.column],
+        validated=lambda row: 90.0 if (row.label, row.column) in better else 50.0,
+    )
+    found = told(evidence, learning_rates.STUDY)
+    tuned = next(one for one in found["contrasts"] if one["contrast"] == learning_rates.TUNED)
+    assert tuned["effect"] == pytest.approx(42 - 45 + sum(RIPPLE) / 4)
+    assert tuned["chosen"] == [f"{twins.FAME} {thrice}", f"{twins.BASELINE} {third}"]
+    assert tuned["state"] == "below"
+
+
+def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
+    """FAME at three times the rate lacks a replicate: it might have been the best, so nothing is said of equal tuning."""
+    gone = frozenset({(twins.FAME, learning_rates.COLUMNS[2], 1)})
+    level = lambda row: 40.0 + (9.0 if row.method and row.method.merge else 0.0)  # noqa: E731
+    found = told(filled(tmp_path, learning_rates.STUDY, level, leave_out=gone), learning_rates.STUDY)
+    assert states(found)[learning_rates.TUNED] == states(found)[learning_rates.CHANGE] == "not run"
+    assert states(found)[learning_rates.AS_IT_IS] == "above"
+    assert not any(one["chosen"] for one in found["contrasts"])
+
+
+# ---------------------------------------------------------------- as they are shown
+
+
+def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
+    gone = frozenset((true_mask.BLOB, "", replicate) for replicate in range(4))
+    evidence = filled(tmp_path, true_mask.STUDY, lambda row: 40.0, leave_out=gone, start=38.0)
+    figure = effects.draw(evidence, "true_mask", entries(evidence, true_mask.STUDY), tmp_path)
+    assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
+    sound = filled(tmp_path / "sound", true_mask.STUDY, lambda row: 40.0)
+    whole = effects.draw(sound, "true_mask", entries(sound, true_mask.STUDY), tmp_path)
+    assert whole and "Hollow points" not in whole.caption
+
+
+def test_comparisons_as_lines(tmp_path: Path) -> None:
+    store, setting = fill(tmp_path, studies=FINDINGS[:1], scale=QUICK, replicates=3, performances=16)
+    found = tables(Evidence(store, setting, range(3)), FINDINGS[:1])
+    measures, rows = lines(found["schedules"])
+    assert measures == ["A deranged scenes, linear", "A deranged scenes, balanced head"] and len(rows) == 5
+    assert all(said(one).endswith(one["state"]) for _, line in rows for one in line if one)
+
+
+def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path: Path) -> None:
+    """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
+    ran = (schedules.STUDY, STUDIES[0], temporal_kernels.STUDY)
+    store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
+    html = build(store, setting, (schedules.STUDY,), 3, tmp_path).read_text(encoding="utf-8")
+    words = unescape(re.sub(r"<[^>]+>", "", html))
+    assert "Does the baseline catch up?" in words and "10 comparisons were made; after Holm" in words
+    assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
+    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    found = told["contrasts"]["schedules"]
+    drawn = {figure["name"] for figure in told["figures"]}
+    assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
+    assert found["compared"] == 10
+    reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
+    assert 'id="C1"' in build(store, setting, (reduced, temporal_kernels.STUDY), 3, tmp_path).read_text(encoding="utf-8")
+    told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
+    assert "temporal_kernels_figure3" in {figure["name"] for figure in told["figures"]}
