@@ -31,7 +31,7 @@ from studies.harness.progress import duration, show_plan, size
 from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
-from studies.paper.registry import FINDINGS, studies
+from studies.paper.registry import FINDINGS, row_name, studies
 from studies.setting.asked import Asked, recall
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
@@ -45,10 +45,18 @@ app.add_typer(weights_app, name="weights")
 
 
 @app.command("list")
-def list_studies(plugin: Plugin = None) -> None:
+def list_studies(
+    plugin: Plugin = None,
+    rows: Annotated[bool, typer.Option("--rows", help="Every row instead, by the name that --only takes.")] = False,
+) -> None:
     """The studies: a table or figure of the paper each; and apart from them the findings, a question to the paper each."""
     for file in plugin or ():
         load(file)
+    if rows:
+        for study in (*studies(), *FINDINGS):
+            for row in study.rows:
+                console.print(row_name(study, row), highlight=False, markup=False, soft_wrap=True)
+        return
     table = Table("study", "paper", "title", "rows", "claims")
     for study in studies():
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
@@ -164,7 +172,7 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packe
 
 @app.command("pack")
 def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> None:
-    """Write the finished runs of OUT's study into DIR, a small file a replicate: without weights, enough for the report."""
+    """Write the finished runs of OUT's study into DIR, an archive a replicate: results, tables and encoders."""
     from studies.harness.parts import pack
 
     store = Store(out)

@@ -19,6 +19,7 @@ from studies.setting.paper_sets import absent
 from studies.setting.protocols import CORRECTED
 from studies.setting.resolve import all_stages
 from studies.setting.training import option_of
+from studies.setting.typed import ROWS, written
 from studies.study import Study
 
 
@@ -67,7 +68,10 @@ def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, 
     elif studies == FINDINGS:
         words += ["--only", ALL_FINDINGS]
     elif studies != STUDIES:
-        words += [word for study in studies for name in named(study) for word in ("--only", shlex.quote(name))]
+        listed = (name for study in studies if study.name != ROWS for name in named(study))
+        words += [word for name in listed for word in ("--only", shlex.quote(name))]
+    words += [word for text in asked.get("rows", ()) for word in ("--row", shlex.quote(text))]
+    words += [word for text in written(setting.typed) for word in ("--set", shlex.quote(text))]
     if setting.pretrained:
         words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
     for name, value in (asked.get("overrides") or {}).items():

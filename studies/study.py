@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective, Scenery, Variant
 
@@ -86,35 +86,36 @@ def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Me
 
 
 def fame(
-    beta: float = 0.5,
+    beta: float | None = None,
     *,
-    variant: Variant = "fame",
-    background: Background | Scenery = "inter",
-    views: Literal["single", "both"] = "single",
+    variant: Variant | None = None,
+    background: Background | Scenery | None = None,
+    views: Literal["single", "both"] | None = None,
     flavour: Flavour | None = None,
-    prior: float = 0.5,
-    sampled: tuple[float, float] = (0.5, 0.1),
+    prior: float | None = None,
+    sampled: tuple[float, float] | None = None,
     partners: Literal["others", "any"] | None = None,
     on: Literal["A", "source"] = "A",
     **overrides: Unpack[Overrides],
 ) -> Method:
     """Declare MoCo on merged clips. The Gaussian, the grid and the controls' masks are variants.
 
-    A flavour is named where the row is about it; else it is the protocol's (studies/setting/protocols.py), and the paper's by
-    default.
+    What is None is `Merge`'s default, unless it is typed (`--set`); what is given here is the row's own. A flavour that is not
+    given is the protocol's (studies/setting/protocols.py), and the paper's by default.
     """
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
-    merge = Merge(
-        variant=variant,
-        beta=beta,
-        background=background,
-        views=views,
-        flavour=flavour or "paper",
-        prior=prior,
-        sampled=sampled,
-        partners=partners,
-    )
+    given: dict[str, Any] = {
+        "variant": variant,
+        "beta": beta,
+        "background": background,
+        "views": views,
+        "flavour": flavour,
+        "prior": prior,
+        "sampled": sampled,
+        "partners": partners,
+    }
+    merge = Merge(**{name: value for name, value in given.items() if value is not None})  # its model_fields_set: the row's own
     return Method(merge=merge, on=on, changes=Changes.of(**overrides), flavoured=flavour is not None)
 
 

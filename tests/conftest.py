@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from fame import fast
+
 # without a GPU, Triton's interpreter runs the kernels of fame/fast/gpu/ on the CPU; Triton reads this when it is imported
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
@@ -19,7 +21,8 @@ def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
     if torch.cuda.is_available():
         return torch.device("cuda")
     pytest.importorskip("triton")
-    monkeypatch.setattr("fame.fast.gpu.serving.DEVICES", ("cuda", "cpu"))
+    for places in fast.TABLE.values():
+        monkeypatch.setitem(places, "cpu", places["cuda"])
     return torch.device("cpu")
 
 

@@ -1,17 +1,14 @@
 """Convolution, batch norm, ReLU and the addition of a residual as one operation each, forward and backward.
 
 A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Of each unit
-only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast, bfloat16 (on a GPU float16,
-too) with 32-bit statistics. On a CPU units are computed by fame/fast/cpu/unit.py, on a GPU by fame/fast/gpu/unit.py. On other
-devices, for
-other types, for gradients in eval mode, and while torch.compile traces, it is torch's own operations.
+only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast on a GPU, bfloat16 or float16
+with 32-bit statistics. Where fame/fast/ has no unit for device, type and shape, for gradients in eval mode, and while torch.compile
+traces, torch's own operations compute.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -19,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.video.resnet import BasicBlock
 
-from fame.fast.gpu.serving import serves
+from fame.fast import choose
 
 
 class Unit:
@@ -29,7 +26,7 @@ class Unit:
         self.conv, self.norm, self.relu = conv, norm, relu
         plain = conv.groups == 1 and set(conv.dilation) == {1} and conv.bias is None and not isinstance(conv.padding, str)
         self.usual = plain and norm.affine and norm.track_running_stats and norm.momentum is not None
-        self.layouts: dict[Any, Any] = {}  # of a CPU, by shape and type
+        self.ways: dict[Any, Any] = {}  # on a CPU: how the convolution is computed, by shape
 
     def __call__(self, x: Tensor, residual: Tensor | None = None, inner: bool = False) -> Tensor:
         """(B, C, T, H, W) -> (B, O, T', H', W'); `residual` of the latter shape is added before the ReLU.
@@ -37,26 +34,18 @@ class Unit:
         `inner`: the result goes to the next unit of a chain alone, so that empty channels may stand behind its own.
         """
         if self.usual and (self.norm.training or not torch.is_grad_enabled()) and not torch.compiler.is_compiling():
-            kind = x.device.type
-            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-            if serves(x, residual):
-                gpu = _module("fame.fast.gpu.unit")
-                if dtype in gpu.TYPES:
-                    return gpu.run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner)  # type: ignore[no-any-return]
-            elif kind == "cpu":
-                cpu = _module("fame.fast.cpu.unit")
-                if dtype in cpu.TYPES:
-                    return cpu.run(self.conv, self.norm, self.relu, x.to(dtype), residual, self.layouts)  # type: ignore[no-any-return]
+            run, kind = choose("unit", x, residual), x.device.type
+            if run is not None:
+                dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+                found: Tensor | None = run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner, self.ways)
+                if found is not None:
+                    return found
         return self._plain(x, residual)
 
     def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
         y: Tensor = self.norm(self.conv(x[:, : self.conv.in_channels]))
         y = y if residual is None else y + residual
         return functional.relu(y) if self.relu else y
-
-
-# imported when first wanted: with them come Numba, which takes a second, and Triton
-_module = cache(import_module)
 
 
 class Chain(nn.Sequential):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ class Encoder(nn.Module, ABC):
 
     def forward(self, clips: Tensor) -> Tensor:
         """Features (B, dim): the last map averaged over time and space."""
-        return self.features(clips).mean((2, 3, 4))
+        # torch's own bfloat16 gradients of temporal kernels are wrong on some CPUs (up to all zeros), so there it is 32 bits
+        with torch.autocast("cpu", enabled=False) if clips.device.type == "cpu" else nullcontext():
+            return self.features(clips).mean((2, 3, 4))
 
     @abstractmethod
     def features(self, clips: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class VideoData(Config):
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"
     short_side: int | None = Field(128, ge=16)  # pixels, as stored; None: the files' own size
-    codec: Literal["raw", "jpeg", "straight"] = later("raw")  # jpeg fits the large sets, and is not exact; straight stores nothing
+    codec: Literal["raw", "jpeg"] = later("raw")  # jpeg fits the large sets, and is not exact
 
 
 Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]

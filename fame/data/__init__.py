@@ -29,13 +29,13 @@ def open_videos(
     progress: Progress | None = None,
     most_broken: float = 0.0,
 ) -> VideoSet:
-    """The videos that a configuration names, rendered or scanned, decoded once, and opened.
+    """Open the videos that a configuration names: rendered or scanned, decoded once.
 
     `cache` keeps what is made; `root` is the data set's folder (real videos only). `progress(what, done, total)` is called as files
     are done. FameError where the files on disk are not the ones whose digest the configuration holds.
     """
     from fame.data.clips import VideoSet
-    from fame.data.store import FrameStore
+    from fame.data.store import open_store
 
     if data.kind == "staged":
         from fame.data.staged.videos import render
@@ -43,24 +43,16 @@ def open_videos(
         manifest = render(data, seeds, cache, jobs, progress)
     else:
         manifest = _on_disk(data, cache, root, jobs, progress, most_broken)
-    if data.kind == "staged":
-        folder = cache / "store" / f"{manifest.digest()}-{data.short_side}"
-        return VideoSet(manifest, FrameStore.prepare(manifest, folder, data.short_side, jobs, progress))
-    if data.codec == "straight":
-        from fame.data.straight import StraightVideos
-
-        return VideoSet(manifest, StraightVideos.of(manifest, data.short_side))
-    from fame.data.shared import open_shared
-
-    return VideoSet(manifest, open_shared(manifest, cache, data.short_side, data.codec, jobs, progress))
+    codec = "raw" if data.kind == "staged" else data.codec
+    return VideoSet(manifest, open_store(manifest, cache, data.short_side, codec, jobs, progress))
 
 
 def scan_videos(
     root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, most_broken: float = 0.0
 ) -> Manifest:
-    """The manifest of a data set on disk; its digest is `VideoData.manifest`. Safe from several processes at once."""
+    """Scan a data set on disk and return its manifest; its digest is `VideoData.manifest`. Safe from several processes at once."""
+    from fame.data.disk import alone
     from fame.data.scan import scan
-    from fame.data.store import alone
 
     with alone(cache / "scan"):
         return scan(root, kind, fold, cache / "scan", jobs, progress, most_broken)

@@ -17,20 +17,14 @@ from torch import Tensor
 
 from fame.config import Clip
 from fame.data.manifest import Manifest
-from fame.data.prepared import Prepared
 from fame.data.staged.files import read_masks
 from fame.data.store import FrameStore
-
-
-def window(clip: Clip) -> int:
-    """Frames of a video that a clip spans."""
-    return clip.window
 
 
 class VideoSet:
     """The videos of a manifest, prepared. Rows number them in the manifest's order; row and start tensors are int64, on the CPU."""
 
-    def __init__(self, manifest: Manifest, store: Prepared) -> None:
+    def __init__(self, manifest: Manifest, store: FrameStore) -> None:
         if store.manifest != manifest.digest():
             raise ValueError(f"{store.folder} holds another manifest's videos than {manifest.name}'s")
         self.manifest = manifest
@@ -40,9 +34,8 @@ class VideoSet:
         self.splits = list(dict.fromkeys(self._split))  # names, in order of first appearance
         self.labels = torch.tensor([video.label for video in manifest.videos])
         self.length = torch.from_numpy(store.frames.copy())  # frames
-        self._frames, self._first = _as_frames(store)
 
-    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, Prepared]]:
+    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, FrameStore]]:
         return VideoSet, (self.manifest, self.store)
 
     def __len__(self) -> int:
@@ -76,7 +69,7 @@ class VideoSet:
         return (2 * torch.arange(n)[None] * last + (n - 1)) // (2 * (n - 1))
 
     def _last_start(self, rows: Tensor, clip: Clip) -> Tensor:
-        return (self.length[rows] - window(clip)).clamp_min(0)
+        return (self.length[rows] - clip.window).clamp_min(0)
 
     # ---------------------------------------------------------------- frames
 
@@ -91,8 +84,6 @@ class VideoSet:
     def clips(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | list[Tensor]:
         """uint8 (B, T, H, W, 3), contiguous, where all videos of the set have one size; else a list of (T, H, W, 3)."""
         numbers = self.frame_numbers(rows, starts, clip)
-        if self._frames is not None and self._first is not None:
-            return torch.from_numpy(np.take(self._frames, (self._first[rows][:, None] + numbers).numpy(), axis=0))
         if self.store.size is not None:
             clips = np.empty((len(rows), clip.frames, *self.store.size, 3), np.uint8)
             self.store.read(rows.tolist(), numbers.numpy(), list(clips))
@@ -112,15 +103,6 @@ class VideoSet:
             truth = _read_packed(str(self.manifest.root / video.tags["mask"]), video.width)[frames]
             masks.append(_nearest(truth, int(self.store.heights[row]), int(self.store.widths[row])))
         return torch.from_numpy(np.stack(masks))
-
-
-def _as_frames(store: Prepared) -> tuple[NDArray[np.uint8] | None, Tensor | None]:
-    """The whole file as frames (N, H, W, 3) and each video's first frame, where they lie raw and all videos have one size."""
-    if store.size is None or not isinstance(store, FrameStore):
-        return None, None
-    height, width = store.size
-    frames = store.data.view(np.ndarray).reshape(-1, height, width, 3)
-    return frames, torch.from_numpy(store.offsets // (height * width * 3))
 
 
 @lru_cache(maxsize=256)

@@ -1,27 +1,25 @@
-"""One file looked at whole: how many frames decode, of what size and rate, and what is worth a remark (fame/data/faults.py).
+"""Inspect one video file: decode it whole, count its frames, and remark on what a user may want to act on.
 
-The pass decodes and never scales: a third of the time of preparing the same file.
+What decodes decides, never what a header announces. Frames are decoded and not scaled, one at a time: memory does not grow with a
+video's length.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from fractions import Fraction
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 
 import av
-import numpy as np
-from numpy.typing import NDArray
+from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from fame.data.faults import Remark, VideoError
-from fame.data.video import frames_of, opened
+from fame.data.video import decoded, opened
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
-_GREY = 2.0  # mean distance of the chroma from neutral, in 8-bit levels, below which a picture has no colour
-_EVERY = 16  # one frame in so many is looked at for colour, until one has it
-_UNEVEN = 0.25  # share of the usual time between frames by which the others may differ
+_UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
+_OPEN = 1 << 30  # frames that an avi announces whose length was not known when it was written
+_EARLY = 0.1  # share of its duration that a video may end before
 
 
 @dataclass(frozen=True)
@@ -36,64 +34,77 @@ class VideoInfo:
 
 
 def inspect(path: Path) -> VideoInfo:
-    """Decode the whole file and count; VideoError where a user would otherwise train on half a video."""
+    """Decode the whole file and count. VideoError where it is no usable video."""
     with opened(path) as (container, stream):
         width, height = stream.width, stream.height  # before decoding, which follows a change of size
-        frames = damaged = 0
-        rotation, coloured = 0, False
-        times: list[int] = []
-        for frame in frames_of(path, container, stream):
+        clock = _Clock()
+        frames = damaged = rotation = 0
+        for frame in decoded(path, container, stream):
             if (frame.width, frame.height) != (width, height):
                 change = f"{width} x {height}, and {frame.width} x {frame.height} from frame {frames} on"
                 raise VideoError(path, "size-changes", f"its pictures are of several sizes: {change}")
-            coloured = coloured or (frames % _EVERY == 0 and _has_colour(frame))
             rotation = rotation or frame.rotation
             damaged += bool(frame.is_corrupt)
             frames += 1
-            if frame.pts is not None:
-                times.append(frame.pts)
+            clock.see(frame.time)
         if frames == 1:
             raise VideoError(path, "one-frame", "a single frame shows no motion")
-        fps = round(float(stream.average_rate or 0), 3)
         remarks: dict[Remark, str] = {}
-        if uneven := _uneven(times, stream.time_base):
-            remarks["variable-rate"] = uneven
+        tick = float(stream.time_base or 0)
+        if early := _ends_early(container, stream, clock.last):
+            remarks["ends-early"] = early
+        if clock.is_uneven(tick):
+            remarks["variable-rate"] = f"frames are {clock.least:.3g} to {clock.most:.3g} s apart, {clock.mean:.3g} s on average"
         if rotation:
             remarks["rotated"] = f"to be shown turned by {rotation} degrees, which is not applied"
-        if width % 2 or height % 2:
-            remarks["odd-size"] = f"{width} x {height} pixels"
-        if not coloured:
-            remarks["grey"] = "no colour in the frames looked at"
         if frames < WINDOW:
             remarks["short"] = f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped"
         if damaged:
             remarks["concealed"] = f"the decoder conceals errors in {damaged} of {frames} frames"
-        return VideoInfo(frames, fps, width, height, remarks)
+        return VideoInfo(frames, round(float(stream.average_rate or 0), 3), width, height, remarks)
 
 
-def _has_colour(frame: av.VideoFrame) -> bool:
-    form = frame.format
-    if form.name.startswith(("gray", "mono", "ya8", "ya16")):
-        return False
-    if not form.name.startswith(("yuv4", "yuvj4")) or form.components[0].bits != 8:  # packed, RGB or deeper than 8 bits
-        frame = frame.reformat(format="yuv444p")
-    return any(float(np.abs(_plane(frame, index).astype(np.int16) - 128).mean()) > _GREY for index in (1, 2))
+class _Clock:
+    """Measure the time between frames, in seconds: the least, the most and the mean."""
+
+    def __init__(self) -> None:
+        self.first = self.last = self.most = 0.0
+        self.least = float("inf")
+        self.steps = -1
+
+    @property
+    def mean(self) -> float:
+        return (self.last - self.first) / self.steps if self.steps > 0 else 0.0
+
+    def see(self, time: float | None) -> None:
+        if time is None:
+            return
+        if self.steps < 0:
+            self.first = time
+        elif time <= self.last:  # the same time twice, or a jump back: no step
+            return
+        else:
+            self.least, self.most = min(self.least, time - self.last), max(self.most, time - self.last)
+        self.last = time
+        self.steps += 1
+
+    def is_uneven(self, tick: float) -> bool:
+        """Whether single steps differ from the mean by more than a tick of the container's clock, which is rounding."""
+        bound = max(1.001 * tick, _UNEVEN * self.mean)
+        return self.steps > 1 and max(self.most - self.mean, self.mean - self.least) > bound
 
 
-def _plane(frame: av.VideoFrame, index: int) -> NDArray[np.uint8]:
-    """uint8 (h, w): a plane without the padding at the ends of its lines."""
-    plane = frame.planes[index]
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-
-
-def _uneven(times: list[int], base: Fraction | None) -> str:
-    """How frames are spaced where that is uneven, else "". A tick of the container's clock is rounding, not unevenness."""
-    ordered = sorted(set(times))
-    steps = [later - earlier for earlier, later in pairwise(ordered)]
-    if len(steps) < 2 or base is None:
+def _ends_early(container: InputContainer, stream: VideoStream, last: float) -> str:
+    """Say when the last frame is shown where that is long before the announced end of the stream, else ""."""
+    if stream.frames >= _OPEN:
         return ""
-    usual = float(median(steps))
-    if max(abs(step - usual) for step in steps) <= max(1.0, _UNEVEN * usual):
+    if stream.duration and stream.time_base and stream.frames:
+        end = float(stream.duration * stream.time_base)
+        begin = float((stream.start_time or 0) * stream.time_base)
+    elif container.duration and len(container.streams) == 1:  # of several streams it is the longest one's
+        end, begin = container.duration / av.time_base, (container.start_time or 0) / av.time_base
+    else:
         return ""
-    least, most, often = (float(step * float(base)) for step in (min(steps), max(steps), usual))
-    return f"frames are {least:.3g} to {most:.3g} s apart, {often:.3g} s mostly"
+    if last - begin >= (1 - _EARLY) * end - 2 / float(stream.average_rate or 25):
+        return ""
+    return f"the last frame is shown at {last - begin:.1f} s of {end:.1f} s announced: cut off, or damaged?"

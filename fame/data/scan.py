@@ -1,4 +1,4 @@
-"""From a folder of videos to a manifest: every listed video is opened, decoded whole and hashed, once.
+"""Scan a folder of videos into a manifest: every listed video is opened, decoded whole and hashed, once.
 
 The result of each file is kept in the cache by path, size and time of change, one JSON line a file, so that a scan that is
 interrupted goes on where it was, and a second one only looks at the folder.
@@ -14,17 +14,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
-from fame.data.faults import FAULTS, PASSING, VideoError
+from fame.data.disk import writing
+from fame.data.faults import FAULTS, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.manifest import Manifest, Video, count_splits, file_sha256
 from fame.data.parallel import Progress, counted, each
-from fame.data.room import writing
-from fame.data.scan_report import Facts, findings, judge, read_kept, tell, write_lines, write_report
+from fame.data.scan_report import Facts, findings, judge, log_remarks, read_kept, write_lines, write_report
 from fame.data.video import DECODER
 from fame.errors import FameError
 
-SCAN = 3  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 4  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 3  # files named in a message; the list file has them all
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 def scan(
     root: Path, kind: Kind, fold: int, cache: Path, jobs: int, progress: Progress | None = None, most_broken: float = 0.0
 ) -> Manifest:
-    """The manifest of the data set below `root`, its videos decoded in `jobs` processes.
+    """Return the manifest of the data set below `root`, its videos decoded in `jobs` processes.
 
     Faults and remarks go into `report_file`. BrokenVideos where the share of broken videos is above `most_broken` (where that is
     above 0, one may be broken in any case); fewer are left out of the manifest. Entries of split files that are not on disk are
@@ -42,12 +42,12 @@ def scan(
     root = root.resolve()
     listing = read_layout(root, kind, fold, cache)
     memory = _memory(root, kind, cache)
-    _tell_missing(kind, listing, memory.with_suffix(f".fold{fold}.missing.txt"))
-    _tell_counts([*compare_with_official(kind, fold, listing), *listing.notes], memory.with_suffix(f".fold{fold}.counts.txt"))
+    _log_missing(kind, listing, memory.with_suffix(f".fold{fold}.missing.txt"))
+    _log_counts([*compare_with_official(kind, fold, listing), *listing.notes], memory.with_suffix(f".fold{fold}.counts.txt"))
     facts, faults = _facts(root, listing.entries, memory, jobs, progress)
     found = findings(listing.entries, facts, faults)
     report = report_file(root, kind, fold, cache)
-    tell(kind, found, report, news=write_report(report, found))
+    log_remarks(kind, found, report, news=write_report(report, found))
     judge(kind, found, len(listing.entries), report, most_broken)
     videos = [_video(entry, facts[entry.path]) for entry in listing.entries if entry.path in facts]
     if not any(video.split == "train" for video in videos):
@@ -58,7 +58,7 @@ def scan(
 
 
 def report_file(root: Path, kind: Kind, fold: int, cache: Path) -> Path:
-    """Where a scan of `root` writes what it finds (fame/data/scan_report.py), beside its memory."""
+    """Return the file that a scan of `root` writes its findings to (fame/data/scan_report.py)."""
     return _memory(root.resolve(), kind, cache).with_suffix(f".fold{fold}.report.csv")
 
 
@@ -82,7 +82,7 @@ def _facts(
                 fault = None
                 if isinstance(found, VideoError):
                     faults[path] = found
-                    if found.name in PASSING:
+                    if found.name == "unreadable":  # it may be mended without a change of the file
                         continue
                     fault = [found.name, found.fault]
                 else:
@@ -146,7 +146,7 @@ def _video(entry: Entry, facts: Facts) -> Video:
     return Video(path=entry.path, label=entry.label, split=entry.split, tags={}, **known)
 
 
-def _tell_missing(kind: Kind, listing: Listing, file: Path) -> None:
+def _log_missing(kind: Kind, listing: Listing, file: Path) -> None:
     """Warn of listed videos that are not on disk, once for each set of them."""
     if not listing.missing:
         file.unlink(missing_ok=True)
@@ -160,7 +160,7 @@ def _tell_missing(kind: Kind, listing: Listing, file: Path) -> None:
     log.warning("%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file)
 
 
-def _tell_counts(lines: list[str], file: Path) -> None:
+def _log_counts(lines: list[str], file: Path) -> None:
     """What differs from the published set and what is left out: once for each state of the folder."""
     text = "".join(f"{line}\n" for line in lines)
     if text == read_kept(file):

@@ -1,4 +1,4 @@
-"""What a scan found, as a file to read: each fault and remark with its video, split, name and a line; and the bound on faults.
+"""Report what a scan found, as a CSV file: each fault and remark with its video, split, name and a line; and bound the faults.
 
 Evaluation never replaces a video silently: a broken one stops the run, or is left out, listed here and counted by split.
 """
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.layouts import SPLITS, Entry
-from fame.data.room import writing
 from fame.errors import FameError
 from fame.files import write_atomically
 
@@ -24,7 +24,7 @@ _NAMED = 10  # broken videos named in a message; the report has them all
 
 Facts = dict[str, Any]  # frames, fps, width, height, remarks, sha256
 log = logging.getLogger(__name__)
-_told: set[str] = set()  # what this process has warned of
+_warned: set[str] = set()  # warnings of this process, each given once
 
 
 class Finding(NamedTuple):
@@ -46,7 +46,7 @@ class BrokenVideos(FameError):
 
 
 def findings(entries: Iterable[Entry], facts: Mapping[str, Facts], faults: Mapping[str, VideoError]) -> list[Finding]:
-    """Faults first, then remarks, each in the order of the names in faults.py and then of the entries."""
+    """Return faults first, then remarks, each in the order of the names in faults.py and then of the entries."""
     entries = list(entries)
     found = [Finding(e.path, e.split, "fault", faults[e.path].name, faults[e.path].fault) for e in entries if e.path in faults]
     known = [entry for entry in entries if entry.path in facts]
@@ -75,7 +75,7 @@ def _copies(entries: list[Entry], facts: Mapping[str, Facts]) -> list[Finding]:
 
 
 def counted_by(found: Iterable[Finding]) -> dict[str, dict[str, int]]:
-    """Videos per name and split: {"truncated": {"train": 2, "test": 1}}, in the order of the report."""
+    """Count videos per name and split: {"corrupt": {"train": 2, "test": 1}}, in the order of the report."""
     counts: dict[str, dict[str, int]] = {}
     for finding in found:
         row = counts.setdefault(finding.name, dict.fromkeys(SPLITS, 0))
@@ -96,7 +96,7 @@ def write_report(file: Path, found: list[Finding]) -> bool:
 
 
 def read_report(file: Path) -> list[Finding]:
-    """What `write_report` wrote; FameError where it is not there or of another form."""
+    """Read what `write_report` wrote; FameError where it is not there or of another form."""
     try:
         with file.open(encoding="utf-8", newline="") as lines:
             return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
@@ -104,8 +104,8 @@ def read_report(file: Path) -> list[Finding]:
         raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
 
 
-def tell(kind: str, found: list[Finding], report: Path, news: bool) -> None:
-    """One line on the remarks, where the report says something new; a warning where test videos are among those trained on."""
+def log_remarks(kind: str, found: list[Finding], report: Path, news: bool) -> None:
+    """Log one line on the remarks where the report is new; a warning where test videos are among those trained on."""
     remarks = [finding for finding in found if finding.what == "remark"]
     if not remarks or not news:
         return
@@ -115,7 +115,7 @@ def tell(kind: str, found: list[Finding], report: Path, news: bool) -> None:
 
 
 def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_broken: float) -> None:
-    """BrokenVideos where more are broken than a share `most_broken` of `total`, or a warning where that many may be left out.
+    """Raise BrokenVideos where more are broken than a share `most_broken` of `total`, and warn where that many may be left out.
 
     Above 0 a single broken video is always within the bound: a hundredth of a small set would be none.
     """
@@ -134,8 +134,8 @@ def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_br
         bound = f"more than the share of {most_broken:g} that may be left out"
         mend = f"get the set again, or put sound files in their place; --most-broken {enough:g} would leave them all out"
         raise BrokenVideos(f"{what}; {bound}: {mend}", report)
-    level = logging.INFO if what in _told else logging.WARNING  # a run scans again before it opens the videos
-    _told.add(what)
+    level = logging.INFO if what in _warned else logging.WARNING  # a run scans again before it opens the videos
+    _warned.add(what)
     log.log(level, "%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
 
 

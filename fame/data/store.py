@@ -1,139 +1,311 @@
-"""Prepared videos: every video of a manifest decoded once, at its stored size, into one memory-mapped file of uint8 RGB frames.
+"""Store decoded videos: each video decoded once, at its stored size, into one file of its own.
 
-`frames.bin` holds the videos one after the other, each (T, H, W, 3); `index.json` says where and of which manifest. The index is
-written last (filling.py): a store is whole if its index is there. All processes that read one store share its pages in memory.
+`raw`: `KEY.npy`, NumPy's format, uint8 (T, H, W, 3), followed by a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little endian),
+T JPEGs, a CRC-32; a twelfth of the bytes, slower to read and not exact. The key is made from the source file's hash and the size,
+so folds and data sets share files. Files are written atomically: what is there is whole, and a stopped process resumes by making
+what is missing. Each file is checked against its CRC-32 when a process first reads it; a damaged one is named and decoded anew.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
+import io
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
-from filelock import FileLock, Timeout
+import torch
+from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
+from simplejpeg import decode_jpeg, encode_jpeg
 
-from fame.data.filling import FRAMES, INDEX, VERSION, fill
-from fame.data.manifest import Manifest
-from fame.data.parallel import Progress
-from fame.data.prepared import one_size
-from fame.data.room import writing
-from fame.data.video import DECODER
+from fame.data.disk import alone, check_space, writing
+from fame.data.faults import VideoError
+from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.parallel import Progress, counted, each
+from fame.data.video import DECODER, frames_of, scaled_size
 from fame.errors import FameError
+from fame.files import write_atomically
+
+Codec = Literal["raw", "jpeg"]
+QUALITY = 85  # of the JPEGs
+_SUFFIX = {"raw": ".npy", "jpeg": ".jpegs"}
+_JPEG_PIXEL = 0.25  # bytes that a pixel takes at most, about, to refuse a disk that is much too small
+_MAPPED = 16384  # files that a process keeps mapped: a quarter of what Linux allows
+_CRC = 4  # bytes
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+class ChangedVideo(FameError):
+    """A file that is not the one that was scanned or rendered."""
+
+
 class FrameStore:
-    """An open store. Arrays have one entry a video, in the manifest's order: `offsets` (bytes), `frames`, `heights`, `widths`."""
+    """Read the frames of a manifest's videos. `frames`, `heights` and `widths` have one entry a video, in the manifest's order.
 
-    codec: ClassVar[str] = "raw"
+    It may be pickled, and used by several threads and processes at once: they share the mapped files' pages.
+    """
 
-    folder: Path
-    manifest: str  # digest
-    short_side: int | None
-    offsets: NDArray[np.int64]
-    frames: NDArray[np.int64]
-    heights: NDArray[np.int64]
-    widths: NDArray[np.int64]
-    data: np.memmap[Any, np.dtype[np.uint8]]  # flat, read-only
-    again: tuple[Any, ...] | None = None  # how another process opens it where its rows are in another order (shared.py)
+    def __init__(self, manifest: Manifest, folder: Path, short_side: int | None, codec: Codec = "raw") -> None:
+        if not manifest.videos:
+            raise ValueError(f"{manifest.name}: a manifest without videos has no frames to store")
+        self._manifest = manifest
+        self.manifest = manifest.digest()
+        self.folder = folder
+        self.short_side = short_side  # pixels; None: the files' own size
+        self.codec: Codec = codec
+        sizes = [scaled_size(video.width, video.height, short_side) for video in manifest.videos]
+        self.frames = np.array([video.frames for video in manifest.videos], dtype=np.int64)
+        self.heights = np.array([height for _, height in sizes], dtype=np.int64)
+        self.widths = np.array([width for width, _ in sizes], dtype=np.int64)
+        self._mapped: dict[int, NDArray[np.uint8]] = {}  # by row: frames (T, H, W, 3) for raw, the file's bytes for jpeg
+        self._checked: set[int] = set()  # rows whose checksum this process has read
 
     def __len__(self) -> int:
         return len(self.frames)
 
-    @property
+    def __reduce__(self) -> tuple[Any, ...]:
+        return FrameStore, (self._manifest, self.folder, self.short_side, self.codec)
+
+    @cached_property
     def size(self) -> tuple[int, int] | None:
         """(height, width) where all videos have one size, else None."""
-        return one_size(self.heights, self.widths)
+        sizes = set(zip(self.heights.tolist(), self.widths.tolist(), strict=True))
+        return sizes.pop() if len(sizes) == 1 else None
 
-    def video(self, row: int) -> NDArray[np.uint8]:
-        """One video, a view uint8 (T, H, W, 3) into the file."""
-        shape = (int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3)
-        start = int(self.offsets[row])
-        return self.data[start : start + int(np.prod(shape))].reshape(shape)
+    @cached_property
+    def paths(self) -> list[Path]:
+        """The stored file of every video."""
+        root = self._manifest.root
+        return [self.folder / _name(root, video, self.short_side, self.codec) for video in self._manifest.videos]
+
+    @property
+    def bytes(self) -> int:
+        """Size of all stored files; a file that several videos share counts once."""
+        return sum(path.stat().st_size for path in set(self.paths))
 
     def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
-        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3)."""
-        for row, shown, target in zip(rows, numbers, out, strict=True):
-            target[:] = np.take(self.video(row), shown, axis=0)
+        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3). FameError where they are damaged and
+        the source is not there to decode again."""
+        if self.codec == "raw":
+            mapped = self._mapped
+            for row, shown, target in zip(rows, numbers, out, strict=True):
+                video = mapped[row] if row in mapped else self._opened(row)
+                video.take(shown, 0, target, "clip")  # "clip" writes into `target` without a copy between
+            return
+        threads = min(torch.get_num_threads(), len(rows))
+        if threads > 1:
+            list(_pool(threads).map(self._read_jpegs, rows, numbers, out))
+        else:
+            for row, shown, target in zip(rows, numbers, out, strict=True):
+                self._read_jpegs(row, shown, target)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return self.again or (FrameStore.open, (self.folder,))  # another process maps the file; a memmap would pickle its bytes
+    def video(self, row: int) -> NDArray[np.uint8]:
+        """Return all frames of one video, uint8 (T, H, W, 3)."""
+        shape = (int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3)
+        found = np.empty(shape, np.uint8)
+        self.read([row], np.arange(shape[0])[None], [found])
+        return found
 
-    @classmethod
-    def open(cls, folder: Path) -> FrameStore:
-        """Open a prepared store; FameError where there is none, or it is damaged or of another version."""
-        try:
-            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
-            if index["version"] != VERSION or index["decoder"] != DECODER:
-                raise FameError(f"{folder}: the prepared videos are of another version of this program; delete the folder")
-            columns: dict[str, Any] = {
-                name: np.array(index[name], dtype=np.int64) for name in ("offsets", "frames", "heights", "widths")
-            }
-            data = np.memmap(folder / FRAMES, dtype=np.uint8, mode="r")
-        except FileNotFoundError:
-            raise FameError(f"{folder}: no prepared videos there; run the command that prepares them again") from None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FameError(f"{folder}: the prepared videos are damaged ({error}); delete the folder") from None
-        if data.size != index["bytes"]:
-            raise FameError(f"{folder}: frames.bin has {data.size} bytes, its index says {index['bytes']}; delete the folder")
-        return cls(folder, index["manifest"], index["short_side"], **columns, data=data)
+    def prepare(self, jobs: int = 1, progress: Progress | None = None) -> FrameStore:
+        """Decode the videos whose files are missing, in `jobs` processes, and return the store.
 
-    @classmethod
-    def prepare(
-        cls, manifest: Manifest, folder: Path, short_side: int | None, jobs: int, progress: Progress | None = None
-    ) -> FrameStore:
-        """Open the store of `manifest` in `folder`, made or completed first where it is not whole, damaged, or of something else.
-
-        Safe from several processes at once: one makes it, the others wait. FameError where the disk is too small or full, or a
+        Safe from several processes at once: one decodes, the others wait. FameError where the disk is too small or full, or a
         video has changed since the scan.
         """
-        if ready := _opened_if_of(manifest, folder, short_side):
-            return ready
-        with alone(folder):
-            if ready := _opened_if_of(manifest, folder, short_side):
-                return ready  # made by the process that held the lock
-            fill(manifest, folder, short_side, jobs, progress)
-        return cls.open(folder)
+        if self._missing():
+            with alone(self.folder), writing(self.folder, "the decoded videos"):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                for left in self.folder.glob("*/.*"):  # by a process that was killed
+                    left.unlink(missing_ok=True)
+                self._make(self._missing(), jobs, progress)
+        return self
+
+    def check(self, jobs: int = 1, progress: Progress | None = None) -> list[str]:
+        """Read every stored file against its checksum, decode damaged ones anew, and return their paths in the manifest."""
+        rows = list(range(len(self)))
+        sound = list(counted(map(self._is_sound, rows), "check", len(rows), progress))
+        damaged = [row for row in rows if not sound[row]]
+        if damaged:
+            with alone(self.folder), writing(self.folder, "the decoded videos"):
+                self._make(damaged, jobs, None)
+        return [self._manifest.videos[row].path for row in damaged]
+
+    # ---------------------------------------------------------------- reading
+
+    def _read_jpegs(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+        content = self._opened(row)
+        lengths = content[: 4 * int(self.frames[row])].view("<u4")
+        bounds = np.concatenate([[lengths.nbytes], lengths.nbytes + np.cumsum(lengths, dtype=np.int64)])
+        for place, number in enumerate(numbers.tolist()):
+            decode_jpeg(content[bounds[number] : bounds[number + 1]].data, fastupsample=True, buffer=out[place])
+
+    def _opened(self, row: int) -> NDArray[np.uint8]:
+        """The mapped file of a video, checked the first time; one that is damaged or gone is decoded anew."""
+        found = self._mapped.get(row)
+        if found is not None:
+            return found
+        if row not in self._checked:
+            if not self._is_sound(row):
+                self._mend(row)
+            self._checked.add(row)
+        content = self._map(row)[:-_CRC]
+        if self.codec == "raw":
+            height, width = int(self.heights[row]), int(self.widths[row])
+            content = content[len(_header(int(self.frames[row]), height, width)) :].reshape(-1, height, width, 3)
+        if len(self._mapped) >= _MAPPED:
+            self._mapped.clear()
+        self._mapped[row] = content
+        return content
+
+    def _mend(self, row: int) -> None:
+        path = self._manifest.videos[row].path
+        with alone(self.folder), writing(self.folder, "the decoded videos"):
+            if self._is_sound(row):  # by the process that held the lock
+                return
+            log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
+            self._make([row], 1, None)
+        if not self._is_sound(row):
+            raise FameError(f"{self.paths[row]}: the stored frames of {path} are damaged again as soon as written; check the disk")
+
+    def _map(self, row: int) -> NDArray[np.uint8]:
+        """The file's bytes. torch maps them: unlike NumPy, it keeps no file descriptor open."""
+        path = self.paths[row]
+        mapped = torch.from_file(str(path), shared=False, size=path.stat().st_size, dtype=torch.uint8)
+        return cast(NDArray[np.uint8], mapped.numpy())
+
+    def _is_sound(self, row: int) -> bool:
+        try:
+            content = self._map(row)
+        except (OSError, RuntimeError):  # gone, or of 0 bytes
+            return False
+        if not self._is_of_its_size(row, len(content)):
+            return False
+        return zlib.crc32(content[:-_CRC].data) == int.from_bytes(content[-_CRC:].tobytes(), "little")
+
+    def _is_of_its_size(self, row: int, size: int) -> bool:
+        frames, height, width = int(self.frames[row]), int(self.heights[row]), int(self.widths[row])
+        if self.codec == "raw":
+            return size == len(_header(frames, height, width)) + 3 * frames * height * width + _CRC
+        return size > 4 * frames + _CRC
+
+    # ---------------------------------------------------------------- writing
+
+    def _missing(self) -> list[int]:
+        """Rows whose file is not there or of another size, one row a file."""
+        found: dict[Path, int] = {}
+        for row, path in enumerate(self.paths):
+            try:
+                if self._is_of_its_size(row, path.stat().st_size):
+                    continue
+            except OSError:
+                pass
+            found.setdefault(path, row)
+        return list(found.values())
+
+    def _make(self, rows: list[int], jobs: int, progress: Progress | None) -> None:
+        pixels = sum(int(self.frames[row] * self.heights[row] * self.widths[row]) for row in rows)
+        check_space(self.folder, round(pixels * (3 if self.codec == "raw" else _JPEG_PIXEL)))
+        todo = [(self._manifest.root, self._manifest.videos[row], self.paths[row], self.short_side, self.codec) for row in rows]
+        for _ in counted(each(_store, todo, jobs), "decode", len(todo), progress):
+            pass
 
 
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """As `locked`; FameError where the lock file cannot be written."""
-    with ExitStack() as held:
-        with writing(folder.parent, "its lock file"):
-            held.enter_context(locked(folder))
-        yield
+def is_prepared(manifest: str, cache: Path, short_side: int | None, codec: str) -> bool:
+    """Return whether the frames of the manifest with this digest have been stored below `cache`, from a file name alone."""
+    return ready_file(manifest, cache, short_side, codec).exists()
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock file beside `folder` (made if need be); a second process waits and says so. The system frees it on kill -9."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+def open_store(
+    manifest: Manifest, cache: Path, short_side: int | None, codec: Codec = "raw", jobs: int = 1, progress: Progress | None = None
+) -> FrameStore:
+    """Open the frames of a manifest's videos below `cache/videos`, decoded first where they are not there. FameError."""
+    folder = cache / "videos" / f"{DECODER}-{short_side or 'native'}-{codec}"
+    store = FrameStore(manifest, folder, short_side, codec).prepare(jobs, progress)
+    with writing(folder, "that the videos are decoded"):
+        ready_file(store.manifest, cache, short_side, codec).touch()
+    return store
+
+
+def ready_file(manifest: str, cache: Path, short_side: int | None, codec: str) -> Path:
+    """Return the empty file that says that all videos of a manifest are stored."""
+    return cache / "videos" / f"{DECODER}-{short_side or 'native'}-{codec}" / f"{manifest}.ready"
+
+
+def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
+    """Decode one video into its file, frame by frame."""
+    root, video, path, short_side, codec = item
+    source = root / video.path
     try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        log.warning("another process is at work on %s; waiting for it", folder)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
+        if video.sha256 not in ("", file_sha256(source)):
+            raise _changed(source)
+    except OSError as error:
+        raise VideoError(source, "unreadable", f"the file cannot be read ({error.strerror})") from None
+    path.parent.mkdir(exist_ok=True)
+    frames = _of_its_size(source, video, short_side)
+    write_atomically(path, lambda beside: _write(beside, frames, video, short_side, codec))
 
 
-def _opened_if_of(manifest: Manifest, folder: Path, short_side: int | None) -> FrameStore | None:
-    if not (folder / INDEX).exists():
-        return None
-    try:
-        store = FrameStore.open(folder)
-    except FameError:
-        return None
-    return store if (store.manifest, store.short_side) == (manifest.digest(), short_side) else None
+def _of_its_size(source: Path, video: Video, short_side: int | None) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video; ChangedVideo where they are not as many and as large as the manifest says."""
+    width, height = scaled_size(video.width, video.height, short_side)
+    count = 0
+    for frame in frames_of(source, short_side):
+        count += 1
+        if frame.shape != (height, width, 3) or count > video.frames:
+            raise _changed(source)
+        yield np.ascontiguousarray(frame)
+    if count != video.frames:
+        raise _changed(source)
+
+
+def _changed(source: Path) -> ChangedVideo:
+    again = "run again to scan it anew (where its size and time are those of the scan, `touch` it first)"
+    return ChangedVideo(f"{source}: the file has changed since it was scanned or rendered; {again}")
+
+
+def _write(path: Path, frames: Iterator[NDArray[np.uint8]], video: Video, short_side: int | None, codec: Codec) -> None:
+    with path.open("wb") as file:
+        if codec == "raw":
+            width, height = scaled_size(video.width, video.height, short_side)
+            _write_checked(file, chain([_header(video.frames, height, width)], frames))
+        else:
+            jpegs = [encode_jpeg(frame, QUALITY, colorsubsampling="420", fastdct=False) for frame in frames]
+            lengths = np.array([len(jpeg) for jpeg in jpegs], dtype="<u4").tobytes()
+            _write_checked(file, chain([lengths], jpegs))
+
+
+def _write_checked(file: BinaryIO, parts: Iterable[Any]) -> None:
+    """Write the parts and the CRC-32 of them all."""
+    crc = 0
+    for part in parts:
+        crc = zlib.crc32(part, crc)
+        file.write(part)
+    file.write(crc.to_bytes(_CRC, "little"))
+
+
+@cache
+def _header(frames: int, height: int, width: int) -> bytes:
+    """NumPy's header of a uint8 array (T, H, W, 3)."""
+    file = io.BytesIO()
+    write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (frames, height, width, 3)})
+    return file.getvalue()
+
+
+def _name(root: Path, video: Video, short_side: int | None, codec: Codec) -> str:
+    """The stored file's name: 2 hex / 24 hex. Without a hash of the source, its path stands for it."""
+    content = f"{video.sha256 or root / video.path} {video.frames} {video.width} {video.height} {short_side} {QUALITY}"
+    key = hashlib.sha256(content.encode()).hexdigest()[:24]
+    return f"{key[:2]}/{key}{_SUFFIX[codec]}"
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="decode")

@@ -25,8 +25,8 @@ from torch import Tensor
 from fame.backbones import Encoder, fast_layout
 from fame.backbones.checkpoint import load_encoder, sha256_of
 from fame.config import Augment, Backbone, Clip, Precision, identified
+from fame.data.disk import locked
 from fame.data.fitting import check_crop
-from fame.data.store import locked
 from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
@@ -134,7 +134,7 @@ def shared_features(
             videos.store.manifest,
             videos.store.short_side,
             DECODER,
-            *(["jpeg"] if videos.store.codec == "jpeg" else []),  # the others' pixels are the same
+            *(["jpeg"] if videos.store.codec == "jpeg" else []),  # its pixels are not the raw ones
         ],
         "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
         "clip": identified(clip),

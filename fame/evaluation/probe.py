@@ -72,8 +72,10 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
         if config.solver == "lbfgs":
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
-        else:
+        elif config.solver == "sgd":
             head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
+        else:
+            raise ValueError(f"unknown solver {config.solver!r}; known: sgd, lbfgs")
         for split, tested in tests.items():
             frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
     table = pd.concat(frames, ignore_index=True)

@@ -1,1 +1,56 @@
-"""Compiled versions of plain torch code, optional: Numba and LLVM on CPUs, Triton on GPUs."""
+"""Choose a compiled function: operation -> kind of device -> function. Where there is none, plain torch computes.
+
+A CPU is served by Numba and LLVM (the optional extra `fast`), a GPU by Triton, which comes with torch. Every function equals its
+plain torch twin in `fame/method/` or `fame/backbones/` but for rounding; the twin is the definition, and tests compare them.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+log = logging.getLogger(__name__)
+
+TABLE: dict[str, dict[str, str]] = {
+    "mask": {"cpu": "fame.fast.cpu.masks:keep_highest", "cuda": "fame.fast.gpu.masks:keep_highest"},
+    "frame_difference": {"cpu": "fame.fast.cpu.masks:frame_difference", "cuda": "fame.fast.gpu.masks:frame_difference"},
+    "merge": {"cpu": "fame.fast.cpu.merging:merge", "cuda": "fame.fast.gpu.merging:merge"},
+    "unit": {"cpu": "fame.fast.cpu.unit:run", "cuda": "fame.fast.gpu.unit:run"},  # convolution, batch norm, residual, ReLU
+}
+
+
+def choose(operation: str, *tensors: Tensor | None) -> Callable[..., Any] | None:
+    """Return the compiled function of `operation` for the device on which all `tensors` (None: not given) lie.
+
+    None where no function serves them: the tensors lie on several kinds of device, the kind has no entry, its compiler is missing
+    or cannot be used (which is warned of once), or torch.compile is tracing.
+    """
+    if torch.compiler.is_compiling():
+        return None
+    kinds = {tensor.device.type for tensor in tensors if tensor is not None}
+    place = TABLE[operation].get(kinds.pop()) if len(kinds) == 1 else None
+    if place is None:
+        return None
+    module, _, name = place.partition(":")
+    return getattr(_loaded(module), name, None)
+
+
+@cache
+def _loaded(module: str) -> ModuleType | None:
+    """Import when first wanted: with the modules come Numba, which takes a second, and Triton."""
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("fame"):
+            raise
+        return None  # Numba or Triton is not installed
+    except Exception as error:
+        log.warning("%s cannot be compiled (%s): plain torch computes instead, to the same numbers but slower", module, error)
+        return None

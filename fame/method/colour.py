@@ -1,13 +1,11 @@
-"""Colour changes of whole clips, as in the released code: what is drawn, and what it does to pixels.
-
-`recolour` is the definition, in plain torch for any device; fame/fast/cpu/colour.py and fame/fast/gpu/colour.py do the same in
-fewer passes.
-"""
+"""Colour changes of whole clips, as in the released code (PAPER section 1, last part): what is drawn, and its effect on pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,47 +28,58 @@ class Colours(NamedTuple):
 
 
 def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None = None) -> Colours:
-    """Nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
-    from fame.fast.cpu.draws import changes  # Numba is loaded where it is used only
-
-    draws, ranks = rand((clips, 9), generator), rand((ORDERS, len(JITTER)), generator)
-    strengths = augment.brightness, augment.contrast, augment.saturation, augment.hue
-    return Colours(*changes(draws, ranks, (augment.grayscale, augment.jitter, augment.blur), strengths, augment.blur_sigma))
+    """Draw nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
+    draws = rand((clips, 9), generator).numpy()
+    orders = rand((ORDERS, len(JITTER)), generator).argsort(dim=1, stable=True)
+    strengths = np.array([augment.brightness, augment.contrast, augment.saturation], np.float32)
+    lowest = np.maximum(1 - strengths, 0)
+    amounts = np.empty((clips, len(JITTER)), np.float32)
+    amounts[:, :3] = lowest + (1 + strengths - lowest) * draws[:, 3:6]
+    amounts[:, 3] = augment.hue * (2 * draws[:, 6] - 1)
+    group = np.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).astype(np.int64), -1)
+    least, most = augment.blur_sigma
+    grey, blurred, sigma = draws[:, 0] < augment.grayscale, draws[:, 2] < augment.blur, least + (most - least) * draws[:, 7]
+    drawn = torch.from_numpy(grey), torch.from_numpy(group), orders, torch.from_numpy(amounts)
+    return Colours(*drawn, torch.from_numpy(blurred), torch.from_numpy(sigma))
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:
-    """Grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor.
+    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor.
 
     Indices are found on the CPU and copied without waiting for the device.
     """
-    out = clips.clone()
 
-    def there(values: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        return values.to(out.device, dtype, non_blocking=True)
+    def there(values: Tensor) -> Tensor:
+        return values.to(clips.device, clips.dtype if values.is_floating_point() else None, non_blocking=True)
 
-    grey = drawn.grey.nonzero()[:, 0]
-    if len(grey):
-        rows = there(grey)
-        out[rows] = luma(out[rows]).expand(-1, 3, -1, -1, -1)
-    for i, order in enumerate(drawn.orders.tolist()):
-        chosen = (drawn.group == i).nonzero()[:, 0]
-        if len(chosen):
-            rows, amounts = there(chosen), there(drawn.amounts[chosen], out.dtype)
-            part = out[rows]
-            for step in order:
-                part = JITTER[step](part, amounts[:, step].view(-1, 1, 1, 1, 1))
-            out[rows] = part
+    def each(clips: Tensor, groups: Tensor, change: Callable[[Tensor, int, Tensor], Tensor]) -> Tensor:
+        """Hand each group's clips to `change`, with its number and its rows; groups long (B,)."""
+        parts = []
+        for group in groups.unique().tolist():
+            rows = (groups == group).nonzero()[:, 0]
+            parts.append(change(clips.index_select(0, there(rows)), group, rows))
+        return torch.cat(parts).index_select(0, there(groups.argsort(stable=True).argsort()))
+
+    def jittered(part: Tensor, group: int, rows: Tensor) -> Tensor:
+        amounts = there(drawn.amounts[rows])
+        for step in drawn.orders[group].tolist() if group >= 0 else ():
+            part = JITTER[step](part, amounts[:, step].view(-1, 1, 1, 1, 1))
+        return part
+
+    def smoothed(part: Tensor, blurred: int, rows: Tensor) -> Tensor:
+        if not blurred:
+            return part
+        weights = gaussian_weights(kernel, drawn.sigma[rows].view(-1, 1, 1, 1), drawn.sigma.device)
+        return smooth(part.flatten(1, 2), there(weights)).view_as(part)
+
     kernel = blur_kernel(min(clips.shape[-2:]))
-    blurred = drawn.blurred.nonzero()[:, 0]
-    if kernel > 1 and len(blurred):
-        weights = there(gaussian_weights(kernel, drawn.sigma[blurred].view(-1, 1, 1, 1), drawn.sigma.device), out.dtype)
-        rows = there(blurred)
-        out[rows] = smooth(out[rows].flatten(1, 2), weights).view(-1, *out.shape[1:])
-    return out
+    out = torch.where(there(drawn.grey).view(-1, 1, 1, 1, 1), luma(clips), clips)
+    out = each(out, drawn.group, jittered)
+    return each(out, drawn.blurred.long(), smoothed) if kernel > 1 else out
 
 
 def luma(clips: Tensor) -> Tensor:
-    """(B, 3, T, H, W) -> (B, 1, T, H, W), ITU-R BT.601 weights."""
+    """Return the luma (B, 1, T, H, W) of (B, 3, T, H, W), by ITU-R BT.601 weights."""
     red, green, blue = clips.unbind(1)
     return (red * LUMA[0]).add_(green, alpha=LUMA[1]).add_(blue, alpha=LUMA[2])[:, None]
 
@@ -81,15 +90,16 @@ def brightness(clips: Tensor, factor: Tensor) -> Tensor:
 
 def contrast(clips: Tensor, factor: Tensor) -> Tensor:
     mean = luma(clips.mean((2, 3, 4), keepdim=True))
-    return torch.addcmul(mean * (1 - factor), clips, factor).clamp_(0, 1)
+    return (clips * factor).add_(mean * (1 - factor)).clamp_(0, 1)
 
 
 def saturation(clips: Tensor, factor: Tensor) -> Tensor:
-    return torch.lerp(luma(clips), clips, factor).clamp_(0, 1)
+    grey = luma(clips)
+    return (clips - grey).mul_(factor).add_(grey).clamp_(0, 1)
 
 
 def hue(clips: Tensor, turns: Tensor) -> Tensor:
-    """Hue turned by `turns` (B, 1, 1, 1, 1); saturation and value of HSV are kept, exactly, without going there and back.
+    """Turn the hue by `turns` (B, 1, 1, 1, 1); saturation and value of HSV are kept, exactly, without going there and back.
 
     With channels scaled to r, g, b in 0..1 (least 0, greatest 1), the hue in sixths of a turn is +-(1 + g + b - r), the sign that
     of g - b; and r = |h - 3| - 1, g = 2 - |h - 2|, b = 2 - |h - 4|, each cut to 0..1, for h in 0..6.
@@ -108,6 +118,6 @@ JITTER = (brightness, contrast, saturation, hue)
 
 
 def rand(shape: tuple[int, ...], generator: torch.Generator | None) -> Tensor:
-    """Uniform in [0, 1) from `generator` (None: torch's global one), on the CPU wherever the generator is."""
+    """Draw numbers uniform in [0, 1) from `generator` (None: torch's global one), on the CPU wherever the generator is."""
     drawn = torch.rand(shape, generator=generator, device="cpu" if generator is None else generator.device)
     return drawn if drawn.device.type == "cpu" else drawn.cpu()

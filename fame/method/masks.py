@@ -14,54 +14,28 @@ also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true on
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
 
-This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. On a CPU and on
-a GPU `foreground_mask` takes the same steps in fewer passes over memory (fame/fast/cpu/masks.py, fame/fast/gpu/masks.py), unless
-asked for
-`exact`.
+This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. Unless asked for
+`exact`, `foreground_mask` takes the same steps in fewer passes over memory where fame/fast/ has a function for the device.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
-from importlib.util import find_spec
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from fame.config import MASKS, PLUGGED, Flavour, Variant, check_beta, check_prior, check_sampled
 from fame.errors import FameError
-from fame.fast.gpu.serving import serves
+from fame.fast import choose
+from fame.method.bayes import COLOURS, LEVELS, PAPER, Bayes
 from fame.method.shapes import GRID, gaussian_map, grid_map, spread_grid
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 from fame.plugins import mask_function
 
-LEVELS = 10  # per colour coordinate
-COLOURS = LEVELS**3
-FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
-BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 MIN_SIDE = 16
 FLAVOURS = get_args(Flavour)
-
-
-class Bayes(NamedTuple):
-    """What the colour posterior presumes; the defaults are the paper's.
-
-        P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
-
-    Another prior keeps the order of colours; it acts because the posterior is smoothed before pixels are ranked.
-    """
-
-    prior: float = 0.5  # P(F), in (0, 1)
-    sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)  # shares of the frame, above 0, in all at most 1
-
-    def counts(self, pixels: int) -> tuple[int, int]:
-        """Pixels of both samples, at least one each."""
-        return max(1, int(self.sampled[0] * pixels)), max(1, int(self.sampled[1] * pixels))
-
-
-PAPER = Bayes()
 
 
 @torch.no_grad()
@@ -85,7 +59,7 @@ def foreground_mask(
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
     exact: in plain torch on every device. The fast paths differ from it by rounding alone: in pixels whose scores tie, and where a
     colour lies within 1e-5 of an edge between two levels.
-    prior, sampled: of the fame mask, as `Bayes` has them; on a CPU another prior than the paper's takes the plain path.
+    prior, sampled: of the fame mask, as `Bayes` has them.
     Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour, a prior outside (0, 1), shares that
     are 0 or overlap.
     """
@@ -108,40 +82,19 @@ def kept_pixels(
     check_name("variant", variant, tuple(MASKS))
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
-    count = max(1, int(beta * height * width))
-    by_colour = flavour if variant == "fame" else None
-    known = variant != "fame" or bayes.prior == PAPER.prior  # the CPU's kernels have no prior: 1/2 drops out of the formula
-    if not exact and serves(clips):
-        from fame.fast.gpu import masks as gpu
-
-        if variant != "grid":
-            return gpu.keep_highest(clips, count, by_colour, bayes)
-        motion = gpu.frame_difference(clips)
-    elif not exact and known and takes_fast_path(clips):
-        from fame.fast.cpu import masks as fast
-
-        if variant != "grid":
-            return fast.keep_highest(clips, count, by_colour, bayes)
-        motion = fast.motion_and_mean(clips)[0]
-    else:
-        clips = _float32(clips)
-        if variant == "fame":
-            return top_share(_maps(clips, flavour, bayes)["posterior_blurred"], count)
-        motion = frame_difference(clips)
     if variant == "grid":
-        kept = top_share(grid_map(motion), max(1, round(beta * GRID * GRID)))
+        motion = (choose("frame_difference", clips) if not exact else None) or frame_difference
+        kept = top_share(grid_map(motion(_float32(clips))), max(1, round(beta * GRID * GRID)))
         return spread_grid(kept, height, width)
-    return top_share(_smooth_like_code(motion), count)
-
-
-def takes_fast_path(clips: Tensor) -> bool:
-    """Whether the kernels of fame/cpu serve these clips: on a CPU, not while torch.compile traces, with Numba installed."""
-    return not torch.compiler.is_compiling() and clips.device.type == "cpu" and _numba_is_there()
-
-
-@cache
-def _numba_is_there() -> bool:
-    return find_spec("numba") is not None
+    count = max(1, int(beta * height * width))
+    keep = None if exact else choose("mask", clips)
+    if keep is not None:
+        found: Tensor = keep(clips, count, flavour if variant == "fame" else None, bayes)
+        return found
+    clips = _float32(clips)
+    if variant == "fame":
+        return top_share(_maps(clips, flavour, bayes)["posterior_blurred"], count)
+    return top_share(_smooth_like_code(frame_difference(clips)), count)
 
 
 @torch.no_grad()
@@ -221,7 +174,7 @@ def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Te
     in_foreground = counts[:, :COLOURS] / sampled_f
     in_background = (counts[:, COLOURS : 2 * COLOURS] + 1) / (sampled_b + COLOURS)  # every count starts at 1
     # Bayes' rule divided by the prior; the paper's equal priors multiply by exactly 1
-    posterior = in_foreground / (in_foreground + (1 - bayes.prior) / bayes.prior * in_background)
+    posterior = in_foreground / (in_foreground + bayes.odds * in_background)
     return posterior.gather(1, colour.flatten(1)).view_as(motion)
 
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import MASKS, Background, Flavour, Variant, check_beta, check_prior, check_sampled
-from fame.fast.gpu.serving import carried, serves
+from fame.fast import choose
+from fame.method.bayes import PAPER, Bayes
 from fame.method.inpainting import inpainted
-from fame.method.masks import FLAVOURS, PAPER, Bayes, check_clips, check_name, kept_pixels, takes_fast_path
+from fame.method.masks import FLAVOURS, check_clips, check_name, kept_pixels
 
 Partners = Literal["others", "any"]
 BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
@@ -122,18 +123,11 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
-    Clips of float32 without gradient are merged in one pass on a CPU (fame/fast/cpu/merging.py) and on a GPU
-    (fame/fast/gpu/merging.py).
+    Clips of float32 without gradient are merged in one pass where fame/fast/ serves the device.
     """
     needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
-    if clips.dtype == torch.float32 and not needs_gradient and serves(clips, behind, mask, rows, frames):
-        from fame.fast.gpu import merging as gpu
-
-        return gpu.merge(clips, behind, rows, frames, mask)
-    if clips.dtype == torch.float32 and not needs_gradient and takes_fast_path(clips):
-        from fame.fast.cpu import merging as fast
-
-        return fast.merge(clips, behind, rows, frames, mask)
+    if clips.dtype == torch.float32 and not needs_gradient and (fast := choose("merge", clips, behind, mask, rows, frames)):
+        return fast(clips, behind, rows, frames, mask)  # type: ignore[no-any-return]
     out = None
     if frames is not None:
         rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
@@ -172,21 +166,28 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
     """
     order = random_permutation(count, generator, _home(generator, device))
     # made where it is drawn: on a GPU these would be launches of their own
-    return carried(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)
+    return _moved(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)
 
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
     """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
-    return carried(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
+    return _moved(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
 def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return carried(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
+    return _moved(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
 
 
 def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return carried(torch.rand(count, generator=generator, device=_home(generator, device)), device)
+    return _moved(torch.rand(count, generator=generator, device=_home(generator, device)), device)
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:
     return device if generator is None else generator.device
+
+
+def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
+    """`tensor` on `device`; from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
+    if tensor.device.type == "cpu" and torch.device(device).type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)

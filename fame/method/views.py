@@ -141,7 +141,7 @@ class Views:
             truth = cropped_truth(self._moved(given.truth), size, self.config.augment, given.before)
         sources = None if source is None else self._cropped(source)
         clips = self._replaced(self._cropped(given), truth, sources, number)
-        return colour_normalised(clips, self.config.augment, self.views, inplace=True)
+        return colour_normalised(clips, self.config.augment, self.views)
 
     def _cropped(self, boxed: Boxed) -> Tensor:
         """Float (B, 3, T, size, size), on the run's device."""

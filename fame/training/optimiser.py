@@ -18,6 +18,8 @@ def build_optimiser(optim: Optim, parameters: Iterable[Parameter]) -> torch.opti
         raise ValueError("no parameter takes a gradient: there is nothing to optimise")
     if optim.kind == "adamw":
         return torch.optim.AdamW(learnt, lr=optim.lr, weight_decay=optim.weight_decay, fused=True)
+    if optim.kind != "sgd":
+        raise ValueError(f"unknown optimiser {optim.kind!r}; known: sgd, adamw")
     return torch.optim.SGD(learnt, lr=optim.lr, momentum=optim.momentum, weight_decay=optim.weight_decay, fused=True)
 
 
@@ -33,6 +35,8 @@ def learning_rate(optim: Optim, epoch: int) -> float:
     """The rate of `epoch`, from 0: half a cosine that would reach 0 after the last, or a tenth from each milestone on."""
     if optim.schedule == "cosine":
         return optim.lr * 0.5 * (1 + math.cos(math.pi * epoch / max(1, optim.epochs)))
+    if optim.schedule != "step":
+        raise ValueError(f"unknown schedule {optim.schedule!r}; known: cosine, step")
     return optim.lr * 0.1 ** sum(epoch >= milestone for milestone in optim.milestones)
 
 

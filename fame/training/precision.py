@@ -1,8 +1,7 @@
-"""Arithmetic of a run: 32-bit, or bfloat16 where the processor has units for it, or float16 on a GPU where it is asked for.
+"""Choose the arithmetic of a run: 32-bit on a CPU; on a GPU bfloat16 where it has units for it, float16 where it is asked for.
 
-`auto` is resolved on the machine, and what came is written in the run's notes: without such units bfloat16 is emulated on a CPU
-and many times slower than 32-bit, so it must be asked for by name there. float16 has few exponents: in training the loss is scaled
-so that small gradients do not vanish, and a step whose gradients overflow is left out and the scale halved.
+`auto` is resolved on the machine, and what came is written in the run's notes. float16 has few exponents: in training the loss is
+scaled so that small gradients do not vanish, and a step whose gradients overflow is left out and the scale halved.
 """
 
 from __future__ import annotations
@@ -18,30 +17,22 @@ NAMES = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 
 
 def has_bf16_units(device: torch.device) -> bool:
-    """Whether `device` multiplies bfloat16 in hardware (a GPU of compute capability 8 on, a CPU with AMX or AVX512-BF16)."""
-    if device.type == "cuda":
-        return torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 8
-    if device.type != "cpu":
-        return False
-    # the queries are private to torch and may be renamed: absent means no
-    queries = (getattr(torch.cpu, name, None) for name in ("_is_amx_tile_supported", "_is_avx512_bf16_supported"))
-    return any(query() for query in queries if query is not None)
+    """Return whether `device` is a GPU that multiplies bfloat16 in hardware (compute capability 8 on)."""
+    return device.type == "cuda" and torch.cuda.is_available() and torch.cuda.get_device_capability(device)[0] >= 8
 
 
 def resolve(precision: Precision, device: torch.device) -> torch.dtype | None:
-    """The data type of autocast, or None for plain 32-bit arithmetic. FameError for fp16 on anything but a GPU."""
+    """Return the data type of autocast, or None for plain 32-bit arithmetic. FameError for 16 bits on anything but a GPU."""
     check(precision, device.type)
     if precision == "fp16":
         return torch.float16
-    if precision == "bf16" or (precision == "auto" and has_bf16_units(device)):
-        return torch.bfloat16
-    return None
+    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and has_bf16_units(device)) else None
 
 
 def check(precision: Precision, device: str) -> None:
     """FameError where a kind of device (cpu, cuda, cuda:1) does not serve `precision`."""
-    if precision == "fp16" and not device.startswith("cuda"):
-        raise FameError(f"precision fp16 is served by GPUs alone, and the device is {device}: take --precision bf16 or fp32 here")
+    if precision in ("bf16", "fp16") and not device.startswith("cuda"):
+        raise FameError(f"precision {precision} is served by GPUs alone, and the device is {device}: take --precision fp32 or auto")
 
 
 def scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradScaler:

@@ -99,7 +99,7 @@ def train_classifier(
                 raw = videos.clips(batch, videos.random_starts(batch, clip, views), clip)
                 waited += time.perf_counter() - before
                 raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
-                clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views, inplace=True)
+                clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views)
                 descent.begin()
                 for some, target in zip(cut(clips, accumulate), cut(labels[batch.to(device)], accumulate), strict=True):
                     with autocast(dtype, device):

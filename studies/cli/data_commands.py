@@ -109,7 +109,7 @@ def data_prepare(
     jobs: Jobs = None,
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
-    check: Annotated[bool, typer.Option("--check", help="Read all that is packed (jpeg) against its checksums; mend it.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Read all stored frames against their checksums; mend them.")] = False,
 ) -> None:
     """Decode every video of a dataset on disk and store it at the size of scale and protocol; a run does it too, if need be."""
     if dataset == "staged":
@@ -125,36 +125,23 @@ def data_prepare(
             root = asked.roots.get(data.kind, data_root)
             videos = open_videos(data, Seeds(0), cache, root, processes, watcher.data, bound)
             if videos.store.folder not in lines:
-                told = _checked(videos, watcher) if check else ""
-                lines[videos.store.folder] = _stored(videos) + told
+                found = _checked(videos, watcher) if check else ""
+                lines[videos.store.folder] = _stored(videos) + found
     for line in lines.values():
         console.print(line, soft_wrap=True, highlight=False)
 
 
 def _stored(videos: VideoSet) -> str:
-    folder, frames = videos.store.folder, int(videos.length.sum())
-    if not (folder / "frames.bin").exists():
-        return f"{folder}: {len(videos)} videos, {frames} frames, nothing stored (straight)"
-    used = (folder / "frames.bin").stat().st_size
-    return f"{folder}: {len(videos)} videos, {frames} frames, {used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
+    frames, used = int(videos.length.sum()), videos.store.bytes
+    size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
+    return f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}"
 
 
 def _checked(videos: VideoSet, watcher: Watcher) -> str:
-    """What the check of a packed store has found, and mended. A raw store has no checksums."""
-    from fame.data.packed import PackedStore
-    from fame.data.shared import files_of
-
-    if not isinstance(videos.store, PackedStore):
-        raise FameError(
-            f"{videos.store.folder}: raw frames have no checksums; where they are in doubt, delete the folder and run again"
-        )
-    store = PackedStore.open(videos.store.folder)  # all of it, in its own order
-    damaged = store.check(watcher.data)
-    for row in damaged:
-        watcher.note(f"{store.paths[row]}: was damaged, is packed anew")
-    if damaged:
-        files = files_of(videos.manifest)
-        store.mend(files if store.manifest == files.digest() else videos.manifest, damaged)
+    """Read all stored frames against their checksums and decode the damaged ones anew; what was found, for a line."""
+    damaged = videos.store.check(progress=watcher.data)
+    for path in damaged:
+        watcher.note(f"{path}: its stored frames were damaged, decoded anew")
     return f"; {len(damaged)} damaged, mended" if damaged else "; sound"
 
 

@@ -34,7 +34,7 @@ Fold = Annotated[
 ]
 Codec = Annotated[
     str | None,
-    typer.Option(help="How real videos are stored: raw (default), jpeg (a twelfth of the disk), straight (not at all)."),
+    typer.Option(help="How real videos are stored: raw (default) or jpeg (a twelfth of the disk, not exact)."),
 ]
 ProtocolName = Annotated[
     str,
@@ -45,6 +45,23 @@ ProtocolName = Annotated[
 Plugin = Annotated[
     list[Path] | None,
     typer.Option("--plugin", metavar="FILE", help="Python file with masks, pretrainings or studies of your own; may be repeated."),
+]
+SetField = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="A field of the method, as merge.beta=0.4, moco.temperature=0.2, optim.lr=1e-3, augment.blur=0 (also erasing.*), in "
+        "every pretraining that has it; a row that gives the field itself keeps its own. May be repeated.",
+    ),
+]
+OwnRow = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--row",
+        metavar="METHOD",
+        help="A row of your own, as \"fame(beta=0.4, variant='seed')\", beside the baseline in a table `rows`. May be repeated.",
+    ),
 ]
 Replicates = Annotated[
     int | None, typer.Option(help="Replicates of the study; default: the scale's own number. Three are needed for a verdict.")
@@ -105,6 +122,8 @@ def open_session(
     exclude_broken: Broken = False,
     most_broken: MostBroken = None,
     plugin: Plugin = None,
+    field: SetField = None,
+    row: OwnRow = None,
 ) -> Session:
     """The options of every command that runs something, stated once."""
     chosen = tuple(dict.fromkeys([*(names or ()), *(only or ())]))
@@ -114,6 +133,7 @@ def open_session(
     )
     training = Training(accumulate, precision, compiled or None)
     choices = replace(choices, plugins=tuple(plugin or ()), protocol=protocol, training=training)
+    choices = replace(choices, fields=tuple(field or ()), rows=tuple(row or ()))
     return Session(choices, out, device, jobs, bound_on_broken(exclude_broken, most_broken))
 
 

@@ -1,34 +1,38 @@
-"""A study in parts: replicates computed on one machine, packed, and put back on another, where the study goes on.
+"""Pack finished runs of a study into an archive a replicate, and put them back on another machine, where the study goes on.
 
-Weights, checkpoints and caches stay behind. An unpacked pretraining therefore has no encoder, and is trained again where one of its
-evaluations is still missing (studies/harness/worker.py); the report needs none.
+`replicate-0003.tar.gz` holds setting.json and runs/STAGE/REPLICATE/*: results, tables and encoders, no checkpoints. Videos and
+caches stay behind; they are made again from the seed.
 """
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import tarfile
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
 from fame.errors import FameError
 from fame.files import write_atomically
-from studies.harness.archive import Files, Run, decode, encode, files_of, parsed, path_in, paths_in
-from studies.harness.store import CHECKPOINT, CONFIG, ENCODER, FAILURE, RESULT, SETTING, Store
+from studies.harness.store import CHECKPOINT, FAILURE, RESULT, SETTING, Store
 from studies.harness.worker import LOCK
 from studies.paper.registry import SELECTION
 from studies.setting.asked import Asked, from_json
-from studies.setting.cell import Stage
 from studies.setting.replicates import listed
 from studies.setting.resolve import all_stages
+
+MEMBER = re.compile(r"runs/[0-9a-f]{12}/(0|[1-9]\d*)/\w[\w.-]*", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A part that was written: of `planned` runs `runs` were finished. `size` in bytes."""
+    """An archive that was written: of `planned` runs `runs` were finished. `size` in bytes."""
 
     path: Path
     runs: int
@@ -38,7 +42,7 @@ class Packed:
 
 @dataclass
 class Unpacked:
-    """How many runs were put back, how many were there, and a line for each thing that was left out."""
+    """How many runs were put back, how many were there already, and a line for each thing that was left out."""
 
     runs: int = 0
     already: int = 0
@@ -46,99 +50,117 @@ class Unpacked:
 
 
 def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = ()) -> list[Packed]:
-    """An archive of the finished runs of each of `replicates` in `folder`; none given: of every one that was begun.
+    """Write an archive of the finished runs of each of `replicates`; none given: of every one that was begun.
 
-    The arrays that only pictures need are kept of the study's first replicate. FameError where nothing is finished, where a run has
-    lost a table, and where an archive that lies there holds runs that would be lost.
+    FameError where nothing is finished, and where an archive that lies there holds runs that would be lost.
     """
     stages = all_stages(asked.setting, asked.studies)
-    found: dict[int, dict[Run, Files]] = {}
-    for replicate in replicates or asked.replicates:
-        first = replicate == asked.replicates[0]
-        keys = [(stage_id, replicate) for stage_id in stages if store.finished(stage_id, replicate)]
-        if keys:
-            found[replicate] = {key: files_of(store.folder(*key), pictures=first) for key in keys}
-            _check_nothing_lost(path_in(folder, replicate), found[replicate])
-        elif replicates:
-            raise FameError(f"{store.out}: no run of replicate {replicate} is finished; nothing was packed")
-    if not found:
-        raise FameError(
-            f"{store.out}: no run of its study is finished (replicates: {listed(asked.replicates)}); there is nothing to pack"
-        )
+    runs = {
+        replicate: [store.folder(stage_id, replicate) for stage_id in stages if store.finished(stage_id, replicate)]
+        for replicate in replicates or asked.replicates
+    }
+    empty = [replicate for replicate, folders in runs.items() if not folders]
+    if replicates and empty:
+        raise FameError(f"{store.out}: no run of replicate {empty[0]} is finished; nothing was packed")
+    if len(empty) == len(runs):
+        numbers = listed(asked.replicates)
+        raise FameError(f"{store.out}: no run of its study is finished (replicates: {numbers}); there is nothing to pack")
+    setting = json.dumps(asked.to_json(), indent=1, sort_keys=True) + "\n"
     packed = []
-    for replicate, runs in found.items():
-        path, data = path_in(folder, replicate), encode(runs, asked.to_json())
+    for replicate, folders in runs.items():
+        if not folders:
+            continue
+        path = folder / f"replicate-{replicate:04d}.tar.gz"
+        _check_nothing_lost(path, {run.relative_to(store.out).as_posix() for run in folders})
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            _write(path, data)
+            write_atomically(path, lambda beside, folders=folders: _write(beside, store.out, folders, setting))  # type: ignore[misc]
         except OSError as error:
             raise FameError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
-        packed.append(Packed(path, len(runs), len(stages), len(data)))
+        packed.append(Packed(path, len(folders), len(stages), path.stat().st_size))
     return packed
 
 
-def _check_nothing_lost(path: Path, runs: dict[Run, Files]) -> None:
-    """FameError where a part of that name holds runs that the new one would not."""
-    lost = decode(path)[0].keys() - runs.keys() if path.exists() else set()
-    if lost:
-        stage_id, replicate = min(lost)
-        what = f"holds {len(lost)} runs that would be lost (runs/{stage_id}/{replicate}, ...), as this study lacks them"
-        raise FameError(f"{path}: {what}; unpack {path.parent} first, or pack into another folder")
-
-
 def unpack(folder: Path, store: Store) -> Unpacked:
-    """Put the runs of every part in `folder` into the store, and setting.json where it has none. Finished runs stay as they are.
+    """Put the runs of every archive in `folder` into the store, and setting.json where it has none. Finished runs stay as they are.
 
-    FameError where there is no part, or where one is damaged or holds what no part holds: nothing of that one is put back.
+    FameError where there is no archive, or where one is damaged or holds what `pack` does not write: nothing of it is put back.
     """
-    paths = paths_in(folder)
+    paths = sorted(folder.glob("replicate-*.tar.gz"))
     if not paths:
-        raise FameError(f"{folder}: holds no replicate-NNNN.tar.xz; name the folder that `pack` wrote")
+        raise FameError(f"{folder}: holds no replicate-NNNN.tar.gz; name the folder that `pack` wrote")
     done = Unpacked()
     for path in paths:
-        runs, setting = decode(path)
-        foreign = [run for run, files in runs.items() if not _ours(run, files)]
-        for run in sorted(runs.keys() - set(foreign)):
-            _put(store, run, runs[run], done)
-        if foreign:
-            more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
-            what = f"runs/{foreign[0][0]}/{foreign[0][1]}{more}"
-            done.left_out.append(f"{path}: {what}: was made by another version of the program, left out")
-        _take_setting(store, path, setting, done)
+        with tempfile.TemporaryDirectory(dir=store.out, prefix=".unpacking-") as place, store.named_errors():
+            _extract(path, Path(place))
+            for run in sorted(Path(place).glob("runs/*/*")):
+                _put(store, run, done)
+            _take_setting(store, path, json.loads((Path(place) / SETTING).read_text(encoding="utf-8")), done)
     return done
 
 
-def _ours(run: Run, files: Files) -> bool:
-    """Whether this version of the program gives a run's configuration the id under which it was packed, its result too."""
+def _write(path: Path, out: Path, folders: list[Path], setting: str) -> None:
+    with tarfile.open(path, "w:gz") as file, tempfile.TemporaryDirectory() as place:
+        (Path(place) / SETTING).write_text(setting, encoding="utf-8")
+        file.add(Path(place) / SETTING, SETTING)
+        for part in (part for run in folders for part in sorted(run.iterdir())):
+            if part.is_file() and not part.name.startswith(".") and part.name not in (CHECKPOINT, FAILURE):
+                file.add(part, part.relative_to(out).as_posix())
+
+
+def _check_nothing_lost(path: Path, runs: set[str]) -> None:
+    """FameError where an archive of that name holds runs that the new one would not."""
+    if not path.exists():
+        return
     try:
-        config, result = parsed(files[CONFIG]), parsed(files[RESULT])
-        same = Stage.from_json(config).id == config["id"] == run[0]
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError):
-        return False
-    return same and (result.get("stage"), result.get("replicate")) == run and isinstance(result.get("metrics"), dict)
+        with tarfile.open(path) as file:
+            lost = {name.rpartition("/")[0] for name in file.getnames() if "/" in name} - runs
+    except (OSError, EOFError, tarfile.TarError):
+        return  # a damaged archive has nothing to lose
+    if lost:
+        what = f"holds {len(lost)} runs that would be lost ({min(lost)}, ...), as this study lacks them"
+        raise FameError(f"{path}: {what}; unpack {path.parent} first, or pack into another folder")
 
 
-def _put(store: Store, run: Run, files: Files, done: Unpacked) -> None:
-    """Write one run, its result last, so that it is finished only when it is whole."""
-    if store.finished(*run):
+def _extract(path: Path, place: Path) -> None:
+    """Extract an archive of which every member is a plain file that `pack` writes; FameError for any other."""
+    try:
+        replicate = int(re.fullmatch(r"replicate-(\d+)\.tar\.gz", path.name)[1])  # type: ignore[index]
+        with tarfile.open(path) as file:
+            for entry in file:
+                match = MEMBER.fullmatch(entry.name)
+                if not entry.isreg() or not (entry.name == SETTING or (match and int(match[1]) == replicate)):
+                    raise ValueError(f"it holds {entry.name!r}")
+            file.extractall(place, filter="data")
+        whole = (place / SETTING).is_file() and all((run / RESULT).is_file() for run in place.glob("runs/*/*"))
+        if not whole or not isinstance(json.loads((place / SETTING).read_text(encoding="utf-8")), dict):
+            raise ValueError(f"a {RESULT} or {SETTING} is missing")
+    except (OSError, EOFError, tarfile.TarError, ValueError, TypeError) as error:
+        why = " ".join(str(error).split())
+        raise FameError(f"{path}: is damaged, or not what `pack` wrote ({why}); nothing of it is used, fetch it again") from None
+
+
+def _put(store: Store, unpacked: Path, done: Unpacked) -> None:
+    """Move one run into the store, its result last, so that it is finished only when it is whole."""
+    stage_id, replicate = unpacked.parent.name, int(unpacked.name)
+    if store.finished(stage_id, replicate):
         done.already += 1
         return
-    folder = store.folder(*run)
-    with store.named_errors():
-        folder.mkdir(parents=True, exist_ok=True)
+    folder = store.folder(stage_id, replicate)
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / LOCK, timeout=0), store.named_errors():
-            for name in (CHECKPOINT, ENCODER, FAILURE):  # of an attempt whose place this run takes
+        with FileLock(folder / LOCK, timeout=0):
+            for name in (CHECKPOINT, FAILURE):  # of an attempt whose place this run takes
                 (folder / name).unlink(missing_ok=True)
-            for name in sorted(files, key=lambda name: (name == RESULT, name)):
-                _write(folder / name, files[name])
+            for part in sorted(unpacked.iterdir(), key=lambda part: part.name == RESULT):
+                shutil.move(part, folder / part.name)
         done.runs += 1
     except Timeout:
         done.left_out.append(f"{folder}: a process is at this run, left out; unpack again when it has ended")
 
 
 def _take_setting(store: Store, path: Path, setting: dict[str, Any], done: Unpacked) -> None:
-    """A new folder takes the part's setting; one that has a setting keeps it, and a difference is told."""
+    """Give a new folder the archive's setting; one that has a setting keeps it, and a difference is listed."""
     there = store.setting()
     if setting.get("studies") == [SELECTION] and there is not None and there.get("scale") == setting.get("scale"):
         return  # selection worlds lie beside a study of their scale
@@ -148,7 +170,3 @@ def _take_setting(store: Store, path: Path, setting: dict[str, Any], done: Unpac
     elif there != setting:
         differing = ", ".join(sorted(key for key in there.keys() | setting.keys() if there.get(key) != setting.get(key)))
         done.left_out.append(f"{path}: was packed from a study with other {differing}; {store.out / SETTING} is kept as it is")
-
-
-def _write(path: Path, data: bytes) -> None:
-    write_atomically(path, lambda beside: beside.write_bytes(data))

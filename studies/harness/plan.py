@@ -16,7 +16,7 @@ from studies.setting.cell import Stage
 
 RENDERING = 0.27  # seconds a megapixel of the embedded benchmark, encoding and decoding included
 START = 13.0  # seconds until a worker has imported torch
-KEPT = {"jpeg": 0.085, "straight": 0.0}  # of a raw frame's bytes (docs/datasets.md)
+KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
 
 
@@ -88,8 +88,7 @@ def make_plan(
     """Look at the store and count."""
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
-    finished = frozenset(task.key for task in tasks if store.finished(*task.key))
-    done = finished - _lost(store, tasks, finished)
+    done = frozenset(task.key for task in tasks if store.finished(*task.key))
     forecast = Forecast(device, sizes)
     forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
     todo = [task for task in tasks if task.key not in done]
@@ -102,12 +101,6 @@ def make_plan(
     return Plan(tasks, serves, done, forecast, jobs, seconds, int(size))
 
 
-def _lost(store: Store, tasks: Iterable[Task], finished: frozenset[tuple[str, int]]) -> set[tuple[str, int]]:
-    """Pretrainings that a missing evaluation needs and whose encoder is gone: they have to be trained again."""
-    needed = {up.key: up for task in tasks if task.key not in finished and (up := task.upstream()) is not None}
-    return {key for key, task in needed.items() if store.lost_encoder(task.stage, task.replicate)}
-
-
 def _videos(data: Data, replicate: int) -> tuple[str, int]:
     """What tells apart the videos to be stored: folds and replicates of a real set share theirs."""
     if isinstance(data, StagedData):
@@ -118,9 +111,9 @@ def _videos(data: Data, replicate: int) -> tuple[str, int]:
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:
     """Whether a part of the embedded benchmark has been rendered. A real set's frame store is found by its manifest."""
     if not isinstance(data, StagedData):
-        from fame.data.shared import is_prepared
+        from fame.data.store import is_prepared
 
-        return is_prepared(data, cache)
+        return is_prepared(data.manifest, cache, data.short_side, data.codec)
     from fame.data.staged.videos import digest
 
     return (cache / "staged" / digest(data, Seeds(replicate)) / "manifest.json").exists()

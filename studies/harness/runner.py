@@ -1,7 +1,6 @@
 """What is missing is run: the data first, then stages in the order that studies/harness/scheduling.py finds.
 
-The store is asked what is finished, so a second start repeats nothing, but for a pretraining that came without its encoder
-(studies/harness/parts.py) and that a missing evaluation needs.
+The store is asked what is finished, so a second start repeats nothing.
 """
 
 from __future__ import annotations

@@ -95,16 +95,13 @@ class Schedule:
         for task in self._ready():
             if self.executor.free < 1:
                 return
-            if task.key in self.later and self._finished(task):  # another process has done it
+            if task.key in self.later and self.store.finished(*task.key):  # another process has done it
                 del self.waiting[task.key]
                 self._finish(Outcome(task, "done"))
                 continue
             del self.waiting[task.key]
             self.running[task.key] = (task, time.monotonic(), self._share(task.key))
             self.executor.submit(task)
-
-    def _finished(self, task: Task) -> bool:
-        return self.store.finished(*task.key) and not self.store.lost_encoder(task.stage, task.replicate)
 
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key

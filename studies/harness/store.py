@@ -91,15 +91,6 @@ class Store:
     def finished(self, stage_id: str, replicate: int) -> bool:
         return self.result(stage_id, replicate) is not None
 
-    def lost_encoder(self, stage: Stage, replicate: int) -> bool:
-        """Whether a pretraining is finished but has no encoder: it came from another machine (studies/harness/parts.py).
-
-        Its result counts. Only an evaluation that is still missing needs the encoder, and then it is trained again.
-        """
-        if stage.kind != "pretrain" or (self.folder(stage.id, replicate) / ENCODER).exists():
-            return False
-        return self.finished(stage.id, replicate)
-
     def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
         """Message, traceback and time of the last failure of a run that has not finished since."""
         if self.finished(stage_id, replicate):

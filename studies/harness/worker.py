@@ -87,23 +87,21 @@ def open_once(
 def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None = None) -> dict[str, Any]:
     """Run one stage of one replicate, whose upstream is finished, and return its result.
 
-    A finished run is returned as it is, but for a pretraining that has lost its encoder: it is trained again, on the same kind
-    of machine to the same weights, and its first result counts until the new one is written. Raises Busy while another process
-    holds the run, FameError with a clear line where the user can mend it, and whatever the stage raises; failure.json is written in
-    the last two cases.
+    A finished run is returned as it is. Raises Busy while another process holds the run, FameError with a clear line where the user
+    can mend it, and whatever the stage raises; failure.json is written in the last two cases.
     """
-    if (found := _there(stage, replicate, store)) is not None:
+    if (found := store.result(stage.id, replicate)) is not None:
         return found
     folder = store.folder(stage.id, replicate)
     with store.named_errors():
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):  # the system frees it when this process ends, however it ends
-            if (found := _there(stage, replicate, store)) is not None:
+            if (found := store.result(stage.id, replicate)) is not None:
                 return found
             try:
                 store.begin(stage, replicate)
-                result = _run(stage, replicate, store, runtime or Runtime()) | _again(store.result(stage.id, replicate))
+                result = _run(stage, replicate, store, runtime or Runtime())
                 store.finish(stage, replicate, result)
             except Exception as error:
                 told = store.full_disk(error) or error
@@ -112,17 +110,6 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None 
             return result
     except Timeout:
         raise Busy(f"{stage.kind} {stage.id}/{replicate}") from None
-
-
-def _there(stage: Stage, replicate: int, store: Store) -> dict[str, Any] | None:
-    """The result of a run that need not be run."""
-    return None if store.lost_encoder(stage, replicate) else store.result(stage.id, replicate)
-
-
-def _again(before: dict[str, Any] | None) -> dict[str, Any]:
-    """What a pretraining that was trained again keeps of its first result, so that both can be compared."""
-    kept = ("metrics", "seconds", "finished", "commit", "hardware")
-    return {"before": before.get("before") or {name: before.get(name) for name in kept}} if before else {}
 
 
 def message_of(error: BaseException) -> str:

@@ -20,6 +20,7 @@ from studies.setting.paper_sets import absent
 from studies.setting.protocols import CORRECTED, kept_protocol
 from studies.setting.resolve import Setting
 from studies.setting.sizing import sized_for
+from studies.setting.typed import ROWS, rows_study, typed_fields, written
 from studies.study import Study
 
 
@@ -68,6 +69,10 @@ class Asked:
             beside["left_out"] = [one._asdict() for one in self.left_out]
         if self.setting.protocol != CORRECTED:
             beside["protocol"] = self.setting.protocol.to_json()
+        if self.setting.typed:
+            beside["set"] = list(written(self.setting.typed))
+        own = [row.label for study in self.studies for row in study.rows if study.name == ROWS]
+        beside |= {"rows": own} if own else {}
         return {
             "scale": self.setting.scale.name,
             "dataset": self.setting.dataset,
@@ -75,7 +80,7 @@ class Asked:
             "videos": videos.model_dump(mode="json") if videos else None,
             "counts": dict(self.counts),
             "replicates": list(self.replicates),
-            "studies": [name for study in self.studies for name in named(study)],
+            "studies": [name for study in self.studies if study.name != ROWS for name in named(study)],
             "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
             "overrides": dict(self.choices),
             **({"plugins": [plugin._asdict() for plugin in loaded()]} if loaded() else {}),
@@ -109,8 +114,10 @@ def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
         further = value.get("folds", [])
         folds = tuple({part: VideoData.model_validate(one["videos"]) for part, one in fold.items()} for fold in further)
         folded = tuple({part: one["counts"] for part, one in fold.items()} for fold in further)
-        setting = Setting(sized, videos, weights.get("sha256"), others, folds, kept_protocol(value.get("protocol")))
-        numbers, chosen = _replicates(value["replicates"]), studies(value["studies"])
+        typed, own = typed_fields(value.get("set", ())), value.get("rows", ())
+        setting = Setting(sized, videos, weights.get("sha256"), others, folds, kept_protocol(value.get("protocol")), typed)
+        numbers, chosen = _replicates(value["replicates"]), studies(value["studies"]) if value["studies"] or not own else ()
+        chosen += (rows_study(own),) if own else ()
         overrides, name = value["overrides"], weights.get("name")
         gone = tuple(LeftOut(**one) for one in value.get("left_out", []))
         return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded, left_out=gone)

@@ -22,6 +22,7 @@ from studies.setting.replicates import numbered, part_of
 from studies.setting.resolve import Setting
 from studies.setting.sizing import OVERRIDES, sized_for, validated
 from studies.setting.training import Training
+from studies.setting.typed import rows_study, typed_fields
 
 DATASETS = ("staged", *get_args(VideoData.model_fields["kind"].annotation), PAPER)
 Progress = Callable[[str, int, int], None]
@@ -47,6 +48,8 @@ class Choices:
     codec: str | None = None  # of stored real videos; None: raw
     protocol: str = CORRECTED.name  # studies/setting/protocols.py
     training: Training = field(default_factory=Training)
+    fields: tuple[str, ...] = ()  # --set: GROUP.FIELD=VALUE
+    rows: tuple[str, ...] = ()  # --row: NAME(ARGUMENT=VALUE, ...)
     plugins: tuple[Path, ...] = ()  # files of own masks, pretrainings and studies (fame/plugins.py)
 
 
@@ -59,7 +62,9 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     dataset = dataset_of(choices)
     if dataset not in DATASETS:
         raise FameError(f"unknown dataset {dataset!r}; the datasets are {', '.join(DATASETS)}")
-    chosen = studies(list(choices.studies))
+    chosen = studies(list(choices.studies)) if choices.studies or not choices.rows else ()
+    chosen += (rows_study(choices.rows),) if choices.rows else ()
+    typed = typed_fields(choices.fields)
     rules = protocol(choices.protocol)
     overrides = {name: value for name in OVERRIDES if (value := getattr(choices, name)) is not None} | choices.training.told()
     sized = sized_for(choices.scale, dataset != "staged", overrides)
@@ -70,7 +75,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     if dataset == "staged":
         if choices.data_root is not None:
             raise FameError(f"--data-root {choices.data_root} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
-        return Asked(Setting(sized, None, digest, protocol=rules), chosen, numbers, {}, name, overrides, part)
+        return Asked(Setting(sized, None, digest, protocol=rules, typed=typed), chosen, numbers, {}, name, overrides, part)
 
     left_out: list[LeftOut] = []
 
@@ -101,7 +106,7 @@ def resolve(choices: Choices, cache: Path, jobs: int, progress: Progress | None 
     videos, counts = found.pop("A")[0]
     others = {part: of_part[0][0] for part, of_part in found.items()} if sets else None
     beside = {part: of_part[0][1] for part, of_part in found.items()}
-    setting = Setting(sized, videos, digest, others, folds, rules)
+    setting = Setting(sized, videos, digest, others, folds, rules, typed)
     told = counts, name, overrides, part, beside, roots_by_kind(sets), folded, tuple(left_out)
     return Asked(setting, chosen, numbers, *told)
 

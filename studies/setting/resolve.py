@@ -37,6 +37,8 @@ from studies.setting.folds import counterpart
 from studies.setting.paper_sets import PAPER
 from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale, on_real_video
+from studies.setting.sizing import validated
+from studies.setting.typed import Typed, in_group
 from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
 
 
@@ -48,6 +50,7 @@ class Setting:
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
     `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
     `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/choices.py).
+    `typed` are fields of the method that `--set` gave (studies/setting/typed.py).
     """
 
     scale: Scale
@@ -56,6 +59,7 @@ class Setting:
     others: Mapping[str, VideoData] | None = field(default=None, hash=False)
     folds: tuple[Mapping[str, VideoData], ...] = field(default=(), hash=False)
     protocol: Protocol = CORRECTED
+    typed: Typed = ()
 
     def __post_init__(self) -> None:
         if self.videos is None and self.scale.world is None:
@@ -119,16 +123,19 @@ class Setting:
         if data is None or (self.videos and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
-        optim = scale.pretrain.model_copy(update={"epochs": epochs})
-        config = Pretrain(
-            objective=self._objective(method),
-            data=data,
-            clip=self.clip,
-            augment=changed(self._by_protocol("augment", scale.augment), changes.augment, "augment"),
-            backbone=scale.backbone,
-            optim=changed_optim(optim, changes.optim),
-            precision=scale.precision,
-            accumulate=scale.accumulate,
+        optim = changed(scale.pretrain.model_copy(update={"epochs": epochs}), in_group(self.typed, "optim"), "optim")
+        augment = changed(self._by_protocol("augment", scale.augment), in_group(self.typed, "augment"), "augment")
+        config = validated(
+            lambda: Pretrain(
+                objective=self._objective(method),
+                data=data,
+                clip=self.clip,
+                augment=changed(augment, changes.augment, "augment"),
+                backbone=scale.backbone,
+                optim=changed_optim(optim, changes.optim),
+                precision=scale.precision,
+                accumulate=scale.accumulate,
+            )
         )
         return Stage(config)
 
@@ -137,10 +144,13 @@ class Setting:
         scale = self.sizes
         if method.kind == "moco":
             merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
+            if merge and method.merge:
+                merge = changed(merge, in_group(self.typed, "merge", method.merge.model_fields_set), "merge")
+            contrast = changed(scale.moco, in_group(self.typed, "moco"), "moco")
             return MoCoObjective(
-                moco=changed(scale.moco, method.changes.moco, "moco"),
+                moco=changed(contrast, method.changes.moco, "moco"),
                 merge=merge,
-                erasing=method.erasing,
+                erasing=method.erasing and changed(method.erasing, in_group(self.typed, "erasing"), "erasing"),
                 ranks=scale.ranks,
                 compiled=scale.compiled,
             )

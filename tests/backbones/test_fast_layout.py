@@ -1,4 +1,4 @@
-"""The fast form of a network is the same network: outputs, gradients, running statistics, in 32 bits and in bfloat16."""
+"""The fast form of a network is the same network: outputs, gradients, running statistics."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-import fame.fast.cpu.layout
 from fame.backbones import build_encoder, fast_layout
 from fame.backbones.chain import Chain
 from fame.config import Backbone
-from fame.fast.cpu.layout import layout
-from fame.training.precision import has_bf16_units
+from fame.fast.cpu import unit as units
 
 torch.set_num_threads(1)
 NETWORKS = {"r2plus1d_narrow": (8, 32), "r3d_18": (4, 32), "s3d": (16, 64), "r2plus1d_18": (4, 32)}  # frames, pixels
@@ -66,14 +64,13 @@ def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, st
     if relu and (y.abs() < 1e-3).any():
         return  # at the edge of ReLU a value may fall to either side
     y = functional.relu(y) if relu else y
-    with mock.patch.object(fame.fast.cpu.layout, "CLIP", fame.fast.cpu.layout.CLIP if direct else 0):  # else by the library
+    with mock.patch.object(units, "CLIP", units.CLIP if direct else 0):  # else by the library
         found = ours(a, c if added else None)
     slope = torch.randn(y.shape)
     y.backward(slope.double())
     found.backward(slope)
     loose = 1e-4 if not offset else 2e-2
     assert close(found, y, loose)
-    assert found.is_contiguous(memory_format=torch.channels_last_3d)
     # a norm of few values takes nearly all of a gradient away: what is left of it is compared with what came
     assert (a.grad.double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
     for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
@@ -91,7 +88,7 @@ def test_a_single_value_a_channel_is_refused_as_torch_refuses_it():
         chain(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4), True)(torch.randn(1, 3, 1, 1, 1))
 
 
-@pytest.mark.parametrize("pixels", [4, 32])  # directly, and by the library
+@pytest.mark.parametrize("pixels", [4, 16])
 def test_results_do_not_depend_on_threads(pixels):
     found = []
     for threads in (1, 2):
@@ -147,44 +144,15 @@ def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
     assert torch.allclose(ours(clips).double(), plain(clips.double()), rtol=1e-2, atol=1e-2)
 
 
-def shapes_of(name: str, clip: tuple[int, int, int]) -> set[tuple]:
-    """(kernel, stride, padding, T, H, W) of every convolution that meets a clip of that size."""
-    network, found = build_encoder(Backbone(name=name, width=4)).eval(), set()
-    for part in network.modules():
-        if isinstance(part, nn.Conv3d):
-            part.register_forward_hook(lambda m, given, _: found.add((m.kernel_size, m.stride, m.padding, *given[0].shape[2:])))
-    with torch.no_grad():
-        network(torch.zeros(1, 3, *clip))
-    return found
-
-
-SIZES = [("r2plus1d_narrow", (8, 32, 32)), ("r2plus1d_18", (16, 112, 112)), ("r2plus1d_18", (8, 32, 32))]
-SIZES += [("r3d_18", (16, 112, 112)), ("r3d_18", (8, 64, 64)), ("s3d", (16, 64, 64))]
-
-
-@pytest.mark.skipif(not has_bf16_units(torch.device("cpu")), reason="no bfloat16 units: emulated, and minutes long")
-@pytest.mark.parametrize(("name", "clip"), SIZES)
-def test_bfloat16_gradients_are_right_at_every_shape(name, clip):
-    """torch's own are not: with a temporal kernel of three and a map of two frames they hold rests of memory."""
-    for kernel, stride, padding, *size in sorted(shapes_of(name, clip)):
-        found = []
-        for dtype in (torch.float32, torch.bfloat16):
-            torch.manual_seed(1)
-            conv = nn.Conv3d(8, 16, kernel, stride, padding, bias=False)
-            conv.weight.data = conv.weight.data.bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
-            x = torch.randn(4, 8, *size).bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
-            way = layout(conv, x.shape, dtype)
-            y = way.forward(x, conv.weight.detach())
-            slope = torch.randn(y.shape).bfloat16().to(dtype).contiguous(memory_format=torch.channels_last_3d)
-            found.append((y, *way.backward(slope, x, conv.weight.detach(), True)))
-        for right, ours in zip(*found, strict=True):
-            assert close(ours, right, 0.02), (kernel, stride, size)
-
-
-def test_bfloat16_goes_through():
-    encoder = fast_layout(build_encoder(Backbone(name="r2plus1d_narrow", width=4)))
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        features = encoder(torch.randn(2, 3, 4, 16, 16))
-    features.float().sum().backward()
-    assert features.dtype == torch.bfloat16
-    assert all(torch.isfinite(weight.grad).all() for weight in encoder.parameters())
+@pytest.mark.parametrize("fast", [False, True])
+def test_bfloat16_on_a_cpu_leaves_gradients_as_they_are_in_32_bits(fast):
+    """torch's own are wrong on some processors, up to all zeros."""
+    encoder, clips = build_encoder(Backbone(name="r2plus1d_narrow", width=4)), torch.randn(2, 3, 4, 16, 16)
+    encoder = fast_layout(encoder) if fast else encoder
+    found = []
+    for enabled in (False, True):
+        encoder.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            encoder(clips).sum().backward()
+        found.append([weight.grad.clone() for weight in encoder.parameters()])
+    assert all(torch.equal(plain, cast) for plain, cast in zip(*found, strict=True))

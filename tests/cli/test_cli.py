@@ -12,6 +12,7 @@ import pytest
 import run_study
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
+from studies.paper.registry import studies
 from studies.setting.asked import recall
 from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import Setting
@@ -67,7 +68,6 @@ def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
 
 def test_failures_are_listed_and_the_exit_code_is_1(typed: Typed, capfd: Captured) -> None:
     setting = Setting(scale("smoke"))
-    from studies.paper.registry import studies
     from studies.setting.resolve import all_stages
 
     broken = next(stage for stage, _ in all_stages(setting, studies(["retrieval"])).values() if stage.kind == "pretrain")
@@ -229,3 +229,11 @@ def test_overrides_change_the_scale_and_nothing_else() -> None:
     changed = with_overrides(base, {"frames": 4})
     assert changed.clip == base.clip.model_copy(update={"frames": 4})
     assert changed.finetune == base.finetune
+
+
+def test_every_row_is_listed_by_the_name_that_only_takes(typed: Typed, capfd: Captured) -> None:
+    assert typed("list", "--rows") == 0
+    names = capfd.readouterr().out.splitlines()
+    assert "area_ratio/0.5/single" in names
+    for name in names:
+        assert len(studies([name])[0].rows) == 1

@@ -22,7 +22,7 @@ import pytest
 
 from fame.data.faults import FAULTS
 from fame.data.layouts import read_ucf101
-from tests.data.test_scan_faults import image, monochrome, noise, odd, overstated, patched, rotated, two_sizes, uneven
+from tests.data.test_scan_faults import image, noise, overstated, patched, rotated, two_sizes, uneven
 from tests.videos import truncate, write_sound, write_video
 
 ROOT = Path(__file__).parents[2]
@@ -61,28 +61,26 @@ def gone(make: Callable[[Path], object]) -> Callable[[Path], object]:
 
 Plant = tuple[str, Callable[[Path], object]]
 BROKEN: list[Plant] = [
-    ("truncated", truncate),
-    ("truncated", lambda path: truncate(path, 0.002)),
-    ("empty", lambda path: path.write_bytes(b"")),
+    ("not-a-video", lambda path: truncate(path, 0.002)),
+    ("not-a-video", lambda path: path.write_bytes(b"")),
     ("not-a-video", lambda path: path.write_text("<html>404</html>\n" * 50)),
     ("not-a-video", archive),
     ("not-a-video", lambda path: path.write_text("ffconcat version 1.0\nfile other.avi\n")),
-    ("image", gone(image)),
-    ("audio-only", gone(write_sound)),
+    ("not-a-video", gone(image)),
+    ("not-a-video", gone(write_sound)),
     ("one-frame", lambda path: write_video(path, noise(1, 240, 320))),
     ("corrupt", lambda path: patched(path, 1 / 3, 1 / 2)),
     ("corrupt", gone(made_as(lambda path: patched(write_video(path, noise(), codec="libx264"), 1 / 3, 1 / 2), ".mkv"))),
-    ("folder", gone(lambda path: path.mkdir())),
-    ("absent", gone(lambda path: path.symlink_to("nothing.avi"))),
-    ("overstated", overstated),
+    ("unreadable", gone(lambda path: path.mkdir())),
+    ("unreadable", gone(lambda path: path.symlink_to("nothing.avi"))),
     ("size-changes", gone(made_as(two_sizes, ".mp4"))),
-    ("no-decoder", without_codec),
+    ("not-a-video", without_codec),
 ]
 KEPT: list[Plant] = [
     ("variable-rate", made_as(uneven, ".mp4")),
     ("rotated", made_as(rotated, ".mp4")),
-    ("odd-size", made_as(odd, ".mkv")),
-    ("grey", monochrome),
+    ("ends-early", truncate),
+    ("ends-early", overstated),
 ]
 
 

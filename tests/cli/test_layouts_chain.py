@@ -50,10 +50,10 @@ SETS: dict[str, tuple[Kind, Make, str]] = {  # layout, folder, codec
     "ucf101": ("ucf101", ucf101, "raw"),
     "hmdb51": ("hmdb51", hmdb51, "jpeg"),
     "kinetics400 with gaps": ("kinetics400", kinetics_with_gaps, "raw"),
-    "diving48": ("diving48", diving48, "straight"),
+    "diving48": ("diving48", diving48, "jpeg"),
     "folder": ("folder", folder, "jpeg"),
     "folder with a list": ("folder", folder_with_list, "raw"),
-    "folder of splits": ("folder", folder_of_splits, "straight"),
+    "folder of splits": ("folder", folder_of_splits, "jpeg"),
 }
 
 
@@ -103,4 +103,4 @@ def test_from_the_folder_to_the_report(name: str, content: bytes, tmp_path: Path
         with file.open(encoding="utf-8", newline="") as lines:
             own = {row["video"]: int(row["label"]) for row in csv.DictReader(lines) if row["condition"] == "own"}
         assert own == {entry.path: entry.label for entry in listing.entries if entry.path in tested}
-    assert bool(list((tmp_path / "out" / "cache").glob("store/*/frames.bin"))) == (codec != "straight")
+    assert bool(list((tmp_path / "out" / "cache").glob("videos/*/*/*.npy"))) == (codec == "raw")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.config import Clip
-from fame.data.clips import VideoSet, window
+from fame.data.clips import VideoSet
 from fame.data.manifest import Manifest, Video
 from fame.data.staged.files import write_masks
 from fame.data.store import FrameStore
@@ -35,7 +35,7 @@ def make(root: Path, sizes: list[tuple[int, int]], masks: bool = True) -> VideoS
         split = ("train", "test", "train", "val")[index]
         videos.append(Video(path, index % 2, split, frames, 12.0, width, height, tags))
     manifest = Manifest("tiny", root, ["c0", "c1"], videos)
-    return VideoSet(manifest, FrameStore.prepare(manifest, root / "store", 16, 1))
+    return VideoSet(manifest, FrameStore(manifest, root / "store", 16).prepare())
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def test_starts_are_valid_and_frames_in_range(videos: VideoSet, clip: Clip, seed
     for row, start, frames in zip(rows.tolist(), random.tolist(), numbers.tolist(), strict=True):
         unrolled = [start + step * clip.stride for step in range(clip.frames)]
         assert frames == [frame % LENGTHS[row] for frame in unrolled]
-        if window(clip) <= LENGTHS[row]:
+        if clip.window <= LENGTHS[row]:
             assert frames == unrolled  # nothing is looped where the window fits
         else:
             assert start == 0
@@ -170,7 +170,7 @@ def test_true_masks_lie_on_the_figure(videos: VideoSet) -> None:
 
 
 def test_true_masks_at_their_own_size_are_exact(mixed: VideoSet, tmp_path: Path) -> None:
-    videos = VideoSet(mixed.manifest, FrameStore.prepare(mixed.manifest, tmp_path / "store", None, 1))
+    videos = VideoSet(mixed.manifest, FrameStore(mixed.manifest, tmp_path / "store", None).prepare())
     masks = videos.true_masks(torch.tensor([2]), torch.tensor([3]), CLIP)
     shown = moving_square(40, 32, 32, seed=2)[..., 0] == 230
     assert masks is not None and np.array_equal(masks[0].numpy(), shown[[3, 5, 7, 9]])

@@ -47,7 +47,7 @@ def opened(root: Path, codec: Any = "raw", short_side: int | None = None) -> Vid
 # ---------------------------------------------------------------- native size
 
 
-@pytest.mark.parametrize("codec", ["raw", "straight", "jpeg"])
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
 def test_a_native_test_crop_is_the_slice_of_the_decoded_frame(root: Path, codec: str) -> None:
     """Exactly, but for JPEG, whose pixels are never exact."""
     videos = opened(root, codec)

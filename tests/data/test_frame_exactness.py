@@ -20,14 +20,14 @@ from simplejpeg import decode_jpeg, encode_jpeg
 from fame.config import Clip, VideoData
 from fame.data import open_videos, scan_videos
 from fame.data.clips import VideoSet
-from fame.data.packing import QUALITY
 from fame.data.scan import report_file
 from fame.data.scan_report import read_report
-from fame.data.video import decode, decode_frames
+from fame.data.store import QUALITY
+from fame.data.video import decode
 from fame.seeds import Seeds
 
 HEIGHT, WIDTH, SIDE = 32, 64, 16
-CODECS = ("raw", "jpeg", "straight")
+CODECS = ("raw", "jpeg")
 Clock = Callable[[int], int]
 
 
@@ -131,7 +131,7 @@ def test_every_frame_decodes_at_its_number(decoded: list[NDArray[np.uint8]], set
 
 
 def as_jpeg(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """One frame as a JPEG of the packed store's kind, and back."""
+    """One frame as a stored JPEG, and back."""
     return decode_jpeg(encode_jpeg(frame, QUALITY, colorsubsampling="420", fastdct=False), fastupsample=True)
 
 
@@ -155,12 +155,3 @@ def test_a_clip_of_any_store_shows_the_frames_of_its_numbers(
             assert [number_of(frame) for frame in shown] == numbers, codec
             exact = np.stack([as_jpeg(frame) for frame in expected]) if codec == "jpeg" else expected
             assert np.array_equal(shown, exact), codec
-
-
-@given(data=st.data())
-def test_frames_by_number_in_any_order(sets: dict[str, VideoSet], decoded: list[NDArray[np.uint8]], data: st.DataObject) -> None:
-    row = data.draw(st.integers(0, len(decoded) - 1))
-    manifest = sets["raw"].manifest
-    numbers = data.draw(st.lists(st.integers(0, len(decoded[row]) - 1), min_size=1, max_size=6))
-    path = manifest.root / manifest.videos[row].path
-    assert np.array_equal(decode_frames(path, numbers, (decoded[row].shape[2], SIDE)), decoded[row][numbers])

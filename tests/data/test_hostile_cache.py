@@ -13,9 +13,9 @@ import pytest
 from fame.config import VideoData
 from fame.data import open_videos, scan_report, scan_videos
 from fame.data import scan as scan_module
-from fame.data.filling import ChangedVideo
 from fame.data.inspection import inspect
 from fame.data.layouts import Kind
+from fame.data.store import ChangedVideo
 from fame.errors import FameError
 from fame.seeds import Seeds
 from tests.miniatures import folder, kinetics, put, ucf101

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fame import plugins
-from fame.config import MASKS, OBJECTIVES, Backbone, Clip, Masks, Merge, Optim, Pretrain
+from fame.config import MASKS, OBJECTIVES, Backbone, Clip, Masks, Merge, MoCo, Optim, Pretrain
 from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
@@ -22,7 +22,7 @@ from studies.setting.asked import recall
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
-from tests.fakes import fake_data, fake_run
+from tests.fakes import contrast, fake_data, fake_run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FILES = [EXAMPLES / name for name in ("own_mask.py", "own_pretext.py", "own_study.py")]
@@ -161,6 +161,22 @@ def test_a_pretext_trains(tmp_path: Path) -> None:
     again = Pretrain.model_validate_json(config.model_dump_json())
     assert again == config and Stage(again).id == Stage(config).id
     assert set(pretrain(config, fake_run(tmp_path))["metrics"]) == {"loss", "accuracy"}
+
+
+@pytest.mark.long
+def test_every_rank_knows_the_plugins(tmp_path: Path) -> None:
+    plugins.load(FILES[0])
+    config = contrast(
+        data=fake_data(),
+        clip=Clip(frames=4, stride=1, size=24),
+        backbone=Backbone(name="r2plus1d_narrow", width=4),
+        moco=MoCo(dim=8, queue=16),
+        merge=Merge(variant="variance"),
+        optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=1),
+        ranks=2,
+        precision="fp32",
+    )
+    assert pretrain(config, fake_run(tmp_path))["notes"]["ranks"] == 2
 
 
 @pytest.mark.long

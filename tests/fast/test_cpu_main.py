@@ -11,10 +11,7 @@ import fame.fast.cpu
 from fame.fast.cpu.__main__ import main
 from fame.fast.cpu.compiled import Kernel
 
-# a part of the mask that training never asks for by itself; and what wide layers take, which no scale has that is meant for CPUs
-LEFT_OUT = {"fame.fast.cpu.mask_kernels.colours_kernel"} | {
-    f"fame.fast.cpu.tiles._{way}_{kind}" for way in ("spread", "gather") for kind in ("images", "frames")
-}
+LEFT_OUT = {"fame.fast.cpu.mask_kernels.colours_kernel"}  # a part of the mask that training never asks for by itself
 
 
 def kernels() -> dict[str, Kernel]:

@@ -37,8 +37,7 @@ def mask_of(kind: str, batch: int, height: int, width: int) -> Tensor:
 
 def plainly(*arguments: Tensor | None) -> Tensor:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fame.method.merging, "serves", lambda *tensors: False)
-        patch.setattr(fame.method.merging, "takes_fast_path", lambda clips: False)
+        patch.setattr(fame.method.merging, "choose", lambda *_: None)
         return fame.method.merging.merge(*arguments)  # type: ignore[arg-type]
 
 

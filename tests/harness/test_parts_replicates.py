@@ -89,7 +89,7 @@ def test_in_parts_over_two_machines(typed: Typed, capfd: Captured) -> None:
     assert json.loads(Path("first/setting.json").read_text())["replicates"] == [1, 2, 3]
     assert {path.name for path in Path("first/runs").glob("*/*")} == {"2", "3"}
     assert typed("pack", "parts", "--out", "first", "--part", "3") == 0
-    assert "parts/replicate-0003.tar.xz: 8 of 8 runs, " in capfd.readouterr().out
+    assert "parts/replicate-0003.tar.gz: 8 of 8 runs, " in capfd.readouterr().out
     assert typed("pack", "parts", "--out", "first", "--part", "4") == 2
     assert "there is no replicate 4; the study's replicates are 1-3" in capfd.readouterr().err
     assert typed("pack", "parts", "--out", "first") == 0

@@ -19,8 +19,7 @@ import torch
 import run_study
 from fame.config import Clip, VideoData
 from fame.data import open_videos
-from fame.data.packed import PackedStore
-from fame.data.shared import is_prepared
+from fame.data.store import is_prepared
 from fame.errors import FameError
 from fame.files import write_json
 from fame.seeds import Seeds
@@ -154,16 +153,17 @@ def test_a_search_wants_one_fold(
 # ---------------------------------------------------------------- frames
 
 
-@pytest.mark.parametrize("codec", ["raw", "jpeg", "straight"])
+@pytest.mark.parametrize("codec", ["raw", "jpeg"])
 def test_folds_share_one_store_and_each_sees_its_own_videos(
     codec: Any, asked: tuple[Asked, Path], small: Path, tmp_path: Path
 ) -> None:
     shown = []
     for data in asked[0].setting.every_set:
         data = data.model_copy(update={"codec": codec, "short_side": 32})
-        assert is_prepared(data, tmp_path) == (codec == "straight" or False)
+        about = (data.manifest, tmp_path, 32, codec)
+        assert not is_prepared(*about)
         videos = open_videos(data, Seeds(0), tmp_path, small, 1)
-        assert is_prepared(data, tmp_path)
+        assert is_prepared(*about)
         again = pickle.loads(pickle.dumps(videos))
         rows = torch.arange(len(videos))
         clips, same = (one.clips(rows, torch.zeros_like(rows), CLIP) for one in (videos, again))
@@ -171,29 +171,29 @@ def test_folds_share_one_store_and_each_sees_its_own_videos(
         shown.append({video.path: clips[row] for row, video in enumerate(videos.manifest.videos)})
         paths = [video.path for video in videos.manifest.videos if video.split == "test"]
         assert {int(path.partition("_g")[2][:2]) for path in paths} == {3 * data.fold - 2, 3 * data.fold - 1, 3 * data.fold}
-    assert [len(list((tmp_path / "store").glob("*/index.json")))] == [0 if codec == "straight" else 1]
+    assert len(list((tmp_path / "videos").glob("*/*/*"))) == len(shown[0])
     first = shown[0]
     assert len({clip.numpy().tobytes() for clip in first.values()}) == len(first)  # or any order would do
     assert all(torch.equal(first[path], other[path]) for other in shown for path in first)
 
 
-def test_a_packed_store_of_all_folds_is_checked_and_mended(
+def test_the_stored_frames_of_all_folds_are_checked_and_mended(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     words = ["data", "prepare", "--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--codec", "jpeg"]
     monkeypatch.setattr("sys.argv", ["run_study.py", *words, "--scale", "smoke", "--out", str(tmp_path), "--jobs", "1"])
     assert run_study.start(run_study.app) == 0
-    (folder,) = {path.parent for path in (tmp_path / "cache" / "store").glob("*/index.json")}
-    whole = PackedStore.open(folder)
-    assert len(whole) == 2 * GROUPS and whole.check() == []
-    with (folder / "frames.bin").open("r+b") as file:
-        file.seek(int(whole.offsets[5]) + 300)
+    files = sorted((tmp_path / "cache" / "videos").glob("*/*/*.jpegs"))
+    assert len(files) == 2 * GROUPS
+    with files[5].open("r+b") as file:
+        file.seek(300)
         file.write(b"\0" * 40)
     monkeypatch.setattr("sys.argv", [*sys.argv, "--check"])
     capfd.readouterr()
     assert run_study.start(run_study.app) == 0
     assert "1 damaged, mended" in capfd.readouterr().out.replace("\n", " ")
-    assert PackedStore.open(folder).check() == []
+    assert run_study.start(run_study.app) == 0
+    assert "; sound" in capfd.readouterr().out.replace("\n", " ")
 
 
 # ---------------------------------------------------------------- numbers

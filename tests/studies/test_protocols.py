@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import run_study
@@ -201,9 +202,9 @@ def test_data_prepare_stores_what_the_protocol_reads(
     monkeypatch.setattr(logging.getLogger("fame"), "handlers", [])
     monkeypatch.setattr(sys, "argv", ["run_study.py", *words, "--protocol", "official"])
     assert run_study.start(run_study.app) == 0
-    assert "-native: 20 videos" in capfd.readouterr().out.replace("\n", "")
-    (stored,) = (tmp_path / "out" / "cache" / "store").glob("*-native/frames.bin")
-    assert stored.stat().st_size == 2 * 3 * sum((6 if i == 1 else 14) * (40 * 56, 36 * 44)[i % 2] for i in (*range(6), *range(4)))
+    assert "-native-raw: 20 videos" in capfd.readouterr().out.replace("\n", "")
+    stored = (tmp_path / "out" / "cache" / "videos").glob("*-native-raw/*/*.npy")
+    assert {np.load(path).shape[1:] for path in stored} == {(40, 56, 3), (36, 44, 3)}
 
 
 @pytest.mark.long
@@ -225,7 +226,7 @@ def test_official_from_the_command_line_to_the_report(tmp_path: Path) -> None:
     assert {result["kind"] for result in results} == {"pretrain", "finetune", "probe"}
     (finetuned,) = (result for result in results if result["kind"] == "finetune")
     assert finetuned["notes"]["videos"]["test"] == 6
-    assert list((tmp_path / "out" / "cache" / "store").glob("*-native/index.json"))
+    assert list((tmp_path / "out" / "cache" / "videos").glob("*-native-raw/*/*.npy"))
     (folder / ".stamp.json").unlink()
     again = [sys.executable, "-c", "import sys, run_study; sys.exit(run_study.start(run_study.app))", "report"]
     second = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)

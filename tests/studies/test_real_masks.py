@@ -249,6 +249,6 @@ def test_without_the_kept_table_it_is_not_run(tmp_path: Path) -> None:
 
 
 def test_the_kept_tables_agree() -> None:
-    """sequences.csv, which the ledger reads, follows from docs/results/real-masks/clips.csv."""
-    table = by_sequence(pd.read_csv(ROOT / "docs" / "results" / "real-masks" / "clips.csv"))
+    """sequences.csv, which the ledger reads, follows from docs/notebook/real-masks/clips.csv."""
+    table = by_sequence(pd.read_csv(ROOT / "docs" / "notebook" / "real-masks" / "clips.csv"))
     pd.testing.assert_frame_equal(pd.read_csv(SEQUENCES), table, atol=1.1e-5, check_dtype=False)

@@ -16,10 +16,10 @@ from fame.training import precision
 from fame.training.optimiser import build_optimiser
 
 STEPS = 24
-TOLERANCE = {"fp32": 0.002, "bf16": 0.05}  # of the mean loss of each third of the steps, in nats
+TOLERANCE = 0.002  # of the mean loss of each third of the steps, in nats
 
 
-def curve(fast: bool, kind: str) -> torch.Tensor:
+def curve(fast: bool) -> torch.Tensor:
     """The loss of each step; batches of motions that differ in direction, so that there is something to learn."""
     torch.set_num_threads(1)
     encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=8), 3)
@@ -28,7 +28,6 @@ def curve(fast: bool, kind: str) -> torch.Tensor:
     assert any(isinstance(part, Chain) for part in model.modules()) == fast
     optimiser = build_optimiser(Optim(kind="adamw", lr=1e-3), model.query.parameters())
     generator = torch.Generator().manual_seed(5)
-    dtype = torch.bfloat16 if kind == "bf16" else None
     patterns = torch.randn(16, 3, 1, 32, 32, generator=generator)
     losses = []
     for _ in range(STEPS):
@@ -36,7 +35,7 @@ def curve(fast: bool, kind: str) -> torch.Tensor:
         for _ in range(2):
             moved = torch.cat([patterns.roll(2 * t, -1) for t in range(4)], 2)
             views.append(moved + 0.3 * torch.randn(moved.shape, generator=generator))
-        loss, _ = model(*views, precision.autocast(dtype, torch.device("cpu")))
+        loss, _ = model(*views, precision.autocast(None, torch.device("cpu")))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -44,12 +43,9 @@ def curve(fast: bool, kind: str) -> torch.Tensor:
     return torch.tensor(losses)
 
 
-@pytest.mark.parametrize("kind", ["fp32", "bf16"])
-def test_the_loss_curve_is_that_of_the_plain_loop(kind: str) -> None:
-    if kind == "bf16" and not precision.has_bf16_units(torch.device("cpu")):
-        pytest.skip("no bfloat16 units: emulated, and slow")
-    plain, fast = curve(False, "fp32"), curve(True, kind)
+def test_the_loss_curve_is_that_of_the_plain_loop() -> None:
+    plain, fast = curve(False), curve(True)
     assert plain.max() - plain.min() > 0.5  # it rises while keys fill the queue and then falls: a curve that tells something
-    assert fast[0] == pytest.approx(float(plain[0]), abs=TOLERANCE[kind])
+    assert fast[0] == pytest.approx(float(plain[0]), abs=TOLERANCE)
     for theirs, ours in zip(plain.chunk(3), fast.chunk(3), strict=True):
-        assert float(ours.mean()) == pytest.approx(float(theirs.mean()), abs=TOLERANCE[kind])
+        assert float(ours.mean()) == pytest.approx(float(theirs.mean()), abs=TOLERANCE)

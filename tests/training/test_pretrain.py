@@ -232,16 +232,10 @@ def test_schedules():
     assert [round(learning_rate(step, epoch), 6) for epoch in (0, 2, 3, 5, 6, 9)] == [1, 1, 0.1, 0.1, 0.01, 0.01]
 
 
-def test_automatic_precision_follows_the_processor(monkeypatch):
-    device = torch.device("cpu")
-    monkeypatch.setattr("fame.training.precision.has_bf16_units", lambda device: False)
-    assert resolve("auto", device) is None and resolve("bf16", device) is torch.bfloat16
-    monkeypatch.setattr("fame.training.precision.has_bf16_units", lambda device: True)
-    assert resolve("auto", device) is torch.bfloat16 and resolve("fp32", device) is None
-
-
-@pytest.mark.long
-def test_bfloat16_training_goes_through(tmp_path):
-    result = pretrain(config(precision="bf16", merge=Merge()), fake_run(tmp_path, VIDEOS))
-    assert result["notes"]["precision"] == "bf16"
-    assert all(value.dtype != torch.bfloat16 for value in weights(tmp_path).values())
+def test_automatic_precision_follows_the_device(monkeypatch):
+    for units in (False, True):
+        monkeypatch.setattr("fame.training.precision.has_bf16_units", lambda device, units=units: units)
+        assert resolve("auto", torch.device("cuda")) is (torch.bfloat16 if units else None)
+        assert resolve("fp32", torch.device("cuda")) is None
+    monkeypatch.undo()
+    assert resolve("auto", torch.device("cpu")) is None

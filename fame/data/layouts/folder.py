@@ -14,10 +14,10 @@ import json
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 
+from fame.data.disk import writing
 from fame.data.layouts.groups import by_hash, groups_by_label, hold_out_groups
 from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, none_found, read_rows, videos_below
 from fame.data.layouts.rule import Rule, read_rule
-from fame.data.room import writing
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
 from fame.files import write_json

@@ -22,12 +22,12 @@ import shutil
 from pathlib import Path
 
 from fame.config import StagedData, StagedPart, StagedWorld
+from fame.data.disk import locked
 from fame.data.manifest import Manifest, Video, file_sha256
 from fame.data.parallel import Progress, counted, each
 from fame.data.staged.files import write_masks, write_video
 from fame.data.staged.plan import Planned, plan
 from fame.data.staged.render import Look, Recipe, render_performance
-from fame.data.store import locked
 from fame.errors import FameError
 from fame.seeds import Seeds
 

@@ -12,37 +12,22 @@ from typing import get_args
 import torch
 
 from fame.backbones import build_encoder, fast_layout
-from fame.config import MASKS, Augment, Backbone, Background, Flavour
-from fame.method.augment import centre_crop, colour_normalised, random_crops
+from fame.config import MASKS, Backbone, Background, Flavour
 from fame.method.masks import foreground_mask
 from fame.method.merging import ForegroundBackgroundMerge
 from fame.training import precision
 from fame.training.supervised import Classifier
 
-FRAMES, SIDE, STORED = 4, 32, 48
-CLIPS = 6  # enough that crops of the stored size, flips and every colour change occur
-AUGMENT = Augment(area=(0.4, 1.0), blur=0.5)
+CLIPS, FRAMES, SIDE = 6, 4, 32
 
 
 def main() -> None:
     """Call all of it."""
     precision.set_threads(1)
     drawn = torch.Generator().manual_seed(0)
-    clips = crops(drawn)
-    augmented = colour_normalised(clips.clone(), AUGMENT, drawn, inplace=True)
-    colour_normalised(clips, AUGMENT.model_copy(update={"blur": 0.0}), drawn)
+    clips = torch.rand(CLIPS, 3, FRAMES, SIDE, SIDE, generator=drawn)
     masks_and_merging(clips, drawn)
-    network(augmented)
-
-
-def crops(drawn: torch.Generator) -> torch.Tensor:
-    """Crops float (CLIPS, 3, FRAMES, SIDE, SIDE), after crops of videos of one size, of differing sizes, and of tests."""
-    videos = torch.randint(0, 256, (CLIPS, FRAMES, STORED, STORED, 3), dtype=torch.uint8, generator=drawn)
-    uneven = [video[:, : STORED - index].contiguous() for index, video in enumerate(videos)]
-    for kept in (videos, uneven):
-        random_crops(kept, SIDE, AUGMENT, drawn)
-        centre_crop(kept, SIDE)
-    return random_crops(videos, SIDE, AUGMENT, drawn)
+    network(clips)
 
 
 def masks_and_merging(clips: torch.Tensor, drawn: torch.Generator) -> None:

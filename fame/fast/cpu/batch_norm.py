@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.fast.cpu.compiled import inline, kernel, prange
-from fame.fast.cpu.memory import FLOAT, INDEX, LIKE, at, load, store
+from fame.fast.cpu.memory import FLOAT, INDEX, at
 
 TILE = 256  # numbers, about
 CHUNK = 128  # tiles
@@ -35,7 +35,7 @@ def forward(
 ) -> tuple[Tensor, Tensor]:
     """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
 
-    x, residual and the result: float32 or bfloat16, channels last and dense in memory, shaped (N, C, ...). weight, bias: float32
+    x, residual and the result: float32, channels last and dense in memory, shaped (N, C, ...). weight, bias: float32
     (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third. `batches`: int64 (),
     counted up.
     """
@@ -44,7 +44,6 @@ def forward(
     _statistics(
         x.data_ptr(),
         x.numel(),
-        LIKE[x.dtype],
         x.shape[1],
         weight.data_ptr(),
         bias.data_ptr(),
@@ -55,7 +54,7 @@ def forward(
         eps,
         found.data_ptr(),
     )
-    _affine(x.data_ptr(), x.numel(), LIKE[x.dtype], x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
+    _affine(x.data_ptr(), x.numel(), x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
     return out, found
 
 
@@ -67,7 +66,7 @@ def apply(
     factor = weight.detach() * (variance + eps).rsqrt()
     found = torch.stack([mean, variance, factor, bias.detach() - mean * factor])
     out = torch.empty_like(x)
-    _affine(x.data_ptr(), x.numel(), LIKE[x.dtype], x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
+    _affine(x.data_ptr(), x.numel(), x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
     return out
 
 
@@ -86,7 +85,6 @@ def backward(
         y.data_ptr(),
         gradient.data_ptr(),
         x.numel(),
-        LIKE[x.dtype],
         x.shape[1],
         weight.data_ptr(),
         found.data_ptr(),
@@ -132,9 +130,9 @@ def _by_channel(partial: Array, channels: int) -> Array:
 
 
 @kernel
-def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, variance_at, batches_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
+def _statistics(x_at, numbers, channels, weight_at, bias_at, mean_at, variance_at, batches_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
     """At `found_at`: (4, C), filled with mean, variance, and the factor and term that normalise."""
-    x, found = at(x_at, numbers, like), at(found_at, 4 * channels, FLOAT).reshape((4, channels))
+    x, found = at(x_at, numbers, FLOAT), at(found_at, 4 * channels, FLOAT).reshape((4, channels))
     weight, bias = at(weight_at, channels, FLOAT), at(bias_at, channels, FLOAT)
     running_mean, running_variance = at(mean_at, channels, FLOAT), at(variance_at, channels, FLOAT)
     at(batches_at, 1, INDEX)[0] += 1
@@ -144,7 +142,7 @@ def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, vari
     # deviations from the first row: sums of squares of the values themselves would cancel where the mean is far from zero
     first = np.empty(channels, np.float32)
     for c in range(channels):
-        first[c] = load(x[c])
+        first[c] = x[c]
     shift = _tiled(first)
     partial = np.zeros((chunks, 2, tile), np.float32)
     for chunk in prange(chunks):
@@ -153,7 +151,7 @@ def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, vari
         for start in range(chunk * size, end, tile):
             part = x[start : min(start + tile, end)]
             for i in range(part.shape[0]):
-                away = load(part[i]) - shift[i]
+                away = part[i] - shift[i]
                 sums[i] += away
                 squares[i] += away * away
     sums_64 = _by_channel(partial, channels)
@@ -169,12 +167,12 @@ def _statistics(x_at, numbers, like, channels, weight_at, bias_at, mean_at, vari
 
 
 @kernel
-def _affine(x_at, numbers, like, channels, found_at, residual_at, relu, out_at):  # type: ignore[no-untyped-def]
+def _affine(x_at, numbers, channels, found_at, residual_at, relu, out_at):  # type: ignore[no-untyped-def]
     """out = max(x * factor + term + residual, 0), with rows 2 and 3 of what stands at `found_at`."""
-    x, out, found = at(x_at, numbers, like), at(out_at, numbers, like), at(found_at, 4 * channels, FLOAT)
+    x, out, found = at(x_at, numbers, FLOAT), at(out_at, numbers, FLOAT), at(found_at, 4 * channels, FLOAT)
     factor, term = _tiled(found[2 * channels : 3 * channels]), _tiled(found[3 * channels :])
     add = residual_at != 0
-    residual = at(residual_at, numbers, like)
+    residual = at(residual_at, numbers, FLOAT)
     tile = factor.shape[0]
     size = tile * CHUNK
     floor = np.float32(0.0 if relu else -np.inf)
@@ -186,18 +184,18 @@ def _affine(x_at, numbers, like, channels, found_at, residual_at, relu, out_at):
             if add:
                 extra = residual[start:stop]
                 for i in range(part.shape[0]):
-                    target[i] = store(max(load(part[i]) * factor[i] + term[i] + load(extra[i]), floor), target[i])
+                    target[i] = max(part[i] * factor[i] + term[i] + extra[i], floor)
             else:
                 for i in range(part.shape[0]):
-                    target[i] = store(max(load(part[i]) * factor[i] + term[i], floor), target[i])
+                    target[i] = max(part[i] * factor[i] + term[i], floor)
 
 
 @kernel
 def _backward(
-    x_at, y_at, gradient_at, numbers, like, channels, weight_at, found_at, relu, eps, through_at, to_x_at, to_weight_at, to_bias_at
+    x_at, y_at, gradient_at, numbers, channels, weight_at, found_at, relu, eps, through_at, to_x_at, to_weight_at, to_bias_at
 ):  # type: ignore[no-untyped-def]
-    x, y, gradient = at(x_at, numbers, like), at(y_at, numbers, like), at(gradient_at, numbers, like)
-    through, to_x = at(through_at, numbers, like), at(to_x_at, numbers, like)
+    x, y, gradient = at(x_at, numbers, FLOAT), at(y_at, numbers, FLOAT), at(gradient_at, numbers, FLOAT)
+    through, to_x = at(through_at, numbers, FLOAT), at(to_x_at, numbers, FLOAT)
     weight, to_weight, to_bias = at(weight_at, channels, FLOAT), at(to_weight_at, channels, FLOAT), at(to_bias_at, channels, FLOAT)
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     in_place = through_at == to_x_at
@@ -215,17 +213,17 @@ def _backward(
             part, passed, slope, target = x[start:stop], y[start:stop], gradient[start:stop], through[start:stop]
             if relu:
                 for i in range(part.shape[0]):
-                    value = load(slope[i])
-                    value = value if load(passed[i]) > zero else zero
-                    target[i] = store(value, target[i])
+                    value = slope[i]
+                    value = value if passed[i] > zero else zero
+                    target[i] = value
                     plain[i] += value
-                    product[i] += value * (load(part[i]) - middle[i])
+                    product[i] += value * (part[i] - middle[i])
             else:
                 for i in range(part.shape[0]):
-                    value = load(slope[i])
+                    value = slope[i]
                     target[i] = slope[i]
                     plain[i] += value
-                    product[i] += value * (load(part[i]) - middle[i])
+                    product[i] += value * (part[i] - middle[i])
     sums_64 = _by_channel(partial, channels)
     factors, slopes, terms = np.empty(channels, np.float64), np.empty(channels, np.float64), np.empty(channels, np.float64)
     for c in range(channels):
@@ -243,7 +241,7 @@ def _backward(
             part, slope, target = x[start:stop], through[start:stop], to_x[start:stop]
             if in_place:
                 for i in range(part.shape[0]):
-                    slope[i] = store(load(slope[i]) * by_gradient[i] + load(part[i]) * by_x[i] + term[i], slope[i])
+                    slope[i] = slope[i] * by_gradient[i] + part[i] * by_x[i] + term[i]
             else:
                 for i in range(part.shape[0]):
-                    target[i] = store(load(slope[i]) * by_gradient[i] + load(part[i]) * by_x[i] + term[i], target[i])
+                    target[i] = slope[i] * by_gradient[i] + part[i] * by_x[i] + term[i]

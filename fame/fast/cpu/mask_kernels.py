@@ -1,17 +1,15 @@
 """The kernels of fame/fast/cpu/masks.py, over planes: flat rows of H*W pixels. Each is a step of `fame.method.masks`, its
 operations in order.
-
-All stand in one file: Numba renews compiled code on disk when the kernel's own file changes, not when that of a callee does.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
-import numba
 import numpy as np
 
-from fame.fast.cpu.compiled import inline, kernel, prange
+from fame.fast.cpu.compiled import compiled, inline, kernel, prange
 from fame.fast.cpu.memory import BOOL, FLOAT, at
 
 BLOCK = 1024  # pixels whose sums over time stay in the first-level cache
@@ -28,7 +26,7 @@ COSINE = np.float32(-1 / 2), np.float32(1 / 24), np.float32(-1 / 720), np.float3
 
 @kernel
 def keep_kernel(  # type: ignore[no-untyped-def]
-    clips_at, kept_at, batch, length, height, width, weights, count, sampled, levels, by_colour, official, parts
+    clips_at, kept_at, batch, length, height, width, weights, count, sampled, odds, levels, by_colour, official, parts
 ):
     pixels = height * width
     for part in prange(parts):
@@ -46,7 +44,7 @@ def keep_kernel(  # type: ignore[no-untyped-def]
                 highest(blurred, sampled[0], foreground)
                 highest(blurred, pixels - sampled[1], moving)
                 index_colours(mean[0], mean[1], mean[2], levels, official, colour)
-                weigh_colours(colour, foreground, moving, sampled, levels**3, posterior)
+                weigh_colours(colour, foreground, moving, sampled, odds, levels**3, posterior)
                 smooth(posterior, blurred, weights, width, space)
             highest(blurred, count, kept)
 
@@ -119,7 +117,7 @@ def smooth(source, out, weights, width, space):  # type: ignore[no-untyped-def]
 
 
 # with multiplication and addition fused, as torch's addcmul has them: pixels that tie there tie here too
-@numba.njit(cache=True, error_model="numpy", fastmath={"contract"})  # type: ignore[untyped-decorator]
+@partial(compiled, fastmath={"contract"})
 def weigh(source, out, weights, step, length):  # type: ignore[no-untyped-def]
     """out[p] = sum over i of weights[i] * source[p + i * step], p < length."""
     for start in range(0, length, BLOCK):
@@ -203,7 +201,7 @@ def cosine_and_sine(angle):  # type: ignore[no-untyped-def]
 
 
 @inline
-def weigh_colours(colour, foreground, moving, sampled, colours, posterior):  # type: ignore[no-untyped-def]
+def weigh_colours(colour, foreground, moving, sampled, odds, colours, posterior):  # type: ignore[no-untyped-def]
     """P(F|x) of every pixel, see `fame.method.masks.colour_posterior`; what neither sample holds is counted apart, to spare a
     branch."""
     counts, table = np.zeros((3, colours), np.int32), np.empty(colours, np.float32)
@@ -212,6 +210,6 @@ def weigh_colours(colour, foreground, moving, sampled, colours, posterior):  # t
     in_sample_f, in_sample_b = np.float32(sampled[0]), np.float32(sampled[1] + colours)
     for c in range(colours):
         in_foreground, in_background = np.float32(counts[0, c]) / in_sample_f, np.float32(counts[1, c] + 1) / in_sample_b
-        table[c] = in_foreground / (in_foreground + in_background)
+        table[c] = in_foreground / (in_foreground + odds * in_background)
     for p in range(colour.size):
         posterior[p] = table[colour[p]]

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fame.config import Flavour
 from fame.fast.cpu.mask_kernels import colours_kernel, keep_kernel, motion_and_mean_kernel
-from fame.method.masks import LEVELS, PAPER, Bayes
+from fame.method.bayes import LEVELS, PAPER, Bayes
 from fame.method.smoothing import blur_kernel, gaussian_weights
 
 
@@ -25,7 +25,6 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     """bool (B, H, W), exactly `count` True a clip: the fame mask in `flavour`, or with None the seed mask.
 
     clips: float (B, 3, T, H, W) on a CPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
-    bayes: the shares of both samples; its prior has to be 1/2.
     """
     batch, _, length, height, width = clips.shape
     given, pixels = _plain(clips), height * width
@@ -40,6 +39,7 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
         _blur(min(height, width)),
         min(count, pixels),
         bayes.counts(pixels),
+        np.float32(bayes.odds),
         LEVELS,
         flavour is not None,
         flavour == "official",
@@ -48,8 +48,13 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     return kept
 
 
+def frame_difference(clips: Tensor) -> Tensor:
+    """Return the seed region S (B, H, W), float32, of clips as in `keep_highest`."""
+    return motion_and_mean(clips)[0]
+
+
 def motion_and_mean(clips: Tensor) -> tuple[Tensor, Tensor]:
-    """The seed region S (B, H, W) and the mean frame (B, 3, H, W), float32, of clips as in `keep_highest`."""
+    """Return the seed region S (B, H, W) and the mean frame (B, 3, H, W), float32, of clips as in `keep_highest`."""
     batch, height, width = len(clips), *clips.shape[-2:]
     motion, mean = torch.empty(batch, height, width), torch.empty(batch, 3, height, width)
     motion_and_mean_kernel(planes(clips), motion.view(batch, -1).numpy(), mean.view(batch, 3, -1).numpy())

@@ -7,35 +7,62 @@ is asked for and given back) took half as long as the arithmetic, so they are go
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fame.fast.cpu import batch_norm
-from fame.fast.cpu.layout import LAST, layout
+from fame.fast.cpu.direct import Direct
+from fame.fast.cpu.geometry import Geometry, Three
 
-TYPES = (torch.float32, torch.bfloat16)
-Layouts = dict[Any, Any]  # by shape and type of what comes in
+LAST = torch.channels_last_3d
+CLIP = 1 << 16  # numbers of a clip, read or written, up to which the direct form beats the library
+KERNEL = 1 << 17  # and those of the kernel
 
 
-def run(conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, layouts: Layouts) -> Tensor:
-    """(B, C, T, H, W) -> (B, O, T', H', W'), channels last. `layouts`: of this convolution, filled here.
+def run(
+    conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, inner: bool, ways: dict[Any, Any]
+) -> Tensor | None:
+    """Return the unit's result, (B, C, T, H, W) -> (B, O, T', H', W') float32, channels last; None for plain torch to compute.
 
-    x is of one of `TYPES`, and the residual is taken in its type. Raises ValueError where batch statistics are of one value.
+    Plain torch takes other types and layers so wide that the library is faster. `ways`: how this convolution is computed, by
+    shape, filled here. Raises ValueError where batch statistics are of one value.
     """
+    if x.dtype != torch.float32:
+        return None
+    way = ways[x.shape] if x.shape in ways else ways.setdefault(x.shape, direct(conv, x.shape))
+    if way is None:
+        return None
     x = x.contiguous(memory_format=LAST)
     if residual is not None:
         residual = residual.to(x.dtype).contiguous(memory_format=LAST)
-    key = x.shape, x.dtype
-    way = layouts.get(key)
-    if way is None:
-        way = layouts[key] = layout(conv, x.shape, x.dtype)
     kernel, weight, bias = conv._parameters["weight"], norm._parameters["weight"], norm._parameters["bias"]
     if torch.is_grad_enabled():
         found: Tensor = _Operation.apply(x, kernel, weight, bias, residual, norm, relu, way)
         return found
     return _forward(x, kernel, weight, bias, residual, norm, relu, way)[0]
+
+
+def direct(conv: nn.Conv3d, shape: torch.Size) -> Direct | None:
+    """Return the direct form of `conv` for an input (B, C, T, H, W); None where the library's is faster."""
+    sizes, kernel, stride, padding = (_three(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding))
+    out = _three((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
+    g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
+    small = max(g.channels * prod(g.sizes), g.outputs * prod(g.out)) <= CLIP and conv.weight.numel() <= KERNEL
+    return Direct(g) if small or _corrupts(g) else None
+
+
+def _three(values: Iterable[Any]) -> Three:
+    t, h, w = (int(value) for value in values)
+    return t, h, w
+
+
+def _corrupts(g: Geometry) -> bool:
+    """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies of it."""
+    return prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0
 
 
 def _forward(

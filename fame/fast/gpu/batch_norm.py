@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fame.fast.gpu import batch_norm_kernels as kernels
-from fame.fast.gpu.serving import OPTIONS, on
+from fame.fast.gpu.launch import OPTIONS, on
 
 TILE = 4096  # numbers at once
 WIDE = 128  # columns of a program, at most

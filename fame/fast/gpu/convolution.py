@@ -1,7 +1,7 @@
 """How a GPU computes one 3-D convolution fastest: in two dimensions where that moves no number, on channels that fill its units.
 
 Mathematics and parameters are `nn.Conv3d`'s. With channels last, the frames of a clip are a batch of images (kernels 1 x k x k),
-and frames by places are an image of their own (kernels k x 1 x 1), as on a CPU (fame/fast/cpu/layout.py). Products in 16 bits want
+and frames by places are an image of their own (kernels k x 1 x 1). Products in 16 bits want
 channels in multiples of eight: kernels get zeros for the channels that a layer lacks (R(2+1)D-18 has layers of 45, 230, 460 and
 921), and what such a layer gives keeps its empty channels until the next one has read them.
 """

@@ -12,7 +12,7 @@ import math
 import triton
 import triton.language as tl
 
-from fame.method.masks import COLOURS, LEVELS
+from fame.method.bayes import COLOURS, LEVELS
 
 # what a kernel takes from outside has to be a constant of Triton's
 BINS = tl.constexpr(COLOURS)

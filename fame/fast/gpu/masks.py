@@ -22,8 +22,8 @@ from torch import Tensor
 
 from fame.config import Flavour
 from fame.fast.gpu import mask_kernels as kernels
-from fame.fast.gpu.serving import OPTIONS, on
-from fame.method.masks import COLOURS, PAPER, Bayes
+from fame.fast.gpu.launch import OPTIONS, on
+from fame.method.bayes import COLOURS, PAPER, Bayes
 from fame.method.smoothing import blur_kernel, gaussian_weights
 from fame.training.graphs import Replayed
 
@@ -54,7 +54,7 @@ def _kept(motion: Tensor, colour: Tensor | None = None, *, count: int, bayes: Ba
     score = blur(motion)
     if colour is not None:
         samples = bayes.counts(score[0].numel())
-        score = blur(posterior(score, colour, samples, bayes.prior))
+        score = blur(posterior(score, colour, samples, bayes.odds))
     return (highest(score, count),)
 
 
@@ -114,14 +114,14 @@ def blur(maps: Tensor) -> Tensor:
     return maps
 
 
-def posterior(score: Tensor, colour: Tensor, samples: tuple[int, int], prior: float) -> Tensor:
+def posterior(score: Tensor, colour: Tensor, samples: tuple[int, int], odds: float) -> Tensor:
     """P(F|x) of each pixel's colour, written over `score`, the ranking from which both samples are taken; both (B, H, W)."""
     pixels = score[0].numel()
     edges = edges_of(score, samples[0], pixels - samples[1])  # the rest of the same ranking: no pixel is in both samples
     counts = torch.zeros(len(score), 2, COLOURS, dtype=torch.int32, device=score.device)
     grid = _pieces(score, MAP_BLOCK)
     kernels.count_kernel[grid](score, edges, colour, counts, pixels, BLOCK=MAP_BLOCK, num_warps=MAP_WARPS, **OPTIONS)
-    of_foreground, of_background, odds = float(samples[0]), float(samples[1] + COLOURS), (1 - prior) / prior
+    of_foreground, of_background = float(samples[0]), float(samples[1] + COLOURS)
     kernels.posterior_kernel[grid](
         colour, counts, score, of_foreground, of_background, odds, pixels, BLOCK=MAP_BLOCK, num_warps=MAP_WARPS, **OPTIONS
     )

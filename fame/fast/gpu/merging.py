@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from fame.fast.gpu.serving import OPTIONS, on
+from fame.fast.gpu.launch import OPTIONS, on
 
 BLOCK, PLANES, WARPS = 512, 4, 4  # pixels, and frames of a channel, that a program moves at once: 4 x 16 bytes a thread
 ALL_KEPT = tl.constexpr(0x01010101)  # four pixels of a bool mask

@@ -19,11 +19,16 @@ from fame.fast.gpu.stem import is_taken_apart, taken_apart
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
-def run(conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, inner: bool) -> Tensor:
-    """(B, C, T, H, W) -> (B, O, T', H', W'), channels last; with `inner` the result may have empty channels, and x may in any case.
+def run(
+    conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, inner: bool, ways: object = None
+) -> Tensor | None:
+    """Return the unit's result, (B, C, T, H, W) -> (B, O, T', H', W'), channels last; None where x is of none of `TYPES`.
 
-    x is of one of `TYPES`, and the residual is taken in its type. Raises ValueError where batch statistics are of one value.
+    With `inner` the result may have empty channels, and x may in any case. The residual is taken in the type of x. `ways` is a
+    CPU's. Raises ValueError where batch statistics are of one value.
     """
+    if x.dtype not in TYPES:
+        return None
     kernel, geometry = conv.weight, Geometry.of(conv)
     if is_taken_apart(conv, x):
         x, kernel, geometry = taken_apart(conv, x)

@@ -1,0 +1,34 @@
+"""Define the colour histogram and Bayes' rule of a mask (paper, section 3.2): constants that every implementation shares."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+LEVELS = 10  # per colour coordinate
+COLOURS = LEVELS**3
+FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
+BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
+
+
+class Bayes(NamedTuple):
+    """Hold what the colour posterior presumes; the defaults are the paper's.
+
+        P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
+
+    Another prior keeps the order of colours; it acts because the posterior is smoothed before pixels are ranked.
+    """
+
+    prior: float = 0.5  # P(F), in (0, 1)
+    sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)  # shares of the frame, above 0, in all at most 1
+
+    @property
+    def odds(self) -> float:
+        """(1 - prior) / prior; exactly 1 for the paper's equal priors."""
+        return (1 - self.prior) / self.prior
+
+    def counts(self, pixels: int) -> tuple[int, int]:
+        """Return the numbers of pixels in both samples, at least one each."""
+        return max(1, int(self.sampled[0] * pixels)), max(1, int(self.sampled[1] * pixels))
+
+
+PAPER = Bayes()

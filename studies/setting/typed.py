@@ -1,0 +1,139 @@
+"""Read what a user types of the method: fields by `--set merge.beta=0.4`, and rows by `--row "fame(beta=0.4, variant='seed')"`.
+
+A row is parsed, never evaluated: a method's name with keyword arguments whose values are literals.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import ValidationError
+
+from fame.config import Augment, BackgroundErasing, Config, Merge, MoCo, Optim
+from fame.errors import FameError
+from studies.harness.store import explain
+from studies.paper.area_ratio import STUDY as AREA_RATIO
+from studies.setting.changes import changed, changed_optim
+from studies.study import Method, Row, Study, background_erasing, fame, moco, random_init, supervised
+
+GROUPS: dict[str, type[Config]] = {"merge": Merge, "erasing": BackgroundErasing, "moco": MoCo, "augment": Augment, "optim": Optim}
+METHODS: dict[str, Callable[..., Method]] = {one.__name__: one for one in (fame, moco, background_erasing, supervised, random_init)}
+OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that hold fields by name
+ROWS = "rows"  # name of the study
+Typed = tuple[tuple[str, str, Any], ...]
+
+
+def typed_fields(texts: Iterable[str]) -> Typed:
+    """Return (group, field, value) of each `GROUP.FIELD=VALUE`, the last of equal names; FameError for a wrong name or value.
+
+    A field applies to every pretraining that has it, unless the row itself gives that field: table 1's row 0.5 keeps its beta.
+    """
+    found: dict[tuple[str, str], Any] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        group, _, field = name.partition(".")
+        if not equals or not field:
+            raise FameError(f"--set {text}: write GROUP.FIELD=VALUE, as merge.beta=0.4")
+        if group not in GROUPS:
+            raise FameError(f"--set {text}: unknown group {group!r}{_near(group, GROUPS)}")
+        fields = GROUPS[group].model_fields
+        if field not in fields or field == "plugin":
+            raise FameError(f"--set {text}: {group} has no field {field!r}{_near(field, fields)}")
+        found[group, field] = _value(value)
+    typed = tuple((group, field, value) for (group, field), value in sorted(found.items()))
+    for group, model in GROUPS.items():
+        try:
+            changed(model(), in_group(typed, group), group)
+        except FameError as error:
+            raise FameError(f"--set {error}") from None
+    return typed
+
+
+def in_group(typed: Typed, group: str, own: Iterable[str] = ()) -> tuple[tuple[str, Any], ...]:
+    """Return (field, value) of one group, without fields in `own`, which a row gives itself."""
+    return tuple((field, value) for name, field, value in typed if name == group and field not in set(own))
+
+
+def written(typed: Typed) -> tuple[str, ...]:
+    """Return the texts that `typed_fields` reads."""
+    return tuple(f"{group}.{field}={_text(value)}" for group, field, value in typed)
+
+
+def rows_study(texts: Iterable[str]) -> Study:
+    """Return the study `rows` of the typed rows, before them the baselines that they lack, with table 1's measures.
+
+    The baseline of a row has the row's world, optimiser, loss and pretraining set. FameError as `method_of`.
+    """
+    rows = {method_of(text): text.strip() for text in texts}
+    baselines = {method_of(base): base for base in map(_baseline, rows.values())}
+    found = {method: text for method, text in baselines.items() if method not in rows} | rows
+    return Study(ROWS, "Rows of one's own", "", (), tuple(Row(text, method) for method, text in found.items()), AREA_RATIO.measures)
+
+
+def _baseline(text: str) -> str:
+    """Return the baseline of a typed row, as it would be typed."""
+    call = ast.parse(text, mode="eval").body
+    kept = [one for one in call.keywords if one.arg in ("on", *OVERRIDES)] if isinstance(call, ast.Call) else []
+    return ast.unparse(ast.Call(ast.Name("moco"), [], kept))
+
+
+def method_of(text: str) -> Method:
+    """Return the method that `NAME(ARGUMENT=VALUE, ...)` declares; FameError where it is none or out of range."""
+    where = f"--row {text}"
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        call = None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
+        raise FameError(f"{where}: write a method with named arguments, as fame(beta=0.4, variant='seed')")
+    name = call.func.id
+    if name not in METHODS:
+        raise FameError(f"{where}: unknown method {name!r}{_near(name, METHODS)}")
+    parameters = inspect.signature(METHODS[name]).parameters.values()
+    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
+    known += OVERRIDES if any(one.kind is one.VAR_KEYWORD for one in parameters) else ()
+    given: dict[str, Any] = {}
+    for argument in call.keywords:
+        if argument.arg is None or argument.arg not in known:
+            raise FameError(f"{where}: {name} has no argument {argument.arg or '**'!r}{_near(argument.arg or '', known)}")
+        try:
+            given[argument.arg] = ast.literal_eval(argument.value)
+        except (ValueError, TypeError):
+            raise FameError(f"{where}: {argument.arg} is no literal; write a number, a text in quotes or a tuple") from None
+        if argument.arg in OVERRIDES and not isinstance(given[argument.arg], dict):
+            raise FameError(f"{where}: {argument.arg} takes fields by name, as {argument.arg}={{'NAME': VALUE}}")
+    if given.get("on", "A") not in ("A", "source"):
+        raise FameError(f"{where}: on = {given['on']!r}: it is 'A' or 'source'")
+    try:
+        method = METHODS[name](**given)
+        changed(MoCo(), method.changes.moco, "moco")
+        changed(Augment(), method.changes.augment, "augment")
+        changed_optim(Optim(), method.changes.optim)
+        hash(method)
+    except ValidationError as error:
+        raise FameError(f"{where}: {explain(error)}") from None
+    except FameError as error:
+        raise FameError(f"{where}: {error}") from None
+    except TypeError as error:
+        raise FameError(f"{where}: a value is of a wrong type ({error})") from None
+    return method
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; known: {', '.join(known)}"

@@ -1,0 +1,124 @@
+"""Fields and rows that a user types: what they change, how they are kept, and how their mistakes are told."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fame.config import Pretrain
+from fame.errors import FameError
+from reports.content import command_of
+from reports.evidence import Evidence
+from studies.harness.store import Store
+from studies.setting.asked import recall
+from studies.setting.choices import Choices, resolve
+from studies.setting.resolve import Setting
+from studies.setting.scales import SMOKE
+from studies.setting.typed import METHODS, ROWS, rows_study, typed_fields
+from studies.study import Method, fame, moco, supervised
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+
+
+def pretraining(method: Method, *fields: str) -> Pretrain:
+    stage = Setting(SMOKE, typed=typed_fields(fields)).pretraining(method)
+    assert stage is not None and isinstance(stage.config, Pretrain)
+    return stage.config
+
+
+def test_a_typed_field_changes_every_pretraining_that_has_it_and_no_other() -> None:
+    merged, plain = (pretraining(method, "merge.beta=0.4", "moco.temperature=0.2") for method in (fame(), moco()))
+    assert merged.contrast.merge is not None and merged.contrast.merge.beta == 0.4 and plain.contrast.merge is None
+    assert merged.contrast.moco.temperature == plain.contrast.moco.temperature == 0.2
+    assert pretraining(supervised(), "merge.beta=0.4", "moco.temperature=0.2") == pretraining(supervised())
+    assert pretraining(supervised(), "optim.lr=1e-3", "augment.blur=1").optim.lr == 1e-3
+    assert pretraining(METHODS["background_erasing"](), "erasing.weight=0.1").contrast.erasing.weight == 0.1  # type: ignore[union-attr]
+
+
+def test_a_row_keeps_the_fields_that_it_gives_itself() -> None:
+    beta = {own: pretraining(fame(own), "merge.beta=0.4").contrast.merge.beta for own in (None, 0.5, 0.3)}  # type: ignore[union-attr]
+    assert beta == {None: 0.4, 0.5: 0.5, 0.3: 0.3}
+    assert pretraining(moco(optim={"lr": 0.5}), "optim.lr=0.1").optim.lr == 0.5
+    assert pretraining(fame(), "merge.beta=0.5") == pretraining(fame()), "the same value is the same run"
+
+
+def test_rows_stand_beside_their_baselines_once() -> None:
+    study = rows_study(["fame(beta=0.4, variant='seed')", "fame( beta=0.4, variant='seed' )", "fame(world={'rho': 0.5})"])
+    assert [row.label for row in study.rows[:2]] == ["moco()", "moco(world={'rho': 0.5})"] and len(study.rows) == 4
+    assert study.rows[2].method == fame(0.4, variant="seed")
+    assert len(rows_study(["moco()"]).rows) == 1
+
+
+def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Path) -> None:
+    store = Store(tmp_path).prepare()
+    choices = Choices("smoke", fields=("merge.views=both", "optim.lr=1e-3"), rows=("fame(beta=0.4)", "supervised()"))
+    found = resolve(choices, store.cache, 1)
+    store.write_setting(found.to_json())
+    assert recall(store) == found and [study.name for study in found.studies] == [ROWS]
+    words = shlex.split(command_of(Evidence(store, found.setting, (0,)), found.studies, found.to_json()))
+    told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row", "--only")}
+    assert told == {
+        "--set": ("merge.views=both", "optim.lr=0.001"),
+        "--row": ("moco()", "fame(beta=0.4)", "supervised()"),
+        "--only": (),
+    }
+    again = resolve(Choices("smoke", fields=told["--set"], rows=told["--row"]), store.cache, 1)
+    assert again == found
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("merge.beta", "write GROUP.FIELD=VALUE, as merge.beta=0.4"),
+        ("beta=0.4", "write GROUP.FIELD=VALUE"),
+        ("merg.beta=0.4", "unknown group 'merg'; did you mean merge"),
+        ("merge.betta=0.4", "merge has no field 'betta'; did you mean beta?"),
+        ("merge.beta=1.5", "merge.beta = 1.5: "),
+        ("merge.beta=none", "merge.beta = 'none': "),
+        ("moco.temperature=0", "moco.temperature = 0: Input should be greater than 0"),
+        ("optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
+    ],
+)
+def test_a_wrong_field_is_one_line(text: str, told: str) -> None:
+    with pytest.raises(FameError) as caught:
+        typed_fields([text])
+    assert told in str(caught.value) and str(caught.value).startswith("--set ") and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fame(beta=", "write a method with named arguments"),
+        ("fame", "write a method with named arguments"),
+        ("fame(0.4)", "write a method with named arguments"),
+        ("fame(**{'beta': 0.4})", "fame has no argument '**'"),
+        ("os.system('x')", "write a method with named arguments"),
+        ("fam(beta=0.4)", "unknown method 'fam'; did you mean fame?"),
+        ("fame(bet=0.4)", "fame has no argument 'bet'; did you mean beta?"),
+        ("supervised(moco={})", "supervised has no argument 'moco'"),
+        ("fame(beta=open('x'))", "beta is no literal"),
+        ("fame(beta=1.5)", "beta = 1.5"),
+        ("fame(variant='sead')", "unknown variant 'sead'"),
+        ("fame(on='B')", "on = 'B': it is 'A' or 'source'"),
+        ("fame(moco=3)", "moco takes fields by name"),
+        ("fame(moco={'temp': 3})", "moco has no temp"),
+        ("fame(optim={'lr': -1})", "optim.lr = -1"),
+    ],
+)
+def test_a_wrong_row_is_one_line(text: str, told: str) -> None:
+    with pytest.raises(FameError) as caught:
+        rows_study([text])
+    assert told in str(caught.value) and str(caught.value).startswith(f"--row {text}: ") and "\n" not in str(caught.value)
+
+
+def test_from_the_command_line_to_finished_runs(typed: Typed, capfd: Captured) -> None:
+    words = ["--scale", "smoke", "--row", "fame(beta=0.4, variant='seed')", "--set", "moco.temperature=0.2"]
+    assert typed("run", *words) == 0
+    assert "8 runs done" in capfd.readouterr().out
+    assert typed("status") == 0
+    assert capfd.readouterr().out.strip() == "out: 8 finished"
+    for wrong in (["--set", "merge.betta=1"], ["--row", "fam()"], ["--set", "optim.batch=7", "--ranks", "2"]):
+        assert typed("plan", "--scale", "smoke", *wrong) == 2
+        err = capfd.readouterr().err
+        assert err.startswith("error: ") and err.count("\n") == 1
