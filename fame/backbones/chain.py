@@ -43,7 +43,14 @@ class Unit:
         return self._plain(x, residual)
 
     def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        y: Tensor = self.norm(self.conv(x[:, : self.conv.in_channels]))
+        x, conv = x[:, : self.conv.in_channels], self.conv
+        if x.device.type == "cpu" and isinstance(conv.padding, tuple):
+            # torch's gradients of 3-D kernels stored channels last are not safe: with some shapes the process dies of them
+            weight = conv.weight.contiguous()
+            y = torch.conv3d(x.contiguous(), weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+        else:
+            y = conv(x)
+        y = self.norm(y)
         y = y if residual is None else y + residual
         return functional.relu(y) if self.relu else y
 

@@ -116,14 +116,20 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """Return (clips - mean) / std per channel; float (B, 3, T, H, W)."""
-    affine = _affine(augment.mean, augment.std)
-    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in affine)
+    scale, shift = _normalisation(clips, augment)
     return (clips * scale).add_(shift)
 
 
 def colour_normalised(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
     """Return `normalise(colour(clips, augment, generator), augment)`."""
-    return normalise(colour(clips, augment, generator), augment)
+    scale, shift = _normalisation(clips, augment)
+    return colour(clips, augment, generator).mul_(scale).add_(shift)
+
+
+def _normalisation(clips: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
+    """Return scale and shift, (3, 1, 1, 1) each, on the device and in the type of `clips`."""
+    scale, shift = _affine(augment.mean, augment.std)
+    return tuple(part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in (scale, shift))  # type: ignore[return-value]
 
 
 @cache

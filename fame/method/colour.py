@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Augment
+from fame.fast import choose
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 
 LUMA = (0.299, 0.587, 0.114)
@@ -73,9 +74,13 @@ def recolour(clips: Tensor, drawn: Colours) -> Tensor:
         return smooth(part.flatten(1, 2), there(weights)).view_as(part)
 
     kernel = blur_kernel(min(clips.shape[-2:]))
-    out = torch.where(there(drawn.grey).view(-1, 1, 1, 1, 1), luma(clips), clips)
-    out = each(out, drawn.group, jittered)
-    return each(out, drawn.blurred.long(), smoothed) if kernel > 1 else out
+    needs_gradient = clips.requires_grad and torch.is_grad_enabled()
+    if clips.dtype == torch.float32 and not needs_gradient and (fast := choose("jitter", clips)):
+        out = fast(clips, drawn, LUMA)
+    else:
+        out = torch.where(there(drawn.grey).view(-1, 1, 1, 1, 1), luma(clips), clips)
+        out = each(out, drawn.group, jittered)
+    return each(out, drawn.blurred.long(), smoothed) if kernel > 1 and drawn.blurred.any() else out
 
 
 def luma(clips: Tensor) -> Tensor:

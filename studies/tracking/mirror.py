@@ -161,11 +161,12 @@ def describe(chain: Mapping[str, Any]) -> str:
     if config["stage"] != "pretrain":
         after = f"after {describe(chain['upstream'])}" if chain.get("upstream") else ""
         return " ".join(word for word in (config["stage"], part, after) if word)
-    merge = config.get("merge")
+    objective = config.get("objective") or {}
+    merge = objective.get("merge")
     if merge:
         method = f"{merge['variant']} {merge['beta']} {merge['background']} {merge['views']}"
     else:
-        method = "background erasing" if config.get("erasing") else str(config.get("kind"))
+        method = "background erasing" if objective.get("erasing") else str(objective.get("kind"))
     return f"{method} on {part}" if part else method
 
 

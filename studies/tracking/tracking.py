@@ -191,8 +191,9 @@ class Tracker:
         final = [(metric, float(value), last) for metric, value in result["metrics"].items() if is_number(value)]
         params = {"replicate": str(replicate), **flat(chain["config"])}
         if upstream:  # what tells pretrainings apart; the rest stands in the upstream run
-            told = {name: upstream["config"].get(name) for name in ("kind", "merge", "erasing")}
-            params |= flat({**told, "part": (upstream["config"].get("data") or {}).get("part")}, "upstream.")
+            config = upstream["config"]
+            objective, part = config.get("objective") or {}, (config.get("data") or {}).get("part")
+            params |= flat({name: objective.get(name) for name in ("kind", "merge", "erasing")} | {"part": part}, "upstream.")
         self._mirror.log(run, params=params, metrics=series + final, timestamp=end)
         names = ("config.json", "result.json", "metrics.jsonl", *result.get("artifacts", ()))
         self._mirror.put(run, {name: folder / name for name in names if _is_small(folder / name)})

@@ -129,7 +129,6 @@ def test_whatever_the_numbers_depend_on_is_told_apart(
         {"clips": 3},
         {"clip": CLIP.model_copy(update={"stride": 1})},
         {"augment": Augment(mean=(0.43, 0.39, 0.37))},
-        {"precision": "bf16"},
     ]
     for number, change in enumerate(changes, start=2):
         share(net, **change)

@@ -12,7 +12,8 @@ from typing import get_args
 import torch
 
 from fame.backbones import build_encoder, fast_layout
-from fame.config import MASKS, Backbone, Background, Flavour
+from fame.config import MASKS, Augment, Backbone, Background, Flavour
+from fame.method.augment import colour_normalised
 from fame.method.masks import foreground_mask
 from fame.method.merging import ForegroundBackgroundMerge
 from fame.training import precision
@@ -27,7 +28,7 @@ def main() -> None:
     drawn = torch.Generator().manual_seed(0)
     clips = torch.rand(CLIPS, 3, FRAMES, SIDE, SIDE, generator=drawn)
     masks_and_merging(clips, drawn)
-    network(clips)
+    network(colour_normalised(clips, Augment(), drawn))
 
 
 def masks_and_merging(clips: torch.Tensor, drawn: torch.Generator) -> None:
