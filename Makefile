@@ -43,7 +43,7 @@ lint: setup
 	$(BIN)/mypy
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --no-emit-index-url --no-header --no-annotate \
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --extra dev --extra fast --no-emit-index-url --no-header --no-annotate \
 		--output-file requirements.lock pyproject.toml
 
 clean:
