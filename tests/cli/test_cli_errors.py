@@ -35,7 +35,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["run", "--scale", "mini", "--part", "1,,2"], "--part 1,,2: '' is no replicate; write 3, 2-4 or 1,5"),
         (["plan", "--part", "one"], "'one' is no replicate"),
         (["pack", "parts", "--out", "new"], "new: nothing was run there yet"),
-        (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.xz"),
+        (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.gz"),
         (["plan", "--jobs", "0"], "--jobs 0: at least one"),
         (["plan", "--frames", "1"], "clip.frames = 1: Input should be greater than or equal to 2; a mask needs motion"),
         (["plan", "--size", "8"], "clip.size = 8: Input should be greater than or equal to 16"),

@@ -21,7 +21,7 @@ from tests.videos import truncate, write_video
 def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path) -> None:
     root, store = tmp_path / "set", Store(tmp_path / "out").prepare()
     ucf101(root, write_video(tmp_path / "clip.avi", 12).read_bytes(), groups=2)
-    broken = {"Archery/v_Archery_g03_c01.avi": "truncated", "Diving/v_Diving_g01_c02.avi": "empty"}
+    broken = dict.fromkeys(("Archery/v_Archery_g03_c01.avi", "Diving/v_Diving_g01_c02.avi"), "not-a-video")
     truncate(root / "UCF-101" / next(iter(broken)))
     put(root / "UCF-101" / list(broken)[1], b"")
     choices = Choices(scale="smoke", dataset="ucf101", data_root=root, studies=("area_ratio/0.5/single",))
