@@ -64,8 +64,8 @@ def test_merge_is_measured() -> None:
     assert figures.merging(CPU, 2, (2, 4, 32)).median > 0
 
 
-def test_both_steps_learn(tmp_path: Path) -> None:
-    """Their losses are those of a batch against a queue, and fall where the same batch is seen again and again."""
+def test_both_steps_train(tmp_path: Path) -> None:
+    """Their losses are those of a batch against a queue, and change from step to step: weights are updated."""
     for step in figures.steps(CPU, SMOKE, tmp_path).values():
         losses = [step() for _ in range(8)]
         assert all(0 < loss < 20 for loss in losses) and len(set(losses)) == len(losses)
