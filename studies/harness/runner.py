@@ -19,7 +19,7 @@ from studies.harness.worker import Runtime, open_once
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.study import Study
-from studies.tracking.mirroring import Mirror, Mirroring
+from studies.tracking import Mirroring, Tracker
 
 
 def run_all(
@@ -31,7 +31,7 @@ def run_all(
     jobs: int,
     runtime: Runtime | None = None,
     watcher: Watcher | None = None,
-    mirror: Mirror | None = None,
+    mirror: Tracker | None = None,
     plan: Plan | None = None,
 ) -> Summary:
     """Run what these studies need and the store does not have. `plan` where one was made to be shown."""
@@ -47,7 +47,7 @@ def run_stages(
     jobs: int,
     runtime: Runtime | None = None,
     watcher: Watcher | None = None,
-    mirror: Mirror | None = None,
+    mirror: Tracker | None = None,
     plan: Plan | None = None,
     executor: Executor | None = None,
 ) -> Summary:
