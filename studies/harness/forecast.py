@@ -25,13 +25,13 @@ from fame.config import (
     Probe,
     Random,
     Retrieval,
-    StagedData,
     Supervised,
 )
 from studies.harness.executors import Task
 from studies.harness.hardware import machine
 from studies.harness.store import Store
 from studies.setting.cell import Stage
+from studies.setting.scales import staged_sizes
 
 # Seconds a megapixel (frames x height x width of all clips / 1e6) on one core of a 2.x GHz server processor with AVX2, fp32.
 FORWARD = {"r2plus1d_18": 10.0, "r3d_18": 8.0, "s3d": 4.0, "i3d": 3.0, "c3d": 11.0}
@@ -47,17 +47,6 @@ A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
 OVERLAP = 1.15  # a remaining time above the mean of an ideal packing
 
 Sizes = Callable[[Data], Mapping[str, int]]
-
-
-def staged_sizes(data: Data) -> Mapping[str, int]:
-    """Videos per split of a part of the embedded benchmark. Of videos on disk nothing is known without a scan: empty."""
-    if not isinstance(data, StagedData):
-        return {}
-    part = getattr(data.world, data.part)
-    counts = {"train": part.train, "val": part.val, "test": part.test}
-    if part.balanced:
-        counts |= {"balanced": part.train, "val/balanced": part.val}
-    return counts | {f"test/{condition}": part.test for condition in part.conditions}
 
 
 @dataclass

@@ -10,9 +10,10 @@ from pathlib import Path
 from fame.config import Data, MoCoObjective, Pretrain, StagedData
 from fame.seeds import Seeds
 from studies.harness.executors import Task
-from studies.harness.forecast import Forecast, Sizes, staged_sizes
+from studies.harness.forecast import Forecast, Sizes
 from studies.harness.store import Store
 from studies.setting.cell import Stage
+from studies.setting.scales import staged_sizes
 
 RENDERING = 0.27  # seconds a megapixel of the embedded benchmark, encoding and decoding included
 START = 13.0  # seconds until a worker has imported torch

@@ -8,16 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from studies.setting.sizing import with_overrides
 
 import run_study
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
 from studies.paper.registry import studies
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import Setting
 from studies.setting.scales import scale
-from studies.setting.sizing import with_overrides
 from studies.setting.spread import spread_at
 from tests.fake_stages import FAKES
 from tests.harness.test_runner import Here
@@ -212,7 +213,7 @@ def test_choices_come_back_from_setting_json(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
     weights = tmp_path / "w.pt"
     weights.write_bytes(b"weights")
-    choices = Choices("smoke", replicates=3, studies=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
+    choices = Options(scale="smoke", replicates=3, only=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
     asked = resolve(choices, store.cache, 1)
     store.write_setting(asked.to_json())
     back = recall(Store(tmp_path))

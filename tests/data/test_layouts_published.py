@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from studies.setting.choices import DATASETS, resolve
 
 from fame.config import VideoData
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.layouts.official import OFFICIAL
 from fame.data.scan import scan
 from fame.errors import FameError
-from studies.setting.choices import DATASETS, Choices, resolve
 from studies.setting.paper_sets import PAPER
 from tests.miniatures import counts, diving48, folder, hmdb51, kinetics, ucf101
 from tests.videos import write_video
@@ -84,7 +84,7 @@ def test_every_layout_is_scanned_and_becomes_a_setting(
     kind: Kind, tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = BUILDERS[kind](tmp_path / "set", clip)
-    asked = resolve(Choices(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
+    asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
     assert asked.setting.videos is not None and asked.setting.videos.kind == kind
     assert asked.counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]

@@ -26,11 +26,12 @@ from fame.seeds import Seeds
 from reports.content import command_of
 from reports.evidence import Evidence
 from studies.harness.plan import make_plan
+from studies.harness.recall import recall
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import STUDIES, studies
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import Asked, resolve
 from studies.setting.folds import parse_folds
+from studies.setting.options import Options
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER
 from studies.study import Row, fame, top1
@@ -63,7 +64,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def asked(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, Path]:
     out = tmp_path_factory.mktemp("out")
-    return resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold="all"), Store(out).prepare().cache, 1), out
+    return resolve(Options(scale="smoke", dataset="ucf101", data_root=small, fold="all"), Store(out).prepare().cache, 1), out
 
 
 # ---------------------------------------------------------------- what is asked for
@@ -83,7 +84,7 @@ def test_anything_else_is_one_line(text: str) -> None:
 def test_every_cell_stands_once_a_fold_and_the_first_is_the_single_fold_s(asked: tuple[Asked, Path], small: Path) -> None:
     whole, out = asked
     singles = [
-        resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold=fold), Store(out).cache, 1) for fold in (1, 2, 3)
+        resolve(Options(scale="smoke", dataset="ucf101", data_root=small, fold=fold), Store(out).cache, 1) for fold in (1, 2, 3)
     ]
     ids = [set(all_stages(one.setting, STUDIES)) for one in singles]
     assert set(all_stages(whole.setting, STUDIES)) == set.union(*ids)
@@ -113,7 +114,7 @@ def test_setting_json_brings_the_folds_back(asked: tuple[Asked, Path], small: Pa
     store = Store(tmp_path).prepare()
     store.write_setting(asked[0].to_json())
     assert recall(store) == asked[0]
-    single = resolve(Choices(scale="smoke", dataset="ucf101", data_root=small), Store(asked[1]).cache, 1)
+    single = resolve(Options(scale="smoke", dataset="ucf101", data_root=small), Store(asked[1]).cache, 1)
     assert "folds" not in single.to_json()
     counts = [asked[0].sizes(data) for data in asked[0].setting.every_set]
     assert len(counts) == 3 and {count["test"] for count in counts} == {6}

@@ -9,11 +9,12 @@ import pytest
 from fame.errors import FameError
 from reports.content import video_facts
 from reports.evidence import Evidence
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
 from studies.setting.left_out import LeftOut, counted
+from studies.setting.options import Options
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 
@@ -24,7 +25,7 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     broken = dict.fromkeys(("Archery/v_Archery_g03_c01.avi", "Diving/v_Diving_g01_c02.avi"), "not-a-video")
     truncate(root / "UCF-101" / next(iter(broken)))
     put(root / "UCF-101" / list(broken)[1], b"")
-    choices = Choices(scale="smoke", dataset="ucf101", data_root=root, studies=("area_ratio/0.5/single",))
+    choices = Options(scale="smoke", dataset="ucf101", data_root=root, only=("area_ratio/0.5/single",))
     with pytest.raises(FameError, match=r"2 of 24 videos are broken: 1 (test, 1 train|train, 1 test) "):
         resolve(choices, store.cache, 1)
     asked = resolve(choices, store.cache, 1, most_broken=0.1)
@@ -45,7 +46,7 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
 
 def test_a_sound_set_says_nothing(tmp_path: Path) -> None:
     ucf101(tmp_path / "set", write_video(tmp_path / "clip.avi", 12).read_bytes(), groups=1)
-    asked = resolve(Choices(scale="smoke", dataset="ucf101", data_root=tmp_path / "set"), tmp_path / "cache", 1, most_broken=0.1)
+    asked = resolve(Options(scale="smoke", dataset="ucf101", data_root=tmp_path / "set"), tmp_path / "cache", 1, most_broken=0.1)
     assert asked.left_out == () and "left_out" not in asked.to_json()
 
 

@@ -8,25 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from studies.setting.training import Training
 
 import run_study
 from fame.config import Finetune, Pretrain
 from fame.errors import FameError
 from reports.content import command_of
 from reports.evidence import Evidence
+from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.setting.asked import Asked, recall
+from studies.setting.asked import Asked, resolve
 from studies.setting.cell import Stage
-from studies.setting.choices import Choices, resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
-from studies.setting.training import Training
 
 EVERYTHING = ("--accumulate", "4", "--precision", "bf16", "--compile")
 SEVERAL = ("--ranks", "2")
 
 
 def asked(tmp_path: Path, ranks: int | None = None, **training: Any) -> Asked:
-    return resolve(Choices("smoke", ranks=ranks, training=Training(**training)), tmp_path, 1)
+    return resolve(Options(scale="smoke", ranks=ranks, training=Training(**training)), tmp_path, 1)
 
 
 def stages(found: Asked) -> list[Stage]:
@@ -73,12 +74,12 @@ def test_they_come_back_from_setting_json(tmp_path: Path) -> None:
 def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The choices that a command line comes to."""
 
-    def call(*words: str) -> Choices:
-        def caught(choices: Choices, *_: Any) -> None:
+    def call(*words: str) -> Options:
+        def caught(choices: Options, *_: Any) -> None:
             found.append(choices)
             raise FameError("caught")
 
-        found: list[Choices] = []
+        found: list[Options] = []
         monkeypatch.setattr("studies.cli.options.Session", caught)
         monkeypatch.setattr(sys, "argv", ["run_study.py", "plan", *words])
         assert run_study.start(run_study.app) == 2 and len(found) == 1

@@ -18,7 +18,8 @@ from fame.errors import FameError
 from fame.method.moco import MomentumContrast
 from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 
@@ -143,12 +144,12 @@ def test_ranks_share_a_batch_equally():
 
 
 def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path):
-    asked = resolve(Choices("smoke", ranks=2), tmp_path, 1)
+    asked = resolve(Options(scale="smoke", ranks=2), tmp_path, 1)
     stages = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if isinstance(stage.config, Pretrain)]
     kinds = {(one.kind, getattr(one, "ranks", 1)) for one in (stage.config.objective for stage in stages)}
     assert kinds == {("moco", 2), ("random", 1), ("supervised", 1)}
     with pytest.raises(FameError, match="--ranks 3: the batch of 8 is shared by them equally"):
-        resolve(Choices("smoke", ranks=3), tmp_path, 1)
+        resolve(Options(scale="smoke", ranks=3), tmp_path, 1)
 
 
 def test_alone_nothing_is_exchanged():
