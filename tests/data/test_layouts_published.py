@@ -7,15 +7,17 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
-from studies.setting.choices import DATASETS, resolve
 
 from fame.config import VideoData
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.layouts.official import OFFICIAL
 from fame.data.scan import scan
 from fame.errors import FameError
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER
 from tests.miniatures import counts, diving48, folder, hmdb51, kinetics, ucf101
 from tests.videos import write_video
@@ -52,7 +54,7 @@ def test_counts_are_compared_with_the_official_ones() -> None:
 
 
 def test_each_fold_of_ucf101_has_all_its_videos() -> None:
-    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(DATASETS)
+    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(get_args(Options.model_fields["dataset"].annotation))
     assert {OFFICIAL["ucf101", fold].train + OFFICIAL["ucf101", fold].test for fold in (1, 2, 3)} == {13320}
 
 
@@ -86,7 +88,7 @@ def test_every_layout_is_scanned_and_becomes_a_setting(
     root = BUILDERS[kind](tmp_path / "set", clip)
     asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
     assert asked.setting.videos is not None and asked.setting.videos.kind == kind
-    assert asked.counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
+    assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
     caplog.clear()

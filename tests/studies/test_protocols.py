@@ -19,7 +19,7 @@ from fame.config import Pretrain, VideoData
 from fame.errors import FameError
 from fame.files import write_json
 from reports import tables
-from reports.content import command_of, content, too_short
+from reports.content import content, too_short
 from reports.evidence import Evidence
 from studies.harness.recall import recall
 from studies.harness.store import RESULT, Store
@@ -29,7 +29,7 @@ from studies.setting.cell import Stage, canonical
 from studies.setting.options import Options
 from studies.setting.protocols import CORRECTED, OFFICIAL
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import PAPER, SCALES, SMOKE, scale
+from studies.setting.scales import PAPER, SCALES, SMOKE
 from studies.study import fame, top1
 from tests.videos import moving_square, write_video
 
@@ -46,8 +46,8 @@ def stages(setting: Setting) -> dict[str, Stage]:
 @pytest.mark.parametrize("name", SCALES)
 def test_corrected_says_nothing_that_was_not_said_before(name: str) -> None:
     """No id holds a field that came with protocols, so all are what they were."""
-    for videos in (None, STORED) if scale(name).world else (STORED,):
-        for stage in stages(Setting(scale(name), videos)).values():
+    for videos in (None, STORED) if SCALES[name].world else (STORED,):
+        for stage in stages(Setting(SCALES[name], videos)).values():
             told = canonical(stage.identity())
             assert not [field for field in NEW if f'"{field}"' in told]
 
@@ -108,20 +108,17 @@ def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp
     store = Store(tmp_path).prepare()
     asked = resolve(Options(scale="smoke", only=("retrieval",), protocol="official"), store.cache, 1)
     store.write_setting(asked.to_json())
-    assert json.loads((tmp_path / "setting.json").read_text())["protocol"] == {"name": "official", "version": OFFICIAL.version}
     back = recall(Store(tmp_path))
     assert back == asked and back.setting.protocol == OFFICIAL
-    told = command_of(Evidence(store, back.setting, (0,)), back.studies, store.setting() or {})
-    assert "--protocol official" in told
+    assert "--protocol official" in back.command()
     plain = resolve(Options(scale="smoke"), store.cache, 1)
-    assert "protocol" not in plain.to_json()
-    assert "--protocol" not in command_of(Evidence(store, plain.setting, (0,)), plain.studies, {})
+    assert "--protocol" not in plain.command()
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--protocol", "oficial"], "unknown protocol 'oficial'; the protocols are corrected, official"),
+        (["--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than the test crop of 64"),
         (["--protocol", "official", "--frames", "32"], "videos have 48 frames, fewer than the 64 of a clip"),
     ],
