@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import fame.training.compilation
 from fame.backbones import build_encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState, load_encoder, read_weights
+from fame.backbones.checkpoint import TrainingState, read_weights
+from fame.backbones.given import load_encoder
 from fame.config import Backbone, Merge, MoCo, Optim
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
@@ -156,7 +157,7 @@ def test_files_keep_their_names_and_a_run_continues_bit_for_bit(tmp_path: Path, 
     assert read_weights(run.folder / "checkpoint.pt")["modules"].keys() == plain.state_dict().keys()
     continued = pretrain(long, run)
     assert straight["metrics"] == continued["metrics"]
-    first, second = (load_encoder(tmp_path / name / "encoder.pt")[0].state_dict() for name in ("straight", "broken"))
+    first, second = (load_encoder(tmp_path / name / "encoder.pt").state_dict() for name in ("straight", "broken"))
     assert first.keys() == build_encoder(NARROW).state_dict().keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
 

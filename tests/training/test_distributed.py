@@ -10,8 +10,8 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor, nn
 
-from fame.backbones.checkpoint import load_encoder
 from fame.backbones.encoder import Encoder
+from fame.backbones.given import load_encoder
 from fame.config import Backbone, Clip, Merge, MoCo, Optim, Pretrain
 from fame.distributed import average, gathered, here, parallel, restored, shuffled, together
 from fame.errors import FameError
@@ -119,7 +119,7 @@ def test_a_pretraining_of_two_ranks(tmp_path: Path):
     for name, ranks in (("first", 2), ("again", 2), ("alone", 1)):
         run = fake_run(tmp_path / name, videos)
         results.append(pretrain(config(ranks=ranks), run))
-        states.append(load_encoder(run.folder / "encoder.pt")[0].state_dict())
+        states.append(load_encoder(run.folder / "encoder.pt").state_dict())
         log = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
         assert [line["step"] for line in log] == [1, 2]
         assert {path.name for path in run.folder.iterdir()} == {"encoder.pt", "metrics.jsonl"}

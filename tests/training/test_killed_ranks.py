@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from fame.backbones.checkpoint import load_encoder, read_weights
+from fame.backbones.checkpoint import read_weights
+from fame.backbones.given import load_encoder
 from fame.training.pretrain import pretrain
 from tests.fakes import fake_run
 from tests.slow_ranks import long, slow
@@ -47,6 +48,6 @@ def test_two_killed_ranks_continue_bit_for_bit(tmp_path: Path) -> None:
     steps = [json.loads(line).get("step") for line in (folder / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4]
     assert continued["metrics"] == straight["metrics"]
-    one, other = (load_encoder(tmp_path / name / "encoder.pt")[0].state_dict() for name in ("straight", "broken"))
+    one, other = (load_encoder(tmp_path / name / "encoder.pt").state_dict() for name in ("straight", "broken"))
     assert all(torch.equal(one[name], other[name]) for name in one)
     assert not (folder / "checkpoint.pt").exists()

@@ -10,7 +10,8 @@ import torch
 
 import fame.method.views as stage
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import load_encoder, save_encoder, sha256_of
+from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.backbones.given import load_encoder
 from fame.config import Augment, Backbone, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
 from fame.method.views import Views
@@ -39,7 +40,7 @@ def config(**changes) -> Pretrain:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_encoder(folder / "encoder.pt")[0].state_dict()
+    return load_encoder(folder / "encoder.pt").state_dict()
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

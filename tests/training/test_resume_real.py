@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from fame.backbones.checkpoint import load_encoder
+from fame.backbones.given import load_encoder
 from fame.config import Backbone, Clip, Merge, MoCo, Optim, Pretrain, VideoData
 from fame.data import scan_videos
 from tests.fakes import contrast
@@ -70,7 +70,7 @@ def steps(folder: Path) -> list[int]:
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_encoder(folder / "encoder.pt")[0].state_dict()
+    return load_encoder(folder / "encoder.pt").state_dict()
 
 
 def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(root: Path, tmp_path: Path) -> None:
