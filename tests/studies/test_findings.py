@@ -14,7 +14,7 @@ from reports.evidence import Evidence
 from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
-from studies.findings import likeness, other_figure, positive_control, true_mask, twins
+from studies.findings import backgrounds, masks, twins, worlds
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
@@ -81,8 +81,8 @@ def test_evaluation_looks_at_the_same_world() -> None:
         assert stage and stage.upstream
         assert stage.config.data.world == stage.upstream.config.data.world  # type: ignore[union-attr]
         assert stage.config.data.world.likeness == 1.0  # type: ignore[union-attr]
-    masks = SMOKE.stage(Row("", method), likeness.MASK)
-    assert masks and masks.config.data.world.likeness == 1.0 and masks.upstream is None  # type: ignore[union-attr]
+    cover = SMOKE.stage(Row("", method), twins.MASK_LIFT)
+    assert cover and cover.config.data.world.likeness == 1.0 and cover.upstream is None  # type: ignore[union-attr]
     start = SMOKE.stage(Row("", random_init(world={"likeness": 1.0})), deranged("A"))
     assert start and start.upstream == SMOKE.pretraining(random_init())  # the same weights, tested in another world
     assert start.config.data.world.likeness == 1.0  # type: ignore[union-attr]
@@ -133,7 +133,7 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
     assert studies(["area_ratio", ALL_FINDINGS]) == (STUDIES[0], *FINDINGS)
     assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
     assert {study.name: study.claims for study in FINDINGS if study.claims} == {"likeness": ("C10",)}
-    of_claims = (*STUDIES, likeness.STUDY, positive_control.STUDY, other_figure.STUDY)
+    of_claims = (*STUDIES, worlds.LIKENESS, masks.POSITIVE_CONTROL, backgrounds.OTHER_FIGURE)
     assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
     assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
@@ -172,10 +172,10 @@ def test_curves_have_a_place_for_every_row() -> None:
 
 
 def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
-    assert {row.method.merge.variant for row in true_mask.STUDY.rows if row.method and row.method.merge} == {
+    assert {row.method.merge.variant for row in masks.TRUE_MASK.rows if row.method and row.method.merge} == {
         *("fame", "true", "dilated", "other", "blob")
     }
-    areas = {row.method.merge.beta for row in true_mask.STUDY.rows if row.method and row.method.merge}
+    areas = {row.method.merge.beta for row in masks.TRUE_MASK.rows if row.method and row.method.merge}
     assert areas == {0.5}
 
 
