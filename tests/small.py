@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.backbones import Encoder
-from fame.backbones.checkpoint import load_encoder
+from fame.backbones.given import load_encoder
 from fame.config import Backbone, Clip, MoCo, Optim, Pretrain
 from fame.method.views import Views
 from fame.run import Run
@@ -85,7 +85,7 @@ def breaking(run: Run, at: int = 3) -> Breaking:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    return load_encoder(folder / "encoder.pt")[0].state_dict()
+    return load_encoder(folder / "encoder.pt").state_dict()
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
