@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fame.errors import FameError
+from fame.errors import FameError, explain
 from fame.files import write_json
 from studies.setting.cell import Stage
 
@@ -90,6 +90,9 @@ class Store:
 
     def finished(self, stage_id: str, replicate: int) -> bool:
         return self.result(stage_id, replicate) is not None
+
+    def whole(self, stage_id: str, replicate: int) -> bool:
+        return self.finished(stage_id, replicate)
 
     def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
         """Message, traceback and time of the last failure of a run that has not finished since."""
@@ -233,14 +236,6 @@ class DiskFull(FameError):
 
     def __init__(self, out: Path) -> None:
         super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
-
-
-def explain(error: ValidationError) -> str:
-    """Pydantic's first complaint in one line: the field, what it was, what it must be."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
-    return f"{where}{given}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _read_json(path: Path) -> Any:

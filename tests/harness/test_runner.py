@@ -18,10 +18,10 @@ from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Runtime, execute, message_of
 from studies.paper.registry import studies
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from tests.fake_stages import FAKES
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 STAGES = all_stages(SETTING, studies(["background_source"]))
 PRETRAININGS = [stage for stage, _ in STAGES.values() if stage.kind == "pretrain"]
 RUNTIME = Runtime(stages=FAKES)
@@ -139,9 +139,9 @@ def test_the_longest_chain_starts_first(store: Store) -> None:
     forecast = Forecast()
     run_stages(store, stages, (0,), jobs=1, runtime=RUNTIME, executor=executor)
     ready = [task.stage for task in executor.given if task.stage.upstream is None]
-    first, last = forecast.seconds(ready[0]), forecast.seconds(ready[-1])
-    assert first == max(forecast.seconds(stage) for stage in ready)
-    assert last == min(forecast.seconds(stage) for stage in ready)
+    first, last = forecast.cost(ready[0]), forecast.cost(ready[-1])
+    assert first == max(forecast.cost(stage) for stage in ready)
+    assert last == min(forecast.cost(stage) for stage in ready)
     assert ready[-1].config.objective.kind == "random"  # type: ignore[union-attr]
 
 

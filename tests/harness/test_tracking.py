@@ -20,11 +20,11 @@ from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from studies.study import Row, fame, recall_at, top1
 from studies.tracking import LARGEST_ARTIFACT, Tracker, epochs, metric_name, metrics_of, redacted
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 
 
 def chain_of(beta: float = 0.5) -> list[Stage]:
