@@ -26,6 +26,7 @@ from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
+from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
     from studies.beta_curve import Found, Trial
@@ -123,12 +124,13 @@ class Session:
             check(scale.precision, self.device)
 
     def show_standing(self) -> None:
-        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
+        """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
         told = [standing(self.store, self.asked)]
         told += [f"In this part: {listed(self.replicates)}."] if self.replicates != self.asked.replicates else []
         told += [self.asked.absent]
-        if any(told):
-            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+        for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
+            if line:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def standing(store: Store, asked: Asked) -> str:
