@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -20,7 +20,8 @@ from fame.data.layouts.kinetics import video_of
 from fame.data.layouts.official import OFFICIAL
 from fame.data.scan import scan
 from fame.errors import FameError
-from studies.setting.choices import DATASETS, Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER
 from tests.miniatures import (
     DIVES,
@@ -366,7 +367,7 @@ def test_counts_are_compared_with_the_official_ones() -> None:
     whole = compare_with_official("hmdb51", 3, listing_of(3230, 340, 1530, 51))
     assert whole == ["hmdb51 fold 3: 3570 train and 1530 test videos of 51 classes, as published"]
     assert compare_with_official("folder", 1, listing_of(1, 0, 0, 1)) == []
-    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(DATASETS)
+    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(get_args(Options.model_fields["dataset"].annotation))
     assert {OFFICIAL["ucf101", fold].train + OFFICIAL["ucf101", fold].test for fold in (1, 2, 3)} == {13320}
 
 
@@ -375,9 +376,9 @@ def test_every_layout_is_scanned_and_becomes_a_setting(
     kind: Kind, tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     root = MAKE[kind](tmp_path / "set", clip)
-    asked = resolve(Choices(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
+    asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
     assert asked.setting.videos is not None and asked.setting.videos.kind == kind
-    assert asked.counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
+    assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
     caplog.clear()
