@@ -16,7 +16,7 @@ FORBIDDEN = {
     "studies": {"reports", "run_study"},
     "reports": {"run_study", "mlflow", "optuna"},
 }
-ONLY_THERE = {"mlflow": {"studies/tracking/tracking.py", "studies/tracking/mirror.py"}, "optuna": {"studies/search.py"}}
+ONLY_THERE = {"mlflow": {"studies/tracking.py"}, "optuna": {"studies/search.py"}}
 
 
 def names_imported(path: Path) -> set[str]:

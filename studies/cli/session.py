@@ -153,7 +153,7 @@ def watching() -> Iterator[Watcher]:
 def tracker(store: Store, warn: Callable[[str], None]) -> Any:
     """The MLflow mirror; None, with one warning, where it cannot even be made."""
     try:
-        from studies.tracking.tracking import Tracker
+        from studies.tracking import Tracker
 
         return Tracker(store.out, warn)
     except Exception as error:  # tracking never fails a run
