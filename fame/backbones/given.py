@@ -1,13 +1,12 @@
 """Weights by file, whoever trained them: `fame.load_encoder(FILE, backbone=...)`, and `--pretrained FILE`, known by its SHA-256.
 
 Accepted are this project's encoder files, the released code's checkpoints, torchvision's supervised ones, and plain state dicts of
-a backbone, bare or inside a checkpoint, under the usual prefixes (fame/backbones/keys.py). A file of weights runs no code.
+a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.py). A file of weights runs no code.
 """
 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -16,8 +15,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ENCODER_FORMAT, read_weights, sha256_of
-from fame.backbones.keys import Keys, fit, fits, released, unwrapped, weights_in
+from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, read_weights, sha256_of
+from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
 from fame.files import write_atomically
@@ -26,30 +25,16 @@ log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """Where an encoder's weights came from: the file, the backbone that they fit, what became of every key."""
-
-    path: Path
-    backbone: Backbone
-    keys: Keys
-
-    def __str__(self) -> str:
-        return f"{self.path}: {described(self.backbone)}, {self.keys}"
-
-
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
     """An encoder with the file's weights: normalised clips (B, 3, T, H, W) to pooled features (B, D), without head, on the CPU, in
     evaluation mode.
 
     `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. `.loaded`
     of the encoder tells which of the file's keys were used and which were left, and why; the log (`fame.backbones.given`) tells
-    it in short,
-    as a warning where some are unknown. Raises FameError for a file that cannot be read or does not fit, with what is missing.
+    it in short, as a warning where some are unknown. FameError where a file cannot be read or does not fit, with what is missing.
     """
-    path = Path(path)
-    content = read_weights(path)
-    weights, beside = weights_in(content)
+    path = Path(path).expanduser()
+    content, weights, beside = _opened(path)
     chosen = _chosen(path, content, weights, backbone)
     encoder = build_encoder(chosen)
     keys = _fill(encoder, weights, f"{path} does not fit the backbone {described(chosen)}")
@@ -71,7 +56,7 @@ def load_given(encoder: Encoder, path: Path, sha256: str) -> dict[str, list[str]
         raise FameError(
             f"{path} has SHA-256 {found[:12]}..., but the cell names {sha256[:12]}...: it is another file, plan it anew"
         )
-    weights, _ = weights_in(read_weights(path))
+    _, weights, _ = _opened(path)
     keys = _fill(encoder, weights, f"{path} does not fit the backbone {type(encoder).__name__}")
     return {"used": sorted(keys.used), "left": sorted(keys.left)}
 
@@ -100,9 +85,14 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
     return found
 
 
-def described(backbone: Backbone) -> str:
-    """Its name, with the width where it has one."""
-    return f"{backbone.name} of width {backbone.width}" if backbone.name == "r2plus1d_narrow" else backbone.name
+def _opened(path: Path) -> tuple[dict[str, object], dict[str, Tensor], tuple[str, ...]]:
+    """Return a file's content, the weights in it, and what is beside them. FameError where there are none."""
+    content = read_weights(path)
+    weights, beside = weights_in(content)
+    if not weights:
+        kinds = [f"{name}: {getattr(value, 'stands_for', type(value).__name__)}" for name, value in content.items()]
+        raise FameError(f"{path} holds no weights by name, only {shortened(kinds) or 'nothing'}: {ALONE}")
+    return content, weights, beside
 
 
 def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> Keys:
@@ -137,7 +127,7 @@ def _chosen(path: Path, content: dict[str, object], weights: dict[str, Tensor], 
 
 def _named(name: str, weights: dict[str, Tensor]) -> Backbone:
     """The backbone of that name; the narrow one as wide as the weights' stem."""
-    stem = next((value for key, value in weights.items() if unwrapped(key)[1] == "stem.3.weight" and value.dim() == 5), None)
+    stem = next((value for key, value in weights.items() if f".{key}".endswith(".stem.3.weight") and value.dim() == 5), None)
     if name != "r2plus1d_narrow" or stem is None or len(stem) < 4:
         return Backbone.model_validate({"name": name})
     return Backbone(name="r2plus1d_narrow", width=len(stem))
