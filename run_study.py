@@ -32,7 +32,8 @@ from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.setting.asked import Asked, recall
+from studies.setting.asked import recall
+from studies.setting.recording import record
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 
@@ -75,8 +76,7 @@ def plan(session: Session) -> None:
     session.show_standing()
     from reports.power import foretold
 
-    asked = session.asked
-    said = foretold(asked.setting, set(found.serves), len(asked.replicates), bool(asked.choices))
+    said = foretold(record(session.asked), set(found.serves))
     if said:
         console.print(said, highlight=False, markup=False, soft_wrap=True)
 
@@ -109,7 +109,7 @@ app.command("search")(search)
 def reproduce(session: Session) -> None:
     """Every table and figure: plan, data, runs, report. What is done already is not done again."""
     summary = session.run()
-    page = make_report(session.store, session.asked)
+    page = make_report(session.store)
     claims = claims_table(page.parent / DATA)
     if claims is not None:
         console.print(claims)
@@ -139,17 +139,15 @@ def tell_failures(summary: Summary) -> int:
 @app.command()
 def report(out: Out = Path("out")) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    store = Store(out)
-    store.check_versions()
-    console.print(f"report: {make_report(store, recall(store))}", soft_wrap=True)
+    console.print(f"report: {make_report(Store(out))}", soft_wrap=True)
 
 
-def make_report(store: Store, asked: Asked) -> Path:
+def make_report(store: Store) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
     from reports.page import build
 
-    page = build(store, asked.setting, asked.studies, asked.replicates, store.out, commit=commit(), command=resuming())
-    mirror_report(store, asked, tracker(store, lambda message: print(message, file=sys.stderr)))
+    page = build(store, commit=commit(), command=resuming())
+    mirror_report(store, tracker(store, lambda message: print(message, file=sys.stderr)))
     return page
 
 
@@ -190,7 +188,9 @@ def unpack_parts(folder: Folder, out: Out = Path("out")) -> None:
 
     store = Store(out).prepare()
     done = unpack(folder, store)
-    told = standing(store, recall(store))
+    asked = recall(store)
+    record(asked).write(store.out)
+    told = standing(store, asked)
     console.print(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip(), highlight=False, soft_wrap=True)
     for line in done.left_out:
         print(f"left out: {line}", file=sys.stderr)

@@ -15,9 +15,13 @@ import numpy as np
 import pandas as pd
 
 from fame.config import MoCoObjective, Pretrain
+from reports.evidence import Evidence
+from reports.page import build
 from studies.harness.store import Store
-from studies.paper.registry import STUDIES
+from studies.paper.registry import FINDINGS, STUDIES
+from studies.setting.asked import Asked
 from studies.setting.cell import Stage
+from studies.setting.recording import record
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import QUICK, SMOKE, Scale
 from studies.study import Study
@@ -182,4 +186,18 @@ def result(stage: Stage, replicate: int, metrics: dict[str, float], folder: Path
     }
 
 
-__all__ = ["QUICK", "fill"]
+def seen(
+    store: Store, setting: Setting, replicates: Sequence[int] = (0,), studies: Sequence[Study] = (*STUDIES, *FINDINGS)
+) -> Evidence:
+    """What a report sees of these studies: the results through their records."""
+    return Evidence(store, record(Asked(setting, tuple(studies), tuple(replicates))))
+
+
+def reported(store: Store, setting: Setting, studies: Sequence[Study], replicates: int | Sequence[int] = 1, **about: str) -> Path:
+    """The page of a report on these studies, their records written first."""
+    numbers = range(replicates) if isinstance(replicates, int) else replicates
+    record(Asked(setting, tuple(studies), tuple(numbers))).write(store.out)
+    return build(store, **about)
+
+
+__all__ = ["QUICK", "fill", "reported", "seen"]

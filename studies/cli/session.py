@@ -24,6 +24,7 @@ from studies.harness.worker import Runtime
 from studies.setting.asked import Asked
 from studies.setting.cell import Stage
 from studies.setting.choices import Choices, resolve
+from studies.setting.recording import record
 from studies.setting.replicates import listed
 from studies.setting.resolve import all_stages
 
@@ -67,6 +68,8 @@ class Session:
                 need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            record(self.asked).write(self.store.out)
         with watching() as watcher:
             return run_all(
                 self.store,

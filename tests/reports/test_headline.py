@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from reports.evidence import Evidence
 from reports.headline import CONTROLS, headline
 from studies.harness.store import Store
 from studies.paper.registry import FOR_CLAIMS, studies
@@ -36,7 +35,7 @@ def shown(out: Path, levels: list[tuple[Method, dict[str, float]]], replicates: 
             assert stage
             moved = {name: value + 0.1 * number * replicate for name, value in metrics.items()}
             store.finish(stage, replicate, result(stage, replicate, moved, store.begin(stage, replicate)))
-    found = headline(Evidence(store, SETTING, range(4)))
+    found = headline(seen(store, SETTING, range(4)))
     assert found
     return found
 

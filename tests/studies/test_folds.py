@@ -24,7 +24,6 @@ from fame.errors import FameError
 from fame.files import write_json
 from fame.seeds import Seeds
 from reports.content import command_of
-from reports.evidence import Evidence
 from studies.harness.plan import make_plan
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import STUDIES, studies
@@ -219,14 +218,14 @@ def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tm
     twins = setting.folded(stage)
     for fold, value in enumerate((50.0, 100.0)):
         finish(store, twins[fold], value, ["a", "b", "c", "d"])
-        assert Evidence(store, setting, (0,)).values(stage, "top1") == {}
+        assert seen(store, setting, (0,)).values(stage, "top1") == {}
     finish(store, twins[2], 0.0, ["a", "b", "c", "d"])
-    evidence = Evidence(store, setting, (0,))
+    evidence = seen(store, setting, (0,))
     assert evidence.values(stage, "top1") == {0: 50.0}
     sample = evidence.sample(stage, "top1", 0)
     assert sample is not None and sample.index.is_unique
     assert len(sample) == 12 and sample.mean() == pytest.approx(50.0)
-    assert Evidence(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
+    assert seen(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
     assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in command_of(evidence, studies([]), {})
 
 

@@ -8,7 +8,6 @@ import pytest
 
 from fame.errors import FameError
 from reports.content import video_facts
-from reports.evidence import Evidence
 from studies.harness.store import Store
 from studies.paper.registry import studies
 from studies.setting.asked import recall
@@ -33,7 +32,7 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     store.write_setting(asked.to_json())
     assert recall(store) == asked
     setting = store.setting() or {}
-    facts = video_facts(Evidence(store, asked.setting, asked.replicates), studies(["area_ratio"]), setting)
+    facts = video_facts(seen(store, asked.setting, asked.replicates), studies(["area_ratio"]), setting)
     assert facts is not None and facts["left_out"] == [one._asdict() for one in asked.left_out]
     assert facts["left_out_counted"] == counted(asked.left_out)
     store.write_setting({name: value for name, value in setting.items() if name != "left_out"})  # of an earlier version

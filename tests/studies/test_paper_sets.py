@@ -16,7 +16,6 @@ import run_study
 from fame.errors import FameError
 from fame.run import Run
 from reports.content import command_of, video_facts
-from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
 from studies.cli import session
@@ -243,8 +242,8 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
     assert capfd.readouterr().out.startswith("0 runs done")
 
     asked = recall(store)
-    evidence = Evidence(store, asked.setting, asked.replicates)
-    found = entries(evidence, studies(["diving48"])[0])
+    evidence = seen(store, asked.setting, asked.replicates)
+    found = entries(evidence, studies(["diving48"])[0].name)
     assert {entry["status"] for entry in found} == {"done"} and compares_levels(evidence)
     assert [entry["published"] for entry in found if entry["row"] == "FAME"] == [67.8, 72.9]
     facts = video_facts(evidence, asked.studies, store.setting() or {})
@@ -283,8 +282,8 @@ def test_with_ucf101_alone_the_others_are_absent_and_said_so(
     store = Store(out)
     store.write_setting(asked.to_json())
     assert recall(store) == asked
-    evidence = Evidence(store, asked.setting, asked.replicates)
-    assert {entry["status"] for entry in entries(evidence, studies(["diving48"])[0])} == {"not in this dataset"}
+    evidence = seen(store, asked.setting, asked.replicates)
+    assert {entry["status"] for entry in entries(evidence, studies(["diving48"])[0].name)} == {"not in this dataset"}
     claims = {claim["id"]: claim for claim in ledger(evidence) if claim["id"] == "C6"}
     assert claims["C6"]["verdict"] == "not run" and claims["C6"]["reason"].startswith(line)
     facts = video_facts(evidence, asked.studies, store.setting() or {})

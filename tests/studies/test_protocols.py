@@ -20,7 +20,6 @@ from fame.errors import FameError
 from fame.files import write_json
 from reports import tables
 from reports.content import command_of, content, too_short
-from reports.evidence import Evidence
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import recall
@@ -110,11 +109,11 @@ def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp
     assert json.loads((tmp_path / "setting.json").read_text())["protocol"] == {"name": "official", "version": OFFICIAL.version}
     back = recall(Store(tmp_path))
     assert back == asked and back.setting.protocol == OFFICIAL
-    told = command_of(Evidence(store, back.setting, (0,)), back.studies, store.setting() or {})
+    told = command_of(seen(store, back.setting, (0,)), back.studies, store.setting() or {})
     assert "--protocol official" in told
     plain = resolve(Choices("smoke"), store.cache, 1)
     assert "protocol" not in plain.to_json()
-    assert "--protocol" not in command_of(Evidence(store, plain.setting, (0,)), plain.studies, {})
+    assert "--protocol" not in command_of(seen(store, plain.setting, (0,)), plain.studies, {})
 
 
 @pytest.mark.parametrize(
@@ -151,8 +150,8 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     folder = store.folder(chosen.id, 0)
     folder.mkdir(parents=True)
     write_json(folder / RESULT, result | {"notes": notes, "seconds": 1.0})
-    evidence = Evidence(store, setting, (0,))
-    found = tables.entries(evidence, study)
+    evidence = seen(store, setting, (0,))
+    found = tables.entries(evidence, study.name)
     paths = tables.write(evidence, study, found, tmp_path)
     texts = [path.read_text(encoding="utf-8") for path in paths]
     assert all("protocol official, version 1" in text for text in texts[1:])
@@ -161,9 +160,9 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     assert report["protocol"] == {"name": "official", "version": 1}
     assert report["too_short"] == too_short(evidence, (study,)) == {"folder": {"test": 3, "train": 1}}
 
-    plain = Evidence(store, Setting(SMOKE), (0,))
+    plain = seen(store, Setting(SMOKE), (0,))
     (tmp_path / "plain").mkdir()
-    paths = tables.write(plain, study, tables.entries(plain, study), tmp_path / "plain")
+    paths = tables.write(plain, study, tables.entries(plain, study.name), tmp_path / "plain")
     assert not [path for path in paths if "protocol" in path.read_text(encoding="utf-8")]
 
 

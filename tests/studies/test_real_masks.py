@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from fame.errors import FameError
-from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.real_video import RealVideo, kept
 from studies.harness.store import Store
@@ -204,7 +203,7 @@ def made_up(gains: list[float], still: int = 2) -> RealVideo:
 
 
 def entry(tmp_path: Path, real: RealVideo, scale=QUICK) -> dict:  # type: ignore[no-untyped-def]
-    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
+    found = ledger(seen(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
     assert [one["kind"] for one in found] == ["real video", "mechanism"]
     return found[0]
 

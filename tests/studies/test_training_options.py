@@ -13,7 +13,6 @@ import run_study
 from fame.config import Finetune, Pretrain
 from fame.errors import FameError
 from reports.content import command_of
-from reports.evidence import Evidence
 from studies.harness.store import Store
 from studies.setting.asked import Asked, recall
 from studies.setting.cell import Stage
@@ -91,7 +90,7 @@ def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_a_reports_command_asks_for_the_same_again(typed: Any, tmp_path: Path, words: tuple[str, ...]) -> None:
     store = Store(tmp_path).prepare()
     found = resolve(typed("--scale", "smoke", *words), store.cache, 1)
-    command = command_of(Evidence(store, found.setting, found.replicates), found.studies, found.to_json())
+    command = command_of(found)
     again = resolve(typed(*shlex.split(command)[1:]), store.cache, 1)
     assert again == found
     assert [stage.id for stage in stages(again)] == [stage.id for stage in stages(found)]
