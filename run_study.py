@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.filesize import decimal
 from rich.table import Table
 
 from fame.plugins import load
@@ -27,7 +28,7 @@ from studies.cli.starting import resuming, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.plan import label
-from studies.harness.progress import duration, show_plan, size
+from studies.harness.progress import duration, show_plan
 from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
@@ -178,7 +179,7 @@ def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> N
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(part, asked.replicates) if part is not None else ()):
         runs = f"{packed.runs} of {packed.planned} runs"
-        console.print(f"{packed.path}: {runs}, {size(packed.size)}", highlight=False, soft_wrap=True)
+        console.print(f"{packed.path}: {runs}, {decimal(packed.size)}", highlight=False, soft_wrap=True)
 
 
 @app.command("unpack")

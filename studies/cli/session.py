@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.filesize import decimal
 
 from fame.errors import FameError
 from studies.harness.executors.local import LocalWorkers
 from studies.harness.hardware import default_jobs, resolve_device
 from studies.harness.plan import Plan, make_plan
-from studies.harness.progress import Bars, Lines, Watcher, show_plan, size
-from studies.harness.runner import run_all, run_stages
+from studies.harness.progress import Bars, Lines, Watcher, show_plan
+from studies.harness.runner import run_stages
 from studies.harness.scheduling import Summary
 from studies.harness.status import done_replicates
 from studies.harness.store import Store
@@ -65,16 +66,15 @@ class Session:
             self.check_device()
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
-                need = f"about {size(plan.bytes)} are needed and {size(free)} are free"
+                need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
         with self.store.named_errors():
             record(self.asked).write(self.store.out)
         with watching() as watcher:
-            return run_all(
+            return run_stages(
                 self.store,
-                self.asked.setting,
-                self.asked.studies,
+                all_stages(self.asked.setting, self.asked.studies),
                 self.asked.now,
                 jobs=self.jobs,
                 runtime=self.runtime,

@@ -1,4 +1,4 @@
-"""What is to be done, how long it takes (studies/harness/forecast.py) and how much disk it needs: told before anything starts."""
+"""Plan a study: which runs are missing, how long they take (studies/harness/forecast.py) and how much disk they need."""
 
 from __future__ import annotations
 
@@ -14,22 +14,19 @@ from studies.harness.forecast import Forecast, Sizes, staged_sizes
 from studies.harness.store import Store
 from studies.setting.cell import Stage
 
-RENDERING = 0.27  # seconds a megapixel of the embedded benchmark, encoding and decoding included
-START = 13.0  # seconds until a worker has imported torch
 KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
 
 
 def label(stage: Stage) -> str:
-    """A stage for the eye: `pretrain fame 0.5 single on A`, `probe A`."""
+    """Return a stage's name for the eye: `pretrain fame 0.5 single on A`, `probe A`."""
     config = stage.config
     data = getattr(config, "data", None)
     part = getattr(data, "part", data.kind) if data else ""
     if not isinstance(config, Pretrain):
         return f"{stage.kind} {part}".strip()
-    method = (
-        objective.kind if not isinstance(objective := config.objective, MoCoObjective) else "BE" if objective.erasing else "moco"
-    )
+    objective = config.objective
+    method = "BE" if getattr(objective, "erasing", None) else objective.kind
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
         method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
     return f"pretrain {method}" + (f" on {part}" if part else "")
@@ -39,7 +36,7 @@ def label(stage: Stage) -> str:
 class Plan:
     """Every run of some studies, which of them are done, and what the others need.
 
-    A finished pretraining whose encoder is gone is not done while an evaluation of it is missing.
+    A finished pretraining whose encoder is damaged or gone is not done while an evaluation of it is missing.
     """
 
     tasks: tuple[Task, ...]
@@ -47,7 +44,6 @@ class Plan:
     done: frozenset[tuple[str, int]]
     forecast: Forecast
     jobs: int
-    data_seconds: float
     bytes: int
 
     @property
@@ -56,13 +52,11 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Wall time with `jobs` side by side, preparing the data included."""
-        chains = [sum(self.forecast.seconds(link) for link in task.stage.chain()) for task in self.todo]
-        total = sum(self.forecast.seconds(task.stage) for task in self.todo)
-        return self.data_seconds + START + max(total / self.jobs, max(chains)) if self.todo else 0.0
+        """Wall time with `jobs` side by side, the data prepared; NaN where no run of this machine was timed."""
+        return self.forecast.remaining(self.todo, {}, self.jobs)
 
     def kinds(self) -> list[tuple[str, int, int, float]]:
-        """(kind, runs, of them done, seconds of one core still to spend) in the order in which stages come."""
+        """Return (kind, runs, of them done, seconds of one core still to spend) in the order in which stages come."""
         runs = Counter(task.stage.kind for task in self.tasks)
         done = Counter(task.stage.kind for task in self.tasks if task.key in self.done)
         seconds: defaultdict[str, float] = defaultdict(float)
@@ -71,7 +65,7 @@ class Plan:
         return [(kind, number, done[kind], seconds[kind]) for kind, number in runs.items()]
 
     def studies(self) -> list[tuple[str, int, int]]:
-        """(study, runs that it uses, of them done)."""
+        """Return (study, runs that it uses, of them done)."""
         names = dict.fromkeys(name for stage in self.serves for name in self.serves[stage])
         using = {name: [task for task in self.tasks if name in self.serves[task.stage.id]] for name in names}
         return [(name, len(tasks), sum(task.key in self.done for task in tasks)) for name, tasks in using.items()]
@@ -88,30 +82,31 @@ def make_plan(
     """Look at the store and count."""
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
-    done = frozenset(task.key for task in tasks if store.finished(*task.key))
+    done = {task.key for task in tasks if store.finished(*task.key)}
+    read = [upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())]
+    done -= {key for key in dict.fromkeys(read) if key in done and not store.whole(*key)}
     forecast = Forecast(device, sizes)
     forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
     todo = [task for task in tasks if task.key not in done]
     needed = {_videos(data, task.replicate): data for task in todo if (data := getattr(task.stage.config, "data", None))}
     missing = [data for (_, replicate), data in needed.items() if not _prepared(data, replicate, store.cache)]
-    seconds = sum(_megapixels(data, sizes) for data in missing) * RENDERING / jobs
     stored = sum(3e6 * KEPT.get(getattr(data, "codec", ""), 1.0) * _megapixels(data, sizes) for data in missing)
     size = stored + sum(_bytes(task.stage, sizes) for task in todo)
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
-    return Plan(tasks, serves, done, forecast, jobs, seconds, int(size))
+    return Plan(tasks, serves, frozenset(done), forecast, jobs, int(size))
 
 
 def _videos(data: Data, replicate: int) -> tuple[str, int]:
-    """What tells apart the videos to be stored: folds and replicates of a real set share theirs."""
+    """Return what tells apart the videos to be stored: folds and replicates of a real set share theirs."""
     if isinstance(data, StagedData):
         return data.model_dump_json(), replicate
     return f"{data.kind} {data.short_side} {data.codec}", 0
 
 
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:
-    """Whether a part of the embedded benchmark has been rendered. A real set's frame store is found by its manifest."""
+    """Return whether a part of the embedded benchmark has been rendered, or a real set's frames are stored."""
     if not isinstance(data, StagedData):
-        from fame.data.store import is_prepared
+        from fame.data.store import is_prepared  # with it comes torch, whose import takes seconds
 
         return is_prepared(data.manifest, cache, data.short_side, data.codec)
     from fame.data.staged.videos import digest

@@ -1,42 +1,20 @@
-"""What is missing is run: the data first, then stages in the order that studies/harness/scheduling.py finds.
-
-The store is asked what is finished, so a second start repeats nothing.
-"""
+"""Run what is missing: the data first, then stages in the order that studies/harness/scheduling.py finds. A second start repeats
+nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from fame.config import Data
 from fame.seeds import Seeds
 from studies.harness.executors import Executor, Task
 from studies.harness.executors.local import LocalWorkers
 from studies.harness.plan import Plan, make_plan
-from studies.harness.progress import Silence, Watcher
+from studies.harness.progress import Watcher
 from studies.harness.scheduling import Schedule, Summary
 from studies.harness.store import Store
 from studies.harness.worker import Runtime, open_once
 from studies.setting.cell import Stage
-from studies.setting.resolve import Setting, all_stages
-from studies.study import Study
 from studies.tracking.mirroring import Mirror, Mirroring
-
-
-def run_all(
-    store: Store,
-    setting: Setting,
-    studies: tuple[Study, ...],
-    replicates: Iterable[int],
-    *,
-    jobs: int,
-    runtime: Runtime | None = None,
-    watcher: Watcher | None = None,
-    mirror: Mirror | None = None,
-    plan: Plan | None = None,
-) -> Summary:
-    """Run what these studies need and the store does not have. `plan` where one was made to be shown."""
-    stages = all_stages(setting, studies)
-    return run_stages(store, stages, replicates, jobs=jobs, runtime=runtime, watcher=watcher, mirror=mirror, plan=plan)
 
 
 def run_stages(
@@ -51,16 +29,17 @@ def run_stages(
     plan: Plan | None = None,
     executor: Executor | None = None,
 ) -> Summary:
-    """The same for stages by id, upstream first, each with the names of the studies that it serves (`all_stages` gives that).
+    """Run what the store lacks of `stages`: by id, upstream first, each with the studies that it serves (see `all_stages`).
 
-    `executor` is where runs are executed, and the caller's to stop; without one they go to worker processes on this machine.
+    `plan` is one that was made to be shown. `executor` is where runs are executed, and the caller's to stop; without one they go to
+    worker processes on this machine.
 
     Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary. On
     KeyboardInterrupt the workers are stopped before it goes on; nothing finished is lost.
     """
-    runtime, watcher, numbers = runtime or Runtime(), watcher or Silence(), tuple(replicates)
-    plan = plan or make_plan(store.prepare(), stages, numbers, jobs, runtime.device)
+    runtime, watcher, numbers = runtime or Runtime(), watcher or Watcher(), tuple(replicates)
     store.prepare()
+    plan = plan or make_plan(store, stages, numbers, jobs, runtime.device)
     mirroring = Mirroring(store, mirror, plan.serves)
     for task in plan.tasks:
         if task.key in plan.done:
@@ -79,11 +58,7 @@ def run_stages(
 
 def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: int, watcher: Watcher) -> None:
     """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
-    sets: dict[tuple[str, int], Data] = {}
-    for task in tasks:
-        data = getattr(task.stage.config, "data", None)
-        if data is not None:
-            sets.setdefault((data.model_dump_json(), task.replicate), data)
+    sets = {(data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))}
     for (_, replicate), data in sets.items():
         name = getattr(data, "part", data.kind)
 

@@ -1,4 +1,4 @@
-"""Which run is next: upstream before downstream, the longest chain first, side by side; and what has become of each.
+"""Schedule runs side by side: upstream before downstream, the longest chain first; and collect what became of each.
 
 A failed run takes down only what depends on it; a run that another process holds is looked at again later.
 """
@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field
 
 from studies.harness.executors import Executor, Outcome, Task
-from studies.harness.forecast import Forecast
 from studies.harness.plan import Plan, label
 from studies.harness.progress import Watcher
 from studies.harness.store import DiskFull, Store
@@ -23,7 +22,7 @@ ATTEMPTS = 2  # of a run whose worker was killed
 
 @dataclass
 class Summary:
-    """What a start has done: keys of runs, and for what failed or was skipped a line each."""
+    """Sum up a start: keys of runs, and for what failed or was skipped a line each."""
 
     already: int = 0
     done: list[Key] = field(default_factory=list)
@@ -35,16 +34,16 @@ class Summary:
         return not self.failed and not self.skipped
 
     def complaints(self) -> list[str]:
-        """A line for every run that is missing, failures first."""
+        """Return a line for every run that is missing, failures first."""
         return [*self.failed.values(), *self.skipped.values()]
 
 
 class Schedule:
-    """Which task is next. One per start."""
+    """Give ready tasks to an executor until none is left. One per start."""
 
     def __init__(self, store: Store, plan: Plan, executor: Executor, watcher: Watcher, mirroring: Mirroring) -> None:
         self.store, self.plan, self.executor, self.watcher, self.mirroring = store, plan, executor, watcher, mirroring
-        self.forecast: Forecast = plan.forecast
+        self.forecast = plan.forecast
         self.total = len(plan.tasks)
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
@@ -64,16 +63,16 @@ class Schedule:
         return self.summary
 
     def remaining(self) -> float:
-        """Honest seconds to the end, from what finished runs took and how far running ones are."""
+        """Return seconds to the end, from what finished runs took and how far running ones are; NaN where unknown."""
         now, running = time.monotonic(), {}
         for key, (task, since, before) in self.running.items():
-            share = (self._share(key) - before) / (1 - before) if before < 1 else 0.0
-            running[task] = (now - since, share if share > 0 else None)
+            share = self._share(key)
+            running[task] = (now - since, max(share - before, 0.0), 1 - share)
         return self.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
 
     def _weights(self) -> dict[Key, float]:
-        """Seconds from a task's start to the end of the longest chain through it."""
-        weight = {task.key: self.forecast.seconds(task.stage) for task in self.waiting.values()}
+        """Return the cost from a task's start to the end of the longest chain through it."""
+        weight = {task.key: self.forecast.cost(task.stage) for task in self.waiting.values()}
         longest_after: dict[Key, float] = {}
         for task in reversed(self.waiting.values()):  # downstream comes after upstream
             weight[task.key] += longest_after.get(task.key, 0.0)
@@ -82,7 +81,7 @@ class Schedule:
         return weight
 
     def _ready(self) -> list[Task]:
-        """Tasks whose upstream is finished, the longest chain first."""
+        """Return tasks whose upstream is finished, the longest chain first."""
         now = time.monotonic()
         ready = [
             task
@@ -137,10 +136,10 @@ class Schedule:
         folder = self.store.folder(*task.key)
         self.summary.failed[task.key] = f"{label(task.stage)} ({folder}): {outcome.message}"
         for key, other in list(self.waiting.items()):
-            if other.replicate == task.replicate and task.stage.id in {link.id for link in other.stage.chain()}:
+            if other.replicate == task.replicate and task.stage in other.stage.chain():
                 del self.waiting[key]
-                why = "pretraining" if task.stage.kind == "pretrain" else task.stage.kind
-                self.summary.skipped[key] = f"{label(other.stage)} ({key[0]}/{key[1]}): skipped: its {why} {task.stage.id} failed"
+                why = f"skipped: its pretraining {task.stage.id} failed"
+                self.summary.skipped[key] = f"{label(other.stage)} ({key[0]}/{key[1]}): {why}"
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:

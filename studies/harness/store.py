@@ -91,6 +91,9 @@ class Store:
     def finished(self, stage_id: str, replicate: int) -> bool:
         return self.result(stage_id, replicate) is not None
 
+    def whole(self, stage_id: str, replicate: int) -> bool:
+        return self.finished(stage_id, replicate)
+
     def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
         """Message, traceback and time of the last failure of a run that has not finished since."""
         if self.finished(stage_id, replicate):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,7 +37,7 @@ class Stage:
 
     @cached_property
     def id(self) -> str:
-        return hashlib.sha256(canonical(self.identity()).encode()).hexdigest()[:12]
+        return hashed(self)
 
     def identity(self) -> dict[str, Any]:
         """What is hashed: every default resolved, but for fields that came later and say what was done before."""
@@ -60,3 +60,9 @@ class Stage:
     def chain(self) -> list[Stage]:
         """Upstream first, itself last."""
         return [*(self.upstream.chain() if self.upstream else []), self]
+
+
+@cache
+def hashed(stage: Stage) -> str:
+    """Return the stage's id; equal stages, of which every study makes its own, are hashed once a process."""
+    return hashlib.sha256(canonical(stage.identity()).encode()).hexdigest()[:12]

@@ -140,9 +140,9 @@ def test_the_longest_chain_starts_first(store: Store) -> None:
     forecast = Forecast()
     run_stages(store, stages, (0,), jobs=1, runtime=RUNTIME, executor=executor)
     ready = [task.stage for task in executor.given if task.stage.upstream is None]
-    first, last = forecast.seconds(ready[0]), forecast.seconds(ready[-1])
-    assert first == max(forecast.seconds(stage) for stage in ready)
-    assert last == min(forecast.seconds(stage) for stage in ready)
+    first, last = forecast.cost(ready[0]), forecast.cost(ready[-1])
+    assert first == max(forecast.cost(stage) for stage in ready)
+    assert last == min(forecast.cost(stage) for stage in ready)
     assert ready[-1].config.objective.kind == "random"  # type: ignore[union-attr]
 
 

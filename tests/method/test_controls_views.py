@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -15,11 +13,10 @@ from fame.method.augment import random_crops
 from fame.method.controls import CONTROLS, Controlled, cropped_truth
 from fame.method.inpainting import inpainted
 from fame.method.masks import kept_pixels
-from fame.method.views import Views
 from fame.training.pretrain import pretrain
 from tests.fakes import FakeVideos, fake_run
 from tests.method.test_controls import seeded
-from tests.training.test_pretrain import VIDEOS, config
+from tests.small import VIDEOS, config, drawn
 
 # ---------------------------------------------------------------- crops and streams
 
@@ -45,12 +42,6 @@ def test_the_mask_lies_where_the_figure_lies_after_crop_and_flip(seed, flip, sid
     generator, state = seeded(seed), seeded(seed)
     clips = random_crops(raw, 24, augment, generator)
     assert torch.equal(cropped_truth(truth, 24, augment, state), (clips[:, 0] >= 0.5).any(1))
-
-
-def drawn(folder: Path, rows: int = 6, **changes) -> tuple[torch.Tensor, torch.Tensor]:
-    found = Views(config(**changes), VIDEOS, fake_run(folder, VIDEOS), epoch=0)
-    found.draw(torch.arange(rows))
-    return found.draw(torch.arange(12 - rows, 12))  # a second batch, so that a stream out of step would show
 
 
 PLAIN = Augment(area=(0.5, 1.0), flip=0.5, grayscale=0, jitter=0, blur=0, mean=(0, 0, 0), std=(1, 1, 1))

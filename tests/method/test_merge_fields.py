@@ -17,7 +17,7 @@ from fame.method.moco import info_nce
 from tests.fakes import contrasted
 from tests.method.test_controls import noise, seeded
 from tests.method.test_moco import contrast, views
-from tests.training.test_pretrain import config
+from tests.small import config
 
 # ---------------------------------------------------------------- prior and samples
 

@@ -125,7 +125,8 @@ def test_the_disk_of_three_folds_is_that_of_one(asked: tuple[Asked, Path], tmp_p
         return make_plan(store, all_stages(setting, STUDIES), (0,), 1, "cpu", whole.sizes)
 
     three, one = planned(whole.setting), planned(replace(whole.setting, folds=()))
-    assert three.data_seconds == pytest.approx(one.data_seconds) and len(three.tasks) > 2 * len(one.tasks)
+    assert len(three.tasks) > 2 * len(one.tasks)
+    assert three.bytes < 2 * one.bytes
 
 
 def test_a_search_wants_one_fold(

@@ -1,8 +1,7 @@
-"""A batch in pieces: equal to the whole batch where batch norm does not see it, one piece's graph in memory, keys shuffled."""
+"""A batch in pieces and on two ranks: equal to the whole batch where batch norm does not see it, one piece's graph in memory."""
 
 from __future__ import annotations
 
-import json
 import weakref
 from pathlib import Path
 from typing import Any
@@ -13,41 +12,53 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import load_encoder
-from fame.config import Augment, Backbone, Clip, Merge, MoCo, Optim, Pretrain
-from fame.distributed import average, here, together
-from fame.method.moco import MomentumContrast, cut
-from fame.run import Run
+from fame.config import Augment, Clip, Merge, MoCo, Optim, Pretrain
+from fame.distributed import average, gathered, here, restored, shuffled, together
+from fame.errors import FameError
+from fame.method.moco import MomentumContrast
 from fame.training.descent import ContrastStep, Descent
 from fame.training.pretrain import pretrain
 from fame.training.supervised import Classifier, train_classifier
-from tests.fakes import FakeVideos, contrast, fake_data, fake_run
-from tests.training.test_distributed import MOCOS, Plain
+from studies.setting.choices import Choices, resolve
+from studies.setting.resolve import all_stages
+from tests.fakes import FakeVideos, fake_run
+from tests.small import CPU, NARROW, VIDEOS, Plain, config, lines, same, weights
 
-torch.set_num_threads(1)
-CPU = torch.device("cpu")
 BATCH, STEPS = 8, 3
+MOCOS = {
+    "symmetric": MoCo(dim=5, queue=12, momentum=0.9),
+    "without own key": MoCo(dim=5, queue=16, momentum=0.9, own_key=False),
+    "one turn": MoCo(dim=5, queue=24, momentum=0.9, symmetric=False),
+}
 
 
-def steps(moco: MoCo, accumulate: int, network: Any = None, evaluating: bool = False) -> dict[str, Tensor]:
+def steps(moco: MoCo, accumulate: int = 1, network: Any = None, evaluating: bool = False) -> dict[str, Tensor]:
     """Three steps on clips that all ranks know: loss and share of right queries (means over ranks), gradients, weights, queue."""
     ranks = here()
     model = MomentumContrast(network or Plain(), moco, seed=3, accumulate=accumulate).train(not evaluating)
     descend = ContrastStep(model, Descent(torch.optim.SGD(model.query.parameters(), lr=0.5)), None, CPU)
     drawn = torch.Generator().manual_seed(11)
-    told = []
+    means = []
     for _ in range(STEPS):
         view0, view1 = (ranks.mine(torch.rand(BATCH, 3, 4, 16, 16, generator=drawn)) for _ in range(2))
         value = torch.stack(descend(view0, view1))
         average([value])
-        told.append(value)
+        means.append(value)
     gradients = {f"gradient of {name}": weight.grad for name, weight in model.query.named_parameters()}
     weights = {name: value for name, value in model.state_dict().items() if "num_batches" not in name and name != "turns"}
-    return {"told": torch.stack(told), **gradients, **weights}
+    return {"means": torch.stack(means), **gradients, **weights}
 
 
-def steps_of_a_rank(device: torch.device, accumulate: int) -> list[dict[str, Tensor]]:
-    return [steps(moco, accumulate) for moco in MOCOS]
+def on_a_rank(device: torch.device) -> dict[str, Any]:
+    """What rank 0 computes of whole batches and in pieces, and the queues and an exchange of both ranks."""
+    found = {(name, accumulate): steps(moco, accumulate) for name, moco in MOCOS.items() for accumulate in (1, 2)}
+    mine, places = shuffled(torch.arange(3) + 3 * here().rank, seed=1)
+    return {
+        "steps": found,
+        "everybody": gathered(mine),
+        "back": restored(mine, places),
+        "queues": gathered(found["symmetric", 1]["queue"]),
+    }
 
 
 def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -57,23 +68,35 @@ def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
 
 
 @pytest.mark.parametrize("accumulate", [2, 4, 8])
-@pytest.mark.parametrize("moco", MOCOS, ids=["symmetric", "without own key", "one turn"])
+@pytest.mark.parametrize("moco", MOCOS.values(), ids=MOCOS)
 def test_without_batch_norm_pieces_compute_what_the_whole_batch_computes(moco: MoCo, accumulate: int) -> None:
-    """`told` holds the losses of later steps, too, so keys in another order of the queue would show."""
-    assert_same(steps(moco, accumulate), steps(moco, 1))
+    """The losses of later steps are compared, too, so keys in another order of the queue would show."""
+    assert_same(steps(moco, accumulate), steps(moco))
 
 
 @pytest.mark.parametrize("key_norm", ["batch", "ema"])
 def test_with_batch_norm_in_evaluation_they_are_equal_too(key_norm: str) -> None:
-    moco = MoCo(dim=5, queue=16, momentum=0.9, key_norm=key_norm)
-    backbone = Backbone(name="r2plus1d_narrow", width=4)
-    one, other = (steps(moco, accumulate, build_encoder(backbone, 2), evaluating=True) for accumulate in (1, 4))
+    moco = MoCo(dim=5, queue=16, momentum=0.9, key_norm=key_norm)  # type: ignore[arg-type]
+    one, other = (steps(moco, accumulate, build_encoder(NARROW, 2), evaluating=True) for accumulate in (1, 4))
     assert_same(other, one)
 
 
-def test_two_ranks_with_pieces_compute_what_one_process_computes() -> None:
-    for found, moco in zip(together(steps_of_a_rank, 2, "cpu", 2), MOCOS, strict=True):
-        assert_same(found, steps(moco, 1))
+def test_without_batch_norm_two_ranks_compute_what_one_process_computes() -> None:
+    found = together(on_a_rank, 2, "cpu")
+    for (name, _), ours in found["steps"].items():
+        assert_same(ours, steps(MOCOS[name]))
+    assert found["everybody"].sort().values.tolist() == list(range(6)) != found["everybody"].tolist()
+    assert found["back"].tolist() == list(range(6))
+    assert torch.equal(*found["queues"].chunk(2))
+
+
+def test_alone_nothing_is_exchanged() -> None:
+    part = torch.arange(3.0)
+    assert gathered(part) is part and here().size == 1
+    average([part])
+    assert part.tolist() == [0, 1, 2] == restored(*shuffled(part, seed=0)).tolist()
+    with pytest.raises(ValueError, match="equally"):
+        type(here())(0, 2).mine(part)
 
 
 class Held:
@@ -114,8 +137,7 @@ def test_one_pieces_graph_is_in_memory_at_a_time() -> None:
 
 def test_keys_are_shuffled_over_pieces_and_the_shuffles_are_kept() -> None:
     """By hand: the second shuffle of a model is drawn from its seed and the number two, which the state holds."""
-    network = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
-    model = MomentumContrast(network, MoCo(dim=5, queue=16), seed=3, accumulate=2).train()
+    model = MomentumContrast(build_encoder(NARROW, 0), MoCo(dim=5, queue=16), seed=3, accumulate=2).train()
     clips = torch.rand(BATCH, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3))
     model.keys(clips)
     assert model.state_dict()["turns"] == 1
@@ -128,76 +150,29 @@ def test_keys_are_shuffled_over_pieces_and_the_shuffles_are_kept() -> None:
     assert "turns" not in MomentumContrast(Plain(), MoCo()).state_dict()
 
 
-def test_pieces_are_equal_or_the_last_is_shorter() -> None:
-    assert [len(piece) for piece in cut(torch.arange(8), 4)] == [2, 2, 2, 2]
-    assert [len(piece) for piece in cut(torch.arange(7), 3)] == [3, 3, 1]
-
-
-def config(**changes: Any) -> Pretrain:
-    given: dict[str, Any] = {
-        "data": fake_data(),
-        "clip": Clip(frames=4, stride=2, size=16),
-        "backbone": Backbone(name="r2plus1d_narrow", width=4),
-        "moco": MoCo(dim=8, queue=16, momentum=0.9),
-        "optim": Optim(kind="adamw", lr=1e-3, batch=6, epochs=4),
-        "merge": Merge(),
-        "precision": "fp32",
-        "accumulate": 3,
-    }
-    return contrast(**{**given, **changes})
-
-
-class Stopped(Exception):
-    pass
-
-
-class Breaking(Run):
-    """A run that stops when it is told of the third epoch."""
-
-    def log(self, **values: Any) -> None:
-        if values.get("step") == 3:
-            raise Stopped
-        super().log(**values)
-
-
-def test_a_pretraining_in_pieces_sees_the_same_clips_and_continues_bit_for_bit(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    videos = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
-    seen: dict[str, list[Tensor]] = {"whole": [], "pieces": []}
-    original, at = MomentumContrast.pieces, "whole"
+def test_pretraining_in_pieces_sees_the_same_clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Tensor] = []
+    original = MomentumContrast.pieces
 
     def watched(model: MomentumContrast, view0: Tensor, view1: Tensor, autocast: Any = None) -> Any:
-        seen[at] += [view0.clone(), view1.clone()]
+        seen.extend([view0.clone(), view1.clone()])
         return original(model, view0, view1, autocast)
 
     monkeypatch.setattr(MomentumContrast, "pieces", watched)
-    pretrain(config(accumulate=1), fake_run(tmp_path / "whole", videos))
-    at = "pieces"
-    straight = pretrain(config(), fake_run(tmp_path / "straight", videos))
-    assert all(torch.equal(one, other) for one, other in zip(seen["whole"], seen["pieces"], strict=True))
-
-    run = fake_run(tmp_path / "broken", videos)
-    with pytest.raises(Stopped):
-        pretrain(config(), Breaking(run.folder, run.seeds, run.device, run.videos))
-    continued = pretrain(config(), run)
-    assert straight["metrics"] == continued["metrics"]
-    assert straight["notes"]["steps"] == 8 and straight["notes"]["pieces"] == 3
-    first, second, whole = (
-        load_encoder(tmp_path / name / "encoder.pt")[0].state_dict() for name in ("straight", "broken", "whole")
-    )
-    assert all(torch.equal(first[name], second[name]) for name in first)
-    assert any(not torch.equal(first[name], whole[name]) for name in first)  # batch norm sees pieces
-    steps = [json.loads(line)["step"] for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [1, 2, 3, 4]
+    pretrain(config(merge=Merge()), fake_run(tmp_path / "whole", VIDEOS))
+    pieces = pretrain(config(merge=Merge(), accumulate=3), fake_run(tmp_path / "pieces", VIDEOS))
+    half = len(seen) // 2
+    assert all(torch.equal(one, other) for one, other in zip(seen[:half], seen[half:], strict=True))
+    assert pieces["notes"]["steps"] == 4 and pieces["notes"]["pieces"] == 3
+    assert not same(weights(tmp_path / "whole"), weights(tmp_path / "pieces"))  # batch norm sees pieces
 
 
 def classified(folder: Path, accumulate: int) -> tuple[dict[str, Tensor], dict[str, float]]:
-    """Two epochs with labels, of a network without batch norm, in batches of 10 whose last piece is shorter."""
+    """Two epochs with labels, of a network without batch norm, in batches of 10 whose last piece may be shorter."""
     videos = FakeVideos(classes=2, per_class=6, frames=8, size=16, counterfactual=False)
     torch.manual_seed(1)
     model = Classifier(Plain(), 2)
-    told = train_classifier(
+    metrics = train_classifier(
         model,
         videos,  # type: ignore[arg-type]
         videos.select("train"),
@@ -209,20 +184,53 @@ def classified(folder: Path, accumulate: int) -> tuple[dict[str, Tensor], dict[s
         purpose="finetune",
         accumulate=accumulate,
     )
-    return model.state_dict(), told
+    return model.state_dict(), metrics
 
 
 def test_a_classifier_in_pieces_is_that_of_whole_batches(tmp_path: Path) -> None:
-    weights, told = classified(tmp_path / "whole", 1)
+    weights, metrics = classified(tmp_path / "whole", 1)
     for accumulate in (2, 3, 10):
         others, other = classified(tmp_path / str(accumulate), accumulate)
         assert_same(others, weights)
-        assert other == pytest.approx(told, rel=1e-5)
+        assert other == pytest.approx(metrics, rel=1e-5)
 
 
-def test_pieces_must_divide_the_batch_of_a_rank() -> None:
-    with pytest.raises(ValidationError, match=r"accumulate = 0: a batch of 6 on one device is cut in so many equal pieces"):
-        config(accumulate=0)
-    with pytest.raises(ValidationError, match=r"accumulate = 2: a batch of 3 on one device"):
-        config(accumulate=2, ranks=2)
+def test_a_pretraining_of_two_ranks(tmp_path: Path) -> None:
+    """One log, one encoder; every video once an epoch; again the same to the bit; not what one process makes of it."""
+    results = {}
+    for name, ranks in (("first", 2), ("again", 2), ("alone", 1)):
+        results[name] = pretrain(config(ranks=ranks, merge=Merge(), moco=MoCo(dim=8, queue=16)), fake_run(tmp_path / name, VIDEOS))
+        assert [line["step"] for line in lines(tmp_path / name)] == [1, 2]
+        assert {path.name for path in (tmp_path / name).iterdir()} == {"encoder.pt", "metrics.jsonl"}
+    assert results["first"]["metrics"] == results["again"]["metrics"] and results["first"]["notes"]["ranks"] == 2
+    assert results["first"]["notes"]["steps"] == results["alone"]["notes"]["steps"] == 4
+    first, again, alone = (weights(tmp_path / name) for name in results)
+    assert same(first, again) and not same(first, alone)
+
+
+def test_an_error_of_a_rank_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(FameError, match=r"^a queue of 4 keys cannot take a batch of 6"):
+        pretrain(config(ranks=2, moco=MoCo(queue=4)), fake_run(tmp_path, VIDEOS))
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"accumulate": 0}, r"accumulate = 0: a batch of 6 on one device is cut in so many equal pieces"),
+        ({"accumulate": 2, "ranks": 2}, r"accumulate = 2: a batch of 3 on one device"),
+        ({"ranks": 4}, "shared by them equally"),
+    ],
+)
+def test_pieces_and_ranks_divide_the_batch(changes: dict[str, int], match: str) -> None:
+    with pytest.raises(ValidationError, match=match):
+        config(**changes)
     assert config(accumulate=3, ranks=2).accumulate == 3
+
+
+def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path) -> None:
+    asked = resolve(Choices("smoke", ranks=2), tmp_path, 1)
+    stages = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if isinstance(stage.config, Pretrain)]
+    kinds = {(one.kind, getattr(one, "ranks", 1)) for one in (stage.config.objective for stage in stages)}
+    assert kinds == {("moco", 2), ("random", 1), ("supervised", 1)}
+    with pytest.raises(FameError, match="--ranks 3: the batch of 8 is shared by them equally"):
+        resolve(Choices("smoke", ranks=3), tmp_path, 1)

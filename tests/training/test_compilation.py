@@ -12,21 +12,17 @@ from torch import Tensor, nn
 
 import fame.training.compilation
 from fame.backbones import build_encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState, load_encoder, read_weights
-from fame.config import Backbone, Merge, MoCo, Optim
+from fame.backbones.checkpoint import TrainingState
+from fame.config import Merge, MoCo, Optim
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
 from fame.training.compilation import naming_failures, plain_kernels
 from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser, follow_weights
 from fame.training.pretrain import pretrain
-from studies.setting.cell import Stage
-from tests.fakes import contrast, fake_data, fake_run
-from tests.training.test_accumulation import Breaking, Stopped
-from tests.training.test_pretrain import VIDEOS, config
+from tests.fakes import fake_run
+from tests.small import NARROW, VIDEOS, assert_continues, config
 
-torch.set_num_threads(1)
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 STEPS = 6
 TOLERANCE = 0.02  # of each step's loss, in nats: compiled operations round otherwise than the fused ones, and steps add it up
 
@@ -41,21 +37,18 @@ def losses(compiled: bool, accumulate: int = 1, steps: int = STEPS, fast: bool =
     return torch.stack([step(*pair)[0] for pair in views])
 
 
+needs_a_compiler = pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
+needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+
+
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.skipif(not (shutil.which("c++") or shutil.which("g++")), reason="torch.compile needs a C++ compiler")
-def test_the_loss_curve_is_that_of_eager_training() -> None:
-    eager, compiled = losses(False), losses(True)
+@pytest.mark.parametrize("device", [pytest.param("cpu", marks=needs_a_compiler), pytest.param("cuda", marks=needs_a_gpu)])
+def test_the_loss_curve_is_that_of_eager_training(device: str, repeatable: None) -> None:
+    torch.compiler.reset()
+    eager, compiled = (losses(compiled, device=device) for compiled in (False, True))
     assert eager.max() - eager.min() > 0.5
     torch.testing.assert_close(compiled, eager, rtol=0, atol=TOLERANCE)
-
-
-@pytest.mark.long
-@pytest.mark.timeout(1200)
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_loss_curve_is_that_of_eager_training_on_a_gpu(repeatable: None) -> None:
-    torch.compiler.reset()
-    torch.testing.assert_close(losses(True, device="cuda"), losses(False, device="cuda"), rtol=0, atol=TOLERANCE)
 
 
 @pytest.fixture
@@ -146,59 +139,41 @@ def test_a_checkpoint_of_kernels_stored_otherwise_is_continued(tmp_path: Path) -
 
 
 def test_files_keep_their_names_and_a_run_continues_bit_for_bit(tmp_path: Path, traced: list[Any]) -> None:
-    long = config(compiled=True, merge=Merge(), optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4))
-    straight = pretrain(long, fake_run(tmp_path / "straight", VIDEOS))
-    assert traced and straight["notes"]["compiled"] is True
-    run = fake_run(tmp_path / "broken", VIDEOS)
-    with pytest.raises(Stopped):
-        pretrain(long, Breaking(run.folder, run.seeds, run.device, run.videos))
-    plain = MomentumContrast(build_encoder(NARROW), MoCo(dim=8, queue=16, momentum=0.9, symmetric=False))
-    assert read_weights(run.folder / "checkpoint.pt")["modules"].keys() == plain.state_dict().keys()
-    continued = pretrain(long, run)
-    assert straight["metrics"] == continued["metrics"]
-    first, second = (load_encoder(tmp_path / name / "encoder.pt")[0].state_dict() for name in ("straight", "broken"))
-    assert first.keys() == build_encoder(NARROW).state_dict().keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    asked = config(compiled=True, merge=Merge(), optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4))
+    assert assert_continues(tmp_path, asked)["notes"]["compiled"] is True and traced
 
 
-def test_compiling_is_in_the_identity() -> None:
-    assert len({Stage(contrast(data=fake_data(), compiled=compiled)).id for compiled in (False, True)}) == 2
+def refusing(graph: Any, inputs: Any) -> Any:
+    raise RuntimeError("no compiler is here")
 
 
-def test_a_failure_of_torch_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def backend(graph: Any, inputs: Any) -> Any:
-        raise RuntimeError("no compiler is here")
-
-    torch.compiler.reset()
-    monkeypatch.setattr(fame.training.compilation, "BACKEND", backend)
-    with pytest.raises(FameError, match=r"^torch.compile failed \(.*no compiler is here.*\): .* leave out --compile$"):
-        pretrain(config(compiled=True), fake_run(tmp_path, VIDEOS))
-
-
-def test_what_inductor_wrote_fails_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its checks of sizes and strides are bare assertions, in the middle of a step."""
+def written(graph: Any, inputs: Any) -> Any:
+    """What inductor writes checks sizes and strides by bare assertions, in the middle of a step."""
     from torch._inductor.codecache import PyCodeCache
 
-    written = PyCodeCache.load("def call(*tensors):\n    assert False, 'expected size 144==144, stride 3==1 at dim=1'\n")
+    text = "def call(*tensors):\n    assert False, 'expected size 144==144, stride 3==1 at dim=1'\n"
+    return PyCodeCache.load(text).call
+
+
+@pytest.mark.parametrize(
+    ("backend", "match"),
+    [
+        (refusing, r"^torch.compile failed \(.*no compiler is here.*\): .* leave out --compile$"),
+        (written, r"^what torch.compile made fails \(expected size .* at dim=1\): leave out --compile$"),
+    ],
+)
+def test_a_failure_of_torch_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, backend: Any, match: str) -> None:
     torch.compiler.reset()
-    monkeypatch.setattr(fame.training.compilation, "BACKEND", lambda graph, inputs: written.call)
-    with pytest.raises(FameError, match=r"^what torch.compile made fails \(expected size .* at dim=1\): leave out --compile$"):
+    monkeypatch.setattr(fame.training.compilation, "BACKEND", backend)
+    with pytest.raises(FameError, match=match):
         pretrain(config(compiled=True), fake_run(tmp_path, VIDEOS))
 
 
-def test_other_assertions_pass(traced: list[Any]) -> None:
+@pytest.mark.parametrize("error", [AssertionError, ZeroDivisionError])
+def test_other_errors_pass(traced: list[Any], error: type[Exception]) -> None:
     @naming_failures
     def fails() -> None:
-        raise AssertionError("ours")
+        raise error("ours")
 
-    with pytest.raises(AssertionError, match="ours"):
-        fails()
-
-
-def test_other_errors_pass() -> None:
-    @naming_failures
-    def fails() -> None:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(error, match="ours"):
         fails()

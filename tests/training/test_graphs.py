@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +9,16 @@ import pytest
 import torch
 
 from fame.backbones import build_encoder, fast_layout
-from fame.config import Backbone, Merge, MoCo, Optim
+from fame.config import Merge, MoCo, Optim
 from fame.method.moco import MomentumContrast
 from fame.training.descent import ContrastStep, Descent
 from fame.training.graphs import PLAIN, Replayed
 from fame.training.optimiser import build_optimiser
 from fame.training.pretrain import pretrain
 from tests.fakes import fake_run
-from tests.training.test_pretrain import VIDEOS, config
+from tests.small import CPU, NARROW, VIDEOS, config
 
 needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 
 
 def steps(device: torch.device, kind: str, dtype: torch.dtype | None, replayed: bool) -> tuple[list[float], list[torch.Tensor]]:
@@ -86,14 +84,12 @@ def test_what_waits_for_the_device_stays_plain_and_says_so() -> None:
 @needs_a_gpu
 def test_a_pretraining_on_a_gpu_repeats_itself(tmp_path: Path) -> None:
     asked = config(merge=Merge(), optim=Optim(kind="adamw", lr=1e-3, batch=3, epochs=4))
-    found = []
-    for number in range(2):
-        run = replace(fake_run(tmp_path / str(number), VIDEOS), device=torch.device("cuda"))
-        found.append(copy.deepcopy(pretrain(asked, run)["metrics"]))
-    assert found[0]["loss"] == pytest.approx(found[1]["loss"], abs=1e-3)
+    runs = [replace(fake_run(tmp_path / name, VIDEOS), device=torch.device("cuda")) for name in "ab"]
+    first, again = (pretrain(asked, run)["metrics"]["loss"] for run in runs)
+    assert first == pytest.approx(again, abs=1e-3)
 
 
 def test_a_cpu_has_no_graphs() -> None:
     model = MomentumContrast(build_encoder(NARROW), MoCo(dim=16, queue=32), 0)
-    step = ContrastStep(model, Descent(torch.optim.SGD(model.query.parameters(), lr=0.1)), None, torch.device("cpu"))
+    step = ContrastStep(model, Descent(torch.optim.SGD(model.query.parameters(), lr=0.1)), None, CPU)
     assert not isinstance(step.gradients, Replayed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,12 +17,8 @@ from fame.training.descent import ContrastStep, Descent
 from fame.training.optimiser import build_optimiser
 from fame.training.precision import check, name, resolve, scaler
 from fame.training.pretrain import pretrain
-from studies.setting.cell import Stage
 from tests.fakes import fake_data, fake_run
-from tests.training.test_distributed import Plain
-
-torch.set_num_threads(1)
-CPU = torch.device("cpu")
+from tests.small import CPU, VIDEOS, Plain, config
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -32,11 +29,6 @@ def test_16_bits_are_refused_on_a_cpu(tmp_path: Path, precision) -> None:
         pretrain(Pretrain(data=fake_data(), precision=precision), fake_run(tmp_path))
     check(precision, "cuda:1")
     assert name(resolve(precision, torch.device("cuda"))) == precision
-
-
-def test_precision_is_in_the_identity() -> None:
-    ids = {Stage(Pretrain(data=fake_data(), precision=kind)).id for kind in ("auto", "fp32", "bf16", "fp16")}  # type: ignore[arg-type]
-    assert len(ids) == 4
 
 
 def test_the_loss_is_scaled_in_float16_alone() -> None:
@@ -118,19 +110,8 @@ def test_a_checkpoint_keeps_the_scale(tmp_path: Path) -> None:
     assert all(torch.equal(one, other) for one, other in zip(straight.weights(), resumed.weights(), strict=True))
 
 
-def test_a_checkpoint_without_scaler_is_as_before(tmp_path: Path) -> None:
-    run, plain = fake_run(tmp_path), Contrast()
-    off = scaler(None, CPU)
-    TrainingState(run, "this", plain.model, plain.optimiser, scaler=off).save(1, {}, last=True)
-    assert TrainingState(run, "this", plain.model, plain.optimiser).restore() == (1, {})
-
-
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_float16_trains_on_a_gpu(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from tests.training.test_pretrain import VIDEOS, config
-
     run = replace(fake_run(tmp_path, VIDEOS), device=torch.device("cuda"))
     result = pretrain(config(precision="fp16", accumulate=2), run)
     assert result["notes"]["precision"] == "fp16" and 0 < result["metrics"]["loss"] < 10

@@ -3,51 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
 
 import fame.method.views as stage
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import load_encoder, save_encoder, sha256_of
-from fame.config import Augment, Backbone, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
+from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.config import Augment, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
 from fame.method.views import Views
-from fame.run import Run
 from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
 from fame.training.pretrain import pretrain
 from fame.training.supervised import batches
-from tests.fakes import FakeVideos, contrast, fake_data, fake_run
-
-torch.set_num_threads(1)
-VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
-
-
-def config(**changes) -> Pretrain:
-    given = {
-        "data": fake_data(),
-        "clip": Clip(frames=4, stride=2, size=16),
-        "backbone": NARROW,
-        "moco": MoCo(dim=8, queue=16, momentum=0.9, symmetric=False),
-        "optim": Optim(kind="adamw", lr=1e-3, batch=6, epochs=2),
-        "precision": "fp32",
-    }
-    return contrast(**{**given, **changes})
-
-
-def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_encoder(folder / "encoder.pt")[0].state_dict()
-
-
-def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
-    return all(torch.equal(a[name], b[name]) for name in a)
-
-
-def lines(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+from studies.setting.cell import Stage
+from tests.fakes import FakeVideos, fake_run
+from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
 
 
 @pytest.mark.parametrize(
@@ -101,51 +73,6 @@ def test_a_given_file_is_taken_by_its_hash(tmp_path):
         pretrain(Pretrain(objective=File(weights="f" * 64), backbone=NARROW), run)
 
 
-class Stopped(Exception):
-    pass
-
-
-class Breaking(Run):
-    """A run that stops when it is told of the third epoch, as a kill in the middle of it would."""
-
-    def log(self, **values):
-        if values.get("step") == 3:
-            raise Stopped
-        super().log(**values)
-
-
-@pytest.mark.parametrize("how", [{"merge": Merge()}, {"objective": Supervised()}], ids=["moco", "supervised"])
-def test_a_broken_off_run_continues_bit_for_bit(tmp_path, how):
-    long = config(optim=Optim(kind="adamw", lr=1e-3, batch=6, epochs=4), **how)
-    straight = pretrain(long, fake_run(tmp_path / "straight", VIDEOS))
-    run = fake_run(tmp_path / "broken", VIDEOS)
-    with pytest.raises(Stopped):
-        pretrain(long, Breaking(run.folder, run.seeds, run.device, run.videos))
-    assert (run.folder / "checkpoint.pt").exists()
-    torch.manual_seed(99)  # a new process has another global state
-    continued = pretrain(long, run)
-    assert [line["step"] for line in lines(run.folder)] == [1, 2, 3, 4]  # two epochs before, two after: none twice
-    assert same(weights(tmp_path / "straight"), weights(run.folder))
-    assert straight["metrics"] == continued["metrics"]
-
-
-def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path):
-    run = fake_run(tmp_path, VIDEOS)
-    with pytest.raises(Stopped):
-        pretrain(config(optim=Optim(batch=6, epochs=3)), Breaking(run.folder, run.seeds, run.device, run.videos))
-    pretrain(config(merge=Merge()), run)
-    assert any("ignored" in line.get("note", "") for line in lines(tmp_path))
-    pretrain(config(merge=Merge()), fake_run(tmp_path / "clean", VIDEOS))
-    assert same(weights(tmp_path), weights(tmp_path / "clean"))
-
-
-def drawn(tmp_path, **changes) -> tuple[torch.Tensor, torch.Tensor]:
-    run = fake_run(tmp_path, VIDEOS)
-    views = Views(config(**changes), VIDEOS, run, epoch=0)
-    views.draw(torch.arange(4))
-    return views.draw(torch.arange(4, 8))  # a second batch, so that a stream out of step would show
-
-
 def test_methods_see_the_same_clips_and_differ_by_merging_alone(tmp_path):
     base0, base1 = drawn(tmp_path)
     for merge in (Merge(beta=0.5), Merge(beta=0.3, variant="grid"), Merge(background="intra"), Merge(background="still")):
@@ -162,7 +89,7 @@ def test_methods_see_the_same_clips_and_differ_by_merging_alone(tmp_path):
 def test_two_views_are_two_clips_of_each_video(tmp_path):
     plain = Augment(area=(1.0, 1.0), flip=0, grayscale=0, jitter=0, blur=0)
     view0, view1 = drawn(tmp_path, augment=plain, clip=Clip(frames=2, stride=1, size=24))
-    assert view0.shape == (4, 3, 2, 24, 24)
+    assert view0.shape == (6, 3, 2, 24, 24)
     assert not torch.equal(view0, view1)
     # the background of a video shows in both views, where the square is in neither
     close = (view0 - view1).abs().mean(1) < 0.15
@@ -238,4 +165,15 @@ def test_automatic_precision_follows_the_device(monkeypatch):
         assert resolve("auto", torch.device("cuda")) is (torch.bfloat16 if units else None)
         assert resolve("fp32", torch.device("cuda")) is None
     monkeypatch.undo()
-    assert resolve("auto", torch.device("cpu")) is None
+    assert resolve("auto", CPU) is None
+
+
+def test_fields_are_in_the_identity():
+    merges = [
+        None,
+        *(Merge(**how) for how in ({}, {"prior": 0.3}, {"sampled": (0.3, 0.3)}, {"partners": "any"}, {"variant": "blob"})),
+    ]
+    changes = [{"merge": merge} for merge in merges]
+    changes += [{"precision": kind} for kind in ("auto", "bf16", "fp16")]
+    changes += [{"compiled": True}, {"accumulate": 2}, {"ranks": 2}, {"moco": MoCo(own_key=False)}]
+    assert len({Stage(config(**how)).id for how in changes}) == len(changes)

@@ -1,0 +1,108 @@
+"""Small pretrainings: videos, configuration, a network without batch norm, a run that breaks off, and what a run leaves behind."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fame.backbones import Encoder
+from fame.backbones.checkpoint import load_encoder
+from fame.config import Backbone, Clip, MoCo, Optim, Pretrain
+from fame.method.views import Views
+from fame.run import Run
+from fame.training.pretrain import pretrain
+from tests.fakes import FakeVideos, contrast, fake_data, fake_run
+
+torch.set_num_threads(1)
+CPU = torch.device("cpu")
+VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
+NARROW = Backbone(name="r2plus1d_narrow", width=4)
+
+
+def config(**changes: Any) -> Pretrain:
+    """A pretraining by contrast of two epochs of two steps."""
+    given: dict[str, Any] = {
+        "data": fake_data(),
+        "clip": Clip(frames=4, stride=2, size=16),
+        "backbone": NARROW,
+        "moco": MoCo(dim=8, queue=16, momentum=0.9, symmetric=False),
+        "optim": Optim(kind="adamw", lr=1e-3, batch=6, epochs=2),
+        "precision": "fp32",
+    }
+    return contrast(**{**given, **changes})
+
+
+class Plain(Encoder):
+    """No batch norm, so a clip's features do not depend on its company."""
+
+    dim = 6
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(5)
+        self.layer = nn.Conv3d(3, self.dim, 3, padding=1)
+
+    def features(self, clips: Tensor) -> Tensor:
+        return self.layer(clips).relu()
+
+    def temporal_kernels(self) -> dict[str, list[Tensor]]:
+        return {}
+
+
+class Stopped(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Breaking(Run):
+    """A run that stops when epoch `at` is logged, before it is saved, as a kill would stop it."""
+
+    at: int = 3
+
+    def log(self, **values: Any) -> None:
+        super().log(**values)
+        if values.get("step") == self.at:
+            raise Stopped
+
+
+def breaking(run: Run, at: int = 3) -> Breaking:
+    return Breaking(run.folder, run.seeds, run.device, run.videos, at=at)
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    return load_encoder(folder / "encoder.pt")[0].state_dict()
+
+
+def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    return all(torch.equal(a[name], b[name]) for name in a)
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def assert_continues(folder: Path, config: Pretrain) -> dict[str, Any]:
+    """Assert that a run broken off in its third epoch ends bit for bit as one that ran through; return the result of that one."""
+    straight = pretrain(config, fake_run(folder / "straight", VIDEOS))
+    run = fake_run(folder / "broken", VIDEOS)
+    with pytest.raises(Stopped):
+        pretrain(config, breaking(run))
+    assert (run.folder / "checkpoint.pt").exists() and not (run.folder / "encoder.pt").exists()
+    torch.manual_seed(99)  # a new process has another global state
+    assert pretrain(config, run)["metrics"] == straight["metrics"]
+    assert [line["step"] for line in lines(run.folder)] == [1, 2, 3, 4]  # none twice
+    assert same(weights(folder / "straight"), weights(run.folder))
+    return straight
+
+
+def drawn(folder: Path, rows: int = 6, **changes: Any) -> tuple[Tensor, Tensor]:
+    """The views of an epoch's second batch, in which a stream out of step would show."""
+    views = Views(config(**changes), VIDEOS, fake_run(folder, VIDEOS), epoch=0)  # type: ignore[arg-type]
+    views.draw(torch.arange(rows))
+    return views.draw(torch.arange(12 - rows, 12))

@@ -1,0 +1,152 @@
+"""A pretraining broken off between or within epochs goes on from the step that was saved, and ends bit for bit the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import fame.method.views
+import fame.training.pretrain
+from fame.backbones.checkpoint import read_weights
+from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised, VideoData
+from fame.data import scan_videos
+from fame.data.ahead import ahead
+from fame.training.descent import ContrastStep
+from fame.training.pretrain import pretrain
+from tests.fakes import FakeVideos, fake_run
+from tests.slow_training import run_of
+from tests.small import VIDEOS, Stopped, assert_continues, breaking, config, lines, same, weights
+from tests.videos import moving_square, write_video
+
+ROOT = Path(__file__).resolve().parents[2]
+MORE = FakeVideos(classes=2, per_class=9, frames=8, size=24, counterfactual=False)  # 18 videos, 6 steps of 3 an epoch
+LONG = Optim(kind="adamw", lr=1e-3, batch=6, epochs=4)
+SHORT = Optim(kind="adamw", lr=1e-3, batch=3, epochs=3)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"merge": Merge()}, {"objective": Supervised()}, {"merge": Merge(), "moco": MoCo(dim=8, queue=16), "accumulate": 3}],
+    ids=["moco", "supervised", "in pieces"],
+)
+def test_a_broken_off_run_continues_bit_for_bit(tmp_path: Path, how: dict[str, Any]) -> None:
+    assert_continues(tmp_path, config(optim=LONG, **how))
+
+
+def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path: Path) -> None:
+    run = fake_run(tmp_path, VIDEOS)
+    with pytest.raises(Stopped):
+        pretrain(config(optim=Optim(batch=6, epochs=3)), breaking(run))
+    pretrain(config(merge=Merge()), run)
+    assert any("ignored" in line.get("note", "") for line in lines(tmp_path))
+    pretrain(config(merge=Merge()), fake_run(tmp_path / "clean", VIDEOS))
+    assert same(weights(tmp_path), weights(tmp_path / "clean"))
+
+
+def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
+    """From now on a pretraining stops where it would begin step number `after`, from 0; the steps that were taken."""
+    taken: list[int] = []
+    original = ContrastStep.__call__
+
+    def step(self: ContrastStep, *views: Any) -> Any:
+        if len(taken) == after:
+            raise Stopped
+        taken.append(len(taken))
+        return original(self, *views)
+
+    monkeypatch.setattr(ContrastStep, "__call__", step)
+    return taken
+
+
+@pytest.mark.parametrize("threaded", [False, True], ids=["plain", "read ahead"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"merge": Merge(background="intra", views="both")},
+        {"merge": Merge(variant="blob")},
+        {"merge": Merge(variant="true")},
+        {"erasing": BackgroundErasing()},
+    ],
+    ids=["baseline", "intra, both", "blob", "true", "erased"],
+)
+def test_it_goes_on_within_the_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], threaded: bool
+) -> None:
+    asked = config(optim=SHORT, **changes)
+    monkeypatch.setattr(fame.method.views, "ahead", lambda items, _: ahead(items, threaded))
+    straight = pretrain(asked, fake_run(tmp_path / "straight", MORE))
+    monkeypatch.setattr(fame.training.pretrain, "WITHIN", 0.0)  # saved after every step
+    run = fake_run(tmp_path / "broken", MORE)
+    for after, total in ((3, 3), (7, 10)):  # within the first epoch, then within the second
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            taken = stopping(patch, after)
+            pretrain(asked, run)
+        assert len(taken) == after
+        held = torch.load(run.folder / "checkpoint.pt", weights_only=True)
+        assert 6 * held["epochs"] + held["within"]["steps"] == total
+    with monkeypatch.context() as patch:
+        taken = stopping(patch, 100)
+        continued = pretrain(asked, run)
+    assert len(taken) == 18 - 10  # no step was taken twice
+    assert continued["metrics"] == straight["metrics"]
+    assert same(weights(tmp_path / "straight"), weights(run.folder))
+    logged = [
+        [[line[name] for name in ("step", "loss", "accuracy")] for line in lines(tmp_path / where)]
+        for where in ("straight", "broken")
+    ]
+    assert logged[0] == logged[1]
+
+
+def test_an_epoch_is_not_saved_before_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Stopped):
+        stopping(monkeypatch, 3)
+        pretrain(config(optim=SHORT), fake_run(tmp_path, MORE))
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def started(folder: Path, asked: Pretrain, root: Path, seconds: float) -> subprocess.Popen[bytes]:
+    """A process, with its ranks a group of its own, that trains on the videos of `root` and reads clips `seconds` slower."""
+    program = folder.parent / f"{folder.name}.py"  # a file, as ranks import what starts them
+    words = (str(folder), asked.model_dump_json(), str(root), seconds)
+    program.write_text(f"from tests.slow_training import work\nif __name__ == '__main__':\n    work(*{words!r})\n")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen([sys.executable, str(program)], start_new_session=True, env=environment, cwd=folder.parent)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(tmp_path: Path, ranks: int) -> None:
+    """On packed videos, by kill -9 of all processes, twice."""
+    for index in range(12):
+        shown = moving_square(10 + 3 * index, 40, 48, seed=index)
+        write_video(tmp_path / "set" / "train" / "ab"[index % 2] / f"{index}.mp4", shown, codec="libx264")
+    digest = scan_videos(tmp_path / "set", "folder", 1, tmp_path / "cache").digest()
+    data = VideoData(kind="folder", manifest=digest, short_side=24, codec="jpeg")
+    asked = config(data=data, merge=Merge(), moco=MoCo(dim=8, queue=16), optim=LONG, ranks=ranks, accumulate=3 - ranks)
+    whole = pretrain(asked, run_of(tmp_path / "whole", tmp_path))
+    killed = tmp_path / "killed"
+    for epochs in (1, 2):
+        with started(killed, asked, tmp_path, 0.3) as process:
+            try:
+                until = time.monotonic() + 240
+                while not (killed / "metrics.jsonl").exists() or len(lines(killed)) < epochs:
+                    assert process.poll() is None and time.monotonic() < until
+                    time.sleep(0.02)
+                time.sleep(0.4)  # into the next epoch, whose batches take 0.6 s each at least
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
+        assert epochs <= read_weights(killed / "checkpoint.pt")["epochs"] < 4 and not (killed / "encoder.pt").exists()
+    assert pretrain(asked, run_of(killed, tmp_path))["metrics"] == whole["metrics"]
+    assert [line["step"] for line in lines(killed)] == [1, 2, 3, 4]  # none was done twice
+    assert same(weights(killed), weights(tmp_path / "whole"))
+    assert not (killed / "checkpoint.pt").exists()
