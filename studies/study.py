@@ -82,7 +82,7 @@ class Method:
 
     @property
     def text(self) -> str:
-        """Return it as `--row` reads it, `fame(beta=0.5, on='source')`: what is given, and no default. It names the method's runs."""
+        """Return it as `--row` reads it, `fame(beta=0.5, on='source')`: what is given, no default. Its runs are found by it."""
         name = "fame" if self.merge else "background_erasing" if self.erasing else NAMES.get(self.kind, self.kind)
         own = self.merge or self.objective
         given: dict[str, Any] = own.model_dump(exclude_unset=True, exclude={"plugin", "kind"}) if own else {}

@@ -16,9 +16,12 @@ COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, MUTED, "#CC79A7", "#F0E442", "#1
 
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
-    """A line a method of tables 1, 3 and 4 (one view merged), first replicate; None without logged losses."""
+    """A line a method of tables 1, 3 and 4 (one view merged), else of every table, first replicate; None without logged losses."""
     curves: dict[str, list[tuple[int, float]]] = {}
-    cells = [cell for study in (AREA, SOURCE, MASK) for cell in evidence.records.table(study.name) if cell.column in ("", "single")]
+    tables = [evidence.records.table(study.name) for study in (AREA, SOURCE, MASK)]
+    if not any(tables):
+        tables = [evidence.records.table(study["name"]) for study in evidence.about["studies"]]
+    cells = [cell for table in tables for cell in table if cell.column in ("", "single")]
     for cell in {cell.upstream: cell for cell in reversed(cells) if cell.upstream}.values():
         losses = read(evidence.store.folder(cell.upstream.split()[0], evidence.replicates[0]) / "metrics.jsonl")
         if losses:

@@ -135,12 +135,14 @@ def about(asked: Asked) -> dict[str, Any]:
             "choices": [{"field": f"{one.group}.{one.field}", "does": one.does, "source": one.source} for one in protocol.choices],
         },
         "replicates": list(asked.replicates),
-        "studies": [
-            {"name": one.name, "title": one.title, "paper": one.paper, "claims": list(one.claims), "note": one.note}
-            for one in asked.studies
-        ],
+        "studies": [described(study) for study in asked.studies],
         "pretrained": {"sha256": setting.pretrained, "name": asked.pretrained} if setting.pretrained else None,
         "overrides": dict(asked.choices),
         "plugins": [plugin._asdict() for plugin in loaded()],
         "command": command_of(asked),
     }
+
+
+def described(study: Study) -> dict[str, Any]:
+    """Return what a report prints of a study beside its numbers."""
+    return {"name": study.name, "title": study.title, "paper": study.paper, "claims": list(study.claims), "note": study.note}

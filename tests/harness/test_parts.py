@@ -16,7 +16,7 @@ from studies.harness.store import Store
 from studies.setting.asked import Asked, recall
 from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import all_stages
-from tests.filled import fill
+from tests.filled import fill, reported
 from tests.harness.test_runner import RUNTIME, Here
 
 NAMES = ("retrieval", "temporal_kernels", "mask_quality")

@@ -16,6 +16,7 @@ from studies.setting.choices import Choices, resolve
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.filled import reported, seen
 from tests.harness.test_parts import copied, packed_parts, three_replicates  # noqa: F401 (fixtures)
 
 # ---------------------------------------------------------------- which replicates

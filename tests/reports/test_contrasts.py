@@ -24,7 +24,7 @@ from studies.paper.registry import FINDINGS, STUDIES
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, Scale
 from studies.study import Row, Study
-from tests.filled import fill, result
+from tests.filled import fill, reported, result, seen
 
 SETTING = Setting(QUICK)
 SCENES, BALANCED, VALIDATED = "top1/deranged", "balanced/top1/deranged", "balanced/val/balanced/top1"
@@ -249,7 +249,7 @@ def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
 
 def test_comparisons_as_lines(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS[:1], scale=QUICK, replicates=3, performances=16)
-    found = tables(seen(store, setting, range(3)), FINDINGS[:1])
+    found = tables(seen(store, setting, range(3), FINDINGS[:1]))
     measures, rows = lines(found["schedules"])
     assert measures == ["A deranged scenes, linear", "A deranged scenes, balanced head"] and len(rows) == 5
     assert all(said(one).endswith(one["state"]) for _, line in rows for one in line if one)

@@ -12,7 +12,7 @@ from studies.paper.registry import FOR_CLAIMS, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import QUICK
 from studies.study import Method, Row, balanced, fame, moco, random_init
-from tests.filled import result
+from tests.filled import result, seen
 
 SETTING = Setting(QUICK)
 BASE = {"top1": 80.0, "top1/deranged": 20.0, "background_gap": 60.0, "balanced/top1/deranged": 40.0}

@@ -14,12 +14,15 @@ from fame.config import VideoData
 from fame.errors import FameError
 from reports.figures import training
 from reports.figures.kernels import outline
+from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
+from studies.setting.asked import Asked
+from studies.setting.recording import record
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
-from tests.filled import fill
+from tests.filled import fill, reported
 
 NAMES = {"area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval", "temporal_kernels"}
 NAMES |= {"activation_maps", "mask_quality"}
@@ -160,8 +163,8 @@ def test_real_videos_are_called_a_smoke_test(tmp_path: Path) -> None:
     chosen = tuple(study for study in STUDIES if study.name in ("retrieval", "mask_quality"))
     setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
     store, _ = fill(tmp_path, studies=chosen, setting=setting, performances=6)
-    store.write_setting({"counts": {"train": 24, "test": 8}, "overrides": {"epochs": 3}})
-    html = reported(store, setting, chosen, 1).read_text(encoding="utf-8")
+    record(Asked(setting, chosen, (0,), {"train": 24, "test": 8}, choices={"epochs": 3})).write(store.out)
+    html = build(store).read_text(encoding="utf-8")
     assert "A smoke test on 32 videos, 5 classes." in html
     assert "--dataset ucf101 --data-root DIR --replicates 1 --only mask_quality --only retrieval --epochs 3" in html
     assert "Staged scenes satisfy" not in html and "not in this dataset" in html

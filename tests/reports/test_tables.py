@@ -10,10 +10,11 @@ from reports import tables, texts
 from reports.evidence import Evidence
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
+from studies.setting.recording import described
 from studies.setting.resolve import Setting
 from studies.setting.scales import PAPER, QUICK, SMOKE
 from studies.study import Study
-from tests.filled import fill
+from tests.filled import fill, seen
 
 SCHEMA = {"row", "column", "metric", "mean", "interval", "n", "cell", "published", "source"}
 AREA, DIVING, FORE, MASKS, ACTION = (next(s for s in STUDIES if s.name == n) for n in (
@@ -74,7 +75,7 @@ def test_missing_runs_stay_as_lines(tmp_path: Path) -> None:
     store.fail(gone, 0, "out of memory")
     again = tables.entries(seen(store, setting, [0]), DIVING.name)
     assert cell(again, "FAME", "A", "C finetuned")["status"] == "failed"
-    text = texts.markdown(DIVING, tables.wide(DIVING, again), "")
+    text = texts.markdown(described(DIVING), tables.wide(again), "")
     assert "| failed |" in text and text.count("\n| ") == 2 + len(DIVING.rows)
 
 
@@ -92,7 +93,7 @@ def test_three_replicates_give_t_intervals(tmp_path: Path) -> None:
 
 def test_files_hold_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None:
     found = tables.entries(evidence, AREA.name)
-    csv, md, tex = tables.write(evidence, AREA, found, tmp_path)
+    csv, md, tex = tables.write(evidence, described(AREA), found, tmp_path)
     frame = pd.read_csv(csv, dtype={"row": str})
     assert list(frame.columns) == list(tables.FIELDS) and len(frame) == len(found)
     assert frame["mean"].tolist() == pytest.approx([entry["mean"] for entry in found])
@@ -107,10 +108,10 @@ def test_files_hold_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None
 
 
 def test_masks_are_lines_of_their_own(evidence: Evidence) -> None:
-    table = tables.wide(MASKS, tables.entries(evidence, MASKS.name))
+    table = tables.wide(tables.entries(evidence, MASKS.name))
     assert [line.row for line in table.lines] == ["Gauss", "Seed", "Grid", "FAME"]
     assert table.measures == ["recall lift", "IoU", "AUROC", "recall on still pixels"] and not table.printed
-    assert "another dataset" not in tables.caption(evidence, MASKS, table)
+    assert "another dataset" not in tables.caption(evidence, described(MASKS), table)
 
 
 def test_levels_are_compared_on_the_papers_protocol_only(evidence: Evidence, tmp_path: Path) -> None:
@@ -130,5 +131,5 @@ def test_tex_escapes() -> None:
 
 def test_a_study_of_figures_has_no_paper_columns(evidence: Evidence) -> None:
     study = Study("mask_quality", MASKS.title, MASKS.paper, (), MASKS.rows, MASKS.measures)
-    head = texts.header(study, tables.wide(study, tables.entries(evidence, study.name)))
+    head = texts.header(described(study), tables.wide(tables.entries(evidence, study.name)))
     assert not any("paper" in name or "difference" in name for name in head)

@@ -15,7 +15,7 @@ from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, QUICK, SMOKE
 from studies.study import Row, Study, fame, moco, top1
-from tests.filled import fill, result
+from tests.filled import fill, result, seen
 
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
 MASKS = tuple(study for study in STUDIES if study.name == "mask_quality")

@@ -9,19 +9,20 @@ import pytest
 
 from fame.config import OF_TRUTH, Pretrain, StagedData, VideoData
 from fame.errors import FameError
-from reports.content import command_of
-from reports.evidence import Evidence
 from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
 from studies.findings import likeness, other_figure, positive_control, true_mask, twins
 from studies.paper.baseline import reference
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
+from studies.setting.asked import Asked
 from studies.setting.cell import Stage
+from studies.setting.command import command_of
+from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import scale
-from studies.study import Changes, Method, Row, deranged, fame, moco, random_init
-from tests.filled import fill
+from studies.study import Changes, Method, Row, Study, deranged, fame, moco, random_init
+from tests.filled import fill, seen
 
 MADE = ("smoke", "quick", "mini")
 SMOKE = Setting(scale("smoke"))
@@ -193,7 +194,7 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
         figure = drawn[study.name]
         assert figure.name == f"{study.name}_{'curve' if study.curve else 'effects'}"
         assert figure.png.stat().st_size > 5000 and figure.svg.exists()
-        assert all(path.exists() for path in write(evidence, study, tables[study.name], tmp_path))
+        assert all(path.exists() for path in write(evidence, described(study), tables[study.name], tmp_path))
         if study.curve:
             with figure.csv.open(encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))
@@ -219,8 +220,10 @@ def test_axes_are_logarithmic_where_places_are_factors() -> None:
 
 
 def test_the_reports_command_names_the_findings(tmp_path: Path) -> None:
-    evidence = Evidence(fill(tmp_path, studies=())[0], SMOKE, (0,))
-    assert command_of(evidence, FINDINGS, {}).endswith("--only findings")
-    assert command_of(evidence, FINDINGS[:2], {}).endswith("--only schedules --only learning_rates")
-    assert "--only" not in command_of(evidence, STUDIES, {})
-    assert command_of(evidence, studies([FOR_CLAIMS]), {}).endswith("--only claims")
+    def command(chosen: tuple[Study, ...]) -> str:
+        return command_of(Asked(Setting(scale("smoke")), chosen, (0,)))
+
+    assert command(FINDINGS).endswith("--only findings")
+    assert command(FINDINGS[:2]).endswith("--only schedules --only learning_rates")
+    assert "--only" not in command(STUDIES)
+    assert command(studies([FOR_CLAIMS])).endswith("--only claims")

@@ -23,16 +23,18 @@ from fame.data.store import is_prepared
 from fame.errors import FameError
 from fame.files import write_json
 from fame.seeds import Seeds
-from reports.content import command_of
 from studies.harness.plan import make_plan
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import STUDIES, studies
+from studies.records import Runs
 from studies.setting.asked import Asked, recall
 from studies.setting.choices import Choices, resolve
+from studies.setting.command import command_of
 from studies.setting.folds import parse_folds
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER
 from studies.study import Row, fame, top1
+from tests.filled import seen
 from tests.miniatures import put
 from tests.videos import moving_square, write_video
 
@@ -219,15 +221,15 @@ def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tm
     twins = setting.folded(stage)
     for fold, value in enumerate((50.0, 100.0)):
         finish(store, twins[fold], value, ["a", "b", "c", "d"])
-        assert seen(store, setting, (0,)).values(stage, "top1") == {}
+        assert seen(store, setting, (0,)).values(Runs("finetune", tuple(twin.id for twin in twins)), "top1") == {}
     finish(store, twins[2], 0.0, ["a", "b", "c", "d"])
-    evidence = seen(store, setting, (0,))
-    assert evidence.values(stage, "top1") == {0: 50.0}
-    sample = evidence.sample(stage, "top1", 0)
+    evidence, runs = seen(store, setting, (0,)), Runs("finetune", tuple(twin.id for twin in twins))
+    assert evidence.values(runs, "top1") == {0: 50.0}
+    sample = evidence.sample(runs, "top1", 0)
     assert sample is not None and sample.index.is_unique
     assert len(sample) == 12 and sample.mean() == pytest.approx(50.0)
-    assert seen(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
-    assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in command_of(evidence, studies([]), {})
+    assert evidence.values(Runs("finetune", (stage.id,)), "top1") == {0: 50.0}  # fold 1 alone: its own number
+    assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in command_of(Asked(setting, studies([]), (0,)))
 
 
 @pytest.mark.long

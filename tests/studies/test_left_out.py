@@ -8,11 +8,12 @@ import pytest
 
 from fame.errors import FameError
 from reports.content import video_facts
+from reports.evidence import Evidence
 from studies.harness.store import Store
-from studies.paper.registry import studies
 from studies.setting.asked import recall
 from studies.setting.choices import Choices, resolve
 from studies.setting.left_out import LeftOut, counted
+from studies.setting.recording import record
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 
@@ -31,15 +32,9 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     assert sum(asked.counts.values()) == 22
     store.write_setting(asked.to_json())
     assert recall(store) == asked
-    setting = store.setting() or {}
-    facts = video_facts(seen(store, asked.setting, asked.replicates), studies(["area_ratio"]), setting)
+    facts = video_facts(Evidence(store, record(asked)))
     assert facts is not None and facts["left_out"] == [one._asdict() for one in asked.left_out]
     assert facts["left_out_counted"] == counted(asked.left_out)
-    store.write_setting({name: value for name, value in setting.items() if name != "left_out"})  # of an earlier version
-    assert recall(store).left_out == ()
-    store.write_setting(setting | {"left_out": [{"clip": "a"}]})
-    with pytest.raises(FameError, match="another version"):
-        recall(store)
 
 
 def test_a_sound_set_says_nothing(tmp_path: Path) -> None:

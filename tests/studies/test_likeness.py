@@ -22,7 +22,7 @@ from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import MINI, PAPER, QUICK, SMOKE
 from studies.study import Measure, Method, Row, random_init
-from tests.filled import predictions, result
+from tests.filled import predictions, result, seen
 
 C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
 SETTING = Setting(QUICK)

@@ -19,16 +19,19 @@ from fame.config import Pretrain, VideoData
 from fame.errors import FameError
 from fame.files import write_json
 from reports import tables
-from reports.content import command_of, content, too_short
+from reports.content import content, too_short
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import recall
 from studies.setting.cell import Stage, canonical
 from studies.setting.choices import Choices, resolve
+from studies.setting.command import command_of
 from studies.setting.protocols import CORRECTED, OFFICIAL
+from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER, SCALES, SMOKE, scale
 from studies.study import fame, top1
+from tests.filled import seen
 from tests.videos import moving_square, write_video
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,11 +112,11 @@ def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp
     assert json.loads((tmp_path / "setting.json").read_text())["protocol"] == {"name": "official", "version": OFFICIAL.version}
     back = recall(Store(tmp_path))
     assert back == asked and back.setting.protocol == OFFICIAL
-    told = command_of(seen(store, back.setting, (0,)), back.studies, store.setting() or {})
+    told = command_of(back)
     assert "--protocol official" in told
     plain = resolve(Choices("smoke"), store.cache, 1)
     assert "protocol" not in plain.to_json()
-    assert "--protocol" not in command_of(seen(store, plain.setting, (0,)), plain.studies, {})
+    assert "--protocol" not in command_of(plain)
 
 
 @pytest.mark.parametrize(
@@ -148,21 +151,21 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     result = {"stage": chosen.id, "kind": "finetune", "replicate": 0, "metrics": {"top1": 40.0}}
     notes = {"too_short": {"test": 3, "train": 1}}
     folder = store.folder(chosen.id, 0)
-    folder.mkdir(parents=True)
+    store.begin(chosen, 0)
     write_json(folder / RESULT, result | {"notes": notes, "seconds": 1.0})
-    evidence = seen(store, setting, (0,))
+    evidence = seen(store, setting, (0,), (study,))
     found = tables.entries(evidence, study.name)
-    paths = tables.write(evidence, study, found, tmp_path)
+    paths = tables.write(evidence, described(study), found, tmp_path)
     texts = [path.read_text(encoding="utf-8") for path in paths]
     assert all("protocol official, version 1" in text for text in texts[1:])
     assert {line["protocol"] for line in csv.DictReader(texts[0].splitlines())} == {"official 1"}
-    report = content(evidence, (study,), "unknown", None)
+    report = content(evidence, "unknown", None)
     assert report["protocol"] == {"name": "official", "version": 1}
-    assert report["too_short"] == too_short(evidence, (study,)) == {"folder": {"test": 3, "train": 1}}
+    assert report["too_short"] == too_short(evidence) == {"folder": {"test": 3, "train": 1}}
 
     plain = seen(store, Setting(SMOKE), (0,))
     (tmp_path / "plain").mkdir()
-    paths = tables.write(plain, study, tables.entries(plain, study.name), tmp_path / "plain")
+    paths = tables.write(plain, described(study), tables.entries(plain, study.name), tmp_path / "plain")
     assert not [path for path in paths if "protocol" in path.read_text(encoding="utf-8")]
 
 

@@ -22,6 +22,7 @@ from studies.real_masks.clips import Track, Video, clip_frames
 from studies.real_masks.measures import by_sequence, means, measure_all, measure_clip, measure_video
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
+from tests.filled import seen
 
 ROOT = Path(__file__).resolve().parents[2]
 C11 = next(claim for claim in CLAIMS if claim.id == "C11")

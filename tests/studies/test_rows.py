@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from fame.errors import FameError
-from reports.content import command_of
-from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, named, row_name, studies
+from studies.setting.asked import Asked
+from studies.setting.command import command_of
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
 
@@ -52,8 +52,7 @@ def test_a_row_s_runs_are_its_own_chain() -> None:
 
 def test_the_report_s_command_names_the_rows(tmp_path: Path) -> None:
     chosen = studies(["area_ratio/1.0 (baseline)", "area_ratio/0.5/single"])
-    evidence = seen(Store(tmp_path), Setting(SMOKE), (0,))
-    told = shlex.split(command_of(evidence, chosen, {}))
+    told = shlex.split(command_of(Asked(Setting(SMOKE), chosen, (0,))))
     assert [told[at + 1] for at, word in enumerate(told) if word == "--only"] == [
         "area_ratio/1.0 (baseline)",
         "area_ratio/0.5/single",

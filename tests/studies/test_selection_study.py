@@ -17,7 +17,7 @@ from studies.paper.registry import FOR_CLAIMS, SELECTION, STUDIES, studies
 from studies.setting.choices import Choices, resolve
 from studies.setting.resolve import all_stages
 from studies.study import deranged, top1
-from tests.filled import fill
+from tests.filled import fill, seen
 
 
 def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ import pytest
 import run_study
 from fame.config import Finetune, Pretrain
 from fame.errors import FameError
-from reports.content import command_of
 from studies.harness.store import Store
 from studies.setting.asked import Asked, recall
 from studies.setting.cell import Stage
 from studies.setting.choices import Choices, resolve
+from studies.setting.command import command_of
 from studies.setting.resolve import all_stages
 from studies.setting.training import Training
 

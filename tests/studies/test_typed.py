@@ -9,10 +9,10 @@ import pytest
 
 from fame.config import Pretrain
 from fame.errors import FameError
-from reports.content import command_of
 from studies.harness.store import Store
 from studies.setting.asked import recall
 from studies.setting.choices import Choices, resolve
+from studies.setting.command import command_of
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
 from studies.setting.typed import METHODS, ROWS, rows_study, typed_fields
@@ -55,7 +55,7 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
     found = resolve(choices, store.cache, 1)
     store.write_setting(found.to_json())
     assert recall(store) == found and [study.name for study in found.studies] == [ROWS]
-    words = shlex.split(command_of(seen(store, found.setting, (0,)), found.studies, found.to_json()))
+    words = shlex.split(command_of(found))
     told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row", "--only")}
     assert told == {
         "--set": ("merge.views=both", "optim.lr=0.001"),
