@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fame.errors import FameError
+from fame.errors import FameError, explain
 from fame.files import write_json
 from studies.setting.cell import Stage
 
@@ -241,14 +241,6 @@ class DiskFull(FameError):
 
     def __init__(self, out: Path) -> None:
         super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
-
-
-def explain(error: ValidationError) -> str:
-    """Pydantic's first complaint in one line: the field, what it was, what it must be."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
-    return f"{where}{given}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _read_json(path: Path) -> Any:

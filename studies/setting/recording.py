@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from fame.plugins import loaded
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
 from studies.paper.claims import CLAIMS, GAIN, gate_of
@@ -13,8 +13,8 @@ from studies.paper.headline import CONTROLS, MEASURES, METHODS
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked
-from studies.setting.command import command_of
 from studies.setting.left_out import counted
+from studies.setting.paper_sets import absent
 from studies.setting.resolve import Setting
 from studies.study import Measure, Method, Row, Study
 
@@ -22,18 +22,29 @@ Pair = tuple[Method | None, Measure]
 
 
 def record(asked: Asked) -> Records:
+    """Return a study's cells, and what it runs on what."""
+    counts: dict[str, dict[str, int]] = {part: one.counts for fold in asked.folds[:1] for part, one in fold.items()}
+    found = about(asked.setting, asked.studies, asked.replicates, counts)
+    found |= {
+        "left_out": [one.model_dump() for one in asked.left_out],
+        "left_out_counted": list(counted(asked.left_out)),
+        "overrides": asked.options.overrides,
+        "pretrained": asked.weights.model_dump() if asked.weights else None,
+        "command": asked.command(),
+    }
+    return Records(cells(asked.setting, asked.studies), found)
+
+
+def cells(setting: Setting, studies: tuple[Study, ...]) -> tuple[Cell, ...]:
     """Return the cells of the studies' tables, then those that only claims, gates, contrasts and the headline look at."""
-    setting = asked.setting
-    tables = [
-        _cell(setting, study, row, measure) for study in asked.studies for row in setting.rows(study) for measure in study.measures
-    ]
+    tables = [_cell(setting, study, row, measure) for study in studies for row in setting.rows(study) for measure in study.measures]
     known = {(cell.method, cell.evaluation, cell.target) for cell in tables}
     others: dict[tuple[str, str, str], Cell] = {}
-    for method, measure in _looked_at(setting, asked.studies):
+    for method, measure in _looked_at(setting, studies):
         key = (method.text if method else "", measure.protocol, measure.target)
         if key not in known and key not in others:
             others[key] = Cell(**_runs(setting, method, measure))
-    return Records((*tables, *others.values()), about(asked))
+    return (*tables, *others.values())
 
 
 def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
@@ -98,17 +109,20 @@ def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
         yield from ((side.method, side.measure) for side in (link.greater, link.lesser) if isinstance(side.measure, Measure))
 
 
-def about(asked: Asked) -> dict[str, Any]:
-    """Return what is run on what, for study.json.
+def about(
+    setting: Setting,
+    studies: tuple[Study, ...],
+    replicates: tuple[int, ...],
+    counts: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
     scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
     dataset, real (videos), sets (part, kind, manifest, fold, videos per split), splits (of A), folds, absent (a line on the paper's
     sets that are not there), left_out and left_out_counted (broken videos); protocol with its choices; replicates; studies (name,
-    title, paper, claims, note); pretrained (sha256, name), overrides; plugins (name, sha256); command.
+    title, paper, claims, note); pretrained (name, sha256), overrides, command.
     """
-    setting = asked.setting
     protocol = setting.protocol
-    counts = {"A": dict(asked.counts), **{part: dict(found) for part, found in asked.others.items()}}
     return {
         "scale": setting.scale.name,
         "note": setting.sizes.note,
@@ -119,14 +133,14 @@ def about(asked: Asked) -> dict[str, Any]:
         "dataset": setting.dataset,
         "real": bool(setting.videos),
         "sets": [
-            {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": counts.get(part, counts["A"])}
+            {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
             for part, one in setting.sets.items()
         ],
-        "splits": counts["A"],
+        "splits": dict(counts.get("A", {})),
         "folds": 1 + len(setting.folds),
-        "absent": asked.absent,
-        "left_out": [one._asdict() for one in asked.left_out],
-        "left_out_counted": list(counted(asked.left_out)),
+        "absent": absent(setting.sets) if setting.others is not None else "",
+        "left_out": [],
+        "left_out_counted": [],
         "protocol": {
             "name": protocol.name,
             "version": protocol.version,
@@ -134,12 +148,11 @@ def about(asked: Asked) -> dict[str, Any]:
             "about": protocol.about,
             "choices": [{"field": f"{one.group}.{one.field}", "does": one.does, "source": one.source} for one in protocol.choices],
         },
-        "replicates": list(asked.replicates),
-        "studies": [described(study) for study in asked.studies],
-        "pretrained": {"sha256": setting.pretrained, "name": asked.pretrained} if setting.pretrained else None,
-        "overrides": dict(asked.choices),
-        "plugins": [plugin._asdict() for plugin in loaded()],
-        "command": command_of(asked),
+        "replicates": list(replicates),
+        "studies": [described(study) for study in studies],
+        "pretrained": {"name": "", "sha256": setting.pretrained} if setting.pretrained else None,
+        "overrides": {},
+        "command": "",
     }
 
 

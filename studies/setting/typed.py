@@ -14,8 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fame.config import Augment, BackgroundErasing, Config, Merge, MoCo, Optim
-from fame.errors import FameError
-from studies.harness.store import explain
+from fame.errors import FameError, explain
 from studies.paper.area_ratio import STUDY as AREA_RATIO
 from studies.setting.changes import changed, changed_optim
 from studies.study import Method, Row, Study, background_erasing, fame, moco, random_init, supervised
@@ -56,11 +55,6 @@ def typed_fields(texts: Iterable[str]) -> Typed:
 def in_group(typed: Typed, group: str, own: Iterable[str] = ()) -> tuple[tuple[str, Any], ...]:
     """Return (field, value) of one group, without fields in `own`, which a row gives itself."""
     return tuple((field, value) for name, field, value in typed if name == group and field not in set(own))
-
-
-def written(typed: Typed) -> tuple[str, ...]:
-    """Return the texts that `typed_fields` reads."""
-    return tuple(f"{group}.{field}={_text(value)}" for group, field, value in typed)
 
 
 def rows_study(texts: Iterable[str]) -> Study:
@@ -128,10 +122,6 @@ def _value(text: str) -> Any:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
 
 
 def _near(name: str, known: Iterable[str]) -> str:

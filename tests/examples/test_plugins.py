@@ -16,9 +16,9 @@ from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
 from fame.training.pretrain import pretrain
 from studies.cli.starting import start
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
-from studies.setting.asked import recall
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE

@@ -11,10 +11,11 @@ import pytest
 from fame.errors import FameError
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
+from studies.harness.recall import recall
 from studies.harness.runner import run_stages
 from studies.harness.store import Store
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import Asked, resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from tests.filled import fill, reported
 from tests.harness.test_runner import RUNTIME, Here
@@ -26,7 +27,7 @@ NAMES = ("retrieval", "temporal_kernels", "mask_quality")
 def three_replicates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Asked]:
     """Three of mini's replicates with made-up runs, and the encoders that real ones would have."""
     out = tmp_path_factory.mktemp("study") / "out"
-    asked = resolve(Choices("mini", replicates=3, studies=NAMES), out / "cache", 1)
+    asked = resolve(Options(scale="mini", replicates=3, only=NAMES), out / "cache", 1)
     store, _ = fill(out, setting=asked.setting, studies=asked.studies, replicates=asked.replicates, performances=8)
     store.write_setting(asked.to_json())
     for stage, _ in all_stages(asked.setting, asked.studies).values():

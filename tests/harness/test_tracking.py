@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from studies.harness.store import Store
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from studies.study import Row, fame, recall_at, top1
 from studies.tracking.mirror import describe, epochs, flat, metric_name, redacted
 from studies.tracking.tracking import LARGEST_ARTIFACT, Tracker
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 
 
 def chain_of(beta: float = 0.5) -> list[Stage]:

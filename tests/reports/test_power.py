@@ -9,11 +9,10 @@ import pytest
 from fame.errors import FameError
 from reports.power import detectable, foretold, half_width
 from studies.paper.registry import STUDIES
-from studies.setting.asked import Asked
-from studies.setting.recording import record
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, SCALES
 from studies.setting.spread import FILE, UNKNOWN, Spread, spread_at
+from tests.filled import recorded
 
 ENTRY = '[mini]\nsd = 4.0\nreplicates = [1000, 1001, 1002]\nmeasure = "deranged"\nsource = "a run"\n'
 
@@ -50,8 +49,8 @@ def test_impossible_questions_are_refused(arguments: tuple) -> None:
 
 def test_the_plan_is_told_what_ten_replicates_detect(tmp_path: Path) -> None:
     file, setting = tmp_path / "spread.toml", Setting(MINI)
-    stages, records = set(all_stages(setting, STUDIES)), record(Asked(setting, STUDIES, tuple(range(10))))
-    given = record(Asked(Setting(MINI, pretrained="a" * 64), STUDIES, tuple(range(10))))
+    stages, records = set(all_stages(setting, STUDIES)), recorded(setting, STUDIES, range(10))
+    given = recorded(Setting(MINI, pretrained="a" * 64), STUDIES, range(10))
     file.write_text("# nothing yet\n")
     assert foretold(records, stages, file).endswith(f"deranged scenes): {UNKNOWN}")
     file.write_text(ENTRY)

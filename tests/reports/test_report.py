@@ -18,7 +18,8 @@ from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
-from studies.setting.asked import Asked
+from studies.setting.asked import Asked, Scanned
+from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
@@ -53,7 +54,7 @@ def test_report_json_has_the_schema(report: dict) -> None:
     assert {claim["verdict"] for claim in report["claims"]} <= {"reproduced", "not reproduced", "inconclusive", "not run"}
     assert report["runs"]["finished"] == report["runs"]["planned"] > 50 and not report["runs"]["failures"]
     assert (
-        report["command"] == "reproduce-paper --scale smoke --dataset staged --replicates 1" and report["typed"] == "typed --here"
+        report["typed"] == "typed --here"
     )
 
 
@@ -163,7 +164,9 @@ def test_real_videos_are_called_a_smoke_test(tmp_path: Path) -> None:
     chosen = tuple(study for study in STUDIES if study.name in ("retrieval", "mask_quality"))
     setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
     store, _ = fill(tmp_path, studies=chosen, setting=setting, performances=6)
-    record(Asked(setting, chosen, (0,), {"train": 24, "test": 8}, choices={"epochs": 3})).write(store.out)
+    options = Options(scale="smoke", dataset="ucf101", only=("mask_quality", "retrieval"), epochs=3)
+    scanned = Scanned(data=setting.videos, counts={"train": 24, "test": 8})
+    record(Asked(options=options, replicates=(0,), folds=({"A": scanned},))).write(store.out)
     html = build(store).read_text(encoding="utf-8")
     assert "A smoke test on 32 videos, 5 classes." in html
     assert "--dataset ucf101 --data-root DIR --replicates 1 --only mask_quality --only retrieval --epochs 3" in html

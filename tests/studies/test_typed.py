@@ -9,10 +9,10 @@ import pytest
 
 from fame.config import Pretrain
 from fame.errors import FameError
+from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
-from studies.setting.command import command_of
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
 from studies.setting.typed import METHODS, ROWS, rows_study, typed_fields
@@ -51,18 +51,18 @@ def test_rows_stand_beside_their_baselines_once() -> None:
 
 def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
-    choices = Choices("smoke", fields=("merge.views=both", "optim.lr=1e-3"), rows=("fame(beta=0.4)", "supervised()"))
+    choices = Options(scale="smoke", set=("merge.views=both", "optim.lr=1e-3"), row=("fame(beta=0.4)", "supervised()"))
     found = resolve(choices, store.cache, 1)
     store.write_setting(found.to_json())
     assert recall(store) == found and [study.name for study in found.studies] == [ROWS]
-    words = shlex.split(command_of(found))
+    words = shlex.split(found.command())
     told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row", "--only")}
     assert told == {
-        "--set": ("merge.views=both", "optim.lr=0.001"),
-        "--row": ("moco()", "fame(beta=0.4)", "supervised()"),
+        "--set": ("merge.views=both", "optim.lr=1e-3"),
+        "--row": ("fame(beta=0.4)", "supervised()"),
         "--only": (),
     }
-    again = resolve(Choices("smoke", fields=told["--set"], rows=told["--row"]), store.cache, 1)
+    again = resolve(Options(scale="smoke", set=told["--set"], row=told["--row"]), store.cache, 1)
     assert again == found
 
 
