@@ -16,7 +16,8 @@ def mirror_report(store: Store, mirror: Any) -> None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    mirror.rebuild(store, serves)  # what could not be mirrored when it was run; nothing is done, nor imported, where all is there
+    for stage, replicate in store.all():
+        mirror.mirror_run(store, stage, replicate, serves.get(stage, ()))
     folder = store.out / "report"
     try:
         rows = json.loads((folder / DATA).read_text(encoding="utf-8"))["tables"]

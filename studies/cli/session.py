@@ -27,6 +27,7 @@ from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
+from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
     from studies.beta_curve import Found, Trial
@@ -126,12 +127,13 @@ class Session:
             check(scale.precision, self.device)
 
     def show_standing(self) -> None:
-        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
+        """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
         told = [standing(self.store, self.asked)]
         told += [f"In this part: {listed(self.replicates)}."] if self.replicates != self.asked.replicates else []
         told += [self.asked.absent]
-        if any(told):
-            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+        for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
+            if line:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def standing(store: Store, asked: Asked) -> str:
@@ -156,7 +158,7 @@ def watching() -> Iterator[Watcher]:
 def tracker(store: Store, warn: Callable[[str], None]) -> Any:
     """The MLflow mirror; None, with one warning, where it cannot even be made."""
     try:
-        from studies.tracking.tracking import Tracker
+        from studies.tracking import Tracker
 
         return Tracker(store.out, warn)
     except Exception as error:  # tracking never fails a run

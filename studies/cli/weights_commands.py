@@ -44,7 +44,8 @@ def weights_export(encoder: Ours, file: Target, backbone: Fits = None) -> None:
     """Write an encoder as the released code's evaluation reads it, `module.encoder_q.*`, and read it back to compare every bit."""
     import torch
 
-    from fame.backbones.given import described, export_encoder, load_encoder
+    from fame.backbones.given import export_encoder, load_encoder
+    from fame.backbones.keys import described
 
     if file.exists():
         raise FameError(f"{file} is there already: name another file, or take it away first")
