@@ -11,7 +11,7 @@ from studies.setting.resolve import all_stages
 if TYPE_CHECKING:
     from studies.harness.store import Store
     from studies.setting.asked import Asked
-    from studies.tracking.tracking import Tracker
+    from studies.tracking import Tracker
 
 
 def mirror_report(store: Store, asked: Asked, mirror: Tracker | None) -> None:
@@ -19,7 +19,8 @@ def mirror_report(store: Store, asked: Asked, mirror: Tracker | None) -> None:
     if mirror is None:
         return
     serves = {stage_id: studies for stage_id, (_, studies) in all_stages(asked.setting, asked.studies).items()}
-    mirror.rebuild(store, serves)  # what could not be mirrored when it was run; nothing is done, nor imported, where all is there
+    for stage_id, replicate in store.all():
+        mirror.mirror_run(store, stage_id, replicate, serves.get(stage_id, ()))
     folder = store.out / "report"
     try:
         rows = json.loads((folder / DATA).read_text(encoding="utf-8"))["tables"]

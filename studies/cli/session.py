@@ -26,6 +26,7 @@ from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
+from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
     from studies.beta_curve import Found, Trial
@@ -51,7 +52,7 @@ class Session:
         self.runtime = Runtime(
             self.device,
             options.data_root,
-            {kind: folder for kind, folder in places(options).values()},
+            dict(places(options).values()),
             pretrained=options.pretrained,
             most_broken=options.broken,
         )
@@ -89,8 +90,6 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
-        if replicate < 0:
-            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         with watching() as watcher:
@@ -123,12 +122,13 @@ class Session:
             check(scale.precision, self.device)
 
     def show_standing(self) -> None:
-        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
+        """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
         told = [standing(self.store, self.asked)]
         told += [f"In this part: {listed(self.replicates)}."] if self.replicates != self.asked.replicates else []
         told += [self.asked.absent]
-        if any(told):
-            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+        for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
+            if line:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def standing(store: Store, asked: Asked) -> str:
@@ -153,7 +153,7 @@ def watching() -> Iterator[Watcher]:
 def tracker(store: Store, warn: Callable[[str], None]) -> Any:
     """The MLflow mirror; None, with one warning, where it cannot even be made."""
     try:
-        from studies.tracking.tracking import Tracker
+        from studies.tracking import Tracker
 
         return Tracker(store.out, warn)
     except Exception as error:  # tracking never fails a run
