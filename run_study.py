@@ -100,7 +100,7 @@ def run(options: Options) -> None:
 def search(
     options: Options,
     trials: Annotated[int, typer.Option(help="Trials in all; those of earlier starts count.")] = 12,
-    replicate: Annotated[int, typer.Option(help="World to search in; default: one that no table uses.")] = SELECTION_REPLICATES,
+    replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
     found = Session(options).search(trials, replicate)

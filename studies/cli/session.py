@@ -53,7 +53,7 @@ class Session:
         self.runtime = Runtime(
             self.device,
             options.data_root,
-            {kind: folder for kind, folder in places(options).values()},
+            dict(places(options).values()),
             pretrained=options.pretrained,
             most_broken=options.broken,
         )
@@ -93,8 +93,6 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
-        if replicate < 0:
-            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         with watching() as watcher:

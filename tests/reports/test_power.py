@@ -67,20 +67,20 @@ def test_the_committed_file_is_sound() -> None:
 def test_spread_is_read(tmp_path: Path) -> None:
     file = tmp_path / "spread.toml"
     file.write_text(ENTRY)
-    assert spread_at("mini", file) == Spread(4.0, (1000, 1001, 1002), "deranged", "a run")
+    assert spread_at("mini", file) == Spread(sd=4.0, replicates=(1000, 1001, 1002), measure="deranged", source="a run")
     assert spread_at("quick", file) is None
 
 
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("4.0", "-1", "sd = -1: a number of points above 0"),
+        ("4.0", "-1", "[mini] sd = -1: Input should be greater than 0"),
         ("4.0", '"4"', "sd = '4'"),
-        ("1000", "0", "a list of selection worlds, numbers from 1000 on"),
-        ("1000, 1001, 1002", "1000", "two worlds at least"),
-        ("1001, 1002", "1000, 1000", "each once"),
-        ('"a run"', '""', "measure and source"),
-        ("source", "where", "is not a table of measure, replicates, sd, source"),
+        ("1000", "0", "replicates.0 = 0: Input should be greater than or equal to 1000"),
+        ("1000, 1001, 1002", "1000", "at least 2 items"),
+        ("1001, 1002", "1000, 1000", "a world stands there twice"),
+        ('"a run"', '""', "source = ''"),
+        ("source", "where", "source: Field required"),
         ("sd =", "sd", "not valid TOML"),
     ],
 )
