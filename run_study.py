@@ -181,7 +181,6 @@ def pack_parts(options: Options, folder: Folder) -> None:
     from studies.harness.parts import pack
 
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
         runs = f"{packed.runs} of {packed.planned} runs"
@@ -213,7 +212,6 @@ def unpack_parts(options: Options, folder: Folder) -> None:
 def status(options: Options) -> None:
     """Runs finished, going on, broken off and failed, with their ages."""
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     stages = all_stages(asked.setting, asked.studies)
     counts = dict.fromkeys(STATES, 0)

@@ -37,14 +37,13 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Session:
-    """What was asked for, where, and with what. Making one checks the options and every run that lies in the folder.
+    """What was asked for, where, and with what. Making one checks the options.
 
     `replicates`: those of the study that this call runs.
     """
 
     def __init__(self, options: Options) -> None:
         self.store = Store(options.out).prepare()
-        self.store.check_versions()
         self.device = resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:

@@ -37,7 +37,7 @@ SGD = Probe(
 def probed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, config: Probe = LBFGS, videos: FakeVideos | None = None
 ) -> dict[str, Any]:
-    monkeypatch.setattr("fame.evaluation.probe.open_encoder", opens(encoder))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
     return probe(config, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
 
 

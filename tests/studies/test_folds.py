@@ -19,7 +19,7 @@ import torch
 import run_study
 from fame.config import Clip, VideoData
 from fame.data import open_videos
-from fame.data.store import is_prepared
+from fame.data.store import ready_file
 from fame.files import write_json
 from fame.seeds import Seeds
 from studies.harness.plan import make_plan
@@ -148,9 +148,9 @@ def test_folds_share_one_store_and_each_sees_its_own_videos(
     for data in asked[0].setting.every_set:
         data = data.model_copy(update={"codec": codec, "short_side": 32})
         about = (data.manifest, tmp_path, 32, codec)
-        assert not is_prepared(*about)
+        assert not ready_file(*about).exists()
         videos = open_videos(data, Seeds(0), tmp_path, small, 1)
-        assert is_prepared(*about)
+        assert ready_file(*about).exists()
         again = pickle.loads(pickle.dumps(videos))
         rows = torch.arange(len(videos))
         clips, same = (one.clips(rows, torch.zeros_like(rows), CLIP) for one in (videos, again))
