@@ -7,3 +7,7 @@ class FameError(Exception):
     def __init__(self, message: str, code: int = 2) -> None:
         super().__init__(" ".join(message.split()))
         self.code = code
+
+
+class NotFinite(FameError):
+    """A loss or features that are NaN or infinite: training that goes on from there gives nothing else."""

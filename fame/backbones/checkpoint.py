@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import nn
 from fame.backbones import Encoder, build_encoder
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 from fame.run import Run
 from fame.training.optimiser import follow_weights
 
@@ -35,7 +36,7 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
 
 def load_encoder(path: Path) -> tuple[Encoder, Backbone]:
     """What `save_encoder` wrote, on the CPU and in training mode; raises FameError for any other file."""
-    content = read_weights(path)
+    content = read_weights(path, checked=True)
     if content.get("format") != ENCODER_FORMAT:
         raise FameError(f"{path} is not an encoder of this project ({ENCODER_FORMAT}); give foreign weights by --pretrained")
     backbone = Backbone.model_validate(content["backbone"])
@@ -44,9 +45,16 @@ def load_encoder(path: Path) -> tuple[Encoder, Backbone]:
     return encoder, backbone
 
 
-def read_weights(path: Path) -> dict[str, Any]:
-    """The dictionary in a file of weights; raises FameError where it is missing, damaged or would run code."""
+def read_weights(path: Path, checked: bool = False) -> dict[str, Any]:
+    """Return the dictionary in a file of weights; FameError where it is missing, damaged or would run code.
+
+    `checked`: its checksums, which torch writes and does not read, are looked at; some foreign files have none.
+    """
     try:
+        if checked:
+            with zipfile.ZipFile(path) as file:
+                if part := file.testzip():
+                    raise zipfile.BadZipFile(f"{part} has changed")
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise FameError(f"no file of weights at {path}") from None
@@ -58,10 +66,12 @@ def read_weights(path: Path) -> dict[str, Any]:
     return dict(content)
 
 
-def sha256_of(path: Path) -> str:
-    """Hex digest of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def weights_digest(modules: nn.Module) -> str:
+    """Return the SHA-256 of all weights, in hex: what a training begins from."""
+    digest = hashlib.sha256()
+    for value in modules.state_dict().values():
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 class TrainingState:
@@ -98,7 +108,7 @@ class TrainingState:
         if not self.path.exists():
             return 0, {}
         try:
-            content = read_weights(self.path)
+            content = read_weights(self.path, checked=True)
             if content.get("identity") != self.identity:
                 raise FameError("it belongs to another configuration or version")
             fresh = {name: value.clone() for name, value in self.modules.state_dict().items()}

@@ -28,7 +28,7 @@ from fame.config import Augment, Backbone, Clip, Precision, identified
 from fame.data.disk import locked
 from fame.data.fitting import check_crop
 from fame.data.video import DECODER
-from fame.errors import FameError
+from fame.errors import NotFinite
 from fame.files import write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.training.precision import autocast, name, resolve
@@ -81,7 +81,7 @@ def extract(
     """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
 
     The encoder is put in eval mode and left as it was found. `augment` gives mean and std of the normalisation (default: those of
-    training); nothing is drawn at random. FameError where a feature is NaN or infinite: it would win every comparison.
+    training); nothing is drawn at random. NotFinite where a feature is NaN or infinite: it would win every comparison.
     """
     if not len(rows):
         return torch.empty(0, clips, encoder.dim)
@@ -97,7 +97,7 @@ def extract(
         encoder.train(before)
     features = torch.cat(found).reshape(len(rows), clips, -1)
     if not features.isfinite().all():
-        raise FameError(
+        raise NotFinite(
             "the encoder gives features that are not finite: its training diverged; lower the learning rate and pretrain again"
         )
     return features

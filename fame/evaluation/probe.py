@@ -11,6 +11,7 @@ not go with the action. A third classifier reads the scene family off the same f
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,14 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from fame.backbones.checkpoint import read_weights
+from fame.backbones.checkpoint import read_weights, weights_digest
 from fame.config import Probe
 from fame.data.fitting import fitting, too_short
 from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
+from fame.errors import FameError
 from fame.files import write_atomically
 from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
@@ -138,11 +140,12 @@ def _sgd_head(
     """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
     second does not cost the first."""
     draw_head(model.linear, run.seeds, f"probe/{name}")
-    kept = _kept(run, name)
-    if kept.exists():
-        state = read_weights(kept)
-        model.linear.load_state_dict(state["head"])
-        return model.linear, state["training"]
+    kept, begun = _kept(run, name), weights_digest(model)
+    with suppress(FameError):  # there is none, or it is damaged
+        state = read_weights(kept, checked=True)
+        if state.get("begun") == begun:
+            model.linear.load_state_dict(state["head"])
+            return model.linear, state["training"]
     trained = train_classifier(
         model,
         videos,
@@ -155,7 +158,7 @@ def _sgd_head(
         purpose=f"probe/{name}",
     )
     head = model.linear.cpu()
-    state = {"head": head.state_dict(), "training": trained}
+    state = {"begun": begun, "head": head.state_dict(), "training": trained}
     write_atomically(kept, lambda beside: torch.save(state, beside))
     return head, trained
 

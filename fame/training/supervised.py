@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState
+from fame.backbones.checkpoint import TrainingState, weights_digest
 from fame.config import Augment, Clip, Optim, Precision
-from fame.errors import FameError
+from fame.errors import NotFinite
 from fame.method.augment import colour_normalised, random_crops
 from fame.method.moco import cut
 from fame.run import Run
@@ -71,15 +71,16 @@ def train_classifier(
     dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
     and gives the same weights bit for bit; the file is removed at the end unless `keep`. The network takes each batch in
     `accumulate` pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last
-    epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    epoch; both 0 where `optim.epochs` is 0. Raises NotFinite when the loss is no longer finite.
     """
     device = run.device
     dtype = resolve(precision, device)
+    given = weights_digest(model)
     model = fast_layout(model.to(device))
     labels = videos.labels.to(device)
     optimiser = build_optimiser(optim, model.parameters())
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
-    parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
+    parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn, given]
     parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
     scale = scaler(dtype, device)
     state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
@@ -106,7 +107,7 @@ def train_classifier(
                         logits = model(some)
                     loss = functional.cross_entropy(logits.float(), target)
                     if not torch.isfinite(loss):
-                        raise FameError(
+                        raise NotFinite(
                             f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
                         )
                     share = len(some) / len(clips)

@@ -21,12 +21,11 @@ from fame.config import Clip, VideoData
 from fame.data import open_videos
 from fame.data.store import is_prepared
 from fame.errors import FameError
-from fame.files import write_json
 from fame.seeds import Seeds
 from reports.content import command_of
 from reports.evidence import Evidence
 from studies.harness.plan import make_plan
-from studies.harness.store import RESULT, Store
+from studies.harness.store import Store
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, recall
 from studies.setting.choices import Choices, resolve
@@ -209,7 +208,7 @@ def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
     frame = frame.assign(head="biased", condition="own", performance="", scene_action=np.nan)
     frame.to_csv(folder / "predictions.csv", index=False)
     about = {"stage": stage.id, "kind": stage.kind, "replicate": 0, "metrics": {"top1": value}, "artifacts": ["predictions.csv"]}
-    write_json(folder / RESULT, {"version": 1, **about})
+    store.finish(stage, 0, about)
 
 
 def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tmp_path: Path) -> None:
