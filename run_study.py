@@ -22,18 +22,20 @@ from reports.mirroring import mirror_report
 from reports.page import DATA
 from reports.verdicts import claims_table
 from studies.cli.data_commands import data_app
-from studies.cli.options import Out, PartOf, Plugin, asking
+from studies.cli.options import asking
 from studies.cli.session import Session, console, standing, tracker
 from studies.cli.starting import resuming, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.plan import label
 from studies.harness.progress import duration, show_plan
+from studies.harness.recall import recall
 from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.setting.asked import Asked, recall
+from studies.setting.asked import Asked
+from studies.setting.options import Options
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 
@@ -46,12 +48,13 @@ app.add_typer(weights_app, name="weights")
 
 
 @app.command("list")
+@asking("plugin")
 def list_studies(
-    plugin: Plugin = None,
+    options: Options,
     rows: Annotated[bool, typer.Option("--rows", help="Every row instead, by the name that --only takes.")] = False,
 ) -> None:
     """The studies: a table or figure of the paper each; and apart from them the findings, a question to the paper each."""
-    for file in plugin or ():
+    for file in options.plugin:
         load(file)
     if rows:
         for study in (*studies(), *FINDINGS):
@@ -68,47 +71,48 @@ def list_studies(
 
 
 @app.command()
-@asking
-def plan(session: Session) -> None:
+@asking()
+def plan(options: Options) -> None:
     """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
+    session = Session(options)
     found = session.plan()
     show_plan(console, found)
     session.show_standing()
     from reports.power import foretold
 
     asked = session.asked
-    said = foretold(asked.setting, set(found.serves), len(asked.replicates), bool(asked.choices))
+    said = foretold(asked.setting, set(found.serves), len(asked.replicates), bool(asked.options.overrides))
     if said:
         console.print(said, highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()
-@asking
-def run(session: Session) -> None:
+@asking()
+def run(options: Options) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
+    session = Session(options)
     summary = session.run()
     console.print(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 
 
-def _search(
-    session: Session,
+@app.command()
+@asking(without=("only", "replicates", "part", "pretrained"))
+def search(
+    options: Options,
     trials: Annotated[int, typer.Option(help="Trials in all; those of earlier starts count.")] = 12,
     replicate: Annotated[int, typer.Option(help="World to search in; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
-    found = session.search(trials, replicate)
+    found = Session(options).search(trials, replicate)
     ended = ", and every beta of the grid has been tried" if found.exhausted else ""
     console.print(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}", highlight=False)
 
 
-search = asking(_search, without=frozenset({"names", "only", "replicates", "part", "pretrained"}))
-app.command("search")(search)
-
-
-@asking
-def reproduce(session: Session) -> None:
+@asking()
+def reproduce(options: Options) -> None:
     """Every table and figure: plan, data, runs, report. What is done already is not done again."""
+    session = Session(options)
     summary = session.run()
     page = make_report(session.store, session.asked)
     claims = claims_table(page.parent / DATA)
@@ -138,9 +142,10 @@ def tell_failures(summary: Summary) -> int:
 
 
 @app.command()
-def report(out: Out = Path("out")) -> None:
+@asking("out")
+def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    store = Store(out)
+    store = Store(options.out)
     store.check_versions()
     console.print(f"report: {make_report(store, recall(store))}", soft_wrap=True)
 
@@ -155,15 +160,16 @@ def make_report(store: Store, asked: Asked) -> Path:
 
 
 @app.command()
+@asking("out")
 def view(
-    out: Out = Path("out"),
+    options: Options,
     port: Annotated[int | None, typer.Option(help="Serve it there; default: a free port.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser, or only tell where the page lies.")] = True,
 ) -> None:
     """Show the report."""
     from reports.viewer import view as show
 
-    show(out, port, browser)
+    show(options.out, port, browser)
 
 
 # ---------------------------------------------------------------- in parts
@@ -172,24 +178,26 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packe
 
 
 @app.command("pack")
-def pack_parts(folder: Folder, out: Out = Path("out"), part: PartOf = None) -> None:
+@asking("out", "part")
+def pack_parts(options: Options, folder: Folder) -> None:
     """Write the finished runs of OUT's study into DIR, an archive a replicate: results, tables and encoders."""
     from studies.harness.parts import pack
 
-    store = Store(out)
+    store = Store(options.out)
     store.check_versions()
     asked = recall(store)
-    for packed in pack(store, asked, folder, part_of(part, asked.replicates) if part is not None else ()):
+    for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
         runs = f"{packed.runs} of {packed.planned} runs"
         console.print(f"{packed.path}: {runs}, {decimal(packed.size)}", highlight=False, soft_wrap=True)
 
 
 @app.command("unpack")
-def unpack_parts(folder: Folder, out: Out = Path("out")) -> None:
+@asking("out")
+def unpack_parts(options: Options, folder: Folder) -> None:
     """Put packed replicates back into OUT, where the study goes on. Runs that are there already stay as they are."""
     from studies.harness.parts import unpack
 
-    store = Store(out).prepare()
+    store = Store(options.out).prepare()
     done = unpack(folder, store)
     told = standing(store, recall(store))
     console.print(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip(), highlight=False, soft_wrap=True)
@@ -202,9 +210,10 @@ def unpack_parts(folder: Folder, out: Out = Path("out")) -> None:
 
 
 @app.command()
-def status(out: Out = Path("out")) -> None:
+@asking("out")
+def status(options: Options) -> None:
     """Runs finished, going on, broken off and failed, with their ages."""
-    store = Store(out)
+    store = Store(options.out)
     store.check_versions()
     asked = recall(store)
     stages = all_stages(asked.setting, asked.studies)
@@ -223,7 +232,7 @@ def status(out: Out = Path("out")) -> None:
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
     done = standing(store, asked)
-    console.print(f"{out}: " + ", ".join(told) + f". {done}" * bool(done), highlight=False)
+    console.print(f"{options.out}: " + ", ".join(told) + f". {done}" * bool(done), highlight=False)
     if table.row_count:
         console.print(table)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import time
 from collections import Counter
 from typing import Any
@@ -13,13 +12,11 @@ from reports.headline import headline
 from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
-from studies.setting.folds import ALL
+from studies.setting.asked import Asked
 from studies.setting.left_out import LeftOut, counted
+from studies.setting.options import Options
 from studies.setting.paper_sets import absent
-from studies.setting.protocols import CORRECTED
 from studies.setting.resolve import all_stages
-from studies.setting.training import option_of
-from studies.setting.typed import ROWS, written
 from studies.study import Study
 
 
@@ -34,14 +31,14 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
         "protocol": setting.protocol.to_json(),
         "replicates": list(evidence.replicates),
         "standing": standing(evidence, studies),
-        "command": command_of(evidence, studies, asked),
+        "command": command_of(evidence, asked),
         "typed": command,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "note": setting.sizes.note,
         "videos": video_facts(evidence, studies, asked),
         "too_short": too_short(evidence, studies),
-        "overrides": asked.get("overrides", {}),
-        "pretrained": asked.get("pretrained"),
+        "overrides": Options.read(asked.get("options", {})).overrides,
+        "pretrained": asked.get("weights"),
         "headline": headline(evidence),
         "tables": {study.name: entries(evidence, study) for study in studies},
         "contrasts": contrasts.tables(evidence, studies),
@@ -50,33 +47,13 @@ def content(evidence: Evidence, studies: tuple[Study, ...], commit: str, command
     }
 
 
-def command_of(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str, Any]) -> str:
+def command_of(evidence: Evidence, asked: dict[str, Any]) -> str:
     """The command that makes these runs and this page, without the reader's own folders."""
+    if asked:
+        return Asked.model_validate(asked).command()
     setting = evidence.setting
-    words = ["reproduce-paper", "--scale", setting.scale.name, "--dataset", setting.dataset]
-    if setting.videos:
-        words += ["--data-root", "DIR"]
-        words += ["--fold", ALL if setting.folds else str(setting.videos.fold)] if setting.folds or setting.videos.fold != 1 else []
-        words += ["--codec", setting.videos.codec] if setting.videos.codec != "raw" else []
-    words += ["--protocol", setting.protocol.name] if setting.protocol != CORRECTED else []
-    words += ["--replicates", str(len(evidence.replicates))]
-    from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, named
-    from studies.paper.registry import studies as chosen
-
-    if studies == chosen([FOR_CLAIMS]):
-        words += ["--only", FOR_CLAIMS]
-    elif studies == FINDINGS:
-        words += ["--only", ALL_FINDINGS]
-    elif studies != STUDIES:
-        listed = (name for study in studies if study.name != ROWS for name in named(study))
-        words += [word for name in listed for word in ("--only", shlex.quote(name))]
-    words += [word for text in asked.get("rows", ()) for word in ("--row", shlex.quote(text))]
-    words += [word for text in written(setting.typed) for word in ("--set", shlex.quote(text))]
-    if setting.pretrained:
-        words += ["--pretrained", (asked.get("pretrained") or {}).get("name") or "FILE"]
-    for name, value in (asked.get("overrides") or {}).items():
-        words += [option_of(name)] if value is True else [option_of(name), str(value)]
-    return " ".join(words)
+    options = Options.read({"scale": setting.scale.name, "dataset": setting.dataset, "protocol": setting.protocol.name})
+    return Asked(options=options, replicates=evidence.replicates).command()
 
 
 def too_short(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, dict[str, int]]:
@@ -101,10 +78,11 @@ def video_facts(evidence: Evidence, studies: tuple[Study, ...], asked: dict[str,
     setting = evidence.setting
     if not setting.videos:
         return None
-    found: dict[str, Any] = {"splits": dict(asked.get("counts") or {}), "classes": None, "queries_without_class": None}
-    beside = {part: one["counts"] for part, one in (asked.get("others") or {}).items()}
+    scanned = (asked.get("folds") or [{}])[0]
+    counts = {part: one["counts"] for part, one in scanned.items()}
+    found: dict[str, Any] = {"splits": dict(counts.get("A", {})), "classes": None, "queries_without_class": None}
     found["sets"] = [
-        {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": beside.get(part, found["splits"])}
+        {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": counts.get(part, {})}
         for part, one in setting.sets.items()
     ]
     found["folds"] = 1 + len(setting.folds)

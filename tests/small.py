@@ -1,4 +1,4 @@
-"""Small pretrainings: videos, configuration, a network without batch norm, a run that breaks off, and what a run leaves behind."""
+"""Small clips and pretrainings: videos, configuration, a network without batch norm, a run that breaks off, what a run leaves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.backbones import Encoder
-from fame.backbones.checkpoint import load_encoder
+from fame.backbones.given import load_encoder
 from fame.config import Backbone, Clip, MoCo, Optim, Pretrain
 from fame.method.views import Views
 from fame.run import Run
@@ -23,6 +23,15 @@ torch.set_num_threads(1)
 CPU = torch.device("cpu")
 VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
 NARROW = Backbone(name="r2plus1d_narrow", width=4)
+
+
+def seeded(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def noise(batch: int = 4, frames: int = 3, height: int = 24, width: int | None = None, seed: int = 0) -> Tensor:
+    """Clips float (batch, 3, frames, height, width or height)."""
+    return torch.rand(batch, 3, frames, height, width or height, generator=seeded(seed))
 
 
 def config(**changes: Any) -> Pretrain:
@@ -76,7 +85,7 @@ def breaking(run: Run, at: int = 3) -> Breaking:
 
 
 def weights(folder: Path) -> dict[str, Tensor]:
-    return load_encoder(folder / "encoder.pt")[0].state_dict()
+    return load_encoder(folder / "encoder.pt").state_dict()
 
 
 def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:

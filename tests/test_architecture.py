@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -18,15 +19,20 @@ FORBIDDEN = {
 ONLY_THERE = {"mlflow": {"studies/tracking/tracking.py", "studies/tracking/mirror.py"}, "optuna": {"studies/search.py"}}
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names of every import in a file, those inside functions and type checks included."""
+def names_imported(path: Path) -> set[str]:
+    """Full names of every import in a file, those inside functions and under TYPE_CHECKING included: `from a import b` is "a.b"."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of every import in a file."""
+    return {name.partition(".")[0] for name in names_imported(path)}
 
 
 @pytest.mark.parametrize("room", FORBIDDEN)
@@ -35,6 +41,17 @@ def test_no_import_runs_the_other_way(room: str) -> None:
     assert files
     wrong = {str(path.relative_to(ROOT)): found for path in files if (found := imported(path) & FORBIDDEN[room])}
     assert not wrong
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """A package is its `__init__.py`: an import of one of its modules is none of the package here."""
+    files = [path for room in FORBIDDEN for path in (ROOT / room).rglob("*.py")]
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in files}
+    graph = {
+        module: {name if name in modules else name.rpartition(".")[0] for name in names_imported(path)} & set(modules)
+        for module, path in modules.items()
+    }
+    TopologicalSorter(graph).prepare()  # CycleError names the modules of a circle
 
 
 @pytest.mark.parametrize("package", ONLY_THERE)

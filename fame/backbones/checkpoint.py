@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from fame.backbones import Encoder, build_encoder
+from fame.backbones import Encoder
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.files import sha256_of, write_atomically
+from fame.files import write_atomically
 from fame.run import Run
 from fame.training.optimiser import follow_weights
 
@@ -32,17 +32,6 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
     weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
     content = {"format": ENCODER_FORMAT, "backbone": backbone.model_dump(), "weights": weights}
     write_atomically(path, lambda beside: torch.save(content, beside))
-
-
-def load_encoder(path: Path) -> tuple[Encoder, Backbone]:
-    """What `save_encoder` wrote, on the CPU and in training mode; raises FameError for any other file."""
-    content = read_weights(path, checked=True)
-    if content.get("format") != ENCODER_FORMAT:
-        raise FameError(f"{path} is not an encoder of this project ({ENCODER_FORMAT}); give foreign weights by --pretrained")
-    backbone = Backbone.model_validate(content["backbone"])
-    encoder = build_encoder(backbone)
-    encoder.load_state_dict(content["weights"])
-    return encoder, backbone
 
 
 def read_weights(path: Path, checked: bool = False) -> dict[str, Any]:

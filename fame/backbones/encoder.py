@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from fame.backbones.given import Loaded
+from fame.backbones.keys import Loaded
 
 
 class Encoder(nn.Module, ABC):

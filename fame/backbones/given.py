@@ -7,7 +7,6 @@ a backbone, bare or inside a checkpoint, under the usual prefixes (fame/backbone
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
@@ -16,26 +15,14 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ENCODER_FORMAT, read_weights, sha256_of
-from fame.backbones.keys import Keys, fit, fits, released, unwrapped, weights_in
+from fame.backbones.checkpoint import ENCODER_FORMAT, read_weights
+from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, unwrapped, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 
 log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """Where an encoder's weights came from: the file, the backbone that they fit, what became of every key."""
-
-    path: Path
-    backbone: Backbone
-    keys: Keys
-
-    def __str__(self) -> str:
-        return f"{self.path}: {described(self.backbone)}, {self.keys}"
 
 
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
@@ -98,11 +85,6 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
         if fits(wanted, weights):
             found.append(candidate)
     return found
-
-
-def described(backbone: Backbone) -> str:
-    """Its name, with the width where it has one."""
-    return f"{backbone.name} of width {backbone.width}" if backbone.name == "r2plus1d_narrow" else backbone.name
 
 
 def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> Keys:

@@ -1,5 +1,4 @@
-"""Names of weights in other people's checkpoints and in ours, both ways; no file is touched here (fame/backbones/given.py does
-that).
+"""Names of weights in other people's checkpoints and in ours, both ways; files are read in fame/backbones/given.py.
 
 The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*`, `module.queue` and `module.queue_ptr`
 (pretrained), or `module.*` with `fc` (finetuned). The projection head is `fc.{0,2}` for R(2+1)D and `id_head.{2,4}` inside I3D.
@@ -12,11 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from fame.config import Backbone
 from fame.errors import FameError
 
 CONTAINERS = ("state_dict", "model_state_dict", "model", "weights")
@@ -59,6 +60,23 @@ class Keys:
         told += f"; unknown: {shortened(self.unknown)}" if self.unknown else ""
         told += f"; the file has no {COUNTER}" if self.absent else ""
         return told + (f"; beside the weights: {', '.join(self.beside)}" if self.beside else "")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Where an encoder's weights came from: the file, the backbone that they fit, what became of every key."""
+
+    path: Path
+    backbone: Backbone
+    keys: Keys
+
+    def __str__(self) -> str:
+        return f"{self.path}: {described(self.backbone)}, {self.keys}"
+
+
+def described(backbone: Backbone) -> str:
+    """Return its name, with the width where it has one."""
+    return f"{backbone.name} of width {backbone.width}" if backbone.name == "r2plus1d_narrow" else backbone.name
 
 
 def weights_in(content: Mapping[str, object]) -> tuple[dict[str, Tensor], tuple[str, ...]]:

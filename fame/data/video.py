@@ -22,7 +22,11 @@ from numpy.typing import NDArray
 from fame.data.faults import VideoError
 
 DECODER = "pyav-1"  # changed when the pixels or the counting change: stores and cached scans are then made anew
-SUFFIXES = (".avi", ".mkv", ".mov", ".mp4", ".webm")
+SUFFIXES = (
+    ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v", ".m2ts", ".m2v", ".m4v",
+    ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
+    ".y4m",
+)  # fmt: skip
 
 _CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
 _LOCAL = {"protocol_whitelist": "file"}  # whatever a file says, nothing is fetched from a network

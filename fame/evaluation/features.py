@@ -23,13 +23,13 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import load_encoder, sha256_of
+from fame.backbones.given import load_encoder
 from fame.config import Augment, Backbone, Clip, Precision, identified
 from fame.data.disk import locked
 from fame.data.fitting import check_crop
 from fame.data.video import DECODER
 from fame.errors import NotFinite
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.training.precision import autocast, name, resolve
 
@@ -47,8 +47,9 @@ def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
     """The encoder that the upstream stage left, in eval mode on the run's device. ValueError where a stage was given none."""
     if path is None:
         raise ValueError("this evaluation reads an encoder and was given none; pretraining of kind 'random' makes an untrained one")
-    encoder, backbone = load_encoder(path)
-    return fast_layout(encoder.to(run.device)).eval(), backbone
+    encoder = load_encoder(path)
+    assert encoder.loaded is not None
+    return fast_layout(encoder.to(run.device)), encoder.loaded.backbone
 
 
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:

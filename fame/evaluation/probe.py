@@ -22,11 +22,11 @@ from torch import Tensor, nn
 from fame.backbones.checkpoint import read_weights, weights_digest
 from fame.config import Probe
 from fame.data.fitting import fitting, too_short
+from fame.errors import FameError
 from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
-from fame.errors import FameError
 from fame.files import write_atomically
 from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier

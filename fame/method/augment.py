@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from fame.config import Augment
 from fame.method.colour import draw_colours, rand, recolour
+from fame.method.shapes import check_clips, check_frames
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
 ATTEMPTS = 10  # boxes tried before the centre is taken
@@ -73,9 +74,10 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
     """Resize each clip's box bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where drawn.
 
     clips: as in `random_crops` -> float32 (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float32
-    (B, T, size, size), to be thresholded at one half. Floating input is taken to lie in [0, 1] already. ValueError for a box that
-    reaches beyond its frames.
+    (B, T, size, size), to be thresholded at one half. Floating input lies in [0, 1] already. ValueError for other clips, and for a
+    box that reaches beyond its frames.
     """
+    check_frames(clips)
     first = clips[0]
     shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
     out = torch.empty(len(clips), *shape, device=first.device)
@@ -109,21 +111,24 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
 
     Jitter: factors of brightness, contrast, saturation and a hue turn drawn per clip, applied in one of four orders drawn for
     the batch, which of them drawn per clip: each clip's order is uniform. Contrast pulls towards the mean luma of the whole clip.
-    Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip.
+    Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip. ValueError for other clips.
     """
+    check_clips(clips)
     return recolour(clips, draw_colours(len(clips), augment, generator))
 
 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
-    """Return (clips - mean) / std per channel; float (B, 3, T, H, W)."""
+    """Return (clips - mean) / std per channel; float (B, 3, T, H, W) in [0, 1]. ValueError for other clips."""
+    check_clips(clips)
     scale, shift = _normalisation(clips, augment)
     return (clips * scale).add_(shift)
 
 
 def colour_normalised(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
     """Return `normalise(colour(clips, augment, generator), augment)`."""
-    scale, shift = _normalisation(clips, augment)
-    return colour(clips, augment, generator).mul_(scale).add_(shift)
+    coloured = colour(clips, augment, generator)
+    scale, shift = _normalisation(coloured, augment)
+    return coloured.mul_(scale).add_(shift)
 
 
 def _normalisation(clips: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
@@ -140,7 +145,8 @@ def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Te
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:
-    """Return (height, width) of each clip's stored frames."""
+    """Return (height, width) of each clip's stored frames. ValueError for clips other than in `apply_crops`."""
+    check_frames(clips)
     if isinstance(clips, Tensor):
         return [(clips.shape[2], clips.shape[3])] * len(clips)
     return [(clip.shape[1], clip.shape[2]) for clip in clips]

@@ -24,10 +24,11 @@ from torch import Tensor
 
 from fame.config import Augment, Background, Clip, Control, Merge, Scenery, Variant
 from fame.errors import FameError
-from fame.method.augment import apply_crops, draw_crops
+from fame.method.augment import random_crops
 from fame.method.inpainting import inpainted
 from fame.method.masks import Bayes, kept_pixels, top_share
 from fame.method.merging import ForegroundBackgroundMerge, random_cycle
+from fame.method.shapes import check_clips
 from fame.method.smoothing import gaussian_weights, smooth
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Controlled:
         merge = self.merge
         if merge is None or not is_control(merge):
             return None
+        check_clips(clips, moving=True)
         height, width = clips.shape[-2:]
         count = max(1, int(merge.beta * height * width))
         if merge.variant == "other":
@@ -101,6 +103,7 @@ class Controlled:
         """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
         if self.merge is None or self.merge.background not in get_args(Scenery):
             return None
+        check_clips(clips, moving=True)
         if self.merge.background == "elsewhere":
             return inpainted(clips, self._of_another(clips, self.merge) >= 0.5)
         assert truth is not None  # `truth` was asked for
@@ -120,8 +123,7 @@ def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Gener
     cropped (`Generator.clone_state`), so that the clips' own stream is read as without a control. A crop can miss the figure: its
     mask is then empty.
     """
-    sizes = [(truth.shape[2], truth.shape[3])] * len(truth)
-    return (apply_crops(truth, draw_crops(sizes, augment, state), size) >= 0.5).any(1)
+    return (random_crops(truth, size, augment, state) >= 0.5).any(1)
 
 
 def dilated(figures: Tensor, count: int) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fame.method.shapes import check_clips, check_mask
 from fame.method.smoothing import gaussian_weights
 
 REACH = 8  # the Gaussian's sigma is the frame's shorter side over this
@@ -16,8 +17,10 @@ def inpainted(clips: Tensor, figures: Tensor) -> Tensor:
     """Clips, float (B, 3, T, H, W), without their figures, bool (B, H, W): there each frame is the mean of what lies around.
 
     The mean is weighted by a Gaussian an eighth of the frame wide. A pixel around the figure is taken for its edge and filled, too.
-    A frame that is all figure becomes 0.
+    A frame that is all figure becomes 0. ValueError for wrong shapes or values.
     """
+    check_clips(clips)
+    check_mask(figures, clips, "figures")
     edged = functional.max_pool2d(figures[:, None].float(), 3, 1, 1) > 0  # (B, 1, H, W)
     seen = (~edged).float()
     planes = clips.flatten(1, 2).float() * seen

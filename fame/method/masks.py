@@ -30,11 +30,10 @@ from fame.config import MASKS, PLUGGED, Flavour, Variant, check_beta, check_prio
 from fame.errors import FameError
 from fame.fast import choose
 from fame.method.bayes import COLOURS, LEVELS, PAPER, Bayes
-from fame.method.shapes import GRID, gaussian_map, grid_map, spread_grid
+from fame.method.shapes import GRID, check_clips, gaussian_map, grid_map, spread_grid
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 from fame.plugins import mask_function
 
-MIN_SIDE = 16
 FLAVOURS = get_args(Flavour)
 
 
@@ -60,10 +59,10 @@ def foreground_mask(
     exact: in plain torch on every device. The fast paths differ from it by rounding alone: in pixels whose scores tie, and where a
     colour lies within 1e-5 of an edge between two levels.
     prior, sampled: of the fame mask, as `Bayes` has them.
-    Raises ValueError for a wrong shape, beta outside (0, 1], an unknown variant or flavour, a prior outside (0, 1), shares that
-    are 0 or overlap.
+    Raises ValueError for a wrong shape, values that are NaN or outside [0, 1] (`check_values`), beta outside (0, 1], an unknown
+    variant or flavour, a prior outside (0, 1), shares that are 0 or overlap.
     """
-    check_clips(clips)
+    check_clips(clips, moving=True)
     check_beta(beta)
     check_name("variant", variant, tuple(MASKS))
     check_name("flavour", flavour, FLAVOURS)
@@ -124,7 +123,7 @@ def mask_maps(
     frame_difference: S, in 0..3; frame_difference_blurred: S after smoothing, which ranks pixels for both colour samples;
     posterior: P(F|x) of each pixel's colour, in 0..1; posterior_blurred: the same smoothed, which ranks pixels for the mask.
     """
-    check_clips(clips)
+    check_clips(clips, moving=True)
     check_name("flavour", flavour, FLAVOURS)
     return _maps(_float32(clips), flavour, Bayes(check_prior(prior), check_sampled(sampled)))
 
@@ -187,19 +186,6 @@ def top_share(values: Tensor, count: int) -> Tensor:
     above, tied = flat > threshold, flat == threshold
     room = count - above.sum(1, keepdim=True)
     return (above | (tied & (tied.cumsum(1) <= room))).view_as(values)
-
-
-def check_clips(clips: Tensor, what: str = "clips") -> None:
-    """Raises ValueError unless float (B, 3, T, H, W) with T >= 2 and sides of at least 16 pixels."""
-    if clips.dim() != 5 or clips.shape[1] != 3:
-        raise ValueError(f"{what} must be (B, 3, T, H, W), got {tuple(clips.shape)}")
-    if not clips.is_floating_point():
-        raise ValueError(f"{what} must be floating point in [0, 1], got {clips.dtype}; divide 8-bit video by 255 first")
-    frames, height, width = clips.shape[2:]
-    if frames < 2:
-        raise ValueError(f"{what} have T = {frames} frame: motion is a difference between frames, so T must be at least 2")
-    if min(height, width) < MIN_SIDE:
-        raise ValueError(f"{what} are {height} x {width} pixels; the masks need at least {MIN_SIDE} x {MIN_SIDE}")
 
 
 def check_name(what: str, name: str, known: tuple[str, ...]) -> None:

@@ -17,7 +17,8 @@ from fame.config import MASKS, Background, Flavour, Variant, check_beta, check_p
 from fame.fast import choose
 from fame.method.bayes import PAPER, Bayes
 from fame.method.inpainting import inpainted
-from fame.method.masks import FLAVOURS, check_clips, check_name, kept_pixels
+from fame.method.masks import FLAVOURS, check_name, kept_pixels
+from fame.method.shapes import check_clips, check_mask
 
 Partners = Literal["others", "any"]
 BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
@@ -75,17 +76,19 @@ class ForegroundBackgroundMerge(nn.Module):
 
         sources: clips of the same shape, taken row by row and never permuted. mask: (B, H, W) in 0..1 to use in place of the clip's
         own (for controls; it is used whatever beta is). behind: clips of the same shape from whose rows the backgrounds are drawn
-        in place of `clips` (for controls). Raises ValueError for wrong shapes, both sources and behind, intra without
+        in place of `clips` (for controls). Raises ValueError for wrong shapes or values, both sources and behind, intra without
         sources, and a batch of one without sources, which holds no other clip.
         """
-        check_clips(clips)
+        check_clips(clips, moving=True)
         for name, given in (("sources", sources), ("behind", behind)):
-            if given is not None and given.shape != clips.shape:
-                raise ValueError(f"{name} {tuple(given.shape)} must have the shape of clips {tuple(clips.shape)}")
+            if given is not None:
+                check_clips(given, name)
+                if given.shape != clips.shape:
+                    raise ValueError(f"{name} {tuple(given.shape)} must have the shape of clips {tuple(clips.shape)}")
         if sources is not None and behind is not None:
             raise ValueError("backgrounds come from sources, row by row, or from rows of behind: give one of them")
-        if mask is not None and mask.shape != (len(clips), *clips.shape[-2:]):
-            raise ValueError(f"mask must be (B, H, W) = {(len(clips), *clips.shape[-2:])}, got {tuple(mask.shape)}")
+        if mask is not None:
+            check_mask(mask, clips)
         if mask is None and self.beta == 1.0 and self.variant != "gauss":
             return clips
         given = sources if behind is None else behind
@@ -148,7 +151,7 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
 
     clips: float (B, 3, T, H, W); the result has the same shape, type and range. Raises ValueError unless 0 <= weight_max <= 1.
     """
-    check_clips(clips)
+    check_clips(clips, moving=True)
     if not 0 <= weight_max <= 1:
         raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
     batch, frames = len(clips), clips.shape[2]

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState, load_encoder, save_encoder
-from fame.backbones.given import load_given
+from fame.backbones.checkpoint import TrainingState, save_encoder
+from fame.backbones.given import load_encoder, load_given
 from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
@@ -94,7 +94,7 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     if ranks == 1:
         return _contrast(config, encoder, videos, rows, run)
     metrics: dict[str, float] = together(_train_rank, ranks, run.device.type, config, run.folder, run.seeds, videos)
-    encoder.load_state_dict(load_encoder(run.folder / ENCODER_FILE)[0].state_dict())
+    encoder.load_state_dict(load_encoder(run.folder / ENCODER_FILE).state_dict())
     return metrics
 
 

@@ -6,7 +6,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -21,11 +20,12 @@ from studies.harness.runner import run_stages
 from studies.harness.scheduling import Summary
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
-from studies.setting.asked import Asked
+from studies.setting.asked import Asked, places, resolve
 from studies.setting.cell import Stage
-from studies.setting.choices import Choices, resolve
-from studies.setting.replicates import listed
+from studies.setting.options import Options
+from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
+from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
     from studies.beta_curve import Found, Trial
@@ -35,25 +35,31 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Session:
-    """What was asked for, where, and with what. Making one checks the choices and every run that lies in the folder."""
+    """What was asked for, where, and with what. Making one checks the options and every run that lies in the folder.
 
-    def __init__(self, choices: Choices, out: Path, device: str, jobs: int | None, most_broken: float) -> None:
-        if jobs is not None and jobs < 1:
-            raise FameError(f"--jobs {jobs}: at least one run at a time is needed")
-        self.store = Store(out).prepare()
+    `replicates`: those of the study that this call runs.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self.store = Store(options.out).prepare()
         self.store.check_versions()
-        self.device = resolve_device(device)
-        self.jobs = jobs or default_jobs(self.device)
+        self.device = resolve_device(options.device)
+        self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
-            self.asked: Asked = resolve(choices, self.store.cache, self.jobs, watcher.data, most_broken)
+            self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data)
+        self.replicates = part_of(options.part, self.asked.replicates)
         self.runtime = Runtime(
-            self.device, choices.data_root, dict(self.asked.roots), pretrained=choices.pretrained, most_broken=most_broken
+            self.device,
+            options.data_root,
+            {kind: folder for kind, folder in places(options).values()},
+            pretrained=options.pretrained,
+            most_broken=options.broken,
         )
 
     def plan(self) -> Plan:
         """Of the replicates that this call runs."""
         stages = all_stages(self.asked.setting, self.asked.studies)
-        return make_plan(self.store, stages, self.asked.now, self.jobs, self.device, self.asked.sizes)
+        return make_plan(self.store, stages, self.replicates, self.jobs, self.device, self.asked.sizes)
 
     def run(self) -> Summary:
         """Show the plan where there is something to do, and do it."""
@@ -71,7 +77,7 @@ class Session:
             return run_stages(
                 self.store,
                 all_stages(self.asked.setting, self.asked.studies),
-                self.asked.now,
+                self.replicates,
                 jobs=self.jobs,
                 runtime=self.runtime,
                 watcher=watcher,
@@ -117,12 +123,13 @@ class Session:
             check(scale.precision, self.device)
 
     def show_standing(self) -> None:
-        """A line on the replicates done, those of this call and sets that are absent; none where it goes without saying."""
+        """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
         told = [standing(self.store, self.asked)]
-        told += [f"In this part: {listed(self.asked.part)}."] if self.asked.part else []
+        told += [f"In this part: {listed(self.replicates)}."] if self.replicates != self.asked.replicates else []
         told += [self.asked.absent]
-        if any(told):
-            console.print(" ".join(filter(None, told)), highlight=False, soft_wrap=True)
+        for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
+            if line:
+                console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def standing(store: Store, asked: Asked) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from studies.study import Measure, Study, balanced, deranged
+from studies.study import Measure, Study, balanced, deranged, gap, top1
 
 Place = tuple[str, str]  # a row of the study: its label and its column
 State = Literal["above", "below", "negligible", "open", "withheld", "not run"]
@@ -19,6 +19,7 @@ State = Literal["above", "below", "negligible", "open", "withheld", "not run"]
 # open           neither: the interval is too wide to tell
 # withheld       under three replicates, some of them missing, or in a setting whose gate is not passed
 DECIDING = (deranged("A"), balanced("A"))  # every contrast is computed by both; the first decides
+MEASURES = (top1("A", "probe"), *DECIDING, gap("A"))
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,9 @@ class Finding(Study):
     `with_claims`: tests no claim, but runs with them, since they are read by it.
     """
 
+    paper: str = "a finding"
+    claims: tuple[str, ...] = ()
+    measures: tuple[Measure, ...] = MEASURES
     question: str
     contrasts: tuple[Contrast, ...]
     curve: str = ""

@@ -7,28 +7,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fame.config import Activation, Data, Finetune, Kernels, Masks, Pretrain, Probe, StagedData
+from fame.config import Activation, Data, Finetune, Kernels, Masks, Pretrain, Probe
 from studies.harness.executors import Task
 from studies.harness.hardware import machine
 from studies.harness.store import Store
 from studies.setting.cell import Stage
+from studies.setting.scales import staged_sizes
 
 TRAINING = 3  # forward and backward, in forward passes
 A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
 OVERLAP = 1.15  # a remaining time above the mean of an ideal packing
 
 Sizes = Callable[[Data], Mapping[str, int]]
-
-
-def staged_sizes(data: Data) -> Mapping[str, int]:
-    """Return videos per split of a part of the embedded benchmark; of videos on disk nothing is known without a scan: empty."""
-    if not isinstance(data, StagedData):
-        return {}
-    part = getattr(data.world, data.part)
-    counts = {"train": part.train, "val": part.val, "test": part.test}
-    if part.balanced:
-        counts |= {"balanced": part.train, "val/balanced": part.val}
-    return counts | {f"test/{condition}": part.test for condition in part.conditions}
 
 
 def work(stage: Stage, sizes: Sizes) -> float:

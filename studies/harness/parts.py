@@ -23,7 +23,7 @@ from fame.files import write_atomically
 from studies.harness.store import CHECKPOINT, FAILURE, RESULT, SETTING, Store
 from studies.harness.worker import LOCK
 from studies.paper.registry import SELECTION
-from studies.setting.asked import Asked, from_json
+from studies.setting.asked import Asked, read_asked
 from studies.setting.replicates import listed
 from studies.setting.resolve import all_stages
 
@@ -162,11 +162,15 @@ def _put(store: Store, unpacked: Path, done: Unpacked) -> None:
 def _take_setting(store: Store, path: Path, setting: dict[str, Any], done: Unpacked) -> None:
     """Give a new folder the archive's setting; one that has a setting keeps it, and a difference is listed."""
     there = store.setting()
-    if setting.get("studies") == [SELECTION] and there is not None and there.get("scale") == setting.get("scale"):
+    theirs, ours = setting.get("options", {}), (there or {}).get("options", {})
+    if theirs.get("only") == [SELECTION] and ours.get("scale") == theirs.get("scale"):
         return  # selection worlds lie beside a study of their scale
     if there is None:
-        from_json(setting, f"{path}: {SETTING}", "its runs are there; run the study, which writes a new one")
+        read_asked(setting, f"{path}: {SETTING}", "its runs are there; run the study, which writes a new one")
         store.write_setting(setting)
     elif there != setting:
-        differing = ", ".join(sorted(key for key in there.keys() | setting.keys() if there.get(key) != setting.get(key)))
+        there, setting = ours | there, theirs | setting
+        differing = ", ".join(
+            sorted(key for key in (there.keys() | setting.keys()) - {"options"} if there.get(key) != setting.get(key))
+        )
         done.left_out.append(f"{path}: was packed from a study with other {differing}; {store.out / SETTING} is kept as it is")

@@ -10,9 +10,10 @@ from pathlib import Path
 from fame.config import Data, MoCoObjective, Pretrain, StagedData
 from fame.seeds import Seeds
 from studies.harness.executors import Task
-from studies.harness.forecast import Forecast, Sizes, staged_sizes
+from studies.harness.forecast import Forecast, Sizes
 from studies.harness.store import Store
 from studies.setting.cell import Stage
+from studies.setting.scales import staged_sizes
 
 KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fame.errors import FameError
+from fame.errors import FameError, explain
 from fame.files import sha256_of, write_json
 from studies.setting.cell import Stage
 
@@ -82,15 +82,17 @@ class Store:
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            if value.pop(CHECKSUM) != _checksum(value) or value["stage"] != stage_id:
-                raise ValueError(f"its content is not what was written by stage {stage_id}")
+            if value.pop(CHECKSUM, None) != _checksum(value) or value["stage"] != stage_id:
+                raise ValueError(f"it is not what stage {stage_id} wrote")
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            return self._warn(path, str(error))
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            self._warn(path, str(error))
+            return None
         for name, digest in value[FILES].items():
             if name != ENCODER and not self._unchanged(path.with_name(name), digest):
-                return self._warn(path.with_name(name), "changed or gone")
+                self._warn(path.with_name(name), "changed or gone")
+                return None
         return value
 
     def finished(self, stage_id: str, replicate: int) -> bool:
@@ -250,14 +252,6 @@ class DiskFull(FameError):
 
     def __init__(self, out: Path) -> None:
         super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
-
-
-def explain(error: ValidationError) -> str:
-    """Return pydantic's first complaint in one line: the field, what it was, what it must be."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    given = "" if isinstance(first["input"], dict | list) else f" = {first['input']!r}"
-    return f"{where}{given}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _read_json(path: Path) -> Any:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Literal
 
 from fame.config import Flavour, Variant
-from studies.findings import likeness as alike
+from studies.findings.twins import MASK_LIFT, SEED_LIFT
 from studies.paper.temporal_kernels import LAYERS
 from studies.study import Measure, Method, background_erasing, deranged, fame, moco, random_init, recall_at, supervised, top1
 
@@ -178,27 +178,27 @@ def covers() -> tuple[Link, ...]:
 
 def likeness(mask_margin: float) -> tuple[Link, ...]:
     """Return C10's links: where all colours are shared, the mask's recall and FAME's gain are lower than where none are."""
-    return (_unlike(alike.MASK, mask_margin), Link(_gain(0.0), _gain(1.0)))
+    return (_unlike(MASK_LIFT, mask_margin), Link(_gain(0.0), _gain(1.0)))
 
 
 def likeness_beside(mask_margin: float) -> tuple[Link, ...]:
     """Return what is shown beside C10: FAME's gain at either end, and what Seed, which has no colour step, loses."""
     ends = [
-        above((f"FAME at likeness {at:g}", alike.FAME_AT[at]), ("baseline", alike.BASELINE_AT[at]), (alike.SCENES,))[0]
+        above((f"FAME at likeness {at:g}", fame(world={"likeness": at})), ("baseline", moco(world={"likeness": at})), SCENES)[0]
         for at in (0.0, 1.0)
     ]
-    return (*ends, _unlike(alike.SEED_MASK, mask_margin))
+    return (*ends, _unlike(SEED_LIFT, mask_margin))
 
 
 def _unlike(measure: Measure, margin: float) -> Link:
     """Return the link of one kind of mask between both worlds; the method says which world."""
-    high, low = (Side(f"likeness {at:g}", alike.FAME_AT[at], measure) for at in (0.0, 1.0))
+    high, low = (Side(f"likeness {at:g}", fame(world={"likeness": at}), measure) for at in (0.0, 1.0))
     return Link(high, low, margin=margin)
 
 
 def _gain(at: float) -> Side:
-    base = Side("baseline", alike.BASELINE_AT[at], alike.SCENES)
-    return Side(f"(FAME - baseline) at likeness {at:g}", alike.FAME_AT[at], alike.SCENES, minus=base)
+    base = Side("baseline", moco(world={"likeness": at}), *SCENES)
+    return Side(f"(FAME - baseline) at likeness {at:g}", fame(world={"likeness": at}), *SCENES, minus=base)
 
 
 STILL_RECALL, LIFT = ("recall_still", "recall on the object's pixels that do not move"), ("recall_lift", "recall lift")

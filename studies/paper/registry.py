@@ -10,22 +10,7 @@ from typing import Literal
 from fame import plugins
 from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
-from studies.findings import (
-    camera,
-    figure_size,
-    filled_elsewhere,
-    inpainted_background,
-    learning_rates,
-    likeness,
-    longer_control,
-    other_figure,
-    positive_control,
-    quirks,
-    sampling,
-    schedules,
-    shortcut,
-    true_mask,
-)
+from studies.findings import backgrounds, constants, masks, schedules, worlds
 from studies.findings.contrasts import Finding
 from studies.paper import (
     action_recognition,
@@ -52,10 +37,22 @@ STUDIES: tuple[Study, ...] = (
     activation_maps.STUDY,
 )
 
-FINDINGS: tuple[Finding, ...] = tuple(module.STUDY for module in (
-    schedules, learning_rates, shortcut, camera, likeness, figure_size, sampling, positive_control, longer_control,
-    other_figure, inpainted_background, filled_elsewhere, true_mask, quirks,
-))  # fmt: skip
+FINDINGS: tuple[Finding, ...] = (
+    schedules.SCHEDULES,
+    schedules.LEARNING_RATES,
+    worlds.SHORTCUT,
+    worlds.CAMERA,
+    worlds.LIKENESS,
+    worlds.FIGURE_SIZE,
+    constants.SAMPLING,
+    masks.POSITIVE_CONTROL,
+    schedules.LONGER_CONTROL,
+    backgrounds.OTHER_FIGURE,
+    backgrounds.INPAINTED_BACKGROUND,
+    backgrounds.FILLED_ELSEWHERE,
+    masks.TRUE_MASK,
+    constants.QUIRKS,
+)
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
 FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control

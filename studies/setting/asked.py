@@ -1,136 +1,181 @@
-"""What was asked for, with all names looked up: kept in `OUT/setting.json`, and read back where results are only looked at."""
+"""Make options good: names looked up, files hashed, real data scanned. The result is stored as OUT/setting.json."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import hashlib
+import shlex
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
-from fame.config import Data, VideoData
-from fame.errors import FameError
-from fame.plugins import load, loaded
-from studies.harness.forecast import staged_sizes
-from studies.harness.store import SETTING, Store, explain
-from studies.paper.registry import named, studies
-from studies.setting.left_out import LeftOut
-from studies.setting.paper_sets import absent
-from studies.setting.protocols import CORRECTED, kept_protocol
+from fame.config import Config, Data, VideoData
+from fame.errors import FameError, explain
+from fame.plugins import Plugin, load, loaded
+from studies.paper.registry import studies
+from studies.setting.changes import changed
+from studies.setting.folds import folds_of
+from studies.setting.left_out import LeftOut, left_out_by
+from studies.setting.options import Options
+from studies.setting.paper_sets import PAPER, absent, find_sets
+from studies.setting.protocols import PROTOCOLS
+from studies.setting.replicates import numbered
 from studies.setting.resolve import Setting
-from studies.setting.sizing import sized_for
-from studies.setting.typed import ROWS, rows_study, typed_fields, written
-from studies.study import Study
+from studies.setting.scales import staged_sizes
+from studies.setting.typed import rows_study, typed_fields
+from studies.study import Part, Study
+
+Progress = Callable[[str, int, int], None]
 
 
-@dataclass(frozen=True)
-class Asked:
-    """Choices made good: names looked up, files hashed, data scanned."""
+class Scanned(Config):
+    """A set of videos on disk as a scan found it, and how many videos each split has."""
 
-    setting: Setting
-    studies: tuple[Study, ...]
-    replicates: tuple[int, ...]
-    counts: Mapping[str, int] = field(default_factory=dict)  # videos per split of a real set, part A's where there are several
-    pretrained: str | None = None  # name of the weights file
-    choices: Mapping[str, Any] = field(default_factory=dict)  # overrides of the scale
-    part: tuple[int, ...] = ()  # replicates to run now; empty: all
-    others: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # videos per split of the parts beside A
-    roots: Mapping[str, Path] = field(default_factory=dict, compare=False)  # of several sets, by kind; not kept
-    folded: tuple[Mapping[str, Mapping[str, int]], ...] = ()  # videos per split of the parts in each further fold
+    data: VideoData
+    counts: dict[str, int]
+
+
+class Weights(Config):
+    """A given file of weights."""
+
+    name: str
+    sha256: str
+
+
+class Asked(Config):
+    """A study as it was asked for. `folds`: the real sets by part in the first fold, then those that differ in each further one."""
+
+    options: Options
+    replicates: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    folds: tuple[dict[Part, Scanned], ...] = ()
     left_out: tuple[LeftOut, ...] = ()  # broken videos, of all sets and folds
+    weights: Weights | None = None
+    plugins: tuple[Plugin, ...] = ()
 
-    @property
-    def now(self) -> tuple[int, ...]:
-        """The replicates that this call runs."""
-        return self.part or self.replicates
+    @cached_property
+    def studies(self) -> tuple[Study, ...]:
+        """Return the studies by their names, and after them the typed rows."""
+        return chosen(self.options)
+
+    @cached_property
+    def setting(self) -> Setting:
+        """Return scale, data and protocol; FameError where they do not fit."""
+        first, *further = [{part: one.data for part, one in fold.items()} for fold in self.folds] or [{}]
+        videos = first.pop("A", None)
+        return Setting(
+            scale=self.options.sized(),
+            videos=videos,
+            pretrained=self.weights.sha256 if self.weights else None,
+            others=first if videos and self.options.dataset == PAPER else None,
+            folds=tuple(further),
+            protocol=PROTOCOLS[self.options.protocol],
+            typed=typed_fields(self.options.set),
+        )
 
     def sizes(self, data: Data) -> Mapping[str, int]:
-        """Videos per split, for the plan."""
-        if not isinstance(data, VideoData):
-            return staged_sizes(data)
-        for sets, counts in zip((self.setting.others or {}, *self.setting.folds), (self.others, *self.folded), strict=True):
-            part = next((part for part, there in sets.items() if there == data), None)
-            if part:
-                return counts.get(part, {})
-        return self.counts
+        """Return the videos per split, for the plan."""
+        scanned = (one.counts for fold in self.folds for one in fold.values() if one.data == data)
+        return next(scanned, {}) if isinstance(data, VideoData) else staged_sizes(data)
 
     @property
     def absent(self) -> str:
-        """A line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
+        """Return a line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
         return absent(self.setting.sets) if self.setting.others is not None else ""
 
+    def command(self) -> str:
+        """Return the command that makes these runs and their report, without the reader's own folders."""
+        words = self.options.model_copy(update={"replicates": len(self.replicates)}).words()
+        return f"reproduce-paper {words}" + (f" --pretrained {shlex.quote(self.weights.name)}" if self.weights else "")
+
     def to_json(self) -> dict[str, Any]:
-        videos, others = self.setting.videos, self.setting.others
-        beside: dict[str, Any] = {"others": _sets_json(others, self.others)} if others is not None else {}  # not of a single set
-        if self.folded:
-            beside["folds"] = [_sets_json(*fold) for fold in zip(self.setting.folds, self.folded, strict=True)]
-        if self.left_out:
-            beside["left_out"] = [one._asdict() for one in self.left_out]
-        if self.setting.protocol != CORRECTED:
-            beside["protocol"] = self.setting.protocol.to_json()
-        if self.setting.typed:
-            beside["set"] = list(written(self.setting.typed))
-        own = [row.label for study in self.studies for row in study.rows if study.name == ROWS]
-        beside |= {"rows": own} if own else {}
-        return {
-            "scale": self.setting.scale.name,
-            "dataset": self.setting.dataset,
-            "manifest": videos.manifest if videos else None,
-            "videos": videos.model_dump(mode="json") if videos else None,
-            "counts": dict(self.counts),
-            "replicates": list(self.replicates),
-            "studies": [name for study in self.studies if study.name != ROWS for name in named(study)],
-            "pretrained": {"sha256": self.setting.pretrained, "name": self.pretrained} if self.setting.pretrained else None,
-            "overrides": dict(self.choices),
-            **({"plugins": [plugin._asdict() for plugin in loaded()]} if loaded() else {}),
-            **beside,
-        }
+        """Return what OUT/setting.json holds."""
+        return self.model_dump(mode="json")
 
 
-def _sets_json(others: Mapping[str, VideoData], counts: Mapping[str, Mapping[str, int]]) -> dict[str, Any]:
-    return {part: {"videos": one.model_dump(mode="json"), "counts": dict(counts.get(part, {}))} for part, one in others.items()}
-
-
-def recall(store: Store) -> Asked:
-    """What was asked for last in this folder (setting.json). FameError where there is nothing or it is of another version."""
-    value = store.setting()
-    if value is None:
-        raise FameError(f"{store.out}: nothing was run there yet (no setting.json); name the folder with --out, or run something")
-    return from_json(value, f"{store.out / SETTING}", "delete it and start the study again")
-
-
-def from_json(value: Mapping[str, Any], where: str, mend: str) -> Asked:
-    """The inverse of `Asked.to_json`; FameError, with `where` it was read and the `mend`, where it is of another version."""
-    for plugin in value.get("plugins", ()):
-        load(**plugin)
+def read_asked(value: Any, where: str, mend: str) -> Asked:
+    """Return what `Asked.to_json` gave; FameError, with `where` it was read and the `mend`, where it is something else."""
     try:
-        videos = VideoData.model_validate(value["videos"]) if value["videos"] else None
-        weights = value["pretrained"] or {}
-        kept = value.get("others")  # None: a single set, also in folders that know nothing of several
-        others = {part: VideoData.model_validate(one["videos"]) for part, one in kept.items()} if kept is not None else None
-        beside = {part: one["counts"] for part, one in (kept or {}).items()}
-        sized = sized_for(value["scale"], videos is not None, value["overrides"])
-        further = value.get("folds", [])
-        folds = tuple({part: VideoData.model_validate(one["videos"]) for part, one in fold.items()} for fold in further)
-        folded = tuple({part: one["counts"] for part, one in fold.items()} for fold in further)
-        typed, own = typed_fields(value.get("set", ())), value.get("rows", ())
-        setting = Setting(sized, videos, weights.get("sha256"), others, folds, kept_protocol(value.get("protocol")), typed)
-        numbers, chosen = _replicates(value["replicates"]), studies(value["studies"]) if value["studies"] or not own else ()
-        chosen += (rows_study(own),) if own else ()
-        overrides, name = value["overrides"], weights.get("name")
-        gone = tuple(LeftOut(**one) for one in value.get("left_out", []))
-        return Asked(setting, chosen, numbers, value["counts"], name, overrides, others=beside, folded=folded, left_out=gone)
+        asked = Asked.model_validate(value)
     except ValidationError as error:
-        fault = explain(error)
-    except (KeyError, TypeError, AttributeError) as error:
-        fault = repr(error)
-    raise FameError(f"{where}: written by another version of the program ({fault}); {mend}")
+        raise FameError(f"{where}: damaged, or of another version of the program ({explain(error)}); {mend}") from None
+    for plugin in asked.plugins:
+        load(*plugin)
+    return asked
 
 
-def _replicates(value: Any) -> tuple[int, ...]:
-    """The numbers in setting.json; a single number is how many from 0 on, as earlier versions wrote it. TypeError for others."""
-    numbers = tuple(range(value)) if type(value) is int else tuple(value)
-    if not numbers or any(type(number) is not int or number < 0 for number in numbers):
-        raise TypeError(f"replicates {value!r}")
-    return numbers
+def chosen(options: Options) -> tuple[Study, ...]:
+    """Return the studies that options name; FameError for an unknown name or a wrong row."""
+    named = studies(list(options.only)) if options.only or not options.row else ()
+    return (*named, rows_study(options.row)) if options.row else named
+
+
+def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None = None) -> Asked:
+    """Make options good; FameError names what is wrong. Real data are scanned here: their digest belongs to the ids."""
+    for plugin in options.plugin:
+        load(plugin)
+    scale = options.sized()
+    typed_fields(options.set)
+    replicates = numbered(scale, chosen(options), options.replicates)
+    weights = Weights(name=options.pretrained.name, sha256=sha256(options.pretrained)) if options.pretrained else None
+    left_out: list[LeftOut] = []
+
+    def scanned(kind: Any, root: Path, fold: int) -> Scanned:
+        from fame.data import scan_videos
+        from fame.data.fitting import check_manifest
+        from fame.data.manifest import count_splits
+        from fame.data.scan import report_file
+
+        protocol = PROTOCOLS[options.protocol]
+        manifest = scan_videos(root, kind, fold, cache, jobs, progress, options.broken)
+        left_out.extend(left_out_by(report_file(root, kind, fold, cache / "scan"), kind, fold))
+        stored = dict(protocol.changes("data")).get("short_side", max(scale.short_side, scale.clip.size))
+        check_manifest(manifest, changed(scale.clip, protocol.changes("clip"), "clip"))
+        codec = options.codec or "raw"
+        data = VideoData(kind=kind, manifest=manifest.digest(), fold=fold, short_side=stored, codec=codec)
+        return Scanned(data=data, counts=count_splits(manifest.videos))
+
+    found = {
+        part: [scanned(kind, root, fold) for fold in folds_of(kind, options.fold, lenient=options.dataset == PAPER)]
+        for part, (kind, root) in places(options).items()
+    }
+    folds = [{part: of_part[0] for part, of_part in found.items()}] if found else []
+    for fold in range(1, max(map(len, found.values()), default=0)):
+        folds.append({part: of_part[fold] for part, of_part in found.items() if len(of_part) > 1})
+    asked = Asked(
+        options=options.stored(),
+        replicates=replicates,
+        folds=tuple(folds),
+        left_out=tuple(left_out),
+        weights=weights,
+        plugins=loaded(),
+    )
+    assert asked.setting, "makes it, which checks that scale, data and protocol fit"
+    return asked
+
+
+def places(options: Options) -> dict[Part, tuple[str, Path]]:
+    """Return kind and folder of each real set, by part; none where staged. FameError where there is no such folder."""
+    dataset, root = options.dataset, options.data_root
+    if dataset == "staged":
+        if wrong := "data-root" if root else "codec" if options.codec else "":
+            given = root or options.codec
+            raise FameError(f"--{wrong} {given} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
+        return {}
+    if root is None:
+        raise FameError(f"--dataset {dataset}: where are the videos? add --data-root DIR")
+    if not root.is_dir():
+        raise FameError(f"--data-root {root}: there is no such folder")
+    if dataset != PAPER:
+        return {"A": (dataset, root)}
+    return {one.part: (one.kind, folder) for one, folder in find_sets(root).items()}
+
+
+def sha256(path: Path) -> str:
+    """Return the digest of a weights file, 64 hex digits; FameError where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None

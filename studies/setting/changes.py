@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from fame.config import Optim, StagedWorld
-from fame.errors import FameError
-from studies.harness.store import explain
+from fame.errors import FameError, explain
 from studies.study import Pairs, Value
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -29,7 +28,7 @@ def changed(model: Model, changes: Changed, what: str) -> Model:
     try:
         return type(model).model_validate(model.model_dump() | dict(changes))
     except ValidationError as error:
-        raise FameError(f"{what}.{explain(error)}") from None
+        raise FameError(explain(error, what)) from None
 
 
 def changed_world(world: StagedWorld, changes: Pairs) -> StagedWorld:

@@ -7,29 +7,16 @@ pretrained on UCF101 is pretrained on that fold's train list. A set with one pub
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
 
 from fame.config import VideoData
-from fame.errors import FameError
 from studies.setting.cell import Stage
 
-ALL: Literal["all"] = "all"
-Folds = int | Literal["all"]
+ALL = "all"
 MANY = 3  # folds of a set that has several; of class folders, as many are drawn
 ONE_SPLIT = ("kinetics400", "diving48")
 
 
-def parse_folds(text: str | int) -> Folds:
-    """`1`, `2`, `3` or `all`; FameError for anything else."""
-    word = str(text).strip().lower()
-    if word == ALL:
-        return ALL
-    if word not in {str(number) for number in range(1, MANY + 1)}:
-        raise FameError(f"--fold {text}: write 1, 2, 3 or all")
-    return int(word)
-
-
-def folds_of(kind: str, asked: Folds, *, lenient: bool = False) -> tuple[int, ...]:
+def folds_of(kind: str, asked: str, *, lenient: bool = False) -> tuple[int, ...]:
     """The folds to run of a set, the first that stands for the others first.
 
     A set with one split has fold 1; `lenient` takes it for whatever fold was asked for, as beside other sets.
@@ -37,7 +24,7 @@ def folds_of(kind: str, asked: Folds, *, lenient: bool = False) -> tuple[int, ..
     single = kind in ONE_SPLIT
     if asked == ALL:
         return (1,) if single else tuple(range(1, MANY + 1))
-    return (1,) if single and lenient else (asked,)
+    return (1,) if single and lenient else (int(asked),)
 
 
 def counterpart(stage: Stage, other: Mapping[VideoData, VideoData]) -> Stage:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+
+from fame.config import Config
 
 
-class LeftOut(NamedTuple):
+class LeftOut(Config):
     """One of them: the set it is of, its path there, its split, and the fault's name (fame/data/faults.py)."""
 
     kind: str
@@ -23,7 +24,7 @@ def left_out_by(report: Path, kind: str, fold: int) -> list[LeftOut]:
     from fame.data.scan_report import read_report
 
     found = (finding for finding in read_report(report) if finding.what == "fault")
-    return [LeftOut(kind, fold, finding.video, finding.split, finding.name) for finding in found]
+    return [LeftOut(kind=kind, fold=fold, video=finding.video, split=finding.split, fault=finding.name) for finding in found]
 
 
 def counted(left_out: Iterable[LeftOut]) -> list[str]:

@@ -10,7 +10,7 @@ Names are compared without case, hyphens, underscores, blanks. A part without a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -79,8 +79,3 @@ def absent(parts: Iterable[str]) -> str:
     there = set(parts)
     gone = [f"{one.title} (part {one.part}, folder {one.spellings[0]})" for one in SETS if one.part not in there]
     return f"Absent: {', '.join(gone)}; what needs {'it' if len(gone) == 1 else 'them'} is not in this dataset." if gone else ""
-
-
-def roots_by_kind(found: Mapping[PaperSet, Path]) -> dict[str, Path]:
-    """Where the videos of each kind lie, for studies/harness/worker.py: a kind stands for one part."""
-    return {one.kind: path for one, path in found.items()}

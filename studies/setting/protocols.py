@@ -9,11 +9,8 @@ their cells' ids, and a protocol's version says which list a report was made by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-
-from fame.errors import FameError
 
 Group = Literal["data", "clip", "augment", "merge"]
 CODE, OURS = "released code", "our choice"
@@ -93,20 +90,3 @@ OFFICIAL = Protocol(
 )  # fmt: skip
 
 PROTOCOLS = {one.name: one for one in (CORRECTED, OFFICIAL)}
-
-
-def protocol(name: str) -> Protocol:
-    """The named protocol; an unknown name is a FameError that lists the known ones."""
-    if name not in PROTOCOLS:
-        raise FameError(f"unknown protocol {name!r}; the protocols are {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
-
-
-def kept_protocol(value: Mapping[str, Any] | None) -> Protocol:
-    """The protocol of a setting.json (None: it names none, so it is the default). TypeError where it is of another version."""
-    if value is None:
-        return CORRECTED
-    found = PROTOCOLS.get(value["name"])
-    if found is None or found.version != value["version"]:
-        raise TypeError(f"protocol {value['name']}, version {value['version']}")
-    return found

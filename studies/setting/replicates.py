@@ -18,8 +18,13 @@ def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tupl
     return tuple(range(first, first + (asked or many)))
 
 
-def part_of(text: str, replicates: Sequence[int]) -> tuple[int, ...]:
-    """The replicates that `text` names ("3", "2-4", "1,5"), in order and once each; FameError where one is none of `replicates`."""
+def part_of(text: str | None, replicates: Sequence[int]) -> tuple[int, ...]:
+    """Return the replicates that `text` names ("3", "2-4", "1,5"), in order and once each; None names all.
+
+    FameError where one is none of `replicates`.
+    """
+    if text is None:
+        return tuple(replicates)
     study = f"the study's replicates are {listed(replicates)}"
     chosen: set[int] = set()
     for word in text.split(","):

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from fame.config import (
     MASKS,
     OBJECTIVES,
@@ -30,14 +32,13 @@ from fame.config import (
     Supervised,
     VideoData,
 )
-from fame.errors import FameError
+from fame.errors import FameError, explain
 from studies.setting.cell import Stage
 from studies.setting.changes import Model, changed, changed_optim, changed_world
 from studies.setting.folds import counterpart
 from studies.setting.paper_sets import PAPER
 from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale, on_real_video
-from studies.setting.sizing import validated
 from studies.setting.typed import Typed, in_group
 from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
 
@@ -49,15 +50,15 @@ class Setting:
     `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
     `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
-    `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/choices.py).
+    `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/asked.py).
     `typed` are fields of the method that `--set` gave (studies/setting/typed.py).
     """
 
     scale: Scale
     videos: VideoData | None = None
     pretrained: str | None = None
-    others: Mapping[str, VideoData] | None = field(default=None, hash=False)
-    folds: tuple[Mapping[str, VideoData], ...] = field(default=(), hash=False)
+    others: Mapping[Part, VideoData] | None = field(default=None, hash=False)
+    folds: tuple[Mapping[Part, VideoData], ...] = field(default=(), hash=False)
     protocol: Protocol = CORRECTED
     typed: Typed = ()
 
@@ -87,7 +88,7 @@ class Setting:
         return self.videos.kind if self.videos else "staged"
 
     @property
-    def sets(self) -> dict[str, VideoData]:
+    def sets(self) -> dict[Part, VideoData]:
         """The real sets by part; empty for the embedded benchmark."""
         return {"A": self.videos, **(self.others or {})} if self.videos else {}
 
@@ -125,8 +126,8 @@ class Setting:
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
         optim = changed(scale.pretrain.model_copy(update={"epochs": epochs}), in_group(self.typed, "optim"), "optim")
         augment = changed(self._by_protocol("augment", scale.augment), in_group(self.typed, "augment"), "augment")
-        config = validated(
-            lambda: Pretrain(
+        try:
+            config = Pretrain(
                 objective=self._objective(method),
                 data=data,
                 clip=self.clip,
@@ -136,7 +137,8 @@ class Setting:
                 precision=scale.precision,
                 accumulate=scale.accumulate,
             )
-        )
+        except ValidationError as error:
+            raise FameError(explain(error)) from None
         return Stage(config)
 
     def _objective(self, method: Method) -> Objective:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from fame.config import Augment, Backbone, Clip, MoCo, Optim, Precision, StagedPart, StagedWorld
-from fame.errors import FameError
+from fame.config import Augment, Backbone, Clip, Data, MoCo, Optim, Precision, StagedData, StagedPart, StagedWorld
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
 # (docs/notebook/benchmark-log.md, "Can motion be learnt?")
@@ -182,8 +181,12 @@ def on_real_video(scale: Scale) -> Scale:
 SCALES = {scale.name: scale for scale in (SMOKE, QUICK, MINI, PAPER)}
 
 
-def scale(name: str) -> Scale:
-    """The named scale; an unknown name is a FameError that lists the known ones."""
-    if name not in SCALES:
-        raise FameError(f"unknown scale {name!r}; the scales are {', '.join(SCALES)}")
-    return SCALES[name]
+def staged_sizes(data: Data) -> dict[str, int]:
+    """Return the videos per split of a part of the embedded benchmark; of videos on disk nothing is known without a scan: empty."""
+    if not isinstance(data, StagedData):
+        return {}
+    part = getattr(data.world, data.part)
+    counts = {"train": part.train, "val": part.val, "test": part.test}
+    if part.balanced:
+        counts |= {"balanced": part.train, "val/balanced": part.val}
+    return counts | {f"test/{condition}": part.test for condition in part.conditions}

@@ -9,19 +9,19 @@ import ast
 import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from fame.config import Augment, BackgroundErasing, Config, Merge, MoCo, Optim
-from fame.errors import FameError
-from studies.harness.store import explain
+from fame.config import OBJECTIVES, Augment, BackgroundErasing, Config, Merge, MoCo, Objective, Optim
+from fame.errors import FameError, explain
 from studies.paper.area_ratio import STUDY as AREA_RATIO
+from studies.paper.registry import row_name
 from studies.setting.changes import changed, changed_optim
-from studies.study import Method, Row, Study, background_erasing, fame, moco, random_init, supervised
+from studies.study import Method, Row, Study, background_erasing, fame, moco, pretext, random_init, supervised
 
 GROUPS: dict[str, type[Config]] = {"merge": Merge, "erasing": BackgroundErasing, "moco": MoCo, "augment": Augment, "optim": Optim}
-METHODS: dict[str, Callable[..., Method]] = {one.__name__: one for one in (fame, moco, background_erasing, supervised, random_init)}
 OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that hold fields by name
 ROWS = "rows"  # name of the study
 Typed = tuple[tuple[str, str, Any], ...]
@@ -58,9 +58,24 @@ def in_group(typed: Typed, group: str, own: Iterable[str] = ()) -> tuple[tuple[s
     return tuple((field, value) for name, field, value in typed if name == group and field not in set(own))
 
 
-def written(typed: Typed) -> tuple[str, ...]:
-    """Return the texts that `typed_fields` reads."""
-    return tuple(f"{group}.{field}={_text(value)}" for group, field, value in typed)
+def overruled(typed: Typed, studies: Iterable[Study]) -> list[str]:
+    """Return a line for each typed field of which some rows give another value themselves, which they keep."""
+    lines = []
+    for group, field, value in typed:
+        own = [row_name(study, row) for study in studies for row in study.rows if _own(row, group).get(field, value) != value]
+        if own:
+            more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+            lines.append(f"--set {group}.{field}={value}: not for rows that give a value themselves ({own[0]}{more})")
+    return lines
+
+
+def _own(row: Row, group: str) -> dict[str, Any]:
+    """Return the fields of a group that a row gives itself."""
+    if row.method is None:
+        return {}
+    if group != "merge":
+        return dict(getattr(row.method.changes, group, ()))
+    return row.method.merge.model_dump(exclude_unset=True) if row.method.merge else {}
 
 
 def rows_study(texts: Iterable[str]) -> Study:
@@ -90,12 +105,10 @@ def method_of(text: str) -> Method:
         call = None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name) or call.args:
         raise FameError(f"{where}: write a method with named arguments, as fame(beta=0.4, variant='seed')")
-    name = call.func.id
-    if name not in METHODS:
-        raise FameError(f"{where}: unknown method {name!r}{_near(name, METHODS)}")
-    parameters = inspect.signature(METHODS[name]).parameters.values()
-    known = [one.name for one in parameters if one.kind is not one.VAR_KEYWORD]
-    known += OVERRIDES if any(one.kind is one.VAR_KEYWORD for one in parameters) else ()
+    name, methods = call.func.id, _methods()
+    if name not in methods:
+        raise FameError(f"{where}: unknown method {name!r}{_near(name, methods)}")
+    make, known = methods[name]
     given: dict[str, Any] = {}
     for argument in call.keywords:
         if argument.arg is None or argument.arg not in known:
@@ -109,7 +122,7 @@ def method_of(text: str) -> Method:
     if given.get("on", "A") not in ("A", "source"):
         raise FameError(f"{where}: on = {given['on']!r}: it is 'A' or 'source'")
     try:
-        method = METHODS[name](**given)
+        method = make(**given)
         changed(MoCo(), method.changes.moco, "moco")
         changed(Augment(), method.changes.augment, "augment")
         changed_optim(Optim(), method.changes.optim)
@@ -123,15 +136,30 @@ def method_of(text: str) -> Method:
     return method
 
 
+def _methods() -> dict[str, tuple[Callable[..., Method], list[str]]]:
+    """Return the function and the arguments of each method by its name; a plugin's objective takes its own fields."""
+    found: dict[str, tuple[Callable[..., Method], list[str]]] = {}
+    for function in (fame, moco, background_erasing, supervised, random_init):
+        parameters = inspect.signature(function).parameters
+        known = [name for name in parameters if name != "overrides"] + [*OVERRIDES] * ("overrides" in parameters)
+        found[function.__name__] = function, known
+    for kind, objective in OBJECTIVES.items():
+        if objective.model_fields["plugin"].default:
+            fields = [name for name in objective.model_fields if name not in ("kind", "plugin")]
+            found[kind] = partial(_pretext, objective), [*fields, "on", *OVERRIDES]
+    return found
+
+
+def _pretext(objective: type[Objective], on: Literal["A", "source"] = "A", **given: Any) -> Method:
+    overrides = {name: given.pop(name) for name in OVERRIDES if name in given}
+    return pretext(objective.model_validate(given), on, **overrides)
+
+
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
     except (ValueError, SyntaxError):
         return text
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else repr(value)
 
 
 def _near(name: str, known: Iterable[str]) -> str:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import run_study
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
 from studies.paper.registry import studies
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
-from studies.setting.sizing import with_overrides
+from studies.setting.scales import SCALES
 from studies.setting.spread import spread_at
 from tests.fake_stages import FAKES
 from tests.harness.test_runner import Here
@@ -67,7 +67,7 @@ def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
 
 
 def test_failures_are_listed_and_the_exit_code_is_1(typed: Typed, capfd: Captured) -> None:
-    setting = Setting(scale("smoke"))
+    setting = Setting(SCALES["smoke"])
     from studies.setting.resolve import all_stages
 
     broken = next(stage for stage, _ in all_stages(setting, studies(["retrieval"])).values() if stage.kind == "pretrain")
@@ -212,7 +212,7 @@ def test_choices_come_back_from_setting_json(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
     weights = tmp_path / "w.pt"
     weights.write_bytes(b"weights")
-    choices = Choices("smoke", replicates=3, studies=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
+    choices = Options(scale="smoke", replicates=3, only=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
     asked = resolve(choices, store.cache, 1)
     store.write_setting(asked.to_json())
     back = recall(Store(tmp_path))
@@ -220,13 +220,13 @@ def test_choices_come_back_from_setting_json(tmp_path: Path) -> None:
     assert back.setting.scale.clip.frames == 6
     assert back.setting.scale.pretrain.epochs == back.setting.scale.source_epochs == 1
     assert back.setting.pretrained is not None and len(back.setting.pretrained) == 64
-    assert json.loads((tmp_path / "setting.json").read_text())["pretrained"]["name"] == "w.pt"
+    assert json.loads((tmp_path / "setting.json").read_text())["weights"]["name"] == "w.pt"
 
 
 def test_overrides_change_the_scale_and_nothing_else() -> None:
-    base = scale("quick")
-    assert with_overrides(base, {}) == base
-    changed = with_overrides(base, {"frames": 4})
+    base = SCALES["quick"]
+    assert Options().sized() == base
+    changed = Options(frames=4).sized()
     assert changed.clip == base.clip.model_copy(update={"frames": 4})
     assert changed.finetune == base.finetune
 

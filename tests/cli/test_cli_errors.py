@@ -18,16 +18,18 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
     [
         (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
         (["run", "--only", "no_such_study"], "unknown study no_such_study"),
-        (["plan", "--scale", "huge"], "unknown scale 'huge'; the scales are smoke, quick, mini, paper"),
-        (
-            ["plan", "--dataset", "kinetics"],
-            "unknown dataset 'kinetics'; the datasets are staged, ucf101, hmdb51, kinetics400, diving48, folder, paper",
-        ),
-        (["plan", "--scale", "paper"], "scale paper needs real videos: add --dataset"),
+        (["plan", "--scale", "huge"], "--scale huge: Input should be 'smoke', 'quick', 'mini' or 'paper'"),
+        (["plan", "--dataset", "kinetics"], "--dataset kinetics: Input should be 'staged', 'ucf101', 'hmdb51',"),
+        (["plan", "--codec", "mp4"], "--codec mp4: Input should be 'raw' or 'jpeg'"),
+        (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
+        (["plan", "--fold", "4"], "--fold 4: Input should be '1', '2', '3' or 'all'"),
+        (["plan", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
+        (["plan", "--scale", "paper", "--dataset", "staged"], "scale paper needs real videos: add --dataset"),
         (["plan", "--dataset", "ucf101"], "where are the videos? add --data-root DIR"),
         (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),
         (["plan", "--data-root", "."], "--data-root . goes with a dataset on disk"),
-        (["plan", "--replicates", "0"], "--replicates 0: at least one"),
+        (["plan", "--replicates", "0"], "--replicates 0: Input should be greater than or equal to 1"),
+        (["plan", "--replicates", "1000000"], "--replicates 1000000: Input should be less than 1000"),
         (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-8"),
         (["plan", "--part", "1"], "--part 1: there is no replicate 1; the study's replicates are 0 (--replicates sets"),
         (["plan", "--scale", "mini", "--part", "2-19"], "--part 2-19: there is no replicate 19"),
@@ -36,18 +38,24 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--part", "one"], "'one' is no replicate"),
         (["pack", "parts", "--out", "new"], "new: nothing was run there yet"),
         (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.gz"),
-        (["plan", "--jobs", "0"], "--jobs 0: at least one"),
-        (["plan", "--frames", "1"], "clip.frames = 1: Input should be greater than or equal to 2; a mask needs motion"),
+        (["plan", "--jobs", "0"], "--jobs 0: Input should be greater than or equal to 1"),
+        (["plan", "--frames", "1"], "clip.frames = 1: Input should be greater than or equal to 2"),
         (["plan", "--size", "8"], "clip.size = 8: Input should be greater than or equal to 16"),
-        (["plan", "--epochs", "-1"], "optim.epochs = -1"),
-        (["plan", "--backbone", "vgg"], "backbone.name = 'vgg': Input should be 'r2plus1d_18'"),
+        (["plan", "--epochs", "0"], "--epochs 0: Input should be greater than or equal to 1"),
+        (["plan", "--ranks", "3"], "ranks = 3: a batch of 32 is shared by them equally"),
+        (["plan", "--accumulate", "5"], "accumulate = 5: a batch of 32 on one device is cut in so many equal pieces"),
+        (["plan", "--precision", "int8"], "--precision int8: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        (["plan", "--most-broken", "2"], "--most-broken 2: Input should be less than or equal to 1"),
+        (["plan", "--backbone", "vgg"], "--backbone vgg: Input should be 'r2plus1d_18'"),
         (["plan", "--device", "tpu"], "unknown device 'tpu'; the devices are auto, cpu and cuda"),
         (["plan", "--pretrained", "gone.pt"], "--pretrained gone.pt: cannot be read"),
         (["plan", "--out", "file/out"], "file/out: cannot write there"),
-        (["plan", "--replicates", "many"], "'--replicates'"),
+        (["plan", "--replicates", "many"], "--replicates many: Input should be a valid integer"),
         (["plan", "--no-such-option"], "No such option: --no-such-option"),
         (["no-such-verb"], "no-such-verb"),
         (["status", "--out", "new"], "new: nothing was run there yet"),
+        (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read ("),
+        (["report", "--out", "damaged"], "delete it and start the study again"),
         (["report", "--out", "new"], "new: nothing was run there yet"),
         (["view", "--out", "new"], "no report there yet"),
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
@@ -58,6 +66,8 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
     Path("file").write_text("")
+    Path("damaged").mkdir()
+    Path("damaged/setting.json").write_text('{"options": ')
     assert typed(*words) == 2
     out, err = capfd.readouterr()
     assert told in err

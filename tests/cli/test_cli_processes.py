@@ -14,7 +14,7 @@ import pytest
 
 from studies.harness.store import Store
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from tests.cli.test_cli import ROOT, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.harness.test_runner_workers import living
 
@@ -52,7 +52,7 @@ def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> No
     from studies.paper.registry import studies
     from studies.setting.resolve import all_stages
 
-    stages = [stage for stage, _ in all_stages(Setting(scale("smoke")), studies(["temporal_kernels"])).values()]
+    stages = [stage for stage, _ in all_stages(Setting(SCALES["smoke"]), studies(["temporal_kernels"])).values()]
     slow = {stage.id: "slow" for stage in stages if stage.kind == "pretrain"}
     store = Store(tmp_path / "out").prepare()
     (store.out / "plan.json").write_text(json.dumps(slow))

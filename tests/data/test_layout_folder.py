@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -11,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame.data.layouts import Entry, group_of, hold_out_groups, hold_out_sources, read_class_folders
-from fame.data.layouts.folder import _split
-from fame.data.layouts.groups import place_by_hash
-from fame.data.layouts.rule import Rule
+from fame.data.layouts.folder import split_by_rule
+from fame.data.layouts.splits import Rule, place_by_hash
+from fame.data.video import SUFFIXES
 from fame.errors import FameError
-from tests.miniatures import put
+from tests.miniatures import counts, put
 
 
 def own(root: Path, groups: int = 10, name: str = "v_{c}_g{g:02d}_c{n:02d}.mp4") -> Path:
@@ -31,21 +33,88 @@ def splits_of(root: Path, cache: Path, fold: int = 1) -> dict[str, str]:
     return {entry.path: entry.split for entry in read_class_folders(root, fold, cache).entries}
 
 
+# ---------------------------------------------------------------- split folders
+
+
+def made(root: Path, *paths: str) -> Path:
+    for path in paths:
+        put(root / path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [("train", "val", "test"), ("Train", "Validation", "Test"), ("training", "valid", "testing"), ("TRAIN", "dev", "eval")],
+)
+def test_split_folders_by_any_usual_name(train: str, val: str, test: str, tmp_path: Path) -> None:
+    root = made(tmp_path, f"{train}/run/deep/a.MKV", f"{val}/run/b.mp4", f"{test}/run/c.mp4", f"{test}/jump/d.webm")
+    put(root / "notes" / "of the test.txt")
+    listing = read_class_folders(root, 1, tmp_path / "cache")
+    assert listing.classes == ["jump", "run"] and not listing.notes and not (tmp_path / "cache").exists()
+    assert listing.entries == [
+        Entry(f"{train}/run/deep/a.MKV", 1, "train"),
+        Entry(f"{val}/run/b.mp4", 1, "val"),
+        Entry(f"{test}/jump/d.webm", 0, "test"),
+        Entry(f"{test}/run/c.mp4", 1, "test"),
+    ]
+
+
+def test_a_class_may_be_called_as_a_split_is_and_what_may_be_either_is_asked(tmp_path: Path) -> None:
+    classes = made(tmp_path / "classes", "train/a.mp4", "car/b.mp4", "bus/c.mp4")
+    assert read_class_folders(classes, 1, tmp_path / "cache").classes == ["bus", "car", "train"]
+    either = made(tmp_path / "either", "train/s1/a.mp4", "car/s1/b.mp4")
+    with pytest.raises(FameError, match=r"is .*/train a split or a class\? car lies beside it; rename it, or say the splits in"):
+        read_class_folders(either, 1, tmp_path / "cache")
+    for nothing in (tmp_path / "cache", made(tmp_path / "no classes", "train/a.mp4", "test/b.mp4")):
+        with pytest.raises(FameError, match=r"no video in .*CLASS"):
+            read_class_folders(nothing, 1, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (
+            ["train/a/1.mp4", "train/b/2.mp4", "test/a/3.mp4", "extra/a/4.mp4", "5.mp4"],
+            "2 videos .* they lie in no class folder .*: 5",
+        ),
+        (
+            ["videos/a/1.mp4", "videos/b/2.mp4"],
+            r"has one class, videos, so there is nothing to tell apart: is .*/videos the data set",
+        ),
+        (["a/1.mp4", "a/2.mp4"], "has one class, a, so there is nothing to tell apart$"),
+        (["a/1.mp4", "b/2.mp4", "b/3.movie"], r"1 videos on disk are left out: videos of such a name are not read \(first: b/3"),
+    ],
+)
+def test_what_is_odd_about_a_folder_is_told(paths: list[str], told: str, tmp_path: Path) -> None:
+    (note,) = read_class_folders(made(tmp_path, *paths), 1, tmp_path / "cache").notes
+    assert re.search(told, note)
+
+
+def test_every_kind_of_video_is_read_and_what_a_system_leaves_is_no_class(tmp_path: Path) -> None:
+    names = [f"{'ab'[index % 2]}/{index}{suffix}" for index, suffix in enumerate(SUFFIXES)]
+    root = made(tmp_path / "set", *names, "a/notes.txt", "a/._1.mp4")
+    for name in ("@eaDir", "$RECYCLE.BIN", "__MACOSX", ".trash", "System Volume Information"):
+        put(root / name / "deep" / "1.mp4")
+    (root / "loop").symlink_to(root)
+    listing = read_class_folders(root, 1, tmp_path / "cache")
+    assert sorted(entry.path for entry in listing.entries) == sorted(names) and not listing.notes
+
+
 # ---------------------------------------------------------------- splits.csv
 
 
 def test_a_list_of_splits_is_obeyed(tmp_path: Path) -> None:
     root = own(tmp_path / "set", 2)
-    put(
-        root / "splits.csv",
-        "path,split\nrun/v_run_g00_c01.mp4,train\nwalk/v_walk_g00_c01.mp4,val\nrun/v_run_g01_c01.mp4,test\nrun/gone.mp4,train\n",
-    )
+    put(root / "walk" / unicodedata.normalize("NFC", "é.mp4"))
+    lines = ["run/v_run_g00_c01.mp4,train", "./walk/v_walk_g00_c01.mp4,val", "run/v_run_g01_c01.mp4,test", "gone/x.mp4,train"]
+    put(root / "splits.csv", "\n".join(["path,split", *lines, unicodedata.normalize("NFD", "walk/é.mp4,test")]))
     listing = read_class_folders(root, 1, tmp_path / "cache")
-    assert listing.classes == ["run", "walk"] and listing.missing == ["run/gone.mp4"]
+    assert listing.classes == ["gone", "run", "walk"] and listing.missing == ["gone/x.mp4"]
     assert listing.entries == [
-        Entry("run/v_run_g00_c01.mp4", 0, "train"),
-        Entry("walk/v_walk_g00_c01.mp4", 1, "val"),
-        Entry("run/v_run_g01_c01.mp4", 0, "test"),
+        Entry("run/v_run_g00_c01.mp4", 1, "train"),
+        Entry("walk/v_walk_g00_c01.mp4", 2, "val"),
+        Entry("run/v_run_g01_c01.mp4", 1, "test"),
+        Entry(unicodedata.normalize("NFC", "walk/é.mp4"), 2, "test"),
     ]
     assert listing.notes == ["5 videos on disk are left out: splits.csv does not name them (first: run/v_run_g00_c02.mp4)"]
     assert not (tmp_path / "cache").exists()
@@ -64,11 +133,11 @@ def test_a_list_may_name_the_classes_and_leave_validation_to_us(tmp_path: Path) 
     assert Counter(splits_of(root, tmp_path).values()) == {"train": 41, "test": 3}
 
 
-def test_split_folders_before_the_class_are_passed_over(tmp_path: Path) -> None:
-    put(tmp_path / "train/run/a.mp4")
-    put(tmp_path / "test/run/b.mp4")
-    put(tmp_path / "splits.csv", "path,split\ntrain/run/a.mp4,train\ntest/run/b.mp4,val\n")
-    assert read_class_folders(tmp_path, 1, tmp_path).classes == ["run"]
+def test_split_folders_before_the_class_are_passed_over_and_names_may_break_lines(tmp_path: Path) -> None:
+    made(tmp_path, "Train/run/a.mp4", "test/run/b\nc.mp4")
+    put(tmp_path / "splits.csv", 'path,split\nTrain/run/a.mp4,train\n"test/run/b\nc.mp4",val\n')
+    listing = read_class_folders(tmp_path, 1, tmp_path)
+    assert listing.classes == ["run"] and not listing.missing
 
 
 @pytest.mark.parametrize(
@@ -83,13 +152,46 @@ def test_split_folders_before_the_class_are_passed_over(tmp_path: Path) -> None:
         ("path,split\n../run/a.mp4,train\n", "stay in it"),
         ("path,split\nrun/b.mp4,train\n", "none of the 1 videos"),
         ("path,split\n", "none of the 0 videos"),
+        ('path,split\n"' + "x" * 140_000, "line 2 of .*splits.csv is not csv"),
+        ("path,split\nrun\\a.mp4,train\n", "lies in no class folder"),
     ],
 )
 def test_a_bad_list_is_named(text: str, told: str, tmp_path: Path) -> None:
-    put(tmp_path / "run/a.mp4")
-    put(tmp_path / "splits.csv", text)
+    put(made(tmp_path, "run/a.mp4") / "splits.csv", text)
     with pytest.raises(FameError, match=told):
         read_class_folders(tmp_path, 1, tmp_path)
+
+
+# ---------------------------------------------------------------- splits made here
+
+
+def test_plain_folders_are_split_by_group_and_the_split_is_kept(tmp_path: Path) -> None:
+    root = own(tmp_path / "set")
+    first = read_class_folders(root, 1, tmp_path / "cache")
+    assert first.classes == ["run", "walk"] and counts(first) == {"train": 28, "val": 4, "test": 8}
+    assert len({(group_of(e.path), e.split) for e in first.entries}) == 20  # no group in two splits
+    (file,) = (tmp_path / "cache").glob("split-*-fold1.json")
+    assert json.loads(file.read_text()) == {group_of(e.path): e.split for e in first.entries}
+    for g in range(10, 15):  # more videos move no old one
+        put(root / "run" / f"v_run_g{g:02d}_c01.mp4")
+    second = splits_of(root, tmp_path / "cache")
+    assert all(second[e.path] == e.split for e in first.entries)
+    assert sum(split == "test" for split in second.values()) == 9
+
+
+@pytest.mark.parametrize("text", ['{"run/3.mp4": "training"}', '{"run/3.mp4": ["train"]}', "[]"])
+def test_an_edited_split_file_is_obeyed_and_a_bad_one_named(text: str, tmp_path: Path) -> None:
+    root = made(tmp_path / "set", *(f"run/{index}.mp4" for index in range(10)))
+    splits_of(root, tmp_path / "cache")
+    (file,) = (tmp_path / "cache").glob("split-*.json")
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"run/3.mp4": "val"}))
+    assert splits_of(root, tmp_path / "cache")["run/3.mp4"] == "val"
+    file.write_text(text)
+    with pytest.raises(FameError, match=rf"^{file}: a split file maps groups to train, val or test"):
+        splits_of(root, tmp_path / "cache")
+    file.write_text("{")
+    with pytest.raises(FameError, match="the split cannot be read"):
+        splits_of(root, tmp_path / "cache")
 
 
 # ---------------------------------------------------------------- splits.toml
@@ -138,13 +240,13 @@ def test_groups_by_a_pattern(tmp_path: Path) -> None:
     ("text", "told"),
     [
         ("by group", "splits.toml is not TOML"),
-        ('by = "person"', "by is 'person'; it may be group, class, seed"),
-        ("test = 20", "test is 20, which is no share"),
-        ('val = "0.1"', "val is '0.1', which is no share"),
-        ("val = true", "val is True, which is no share"),
+        ('by = "person"', "by is 'person': .*'group', 'class' or 'seed'"),
+        ("test = 20", "test is 20: .*less than 1"),
+        ('val = "0.1"', "val is '0.1': .*valid number"),
+        ("val = true", "val is True: .*valid number"),
         ("test = 0.5\nval = 0.5", "test and val are 1 together"),
-        ("seed = 0.5", "seed is 0.5, which is no whole number"),
-        ('group = "("', "which is no regular expression"),
+        ("seed = 0.5", "seed is 0.5: .*valid integer"),
+        ('group = "("', "no regular expression"),
         ('group = "tape"', "no parenthesis"),
         ('by = "class"\ngroup = "(a)"', 'group goes with by = "group"'),
         ("folds = 3", "splits.toml sets folds; what may be set here is by, group, test, val, seed"),
@@ -221,8 +323,8 @@ def test_a_split_that_was_made_stays_when_videos_are_added(
 ) -> None:
     file = tmp_path_factory.mktemp("kept") / "split.json"
     rule = Rule(by=by, seed=seed, group="/(s[0-9]+)_" if by == "group" else None)  # type: ignore[arg-type]
-    first = _split(entries, 1, rule, file)
-    grown = _split([*entries, *(entry for entry in later if entry.path not in {e.path for e in entries})], 1, rule, file)
+    first = split_by_rule(entries, 1, rule, file)
+    grown = split_by_rule([*entries, *(entry for entry in later if entry.path not in {e.path for e in entries})], 1, rule, file)
     assert grown[: len(first)] == first
     units = {(rule.unit()(entry.path), entry.split) for entry in grown}
     assert len(units) == len({unit for unit, _ in units})  # a unit is in one split

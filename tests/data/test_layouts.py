@@ -1,43 +1,178 @@
-"""Layouts and the scan: labels, splits by group, files that are missing or broken, resuming."""
+"""The published sets in miniature: labels, splits, whole groups for validation, other folders, missing videos, bad lists."""
 
 from __future__ import annotations
 
 import json
-import os
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
 
 from fame.config import VideoData
-from fame.data import open_videos, scan_videos
-from fame.data import scan as scan_module
-from fame.data.layouts import Entry, group_of, hold_out_groups, read_class_folders, read_ucf101
+from fame.data.layouts import Entry, Kind, Listing, compare_with_official, group_of, hold_out_groups, hold_out_sources, read_layout
+from fame.data.layouts.diving48 import broadcast_of
+from fame.data.layouts.hmdb51 import source_of
+from fame.data.layouts.kinetics import video_of
+from fame.data.layouts.official import OFFICIAL
 from fame.data.scan import scan
 from fame.errors import FameError
-from fame.seeds import Seeds
-from tests.miniatures import folder, put, ucf101
-from tests.videos import truncate, write_video
+from studies.setting.asked import resolve
+from studies.setting.options import Options
+from studies.setting.paper_sets import PAPER
+from tests.miniatures import (
+    DIVES,
+    HMDB_CLASSES,
+    counts,
+    diving48,
+    folder,
+    hmdb51,
+    hmdb_names,
+    kinetics,
+    kinetics_id,
+    of,
+    put,
+    ucf101,
+)
 
 REAL = Path(__file__).parents[3] / "shared" / "real-video"
+needs_real = pytest.mark.skipif(not REAL.is_dir(), reason="no ../shared/real-video beside the checkout")
+MAKE: dict[Kind, Callable[..., Path]] = {
+    "ucf101": ucf101,
+    "hmdb51": hmdb51,
+    "kinetics400": kinetics,
+    "diving48": diving48,
+    "folder": folder,
+}
+PUBLISHED: tuple[Kind, ...] = ("ucf101", "hmdb51", "kinetics400", "diving48")
+CLASSES = {
+    "ucf101": ["Diving", "Archery", "HandstandPushups"],
+    "hmdb51": list(HMDB_CLASSES),
+    "kinetics400": ["abseiling", "massaging person's head"],
+    "diving48": [" ".join(words) for words in DIVES],
+}
+COUNTS = {
+    "ucf101": {"train": 54, "val": 6, "test": 12},  # one group of ten a class
+    "hmdb51": {"train": 54, "val": 6, "test": 24},
+    "kinetics400": {"train": 16, "test": 4},
+    "diving48": {"train": 66, "val": 6, "test": 6},  # a tenth of 72 is one broadcast
+}
+GROUP = {"ucf101": group_of, "hmdb51": source_of, "kinetics400": video_of, "diving48": broadcast_of}
 
 
-@pytest.fixture(scope="module")
-def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    return write_video(tmp_path_factory.mktemp("clip") / "clip.avi", 6).read_bytes()
+def read(root: Path, kind: Kind, fold: int = 1) -> Listing:
+    return read_layout(root, kind, fold, root.parent / "cache")
 
 
-# ---------------------------------------------------------------- listing
+# ---------------------------------------------------------------- what is read
 
 
-def test_ucf101_labels_splits_and_whole_validation_groups(tmp_path: Path) -> None:
-    listing = read_ucf101(ucf101(tmp_path), 1)
-    assert listing.classes == ["Diving", "Archery", "HandstandPushups"] and not listing.missing
-    assert {e.label for e in listing.entries if "/Archery/" in e.path} == {1}
-    by_split = {split: {group_of(e.path) for e in listing.entries if e.split == split} for split in ("train", "val", "test")}
-    assert by_split["test"] == {f"{name}/g0{g}" for name in listing.classes for g in (1, 2)}
-    assert not by_split["train"] & by_split["val"]
-    assert sorted(group.split("/")[0] for group in by_split["val"]) == ["Archery", "Diving", "HandstandPushups"]  # 1 of 10 each
-    assert len(listing.entries) == 3 * 12 * 2
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_classes_splits_and_whole_groups_for_validation(kind: Kind, tmp_path: Path) -> None:
+    root = MAKE[kind](tmp_path / "set")
+    listing = read(root, kind)
+    assert listing.classes == CLASSES[kind] and counts(listing) == COUNTS[kind] and not listing.missing and not listing.notes
+    assert all((root / entry.path).is_file() for entry in listing.entries)
+    groups = [{GROUP[kind](path) for path in of(listing, split)} for split in ("train", "val")]
+    assert not groups[0] & groups[1]
+    if kind != "diving48":
+        assert all(Path(e.path).parent.name.lower() == listing.classes[e.label].lower() for e in listing.entries)
+    else:
+        assert all(entry.label == int(entry.path[-9:-4]) % 3 for entry in listing.entries)
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_what_a_copy_lacks_is_named_and_moves_no_other_video(kind: Kind, tmp_path: Path) -> None:
+    root = MAKE[kind](tmp_path / "set", **({"videos": 40} if kind == "kinetics400" else {}))
+    if kind == "kinetics400":
+        put(root / "splits.toml", "val = 0.25\n")
+    whole = read(root, kind)
+    assert of(whole, "val")
+    gone = [entry.path for index, entry in enumerate(whole.entries) if index % 3]
+    for path in gone:
+        (root / path).unlink()
+    part = read(root, kind)
+    assert part.entries == [entry for entry in whole.entries if entry.path not in gone] and part.classes == whole.classes
+    assert sorted(Path(path).stem for path in part.missing) == sorted(Path(path).stem for path in gone)
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_lists_from_windows_say_what_they_said(kind: Kind, tmp_path: Path) -> None:
+    plain, other = MAKE[kind](tmp_path / "plain"), MAKE[kind](tmp_path / "other")
+    for file in (path for path in other.rglob("*") if path.suffix in (".txt", ".csv", ".json")):
+        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = [line.replace(",", " , ") + " \t" for line in lines] if file.suffix != ".json" else lines
+        file.write_bytes("\r\n".join(["\ufeff" + lines[0].strip(), *lines[1:], "", "  ", ""]).encode())
+    assert read(plain, kind) == read(other, kind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "here", "there"),
+    [
+        ("ucf101", {}, {"videos": "data", "lists": "anno"}),
+        ("hmdb51", {}, {"videos": "hmdb51_org", "lists": "hmdb51_splits"}),
+        ("hmdb51", {}, {"videos": "videos", "lists": "splits"}),
+        ("hmdb51", {}, {"videos": ".", "lists": "."}),
+        ("kinetics400", {}, {"lists": "annotations", "spaces": False}),
+        ("kinetics400", {}, {"lists": None}),
+        ("diving48", {}, {"videos": "videos"}),
+    ],
+)
+def test_other_folders_are_the_same_set(kind: Kind, here: dict[str, Any], there: dict[str, Any], tmp_path: Path) -> None:
+    one, other = read(MAKE[kind](tmp_path / "a", **here), kind), read(MAKE[kind](tmp_path / "b", **there), kind)
+    first, second = ({(Path(e.path).name, *e[1:]) for e in listing.entries} for listing in (one, other))
+    assert first == second and len(one.entries) == len(other.entries)
+    assert one.classes == other.classes and not other.missing
+
+
+@pytest.mark.parametrize("kind", PUBLISHED)
+def test_suffixes_cases_and_what_a_mac_leaves_do_not_matter(kind: Kind, tmp_path: Path) -> None:
+    root = MAKE[kind](tmp_path / "set")
+    before = read(root, kind)
+    for path in [path for path in root.rglob("*") if path.suffix in (".avi", ".mp4")]:
+        put(path.with_name(f"._{path.name}"), b"\0\x05\x16\x07\xff")
+        path.rename(path.with_suffix(".MPG"))
+    for file in [path for path in root.rglob("*.txt") if path.is_file()]:
+        put(file.with_name(f"._{file.name}"), b"\0\x05\x16\x07\xff")
+    put(root / "__MACOSX" / "kick" / "clip.avi")
+    if kind == "hmdb51":
+        (root / "HMDB51" / "kick_ball").rename(root / "HMDB51" / "Kick_Ball")
+    after = read(root, kind)
+    assert counts(after) == counts(before) and not after.missing and not after.notes
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "told"),
+    [
+        ("ucf101", "UCF-101/Diving/mine.avi", "the lists of fold 1 do not name them"),
+        ("hmdb51", "HMDB51/kick/mine.avi", "no split file of fold 1 names them"),
+        ("kinetics400", "train/abseiling/mine.mp4", "the csv lists do not name them"),
+        ("diving48", "rgb/other_00000.mp4", "version 2's lists do not name them"),
+    ],
+)
+def test_videos_that_no_list_names_are_left_out_and_told(kind: Kind, path: str, told: str, tmp_path: Path) -> None:
+    root = MAKE[kind](tmp_path / "set")
+    before = read(root, kind).entries
+    put(root / path)
+    listing = read(root, kind)
+    assert listing.entries == before and listing.notes == [f"1 videos on disk are left out: {told} (first: {path})"]
+
+
+# ---------------------------------------------------------------- UCF101
+
+
+@pytest.mark.parametrize("change", [lambda path: f"./{path}", lambda path: f"UCF-101/{path}", lambda path: path.replace("/", "\\")])
+def test_ucf101_paths_as_tools_write_them(change: Callable[[str], str], tmp_path: Path) -> None:
+    root = ucf101(tmp_path / "set")
+    before = read(root, "ucf101")
+    for file in (root / "ucfTrainTestlist").glob("t*list01.txt"):
+        file.write_text("".join(f"{change(line)}\n" for line in file.read_text().split("\n") if line))
+    (root / "UCF-101" / "HandstandPushups").rename(root / "UCF-101" / "HandStandPushups")
+    after = read(root, "ucf101")
+    assert [e._replace(path=e.path.lower()) for e in before.entries] == [e._replace(path=e.path.lower()) for e in after.entries]
 
 
 @pytest.mark.parametrize(("groups", "held"), [(1, 0), (4, 0), (5, 1), (14, 1), (18, 2)])
@@ -55,229 +190,225 @@ def test_the_choice_of_groups_is_fixed_and_differs_by_fold() -> None:
     assert len({tuple(groups) for groups in chosen.values()}) == 3
 
 
-def test_names_are_compared_without_case(tmp_path: Path) -> None:
-    ucf101(tmp_path)
-    (tmp_path / "UCF-101" / "HandstandPushups").rename(tmp_path / "UCF-101" / "HandStandPushups")
-    listing = read_ucf101(tmp_path, 1)
-    assert not listing.missing
-    assert all((tmp_path / e.path).exists() for e in listing.entries)
-    assert {e.label for e in listing.entries if "/HandStandPushups/" in e.path} == {2}
+# ---------------------------------------------------------------- HMDB51
 
 
-def test_the_released_codes_folders(tmp_path: Path) -> None:
-    there = read_ucf101(ucf101(tmp_path / "a"), 1)
-    here = read_ucf101(ucf101(tmp_path / "b", videos="data", lists="anno"), 1)
-    assert [e._replace(path=e.path.replace("UCF-101", "data")) for e in there.entries] == here.entries
+def test_hmdb51_ids_say_train_test_or_neither(tmp_path: Path) -> None:
+    listing = read(hmdb51(tmp_path / "set"), "hmdb51")
+    for label, name in enumerate(HMDB_CLASSES):
+        clips = [f"HMDB51/{name}/{clip}" for clip in hmdb_names(name)]
+        assert {e.path for e in listing.entries if e.split == "test" and e.label == label} == set(clips[22:])
+        assert {e.path for e in listing.entries if e.split != "test" and e.label == label} == set(clips[2:22])
 
 
-def test_missing_files_are_counted_and_named(tmp_path: Path) -> None:
-    root = ucf101(tmp_path)
-    (root / "UCF-101/Diving/v_Diving_g05_c01.avi").unlink()
-    (root / "UCF-101/Diving/v_Diving_g01_c02.avi").unlink()
-    listing = read_ucf101(root, 1)
-    assert listing.missing == ["Diving/v_Diving_g05_c01.avi", "Diving/v_Diving_g01_c02.avi"]
-    assert len(listing.entries) == 70
+def test_hmdb51_sources_are_what_clips_were_cut_from() -> None:
+    tail = "f_nm_np1_fr_med_3.avi"
+    assert source_of(f"shoot_bow/6arrows_shoot_bow_{tail}") == "6arrows"
+    assert source_of("kiss/The_Matrix_4_kiss_h_cm_np2_le_goo_0.avi") == "The_Matrix" == source_of(f"hug/The_Matrix_2_hug_{tail}")
+    assert source_of(f"climb/(HQ)_Dan_-_Osman_climb_{tail}") == "(HQ)_Dan_-_Osman"
+    assert source_of(f"kick_ball/kick_ball_kick_ball_{tail}") == "kick_ball"
+    assert source_of(f"golf/300_golf_{tail}") == "300"  # a source that is a number only keeps it
+    assert source_of("golf/mine.avi") == "golf/mine.avi"
 
 
-def test_validation_does_not_depend_on_what_is_missing(tmp_path: Path) -> None:
-    """Chosen on the train list: what a copy lacks moves no video, not even where a class has too few groups left to divide."""
-    root = ucf101(tmp_path)
-    whole = read_ucf101(root, 1).entries
-    gone = [entry.path for index, entry in enumerate(whole) if index % 3]
-    for path in gone:
-        (root / path).unlink()
-    part = read_ucf101(root, 1)
-    assert part.entries == [entry for entry in whole if entry.path not in gone]
-    assert {entry.split for entry in part.entries} == {"train", "val", "test"}
+# ---------------------------------------------------------------- Kinetics and Diving48
 
 
-def test_ucf101_that_is_not_there_says_what_is_missing(tmp_path: Path) -> None:
+def test_kinetics_a_class_that_is_missing_whole_keeps_its_number(tmp_path: Path) -> None:
+    root = kinetics(tmp_path / "set")
+    for split in ("train", "val"):
+        shutil.rmtree(root / split / "abseiling")
+    listing = read(root, "kinetics400")
+    assert listing.classes == CLASSES["kinetics400"] and {entry.label for entry in listing.entries} == {1}
+
+
+def test_kinetics_names_with_the_id_alone_and_in_no_class_folder(tmp_path: Path) -> None:
+    """Flat folders, as the archives unpack, and short names: the list says the class, and no file becomes two entries."""
+    root = kinetics(tmp_path / "set")
+    for path in sorted((root / "train").rglob("*.mp4")):
+        path.rename(root / "train" / f"{video_of(path.name)}.mp4")
+    with (root / "train.csv").open("a") as file:
+        file.write(f"abseiling,{kinetics_id(1)},50,60,train\n")  # the same video, for another class: one file is one entry
+        file.write(f"abseiling,{kinetics_id(9)},9,19,train\n")  # a row twice
+    listing = read(root, "kinetics400")
+    train = {entry.path: entry.label for entry in listing.entries if entry.split == "train"}
+    assert len(train) == 16 == len(of(listing, "train"))
+    assert train[f"train/{kinetics_id(1)}.mp4"] == 1 and train[f"train/{kinetics_id(9)}.mp4"] == 0
+    assert listing.missing == [f"train/abseiling/{kinetics_id(1)}_000050_000060"]
+
+
+def test_kinetics_of_two_files_with_one_name_each_class_gets_its_own(tmp_path: Path) -> None:
+    root = kinetics(tmp_path / "set")
+    put(root / "train/abseiling" / f"{kinetics_id(1)}_000001_000011.mp4")
+    with (root / "train.csv").open("a") as file:
+        file.write(f"abseiling,{kinetics_id(1)},1,11,train\n")
+    train = [e for e in read(root, "kinetics400").entries if kinetics_id(1) in e.path]
+    assert sorted((e.path.split("/")[1], e.label) for e in train) == [("abseiling", 0), ("massaging person's head", 1)]
+
+
+def test_kinetics_validation_only_when_asked_and_without_tests_it_says_so(tmp_path: Path) -> None:
+    root = kinetics(tmp_path / "set", videos=40, lists=None)
+    put(root / "splits.toml", "val = 0.25\nseed = 1\n")
+    asked = read(root, "kinetics400")
+    assert 8 <= counts(asked)["val"] <= 32 and counts(asked)["test"] == 4
+    put(root / "splits.toml", "val = 0.25\n")
+    assert of(read(root, "kinetics400"), "val") != of(asked, "val")
+    shutil.rmtree(root / "val")
+    assert "has no test video: an encoder can be trained on it" in read(root, "kinetics400").notes[0]
+
+
+def test_diving48_without_a_vocabulary_and_with_lists_elsewhere(tmp_path: Path) -> None:
+    root = diving48(tmp_path / "set", vocabulary=False)
+    for split in ("train", "test"):
+        put(root / "annotations/x").parent.joinpath(f"Diving48_V2_{split}.json").write_bytes(
+            (root / f"Diving48_V2_{split}.json").read_bytes()
+        )
+        (root / f"Diving48_V2_{split}.json").unlink()
+    assert read(root, "diving48").classes == ["dive 00", "dive 01", "dive 02"]
+
+
+# ---------------------------------------------------------------- lists that cannot be
+
+
+UCF_TRAIN, UCF_TEST = "ucfTrainTestlist/trainlist01.txt", "ucfTrainTestlist/testlist01.txt"
+KICK = "testTrainMulti_7030_splits/kick_test_split1.txt"
+HEAD = "label,youtube_id,time_start,time_end\n"
+TRAIN, TEST = "Diving48_V2_train.json", "Diving48_V2_test.json"
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "text", "told"),
+    [
+        ("ucf101", UCF_TEST, "Flying/v_Flying_g01_c01.avi\n", r"Flying/v_Flying_g01_c01\.avi, whose class is not in"),
+        ("ucf101", UCF_TEST, "Diving/v_Diving_g05_c01.avi\n", r"testlist01\.txt lists \S+ again, with another label or split"),
+        ("ucf101", "ucfTrainTestlist/classInd.txt", "1\n", "the line '1', which is not NUMBER CLASS"),
+        ("ucf101", UCF_TRAIN, None, r"trainlist01\.txt cannot be read"),
+        ("ucf101", UCF_TRAIN, b"Diving/\xff", "is not UTF-8 text"),
+        ("ucf101", UCF_TRAIN, "", "has no training video"),
+        ("hmdb51", KICK, "a_kick_f_nm_np1_fr_med_0.avi 3\n", "the line .* which is not NAME.avi and 0, 1 or 2"),
+        ("hmdb51", KICK, "1\n", "which is not NAME.avi and 0, 1 or 2"),
+        ("hmdb51", KICK, "a.avi 1\na.avi 2\n", "lists kick/a.avi again, with another label or split"),
+        ("kinetics400", "train.csv", "youtube_id,time_start\nx,1\n", "train.csv has no column label"),
+        ("kinetics400", "train.csv", "", "has no column label and no column youtube_id"),
+        ("kinetics400", "train.csv", "label,youtube_id\nabseiling,\n", "line 2 of .* has no youtube_id"),
+        ("kinetics400", "train.csv", HEAD + "abseiling,x,soon,2\n", "line 2 of .* has time_start 'soon', which is no number"),
+        ("kinetics400", "train.csv", HEAD + "abseiling,x,1e999,2\n", "no number of seconds"),
+        ("kinetics400", "train.csv", 'label,youtube_id\nabseiling,"' + "x" * 140_000, "line 2 of .*train.csv is not csv"),
+        ("kinetics400", "train.csv", "label,youtube_id\nabseiling,x\n", "has no training video .1 listed videos are not on disk"),
+        ("kinetics400", "splits.toml", "test = 0.25\n", r"splits\.toml sets test; what may be set here is val, seed"),
+        ("diving48", TRAIN, "{", "Diving48_V2_train.json is not JSON"),
+        ("diving48", TRAIN, "{}", "is not a list of clips"),
+        ("diving48", TRAIN, '[{"vid_name": "a_00000"}]', 'clip 0 of .* has no "vid_name" and "label"'),
+        ("diving48", TRAIN, '["a_00000"]', "clip 0 of"),
+        ("diving48", TRAIN, None, r"has no Diving48_V2_train\.json, nor has its folder annotations"),
+        ("diving48", TEST, '[{"vid_name": "_8Vy3dl00-w_00000", "label": 0}]', "lists _8Vy3dl00-w_00000 again, with another"),
+        ("diving48", "Diving48_vocab.json", '[["Back"]]', "names 1 classes, but the lists use label 2"),
+    ],
+)
+def test_a_bad_list_is_one_line(kind: Kind, file: str, text: str | bytes | None, told: str, tmp_path: Path) -> None:
+    root = MAKE[kind](tmp_path / "set")
+    if text is None:
+        (root / file).unlink()
+    else:
+        put(root / file, text)
+    with pytest.raises(FameError, match=told) as caught:
+        read(root, kind)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty", "told"),
+    [
+        ("ucf101", "UCF-101 or data", "none of the 72 videos"),
+        (
+            "hmdb51",
+            r"no split files CLASS_test_split1\.txt in testTrain",
+            r"none of the 84 videos that .*splits lists is in .*HMDB51",
+        ),
+        ("kinetics400", "no folder train or videos_train", r"none of the 20 videos that .*train\.csv lists is in .*train"),
+        ("diving48", "no folder rgb or videos", "none of the 78 videos"),
+    ],
+)
+def test_a_set_that_is_not_there_says_so(kind: Kind, empty: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(FameError, match="is not a folder"):
-        scan(tmp_path / "no", "ucf101", 1, tmp_path / "cache", 1)
-    with pytest.raises(FameError, match="UCF-101 or data"):
-        read_ucf101(tmp_path, 1)
-    root = ucf101(tmp_path / "a")
-    with pytest.raises(FameError, match=r"trainlist02\.txt cannot be read"):
-        read_ucf101(root, 2)
-    for path in (root / "UCF-101").rglob("*.avi"):
+        read(tmp_path / "no", kind)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FameError, match=empty):
+        read(tmp_path / "empty", kind)
+    root = MAKE[kind](tmp_path / "set")
+    for path in [path for path in root.rglob("*") if path.suffix in (".avi", ".mp4")]:
         path.unlink()
-    with pytest.raises(FameError, match="none of the 72 videos"):
-        read_ucf101(root, 1)
+    with pytest.raises(FameError, match=told):
+        read(root, kind)
 
 
-def test_an_unknown_class_in_a_split_file_is_named(tmp_path: Path) -> None:
-    root = ucf101(tmp_path)
-    with (root / "ucfTrainTestlist/testlist01.txt").open("a") as file:
-        file.write("Flying/v_Flying_g01_c01.avi\n")
-    with pytest.raises(FameError, match=r"Flying/v_Flying_g01_c01\.avi, whose class is not in"):
-        read_ucf101(root, 1)
+@pytest.mark.parametrize(
+    ("kind", "fold", "told"), [("diving48", 2, "the only one"), ("kinetics400", 3, "the only one"), ("hmdb51", 4, "3 are")]
+)
+def test_a_fold_that_nobody_published(kind: Kind, fold: int, told: str, tmp_path: Path) -> None:
+    with pytest.raises(FameError, match=rf"{kind}: there is no fold {fold}; fold 1 .*{told}"):
+        read(MAKE[kind](tmp_path / "set"), kind, fold)
 
 
-def test_plain_folders_are_split_by_group_and_the_split_is_kept(tmp_path: Path) -> None:
-    for name in ("run", "walk"):
-        for g in range(10):
-            for c in (1, 2):
-                put(tmp_path / "set" / name / f"v_{name}_g{g:02d}_c{c:02d}.mp4")
-    put(tmp_path / "set" / "run" / "notes.txt")
-    first = read_class_folders(tmp_path / "set", 1, tmp_path / "cache")
-    assert first.classes == ["run", "walk"] and len(first.entries) == 40
-    count = {split: sum(e.split == split for e in first.entries) for split in ("train", "val", "test")}
-    assert count == {"train": 28, "val": 4, "test": 8}
-    assert len({(group_of(e.path), e.split) for e in first.entries}) == 20  # no group in two splits
-    (file,) = (tmp_path / "cache").glob("split-*-fold1.json")
-    assert json.loads(file.read_text()) == {group_of(e.path): e.split for e in first.entries}
-    # more videos move no old one
-    for g in range(10, 15):
-        put(tmp_path / "set" / "run" / f"v_run_g{g:02d}_c01.mp4")
-    second = {e.path: e.split for e in read_class_folders(tmp_path / "set", 1, tmp_path / "cache").entries}
-    assert all(second[e.path] == e.split for e in first.entries)
-    assert sum(split == "test" for split in second.values()) == 9
+# ---------------------------------------------------------------- the published counts
 
 
-def test_an_edited_split_file_is_obeyed_and_a_bad_one_named(tmp_path: Path) -> None:
-    for index in range(10):
-        put(tmp_path / "set" / "run" / f"{index}.mp4")
-    read_class_folders(tmp_path / "set", 1, tmp_path / "cache")
-    (file,) = (tmp_path / "cache").glob("split-*.json")
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"run/3.mp4": "val"}))
-    assert Entry("run/3.mp4", 0, "val") in read_class_folders(tmp_path / "set", 1, tmp_path / "cache").entries
-    file.write_text('{"run/3.mp4": "training"}')
-    with pytest.raises(FameError, match="train, val or test"):
-        read_class_folders(tmp_path / "set", 1, tmp_path / "cache")
+def listing_of(train: int, val: int, test: int, classes: int) -> Listing:
+    splits = ["train"] * train + ["val"] * val + ["test"] * test
+    return Listing([], [Entry(str(index), index % classes, split) for index, split in enumerate(splits)])
 
 
-def test_split_folders_are_taken_as_given(tmp_path: Path) -> None:
-    for split in ("train", "val", "test"):
-        put(tmp_path / split / "run" / "deep" / f"{split}.MKV")
-    put(tmp_path / "test" / "jump" / "only.webm")
-    listing = read_class_folders(tmp_path, 1, tmp_path / "cache")
-    assert listing.classes == ["jump", "run"]
-    assert ("test/jump/only.webm", 0, "test") in listing.entries and ("train/run/deep/train.MKV", 1, "train") in listing.entries
-    assert {e.split for e in listing.entries} == {"train", "val", "test"} and not (tmp_path / "cache").exists()
+def test_counts_are_compared_with_the_official_ones() -> None:
+    assert compare_with_official("ucf101", 1, listing_of(55, 5, 48, 64)) == [
+        "ucf101 fold 1: train 60 of 9537 videos",
+        "ucf101 fold 1: test 48 of 3783 videos",
+        "ucf101 fold 1: videos of 64 of 101 classes",
+    ]
+    whole = compare_with_official("hmdb51", 3, listing_of(3230, 340, 1530, 51))
+    assert whole == ["hmdb51 fold 3: 3570 train and 1530 test videos of 51 classes, as published"]
+    assert compare_with_official("folder", 1, listing_of(1, 0, 0, 1)) == []
+    assert {kind for kind, _ in OFFICIAL} | {"folder", "staged", PAPER} == set(get_args(Options.model_fields["dataset"].annotation))
+    assert {OFFICIAL["ucf101", fold].train + OFFICIAL["ucf101", fold].test for fold in (1, 2, 3)} == {13320}
 
 
-def test_a_folder_without_videos_says_where_they_were_sought(tmp_path: Path) -> None:
-    with pytest.raises(FameError, match=r"no video in .*CLASS"):
-        read_class_folders(tmp_path, 1, tmp_path / "cache")
-
-
-# ---------------------------------------------------------------- scanning
-
-
-def test_a_scan_knows_what_decodes_and_a_second_one_opens_nothing(
-    tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("kind", list(MAKE))
+def test_every_layout_is_scanned_and_becomes_a_setting(
+    kind: Kind, tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    root = folder(tmp_path / "set", clip)
-    seen: list[tuple[str, int, int]] = []
-    first = scan(root, "folder", 1, tmp_path / "cache", 1, lambda *at: seen.append(at))
-    assert seen[0] == ("scan", 0, 12) and seen[-1] == ("scan", 12, 12)
-    video = first.videos[0]
-    assert (video.frames, video.fps, video.width, video.height, len(video.sha256)) == (6, 12.0, 48, 32, 64)
-    monkeypatch.setattr(scan_module, "inspect", lambda path: pytest.fail(f"{path} was opened again"))
-    assert scan(root, "folder", 1, tmp_path / "cache", 1) == first
-
-
-def test_an_interrupted_scan_goes_on_where_it_was(tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = folder(tmp_path / "set", clip)
-    inspect, opened = scan_module.inspect, []
-
-    def stops(path: Path):
-        if len(opened) == 5:
-            raise KeyboardInterrupt
-        opened.append(path)
-        return inspect(path)
-
-    monkeypatch.setattr(scan_module, "inspect", stops)
-    with pytest.raises(KeyboardInterrupt):
-        scan(root, "folder", 1, tmp_path / "cache", 1)
-    (memory,) = (tmp_path / "cache").glob("scan-*.jsonl")
-    memory.write_text(memory.read_text()[:-20])  # the last line is torn, as by kill -9
-    again: list[Path] = []
-    monkeypatch.setattr(scan_module, "inspect", lambda path: (again.append(path), inspect(path))[1])
-    manifest = scan(root, "folder", 1, tmp_path / "cache", 1)
-    assert len(again) == 12 - 4
-    assert manifest.digest() == scan(root, "folder", 1, tmp_path / "other", 1).digest()
-
-
-def test_several_processes_scan_as_one_does(tmp_path: Path, clip: bytes) -> None:
-    root = folder(tmp_path / "set", clip)
-    put(root / "class0" / "00.avi", b"broken")
-    one = scan(root, "folder", 1, tmp_path / "one", 1, most_broken=0.1)
-    two = scan(root, "folder", 1, tmp_path / "two", 2, most_broken=0.1)
-    assert one == two and len(one.videos) == 11
-
-
-def test_a_changed_file_is_looked_at_again(tmp_path: Path, clip: bytes) -> None:
-    root = folder(tmp_path / "set", clip)
-    before = scan(root, "folder", 1, tmp_path / "cache", 1)
-    os.utime(write_video(root / "class0" / "00.avi", 9), (1, 1))
-    after = scan(root, "folder", 1, tmp_path / "cache", 1)
-    assert after.videos[0].frames == 9 and after.digest() != before.digest()
-
-
-def test_broken_videos_are_named_and_left_out_on_request(tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    root = folder(tmp_path / "set", clip, 20)
-    put(root / "class0" / "00.avi", b"text")
-    put(root / "class1" / "01.avi")
-    with pytest.raises(FameError) as caught:
-        scan(root, "folder", 1, tmp_path / "cache", 1)
-    message = str(caught.value)
-    assert message.startswith("folder: 2 of 20 videos are broken: ") and "class0/00.avi: not-a-video: " in message
-    (listed,) = (tmp_path / "cache").glob("*.report.csv")
-    assert str(listed) in message and listed.read_text().splitlines()[2].endswith("fault,not-a-video,the file is empty")
-    manifest = scan(root, "folder", 1, tmp_path / "cache", 1, most_broken=0.1)
-    assert len(manifest.videos) == 18 and "they are left out" in caplog.text
-    put(root / "class0" / "00.avi", clip)  # a mended file is seen
-    put(root / "class1" / "01.avi", clip)
-    assert len(scan(root, "folder", 1, tmp_path / "cache", 1).videos) == 20
-
-
-def test_too_many_broken_videos_are_no_bad_luck(tmp_path: Path, clip: bytes) -> None:
-    root = folder(tmp_path / "set", clip, 12)
-    for index in range(0, 6, 2):
-        truncate(root / "class0" / f"{index:02d}.avi", 0.3)
-    with pytest.raises(FameError, match=r"more than the share of 0\.1 that may be left out"):
-        scan(root, "folder", 1, tmp_path / "cache", 1, most_broken=0.1)
-
-
-def test_missing_entries_warn_once(tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture) -> None:
-    root = ucf101(tmp_path / "set", clip, groups=1)
-    (root / "UCF-101/Diving/v_Diving_g03_c01.avi").unlink()
-    scan(root, "ucf101", 1, tmp_path / "cache", 1)
-    assert "1 of 18 listed videos are not on disk (first: Diving/v_Diving_g03_c01.avi" in caplog.text
+    root = MAKE[kind](tmp_path / "set", clip)
+    asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
+    assert asked.setting.videos is not None and asked.setting.videos.kind == kind
+    assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
+    told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
     caplog.clear()
-    scan(root, "ucf101", 1, tmp_path / "cache", 1)
-    assert caplog.text == ""
+    manifest = scan(root, kind, 1, tmp_path / "cache" / "scan", 1)
+    assert manifest.digest() == asked.setting.videos.manifest
+    assert not [record for record in caplog.records if record.levelno == logging.WARNING]  # told once
+    assert VideoData.model_validate_json(json.dumps(asked.setting.videos.model_dump())) == asked.setting.videos
 
 
-# ---------------------------------------------------------------- from files to clips
+# ---------------------------------------------------------------- the real lists
 
 
-def test_videos_on_disk_open_only_as_the_scan_knew_them(tmp_path: Path, clip: bytes) -> None:
-    root = folder(tmp_path / "set", clip)
-    cache = tmp_path / "cache"
-    data = VideoData(kind="folder", manifest=scan_videos(root, "folder", 1, cache).digest(), short_side=16)
-    videos = open_videos(data, Seeds(), cache, root)
-    assert len(videos) == 12 and videos.store.size == (16, 24)
-    with pytest.raises(FameError, match="--data-root"):
-        open_videos(data, Seeds(), cache)
-    write_video(root / "class0" / "00.avi", 9)
-    with pytest.raises(FameError, match=f"not those of this run .* not {data.manifest}"):
-        open_videos(data, Seeds(), cache, root)
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="no real UCF101 clips beside the checkout (../shared/real-video)")
-def test_real_ucf101_clips(tmp_path: Path) -> None:
-    listing = read_ucf101(REAL, 1)
-    assert len(listing.classes) == 101 and len(listing.entries) + len(listing.missing) == 9537 + 3783
-    root = tmp_path / "sample"
-    (root / "UCF-101").mkdir(parents=True)
-    (root / "ucfTrainTestlist").symlink_to(REAL / "ucfTrainTestlist")
-    for entry in [next(e for e in listing.entries if e.split == split) for split in ("train", "test")]:
-        put(root / entry.path, (REAL / entry.path).read_bytes())
-    manifest = scan_videos(root, "ucf101", 1, tmp_path / "cache")
-    assert [(v.split, v.width, v.height) for v in manifest.videos] == [("train", 320, 240), ("test", 320, 240)]
-    data = VideoData(kind="ucf101", manifest=manifest.digest(), short_side=64)
-    videos = open_videos(data, Seeds(), tmp_path / "cache", root)
-    assert videos.store.size == (64, 85) and videos.length.tolist() == [video.frames for video in manifest.videos]
-    assert 20 < videos.store.video(0).mean() < 235
+@needs_real
+@pytest.mark.parametrize("fold", [1, 2, 3])
+def test_the_real_lists(fold: int) -> None:
+    """Counts as published; HMDB51's validation is a tenth, of every class, and shares no film with train."""
+    listings: dict[Kind, Listing] = {kind: read_layout(REAL, kind, fold, REAL) for kind in ("ucf101", "hmdb51")}
+    for kind, listing in listings.items():
+        official = OFFICIAL[kind, fold]
+        assert len(listing.classes) == official.classes
+        assert len(listing.entries) + len(listing.missing) == official.train + official.test
+    listed = []
+    for label, name in enumerate(listings["hmdb51"].classes):
+        for line in (REAL / "hmdb51_splits" / f"{name}_test_split{fold}.txt").read_text().splitlines():
+            clip, number = line.rsplit(maxsplit=1)
+            if number != "0":
+                listed.append(Entry(f"{name}/{clip}", label, "train" if number == "1" else "test"))
+    split = hold_out_sources(listed, fold, source_of, most=0.1)
+    val = Counter(entry.label for entry in split if entry.split == "val")
+    assert len(val) == 51 and max(val.values()) == 7 and 330 <= val.total() <= 357
+    assert not {source_of(e.path) for e in split if e.split == "val"} & {source_of(e.path) for e in split if e.split == "train"}
+    where = {entry.path: entry.split for entry in split}
+    assert all(where[entry.path.removeprefix("HMDB51/")] == entry.split for entry in listings["hmdb51"].entries)

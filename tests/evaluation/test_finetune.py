@@ -13,7 +13,8 @@ from torch import nn
 
 import fame.evaluation.finetune
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import load_encoder, save_encoder
+from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import load_encoder
 from fame.config import Augment, Backbone, Clip, Finetune, Optim
 from fame.errors import FameError
 from fame.evaluation.features import extract
@@ -91,7 +92,7 @@ def test_the_last_epoch_is_reported_and_no_test_video_is_looked_at_before(
 
 
 def test_all_weights_are_trained(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = load_encoder(encoder)[0].state_dict()
+    start = load_encoder(encoder).state_dict()
     models: list[Any] = []
     original = fame.evaluation.finetune.train_classifier
     monkeypatch.setattr(

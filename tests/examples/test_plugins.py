@@ -16,12 +16,13 @@ from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
 from fame.training.pretrain import pretrain
 from studies.cli.starting import start
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
-from studies.setting.asked import recall
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
+from studies.setting.typed import method_of
 from tests.fakes import contrast, fake_data, fake_run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -55,6 +56,16 @@ def test_rows_come_by_themselves_and_no_other_id_changes() -> None:
     for file in FILES:
         plugins._forget(plugins.load(file).sha256)
     assert ids() == before
+
+
+def test_a_pretraining_may_be_a_typed_row() -> None:
+    plugins.load(FILES[1])
+    stage, fewer = (Setting(SMOKE).pretraining(method_of(text)) for text in ("pace()", "pace(paces=2, optim={'lr': 1})"))
+    assert stage and stage.id in ids(["retrieval/pace"]) | ids(["diving48/pace/A"])
+    assert fewer and fewer.config.objective == OBJECTIVES["pace"].model_validate({"paces": 2}) and fewer.config.optim.lr == 1
+    for text, said in (("pace(pace=2)", "pace has no argument 'pace'; did you mean paces"), ("pace(paces='x')", "paces = 'x': ")):
+        with pytest.raises(FameError, match=said):
+            method_of(text)
 
 
 def test_an_edited_file_has_new_ids_in_its_own_rows_alone(tmp_path: Path) -> None:

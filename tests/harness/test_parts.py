@@ -12,10 +12,11 @@ from fame.errors import FameError
 from reports.page import build
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
+from studies.harness.recall import recall
 from studies.harness.runner import run_stages
 from studies.harness.store import Store
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import Asked, resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from tests.filled import fill
 from tests.harness.test_runner import RUNTIME, Here
@@ -27,7 +28,7 @@ NAMES = ("retrieval", "temporal_kernels", "mask_quality")
 def three_replicates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Asked]:
     """Three of mini's replicates with made-up runs, and the encoders that real ones would have."""
     out = tmp_path_factory.mktemp("study") / "out"
-    asked = resolve(Choices("mini", replicates=3, studies=NAMES), out / "cache", 1)
+    asked = resolve(Options(scale="mini", replicates=3, only=NAMES), out / "cache", 1)
     store, _ = fill(out, setting=asked.setting, studies=asked.studies, replicates=asked.replicates, performances=8)
     store.write_setting(asked.to_json())
     for stage, _ in all_stages(asked.setting, asked.studies).values():
@@ -158,7 +159,7 @@ def test_a_finished_run_is_not_overwritten_and_an_unfinished_one_is_replaced(
     (store.begin(begun, 1) / "checkpoint.pt").write_text("half")
     with FileLock(store.begin(held, 1) / ".lock"):
         done = unpack(copied(parts, tmp_path / "one").parent, store)
-    assert store.result(mine.id, 1) == own and done.already == 1
+    assert (store.result(mine.id, 1) or {})["metrics"] == own["metrics"] and done.already == 1
     assert store.finished(begun.id, 1) and not (store.folder(begun.id, 1) / "checkpoint.pt").exists()
     assert len(done.left_out) == 1 and "a process is at this run" in done.left_out[0] and not store.finished(held.id, 1)
     assert unpack(tmp_path / "one", store).runs == 1

@@ -13,8 +13,8 @@ from reports.page import build
 from reports.standing import standing
 from studies.harness.parts import unpack
 from studies.harness.store import Store
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import Asked, resolve
+from studies.setting.options import Options
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
@@ -24,13 +24,12 @@ from tests.harness.test_parts import copied, packed_parts, three_replicates  # n
 
 
 def test_the_scale_fixes_the_replicates_and_part_chooses_among_them(tmp_path: Path) -> None:
-    mini = resolve(Choices("mini"), tmp_path, 1)
-    assert mini.replicates[0] == 1 and len(mini.replicates) == mini.setting.scale.replicates and mini.now == mini.replicates
-    assert resolve(Choices("mini", replicates=2), tmp_path, 1).replicates == (1, 2)
-    assert resolve(Choices("quick"), tmp_path, 1).replicates == (0,)
-    part = resolve(Choices("mini", part="2-3,5"), tmp_path, 1)
-    assert part.now == (2, 3, 5) and part.replicates == mini.replicates and part.to_json() == mini.to_json()
-    assert part.to_json()["replicates"] == list(mini.replicates)
+    mini = resolve(Options(scale="mini"), tmp_path, 1)
+    assert mini.replicates[0] == 1 and len(mini.replicates) == mini.setting.scale.replicates
+    assert resolve(Options(scale="mini", replicates=2), tmp_path, 1).replicates == (1, 2)
+    assert resolve(Options(scale="quick"), tmp_path, 1).replicates == (0,)
+    assert resolve(Options(scale="mini", part="2-3,5"), tmp_path, 1) == mini
+    assert mini.to_json()["replicates"] == list(mini.replicates)
     assert part_of("4, 1-2,2", range(1, 7)) == (1, 2, 4) and listed((1, 2, 4, 6, 7)) == "1-2, 4, 6-7"
 
 
@@ -38,16 +37,6 @@ def test_the_scale_fixes_the_replicates_and_part_chooses_among_them(tmp_path: Pa
 def test_a_part_outside_the_study_is_one_line(text: str) -> None:
     with pytest.raises(FameError, match=r"^--part .*the study's replicates are 1-6"):
         part_of(text, range(1, 7))
-
-
-def test_setting_json_of_earlier_versions_counts_from_0(tmp_path: Path) -> None:
-    store = Store(tmp_path).prepare()
-    value = resolve(Choices("smoke"), tmp_path, 1).to_json()
-    store.write_setting(value | {"replicates": 2})
-    assert recall(store).replicates == (0, 1)
-    store.write_setting(value | {"replicates": [1, "2"]})
-    with pytest.raises(FameError, match="another version of the program"):
-        recall(store)
 
 
 # ---------------------------------------------------------------- while replicates are missing

@@ -19,10 +19,10 @@ from studies.harness.worker import Runtime, execute, message_of
 from studies.paper.registry import studies
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from tests.fake_stages import FAKES
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 STAGES = all_stages(SETTING, studies(["background_source"]))
 PRETRAININGS = [stage for stage, _ in STAGES.values() if stage.kind == "pretrain"]
 RUNTIME = Runtime(stages=FAKES)

@@ -14,7 +14,7 @@ from studies.harness.store import Store
 from studies.paper.registry import studies
 from studies.setting import cell
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from tests.harness.test_runner import PRETRAININGS, SETTING, STAGES, empty_store, run  # noqa: F401 (a fixture)
 
 
@@ -58,7 +58,7 @@ def test_a_forecast_learns_what_this_machine_takes() -> None:
 
 def test_longer_training_is_more_work() -> None:
     def total(name: str, kind: str) -> float:
-        stages = all_stages(Setting(scale(name)), studies(["area_ratio"]))
+        stages = all_stages(Setting(SCALES[name]), studies(["area_ratio"]))
         return sum(work(stage, staged_sizes) for stage, _ in stages.values() if stage.kind == kind)
 
     for kind in ("pretrain", "finetune", "probe"):

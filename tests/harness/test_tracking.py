@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,12 +19,12 @@ from hypothesis import strategies as st
 from studies.harness.store import Store
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from studies.study import Row, fame, recall_at, top1
 from studies.tracking.mirror import describe, epochs, flat, metric_name, redacted
 from studies.tracking.tracking import LARGEST_ARTIFACT, Tracker
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 
 
 def chain_of(beta: float = 0.5) -> list[Stage]:
@@ -207,7 +208,7 @@ def test_rebuild_takes_finished_runs_of_any_version_and_leaves_damaged_ones(mirr
         folder.mkdir(parents=True)
         config = {"id": name, "config": {"stage": "pretrain", "bygone": 3}, "upstream": None}
         (folder / "config.json").write_text(json.dumps(config) if number == 0 else '{"id"')
-        (folder / "result.json").write_text(json.dumps({"stage": name, "kind": "pretrain", "metrics": {}}))
+        store.finish(SimpleNamespace(id=name), 0, {"stage": name, "kind": "pretrain", "metrics": {}})  # type: ignore[arg-type]
     store.begin(stage, 0)  # not finished
     said: list[str] = []
     assert Tracker(out, said.append).rebuild(store) and not said

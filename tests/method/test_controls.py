@@ -1,4 +1,4 @@
-"""Controls of the mask: dilated figures, blobs, another clip's mask, emptied scenes; exact areas and right shapes."""
+"""Controls of the mask: exact areas and right shapes; aligned with the crops, paired with FAME and with the baseline."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from fame import ForegroundBackgroundMerge, foreground_mask
-from fame.config import Merge
-from fame.method.controls import Controlled, blobs, dilated, squared_distance
+from fame import foreground_mask
+from fame.config import Augment, Merge, Optim
+from fame.errors import FameError
+from fame.method.augment import random_crops
+from fame.method.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, squared_distance
 from fame.method.inpainting import inpainted
-
-torch.set_num_threads(1)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def noise(batch: int = 3, frames: int = 3, side: int = 24, seed: int = 0) -> torch.Tensor:
-    return torch.rand(batch, 3, frames, side, side, generator=seeded(seed))
+from fame.method.masks import kept_pixels
+from fame.training.pretrain import pretrain
+from tests.fakes import FakeVideos, fake_run
+from tests.small import VIDEOS, config, drawn, noise, seeded
 
 
 def figures(batch: int, height: int, width: int, seed: int, share: float = 0.05) -> torch.Tensor:
@@ -112,20 +108,142 @@ def test_an_emptied_scene_holds_no_figure_and_is_the_scene_elsewhere(seed, side)
     assert torch.isfinite(everywhere).all() and torch.equal(inpainted(clips, torch.zeros_like(figure)), clips)
 
 
-def test_backgrounds_are_drawn_from_what_is_given_behind() -> None:
-    clips, other = noise(4, 2, 16), noise(4, 2, 16, seed=1)
-    merge = ForegroundBackgroundMerge()
-    mask = torch.zeros(4, 16, 16, dtype=torch.bool)
-    pasted, usual = merge(clips, None, seeded(), mask=mask, behind=other), merge(clips, None, seeded(), mask=mask)
-    rows = [next(j for j in range(4) if torch.equal(usual[i], clips[j])) for i in range(4)]
-    assert torch.equal(pasted, other[rows]), "of the same rows as without it"
-    with pytest.raises(ValueError, match=r"behind \(3, 3, 2, 16, 16\) must have the shape of clips"):
-        merge(clips, behind=other[:3])
-    with pytest.raises(ValueError, match="give one of them"):
-        merge(clips, other, behind=other)
-
-
 def test_methods_have_no_control() -> None:
     for merge in (None, Merge(), Merge(variant="grid")):
         controlled = Controlled(merge, seeded())
         assert not controlled.needs_truth and controlled.mask(noise(), None) is None and controlled.behind(noise(), None) is None
+
+
+# ---------------------------------------------------------------- crops and streams
+
+FIGURE = torch.tensor([255, 0, 0])
+
+
+def painted(batch: int, side: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Clips uint8 (B, 2, side, side, 3) whose figure, a square that moves, is red on blue, and its mask."""
+    places = torch.randint(0, side - 14, (batch, 2, 2), generator=seeded(seed))
+    mask = torch.zeros(batch, 2, side, side, dtype=torch.bool)
+    for clip in range(batch):
+        for frame in range(2):
+            y, x = places[clip, frame].tolist()
+            mask[clip, frame, y : y + 14, x : x + 14] = True
+    return torch.where(mask[..., None], FIGURE, torch.tensor([0, 0, 255])).to(torch.uint8), mask
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10_000), flip=st.sampled_from([0.0, 0.5, 1.0]), side=st.integers(24, 48))
+def test_the_mask_lies_where_the_figure_lies_after_crop_and_flip(seed, flip, side) -> None:
+    raw, truth = painted(4, side, seed)
+    augment = Augment(area=(0.2, 1.0), flip=flip)
+    generator, state = seeded(seed), seeded(seed)
+    clips = random_crops(raw, 24, augment, generator)
+    assert torch.equal(cropped_truth(truth, 24, augment, state), (clips[:, 0] >= 0.5).any(1))
+
+
+PLAIN = Augment(area=(0.5, 1.0), flip=0.5, grayscale=0, jitter=0, blur=0, mean=(0, 0, 0), std=(1, 1, 1))
+
+
+@pytest.mark.parametrize("variant", CONTROLS)
+def test_controls_are_paired_with_fame_and_with_the_baseline(tmp_path, variant) -> None:
+    """Crops, colours and backgrounds are FAME's: each pixel of the merged view is the baseline's or the one FAME pastes there."""
+    how = {"augment": PLAIN}
+    base0, base1 = drawn(tmp_path, **how)
+    view0, view1 = drawn(tmp_path, merge=Merge(variant=variant), **how)
+    fame0, _ = drawn(tmp_path, merge=Merge(), **how)
+    assert torch.equal(view1, base1) and not torch.equal(view0, base0) and not torch.equal(view0, fame0)
+    pasted = fame0 != base0
+    both = pasted & (view0 != base0)
+    assert both.any() and torch.equal(view0[both], fame0[both])
+    twice0, twice1 = drawn(tmp_path, merge=Merge(variant=variant, views="both"), **how)
+    assert not torch.equal(twice1, base1) and twice0.shape == view0.shape
+
+
+@pytest.fixture
+def masks(monkeypatch) -> list[torch.Tensor]:
+    """The masks that controls give while views are made."""
+    found = []
+    mask_of = Controlled.mask
+    monkeypatch.setattr(Controlled, "mask", lambda *given: found.append(mask_of(*given)) or found[-1])
+    return found
+
+
+def yellow(clips: torch.Tensor) -> torch.Tensor:
+    """Where the figures of FakeVideos are, bool (B, T, H, W)."""
+    return (clips[:, 0] > 0.8) & (clips[:, 1] > 0.75) & (clips[:, 2] < 0.35)
+
+
+@pytest.mark.parametrize("background", ["inter", "intra", "still"])
+def test_the_true_mask_keeps_the_figure_and_nothing_else(tmp_path, masks, background) -> None:
+    merge = Merge(variant="true", background=background)
+    base0, _ = drawn(tmp_path, augment=PLAIN)
+    view0, _ = drawn(tmp_path, augment=PLAIN, merge=merge)
+    kept = masks[-1][:, None, None].expand_as(base0)
+    assert torch.equal(view0[kept], base0[kept])
+    assert yellow(base0).any() and (masks[-1][:, None] | ~yellow(base0)).all()
+    assert masks[-1].float().mean() < 0.5  # and not the whole frame
+
+
+@pytest.mark.parametrize("variant", ["fame", "true"])
+def test_an_empty_background_is_the_same_clips_without_its_figure(tmp_path, variant) -> None:
+    """Paired with the moving background: where the view is not the clip's own, it is what is pasted there, less the figure."""
+    base0, base1 = drawn(tmp_path, augment=PLAIN)
+    moving, _ = drawn(tmp_path, augment=PLAIN, merge=Merge(variant=variant))
+    empty, view1 = drawn(tmp_path, augment=PLAIN, merge=Merge(variant=variant, background="empty"))
+    assert torch.equal(view1, base1)
+    same = (moving == empty).all(1)
+    assert 0.5 < same.float().mean() < 1, "only about the other figure, and only behind the mask"
+    own = yellow(base0)
+    assert own.any() and not (yellow(empty) & ~own).any(), "no figure but the clip's own"
+    assert (yellow(moving) & ~own).any()
+
+
+def test_a_background_filled_elsewhere_is_filled_by_another_clips_mask(tmp_path, monkeypatch) -> None:
+    """Paired with FAME: its mask, its backgrounds. As much is filled as when each clip's own mask says where."""
+    behind = []
+    behind_of = Controlled.behind
+
+    def noted(self, clips, truth):
+        behind.append((clips, behind_of(self, clips, truth)))
+        return behind[-1][1]
+
+    monkeypatch.setattr(Controlled, "behind", noted)
+    base0, base1 = drawn(tmp_path, augment=PLAIN)
+    moving, _ = drawn(tmp_path, augment=PLAIN, merge=Merge(beta=0.3))
+    behind.clear()
+    view0, view1 = drawn(tmp_path, augment=PLAIN, merge=Merge(beta=0.3, background="elsewhere"))
+    assert torch.equal(view1, base1)
+    clips, filled = behind[-1]
+    masks = kept_pixels(clips, "fame", 0.3, "paper") >= 0.5
+    lent = []
+    for row in range(len(clips)):
+        by_mask = inpainted(clips[[row] * len(clips)], masks)  # this clip, filled by each mask
+        (found,) = [other for other, one in enumerate(by_mask) if torch.allclose(one, filled[row], atol=1e-5)]
+        lent.append(found)
+    assert sorted(lent) == list(range(len(clips))) and all(other != row for row, other in enumerate(lent))
+    kept = masks[:, None, None].expand_as(base0)
+    assert torch.equal(view0[kept], base0[kept]), "FAME's mask keeps what it keeps"
+    assert 0.3 < (view0 == moving).float().mean() < 1, "and the same clips lie behind it"
+
+
+def test_dilated_masks_have_the_share_beta(tmp_path, masks) -> None:
+    drawn(tmp_path, merge=Merge(variant="dilated", beta=0.6, views="both"))
+    assert len(masks) == 4 and all((mask.flatten(1).sum(1) == int(0.6 * 256)).all() for mask in masks)
+
+
+@pytest.mark.parametrize("variant", CONTROLS)
+def test_pretraining_runs_on_every_control(tmp_path, variant) -> None:
+    asked = config(merge=Merge(variant=variant), optim=Optim(batch=6, epochs=1))
+    first, again = (pretrain(asked, fake_run(tmp_path / name, VIDEOS))["metrics"] for name in ("first", "again"))
+    assert first == again and first["loss"] > 0
+
+
+def test_videos_without_true_masks_are_named(tmp_path, monkeypatch) -> None:
+    videos = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
+    monkeypatch.setattr(videos, "true_masks", lambda *given: None)
+    for variant in ("true", "dilated"):
+        with pytest.raises(FameError, match=f"mask '{variant}' is a control that needs the true figure"):
+            pretrain(config(merge=Merge(variant=variant)), fake_run(tmp_path / variant, videos))
+    with pytest.raises(FameError, match="background 'empty' is a control that needs the true figure"):
+        pretrain(config(merge=Merge(background="empty")), fake_run(tmp_path / "empty", videos))
+    for variant in ("other", "blob"):
+        pretrain(config(merge=Merge(variant=variant), optim=Optim(batch=6, epochs=1)), fake_run(tmp_path / variant, videos))

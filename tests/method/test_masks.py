@@ -15,19 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
+from fame.method.bayes import Bayes
 from fame.method.masks import blur_kernel, colour_posterior, colours, gaussian_weights, smooth, top_share
+from tests.small import noise, seeded
 
 HARD = ("fame", "seed")
-
-
-def noise(batch: int = 2, frames: int = 3, height: int = 24, width: int = 24, seed: int = 0) -> torch.Tensor:
-    return torch.rand(batch, 3, frames, height, width, generator=torch.Generator().manual_seed(seed))
 
 
 def red_square(side: int = 64, frames: int = 4) -> tuple[torch.Tensor, torch.Tensor]:
     """A red square of a third of the side, moving right over blue-green noise; and where it has been, (1, side, side)."""
     square = side // 3
-    clip = noise(1, 1, side, side).mul(0.2).repeat(1, 1, frames, 1, 1)
+    clip = noise(1, 1, side).mul(0.2).repeat(1, 1, frames, 1, 1)
     clip[:, 1:] += 0.4
     been = torch.zeros(1, side, side, dtype=torch.bool)
     for t in range(frames):
@@ -111,17 +109,6 @@ def test_mask_finds_a_moving_object_and_colour_fills_its_inside() -> None:
     assert recalls["fame"] > 0.85 > 0.6 > recalls["seed"]
 
 
-def test_posterior_by_hand() -> None:
-    # 100 pixels, 50 sampled as foreground, 10 as background: colour 7 fills 40 and 2 of them, colour 8 the others
-    motion = torch.arange(100.0, 0, -1).view(1, 10, 10)
-    colour = torch.full((1, 100), 8)
-    colour[0, :40], colour[0, 98:] = 7, 7
-    posterior = colour_posterior(colour.view(1, 10, 10), motion).flatten()
-    seven, eight = (40 / 50) / (40 / 50 + 3 / 1010), (10 / 50) / (10 / 50 + 9 / 1010)
-    assert posterior[0].item() == pytest.approx(seven, rel=1e-5)
-    assert posterior[50].item() == pytest.approx(eight, rel=1e-5)
-
-
 @settings(max_examples=60, deadline=None)
 @given(rgb=st.tuples(*[st.integers(0, 255)] * 3))
 def test_colours_agree_with_hsv(rgb) -> None:
@@ -184,6 +171,7 @@ def test_the_plain_path_reads_no_value_back(variant) -> None:
 def test_the_host_does_not_wait_for_the_gpu(variant) -> None:
     clips = noise(2, 3, 33, 24).cuda()
     merge = ForegroundBackgroundMerge(variant=variant, background="still")
+    merge(clips)  # the first clips of a process are looked at
     torch.cuda.set_sync_debug_mode("error")
     try:
         foreground_mask(clips, variant=variant)
@@ -238,17 +226,70 @@ def test_masks_carry_no_gradient_and_leave_the_clip_as_it_was() -> None:
     ("clips", "how", "says"),
     [
         (noise(2, 1), {}, "T must be at least 2"),
-        (noise()[0], {}, r"must be \(B, 3, T, H, W\)"),
-        (noise()[:, :2], {}, r"must be \(B, 3, T, H, W\)"),
         (noise(2, 2, 15, 32), {}, "at least 16 x 16"),
-        (noise().mul(255).byte(), {}, "divide 8-bit video by 255"),
         (noise(), {"beta": 0}, "baseline without merging is beta = 1.0"),
         (noise(), {"beta": 1.2}, r"lies in \(0, 1\]"),
         (noise(), {"beta": float("nan")}, r"lies in \(0, 1\]"),
         (noise(), {"variant": "fmae"}, "known: gauss, seed, grid, fame"),
         (noise(), {"flavour": "papper"}, "known: paper, official"),
+        (noise(), {"prior": 0.0}, "prior ="),
+        (noise(), {"prior": 1.0}, "prior ="),
+        (noise(), {"sampled": (0.0, 0.1)}, "sampled ="),
+        (noise(), {"sampled": (0.6, 0.5)}, "sampled ="),
     ],
 )
 def test_wrong_arguments_are_refused_clearly(clips, how, says) -> None:
     with pytest.raises(ValueError, match=says):
         foreground_mask(clips, **how)
+    if how:
+        with pytest.raises(ValueError, match=says):
+            ForegroundBackgroundMerge(**how)
+
+
+# ---------------------------------------------------------------- prior and samples
+
+
+def by_hand(colour: torch.Tensor, motion: torch.Tensor, prior: float, sampled: tuple[float, float]) -> torch.Tensor:
+    """P(F|x) of one frame by Bayes' rule as it is written, pixel by pixel."""
+    pixels = motion.numel()
+    counts = [int(share * pixels) for share in sampled]
+    order = sorted(range(pixels), key=lambda p: (-motion.flatten()[p].item(), p))
+    fore, back = order[: counts[0]], order[pixels - counts[1] :]
+    flat = colour.flatten().tolist()
+    out = []
+    for c in flat:
+        in_f = sum(flat[p] == c for p in fore) / counts[0]
+        in_b = (sum(flat[p] == c for p in back) + 1) / (counts[1] + 1000)
+        out.append(prior * in_f / (prior * in_f + (1 - prior) * in_b))
+    return torch.tensor(out).view_as(motion)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    prior=st.floats(0.05, 0.95), shares=st.sampled_from([(0.5, 0.1), (0.3, 0.3), (0.25, 0.1), (0.5, 0.5)]), seed=st.integers(0, 999)
+)
+def test_posterior_is_bayes_rule_with_prior_and_samples(prior, shares, seed) -> None:
+    generator = seeded(seed)
+    colour = torch.randint(0, 7, (1, 16, 16), generator=generator)
+    motion = torch.rand(1, 16, 16, generator=generator)
+    found = colour_posterior(colour, motion, Bayes(prior, shares))
+    assert torch.allclose(found[0], by_hand(colour[0], motion[0], prior, shares), atol=1e-5)
+
+
+@pytest.mark.parametrize("sampled", [(0.3, 0.3), (0.25, 0.1), (0.5, 0.5)])
+def test_the_fast_path_samples_alike(sampled) -> None:
+    clips = (noise(4, 4, 32) * 9).round() / 9 * 0.9 + 0.037
+    fast, exact = (foreground_mask(clips, sampled=sampled, exact=exact) for exact in (False, True))
+    assert (fast != exact).float().mean() < 0.01  # rounding of scores that tie
+    assert not torch.equal(exact, foreground_mask(clips, exact=True))
+
+
+def test_a_prior_keeps_the_order_of_colours_and_acts_after_smoothing() -> None:
+    clips = (noise(4, 4, 32) * 3).round() / 3
+    low, high = (mask_maps(clips, prior=prior)["posterior"].flatten() for prior in (0.3, 0.7))
+    order = low.argsort(stable=True)
+    assert (high[order].diff() >= -1e-6).all() and (high >= low).all()
+    for prior in (0.3, 0.7):
+        mask = foreground_mask(clips, prior=prior)
+        assert (mask.flatten(1).sum(1) == int(0.5 * 32 * 32)).all()
+        assert not torch.equal(mask, foreground_mask(clips, exact=True))

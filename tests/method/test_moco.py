@@ -14,10 +14,9 @@ from torch.nn import functional
 
 from fame.backbones import build_encoder
 from fame.backbones.encoder import Encoder
-from fame.config import Backbone, MoCo
+from fame.config import MoCo
 from fame.method.moco import MomentumContrast, info_nce, statistics
-
-torch.set_num_threads(1)
+from tests.small import NARROW, seeded
 
 
 class Means(Encoder):
@@ -100,54 +99,49 @@ def test_momentum_encoder_moves_once_a_step(symmetric):
         assert torch.allclose(now, 0.9 * old + 0.1 * query, atol=1e-6)  # twice would be 0.81 and 0.19
 
 
-def test_asymmetric_step_enqueues_the_second_views_keys():
-    model = contrast(symmetric=False)
-    view0, view1 = views()
-    model(view0, view1)
-    assert torch.allclose(model.queue[:4], model.keys(view1), atol=1e-6)
-    assert model.position.item() == 4
+@pytest.mark.parametrize(
+    ("symmetric", "own_key"), [(True, True), (True, False), (False, True)], ids=["symmetric", "without own key", "one turn"]
+)
+def test_loss_and_gradient_are_those_of_a_plain_formulation(symmetric, own_key):
+    """Both turns enqueue, so the second query meets the first key of the very same clip, unless that one negative is left out.
 
-
-def test_symmetric_step_is_the_released_codes():
-    """Both turns enqueue, and the second query meets the first key of the very same clip among its negatives."""
-    model = contrast()
-    view0, view1 = views()
-    old = model.queue.clone()
-    loss, right = model(view0, view1)
-    keys0, keys1 = model.keys(view0), model.keys(view1)
-    assert torch.allclose(model.queue[:4], keys1, atol=1e-6)
-    assert torch.allclose(model.queue[4:8], keys0, atol=1e-6)
-    second_queue = torch.cat([keys1, old[4:]])
-    first = info_nce(model.query(view0), keys1, old, 0.1)
-    second = info_nce(model.query(view1), keys0, second_queue, 0.1)
-    assert loss.item() == pytest.approx((first[0] + second[0]).item() / 2, abs=1e-5)
-    assert right.item() == pytest.approx((first[1] + second[1]).item() / 2, abs=1e-6)
-
-
-def test_gradient_is_that_of_a_plain_formulation():
-    """The loss's gradient survives that the queue is overwritten before the backward pass."""
-    model = contrast()
+    The queue of 16 goes round within the batch; it is overwritten before the backward pass.
+    """
+    model = contrast(symmetric=symmetric, own_key=own_key)
+    model.position.fill_(14)
+    places = [14, 15, 0, 1]
     view0, view1 = views()
     queue = model.queue.clone()
-    model(view0, view1)[0].backward()
+    loss, right = model(view0, view1)
+    loss.backward()
     ours = model.query.encoder.linear.weight.grad.clone()
     model.zero_grad()
     keys0, keys1 = model.keys(view0), model.keys(view1)
-    total = torch.zeros(())
-    for view, own, negatives in ((view0, keys1, queue), (view1, keys0, torch.cat([keys1, queue[4:]]))):
-        points = model.query(view)
-        logits = torch.cat([(points * own).sum(1, keepdim=True), points @ negatives.T], 1) / 0.1
-        total = total + functional.cross_entropy(logits, torch.zeros(4, dtype=torch.long)) / 2
-    total.backward()
+    second = queue.clone()
+    second[places] = keys1
+    turns = [(view0, keys1, queue, False), (view1, keys0, second, not own_key)][: 1 + symmetric]
+    losses, won = [], []
+    for view, keys, negatives, hides in turns:
+        for point, key, own in zip(model.query(view), keys, places, strict=True):
+            others = torch.cat([negatives[:own], negatives[own + 1 :]]) if hides else negatives
+            logits = torch.cat([(point @ key)[None], others @ point])[None] / 0.1
+            losses.append(functional.cross_entropy(logits, torch.zeros(1, dtype=torch.long)))
+            won.append(float(logits.argmax() == 0))
+    torch.stack(losses).mean().backward()
+    assert loss.item() == pytest.approx(torch.stack(losses).mean().item(), abs=1e-5)
+    assert right.item() == pytest.approx(sum(won) / len(won), abs=1e-6)
     assert torch.allclose(ours, model.query.encoder.linear.weight.grad, atol=1e-5)
+    assert torch.allclose(model.queue[places], keys1, atol=1e-6)
+    assert not symmetric or torch.allclose(model.queue[2:6], keys0, atol=1e-6)
+    assert model.position.item() == (14 + 4 * len(turns)) % 16
 
 
 def test_a_few_steps_learn_to_tell_clips_apart():
     """Twenty steps on six fixed clips with small noise: the loss falls well below chance, log(1 + queue)."""
-    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
+    encoder = build_encoder(NARROW, 0)
     model = MomentumContrast(encoder, MoCo(dim=16, queue=12, momentum=0.9, symmetric=False), seed=0)
     optimiser = torch.optim.AdamW(model.query.parameters(), lr=3e-3)
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded()
     clips = torch.randn(6, 3, 4, 16, 16, generator=generator)
     losses = []
     for _ in range(20):
@@ -164,7 +158,7 @@ def test_a_few_steps_learn_to_tell_clips_apart():
 
 def normalised(**changes) -> MomentumContrast:
     """With a network that has batch norm."""
-    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4), 0)
+    encoder = build_encoder(NARROW, 0)
     return MomentumContrast(encoder, MoCo(**{"dim": 5, "queue": 16, **changes}), seed=3).train()
 
 
@@ -172,7 +166,7 @@ def normalised(**changes) -> MomentumContrast:
 def test_only_running_statistics_keep_the_company_out_of_a_key(key_norm):
     """A key made in its query's own batch carries that batch's statistics: in other company the same clip has another key."""
     model = normalised(key_norm=key_norm)
-    clips = torch.rand(8, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3))
+    clips = torch.rand(8, 3, 4, 32, 32, generator=seeded(3))
     company = torch.cat([clips[:1], clips[1:] ** 3])
     assert torch.allclose(model.keys(clips)[0], model.keys(company)[0], atol=1e-6) == (key_norm == "ema")
 
@@ -182,7 +176,7 @@ def test_ema_keys_follow_the_running_statistics_of_queries():
     names = [name for name, _ in model.key.named_buffers() if "running" in name]
     assert names
     began = {name: model.key.get_buffer(name).clone() for name in names}
-    model.query(torch.rand(4, 3, 4, 32, 32, generator=torch.Generator().manual_seed(3)))
+    model.query(torch.rand(4, 3, 4, 32, 32, generator=seeded(3)))
     model.follow()
     for name in names:
         torch.testing.assert_close(model.key.get_buffer(name), 0.75 * began[name] + 0.25 * model.query.get_buffer(name))
@@ -191,7 +185,7 @@ def test_ema_keys_follow_the_running_statistics_of_queries():
 
 def test_the_momentum_encoder_follows_after_a_change_of_type_and_in_a_copy():
     """Buffers are other tensors then; a copy's momentum encoder follows the copy."""
-    encoder = build_encoder(Backbone(name="r2plus1d_narrow", width=4))
+    encoder = build_encoder(NARROW)
     model = MomentumContrast(encoder, MoCo(queue=8, key_norm="ema", momentum=0.5))
     model.follow()
     model.double()

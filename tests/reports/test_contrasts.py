@@ -17,7 +17,7 @@ from reports.figures import curves, effects
 from reports.page import build
 from reports.statistics import holm, judge_contrasts, t_p
 from reports.tables import entries
-from studies.findings import camera, learning_rates, schedules, shortcut, true_mask, twins
+from studies.findings import masks, schedules, twins, worlds
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.harness.store import Store
 from studies.paper import temporal_kernels
@@ -28,6 +28,7 @@ from studies.study import Row, Study
 from tests.filled import fill, result
 
 SETTING = Setting(QUICK)
+TUNED = "FAME - baseline, each at its best rate"
 SCENES, BALANCED, VALIDATED = "top1/deranged", "balanced/top1/deranged", "balanced/val/balanced/top1"
 Levels = Callable[[Row], float]  # accuracy in deranged scenes, either head
 RIPPLE = (0.0, 0.3, -0.3, 0.1)  # of every row but the baseline's, so that differences have a spread
@@ -101,7 +102,7 @@ def test_contrasts_are_of_rows_of_the_table(study: Finding) -> None:
 
 
 def test_contrasts_by_hand(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=0.0, x1=10, x2=1.0, x4=3)), schedules.STUDY)
+    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=0.0, x1=10, x2=1.0, x4=3)), schedules.SCHEDULES)
     halved = next(one for one in found["contrasts"] if one["contrast"] == schedules.HALVED)
     ripple = sum(RIPPLE) / 4
     assert halved["effect"] == pytest.approx(0.5 * (10 + ripple) - (3 + ripple)) and halved["n"] == 4 and halved["state"] == "above"
@@ -109,29 +110,31 @@ def test_contrasts_by_hand(tmp_path: Path) -> None:
 
 
 def test_wide_intervals_are_open(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=0, x1=6, x2=1, x4=1), ripple=30), schedules.STUDY)
+    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=0, x1=6, x2=1, x4=1), ripple=30), schedules.SCHEDULES)
     assert set(states(found).values()) == {"open"} and found["differ"] == 0
 
 
 @pytest.mark.parametrize(("replicates", "planned"), [(2, 2), (3, 4), (0, 4)])
 def test_too_few_replicates_decide_nothing(tmp_path: Path, replicates: int, planned: int) -> None:
-    evidence = filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=9, x2=9, x4=9), replicates=replicates, planned=planned)
-    found = told(evidence, schedules.STUDY)
+    evidence = filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), replicates=replicates, planned=planned)
+    found = told(evidence, schedules.SCHEDULES)
     assert set(states(found).values()) <= {"withheld", "not run"} and found["differ"] == 0
 
 
 def test_a_row_that_lacks_a_replicate_withholds_its_contrasts_alone(tmp_path: Path) -> None:
     gone = frozenset({(twins.FAME, "0.5x epochs", 2)})
-    evidence = filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=10, x2=9, x4=1), leave_out=gone)
-    found = told(evidence, schedules.STUDY)
-    assert states(found)[schedules.GAIN[0.5]] == "withheld" and states(found)[schedules.GAIN[1.0]] == "above"
+    evidence = filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=10, x2=9, x4=1), leave_out=gone)
+    found = told(evidence, schedules.SCHEDULES)
+    assert (
+        states(found)["FAME - baseline at 0.5x epochs"] == "withheld" and states(found)["FAME - baseline at 1x epochs"] == "above"
+    )
 
 
 # ---------------------------------------------------------------- the gate
 
 
 def test_without_random_init_nothing_learnt_is_said(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.STUDY, gains(x0_5=9, x1=9, x2=9, x4=9), start=None), schedules.STUDY)
+    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), start=None), schedules.SCHEDULES)
     assert set(states(found).values()) == {"withheld"}
     assert {gate["status"] for gate in found["gates"]} == {"not run"}
 
@@ -143,10 +146,12 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
         short = row.column == "0.5x epochs"
         return (14.0 if short else 40.0) + (10.0 if row.method and row.method.merge else 0.0)
 
-    evidence = filled(tmp_path, schedules.STUDY, level)
-    found = told(evidence, schedules.STUDY)
-    assert states(found)[schedules.GAIN[0.5]] == "withheld" and states(found)[schedules.GAIN[2.0]] == "above"
-    shut = next(one for one in found["contrasts"] if one["contrast"] == schedules.GAIN[0.5])
+    evidence = filled(tmp_path, schedules.SCHEDULES, level)
+    found = told(evidence, schedules.SCHEDULES)
+    assert (
+        states(found)["FAME - baseline at 0.5x epochs"] == "withheld" and states(found)["FAME - baseline at 2x epochs"] == "above"
+    )
+    shut = next(one for one in found["contrasts"] if one["contrast"] == "FAME - baseline at 0.5x epochs")
     assert "+4.0 points of balanced accuracy from random init at 0.5x epochs, under the 10" in shut["withheld"]
     assert [(gate["where"], gate["status"]) for gate in found["gates"]] == [
         ("0.5x epochs", "failed"),
@@ -154,10 +159,10 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
         ("2x epochs", "passed"),
         ("4x epochs", "passed"),
     ]
-    drawn = curves.panels(evidence, schedules.STUDY, entries(evidence, schedules.STUDY))
+    drawn = curves.panels(evidence, schedules.SCHEDULES, entries(evidence, schedules.SCHEDULES))
     points = {at: gate.status for panel in drawn[:3] for found in panel.lines.values() for at, _, gate in found if gate}
     assert points == {0.5: "failed", 1.0: "passed", 2.0: "passed", 4.0: "passed"}
-    figure = curves.draw(evidence, "schedules", entries(evidence, schedules.STUDY), tmp_path)
+    figure = curves.draw(evidence, "schedules", entries(evidence, schedules.SCHEDULES), tmp_path)
     assert figure and "Hollow points" in figure.caption and "0.5 (failed)" in figure.caption
     assert ",failed" in figure.csv.read_text(encoding="utf-8")
 
@@ -165,19 +170,19 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
 def test_every_world_of_a_finding_has_its_own_gate(tmp_path: Path) -> None:
     """One world's random init is left out: contrasts that touch that world are withheld, the others are not."""
     level = lambda row: 40.0 + (5.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    gone = frozenset((twins.RANDOM, shortcut.NONE, replicate) for replicate in range(4))
-    found = told(filled(tmp_path, shortcut.STUDY, level, leave_out=gone), shortcut.STUDY)
+    gone = frozenset((twins.RANDOM, worlds.UNBIASED, replicate) for replicate in range(4))
+    found = told(filled(tmp_path, worlds.SHORTCUT, level, leave_out=gone), worlds.SHORTCUT)
     withheld = {name for name, state in states(found).items() if state == "withheld"}
-    assert withheld == {shortcut.UNBIASED, shortcut.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
+    assert withheld == {"FAME - baseline at rho 0.125", worlds.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
 
 
 def test_masks_ask_for_no_gate(tmp_path: Path) -> None:
     """The mask falls below half of its lift from a drift of 1 on; the gain over a baseline that learnt nothing is withheld."""
     lift = lambda row: 0.6 if row.at is not None and row.at < 1 else 0.2  # noqa: E731
-    evidence = filled(tmp_path, camera.STUDY, lambda row: 15.0, lift=lift)
-    found = told(evidence, camera.STUDY)
-    masks = states(found, twins.MASK_LIFT.label)
-    assert [masks[camera.HALF[drift]] for drift in camera.DRIFTS[1:]] == ["above", "above", "below", "below"]
+    evidence = filled(tmp_path, worlds.CAMERA, lambda row: 15.0, lift=lift)
+    found = told(evidence, worlds.CAMERA)
+    lifts = states(found, twins.MASK_LIFT.label)
+    assert [lifts[half.name] for half in worlds.HALVES] == ["above", "above", "below", "below"]
     assert set(states(found).values()) == {"withheld"}
 
 
@@ -208,18 +213,18 @@ def test_negligible_needs_the_whole_interval_within_the_margin() -> None:
 
 def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path) -> None:
     """FAME validates best at 3x, the baseline at 1/3x; deranged scenes, which would choose otherwise, do not choose."""
-    third, once, thrice = learning_rates.COLUMNS
+    third, once, thrice = schedules.RATES
     scenes = {(twins.FAME, third): 60, (twins.FAME, once): 50, (twins.FAME, thrice): 42}
     scenes |= {(twins.BASELINE, third): 45, (twins.BASELINE, once): 40, (twins.BASELINE, thrice): 44}
     better = {(twins.FAME, thrice), (twins.BASELINE, third)}
     evidence = filled(
         tmp_path,
-        learning_rates.STUDY,
+        schedules.LEARNING_RATES,
         lambda row: scenes[row.label, row.column],
         validated=lambda row: 90.0 if (row.label, row.column) in better else 50.0,
     )
-    found = told(evidence, learning_rates.STUDY)
-    tuned = next(one for one in found["contrasts"] if one["contrast"] == learning_rates.TUNED)
+    found = told(evidence, schedules.LEARNING_RATES)
+    tuned = next(one for one in found["contrasts"] if one["contrast"] == TUNED)
     assert tuned["effect"] == pytest.approx(42 - 45 + sum(RIPPLE) / 4)
     assert tuned["chosen"] == [f"{twins.FAME} {thrice}", f"{twins.BASELINE} {third}"]
     assert tuned["state"] == "below"
@@ -227,11 +232,11 @@ def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path)
 
 def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
     """FAME at three times the rate lacks a replicate: it might have been the best, so nothing is said of equal tuning."""
-    gone = frozenset({(twins.FAME, learning_rates.COLUMNS[2], 1)})
+    gone = frozenset({(twins.FAME, "3x learning rate", 1)})
     level = lambda row: 40.0 + (9.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    found = told(filled(tmp_path, learning_rates.STUDY, level, leave_out=gone), learning_rates.STUDY)
-    assert states(found)[learning_rates.TUNED] == states(found)[learning_rates.CHANGE] == "not run"
-    assert states(found)[learning_rates.AS_IT_IS] == "above"
+    found = told(filled(tmp_path, schedules.LEARNING_RATES, level, leave_out=gone), schedules.LEARNING_RATES)
+    assert states(found)[TUNED] == states(found)["what equal tuning changes of that"] == "not run"
+    assert states(found)["FAME - baseline at 1x learning rate"] == "above"
     assert not any(one["chosen"] for one in found["contrasts"])
 
 
@@ -239,12 +244,12 @@ def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
 
 
 def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
-    gone = frozenset((true_mask.BLOB, "", replicate) for replicate in range(4))
-    evidence = filled(tmp_path, true_mask.STUDY, lambda row: 40.0, leave_out=gone, start=38.0)
-    figure = effects.draw(evidence, "true_mask", entries(evidence, true_mask.STUDY), tmp_path)
+    gone = frozenset((masks.BLOB, "", replicate) for replicate in range(4))
+    evidence = filled(tmp_path, masks.TRUE_MASK, lambda row: 40.0, leave_out=gone, start=38.0)
+    figure = effects.draw(evidence, "true_mask", entries(evidence, masks.TRUE_MASK), tmp_path)
     assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
-    sound = filled(tmp_path / "sound", true_mask.STUDY, lambda row: 40.0)
-    whole = effects.draw(sound, "true_mask", entries(sound, true_mask.STUDY), tmp_path)
+    sound = filled(tmp_path / "sound", masks.TRUE_MASK, lambda row: 40.0)
+    whole = effects.draw(sound, "true_mask", entries(sound, masks.TRUE_MASK), tmp_path)
     assert whole and "Hollow points" not in whole.caption
 
 
@@ -258,9 +263,9 @@ def test_comparisons_as_lines(tmp_path: Path) -> None:
 
 def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path: Path) -> None:
     """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
-    ran = (schedules.STUDY, STUDIES[0], temporal_kernels.STUDY)
+    ran = (schedules.SCHEDULES, STUDIES[0], temporal_kernels.STUDY)
     store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
-    html = build(store, setting, (schedules.STUDY,), 3, tmp_path).read_text(encoding="utf-8")
+    html = build(store, setting, (schedules.SCHEDULES,), 3, tmp_path).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
     assert "Does the baseline catch up?" in words and "10 comparisons were made; after Holm" in words
     assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html

@@ -18,6 +18,8 @@ from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
+from studies.setting.asked import Asked, Scanned
+from studies.setting.options import Options
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
 from tests.filled import fill
@@ -162,7 +164,9 @@ def test_real_videos_are_called_a_smoke_test(tmp_path: Path) -> None:
     chosen = tuple(study for study in STUDIES if study.name in ("retrieval", "mask_quality"))
     setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
     store, _ = fill(tmp_path, studies=chosen, setting=setting, performances=6)
-    store.write_setting({"counts": {"train": 24, "test": 8}, "overrides": {"epochs": 3}})
+    options = Options(scale="smoke", dataset="ucf101", only=("mask_quality", "retrieval"), epochs=3)
+    scanned = Scanned(data=setting.videos, counts={"train": 24, "test": 8})
+    store.write_setting(Asked(options=options, replicates=(0,), folds=({"A": scanned},)).to_json())
     html = build(store, setting, chosen, 1, tmp_path).read_text(encoding="utf-8")
     assert "A smoke test on 32 videos, 5 classes." in html
     assert "--dataset ucf101 --data-root DIR --replicates 1 --only mask_quality --only retrieval --epochs 3" in html

@@ -16,7 +16,7 @@ from fame.training.pretrain import pretrain
 from studies.paper.registry import STUDIES, studies
 from studies.setting.cell import Stage, canonical, identified
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import SCALES, scale
+from studies.setting.scales import SCALES
 from studies.study import Method, moco, random_init
 from tests.fakes import contrast, contrasted, fake_run
 
@@ -73,7 +73,7 @@ def test_every_default_is_in_the_id() -> None:
 
 def test_an_untrained_network_has_no_training_in_its_id() -> None:
     """Neither the queue nor the optimiser of a scale changes what was never trained; and it takes no such field."""
-    small, large = Setting(scale("smoke")), Setting(replace(scale("smoke"), moco=MoCo(queue=64), pretrain=Optim(lr=1.0)))
+    small, large = Setting(SCALES["smoke"]), Setting(replace(SCALES["smoke"], moco=MoCo(queue=64), pretrain=Optim(lr=1.0)))
     assert small.pretraining(random_init()) == large.pretraining(random_init())
     assert set(Stage(Pretrain(objective=Random())).identity()["config"]) == {"stage", "version", "backbone", "objective"}
     with pytest.raises(ValidationError, match="not trained: optim would change nothing"):
@@ -85,7 +85,7 @@ def test_an_untrained_network_has_no_training_in_its_id() -> None:
 def test_an_unknown_kind_is_refused_and_not_trained_with_labels(tmp_path: Path) -> None:
     method = Method(kind="rotation")  # type: ignore[arg-type]
     with pytest.raises(FameError, match="unknown kind of pretraining 'rotation'"):
-        Setting(scale("smoke")).pretraining(method)
+        Setting(SCALES["smoke"]).pretraining(method)
 
     class Rotation(Objective):
         kind: str = "rotation"
@@ -136,7 +136,7 @@ def test_a_chain_survives_json() -> None:
 @pytest.mark.parametrize("name", SCALES)
 def test_shared_cells_are_one(name: str) -> None:
     """The baseline stands in four tables (and two figures) and is pretrained once."""
-    setting = Setting(scale(name), None if scale(name).world else VIDEOS)
+    setting = Setting(SCALES[name], None if SCALES[name].world else VIDEOS)
     baselines: dict[str, set[str]] = {}
     for study in STUDIES:
         for row, _, stage in setting.cells(study):
@@ -153,23 +153,23 @@ def test_shared_cells_are_one(name: str) -> None:
 
 
 def test_stages_come_upstream_first_and_once() -> None:
-    stages = all_stages(Setting(scale("smoke")), STUDIES)
+    stages = all_stages(Setting(SCALES["smoke"]), STUDIES)
     seen: set[str] = set()
     for stage_id, (stage, serves) in stages.items():
         assert stage_id == stage.id
         assert serves
         assert stage.upstream is None or stage.upstream.id in seen
         seen.add(stage_id)
-    alone = all_stages(Setting(scale("smoke")), studies(["area_ratio"]))
+    alone = all_stages(Setting(SCALES["smoke"]), studies(["area_ratio"]))
     assert set(alone) < set(stages)
 
 
 def test_a_real_set_is_not_called_the_embedded_benchmark() -> None:
     """The report opens with the scale's note."""
     for name in ("quick", "mini"):
-        assert "embedded benchmark" in Setting(scale(name)).sizes.note
-        assert "real videos" in Setting(scale(name), VIDEOS).sizes.note
-        assert "embedded" not in Setting(scale(name), VIDEOS).sizes.note
+        assert "embedded benchmark" in Setting(SCALES[name]).sizes.note
+        assert "real videos" in Setting(SCALES[name], VIDEOS).sizes.note
+        assert "embedded" not in Setting(SCALES[name], VIDEOS).sizes.note
 
 
 class Nested(Config):

@@ -9,23 +9,22 @@ import pytest
 
 from fame.config import OF_TRUTH, Pretrain, StagedData, VideoData
 from fame.errors import FameError
-from reports.content import command_of
 from reports.effects import reference
 from reports.evidence import Evidence
 from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
-from studies.findings import likeness, other_figure, positive_control, true_mask, twins
+from studies.findings import backgrounds, masks, twins, worlds
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from studies.study import Changes, Method, Row, deranged, fame, moco, random_init
 from tests.filled import fill
 
 MADE = ("smoke", "quick", "mini")
-SMOKE = Setting(scale("smoke"))
-REAL = Setting(scale("smoke"), VideoData(kind="ucf101", manifest="0123456789ab"))
+SMOKE = Setting(SCALES["smoke"])
+REAL = Setting(SCALES["smoke"], VideoData(kind="ucf101", manifest="0123456789ab"))
 
 
 def pretraining(method: Method, setting: Setting = SMOKE) -> Pretrain:
@@ -59,7 +58,7 @@ def test_the_value_of_the_scale_is_no_other_cell() -> None:
 
 @pytest.mark.parametrize("name", [*MADE, "paper"])
 def test_factors_multiply_what_the_scale_has(name: str) -> None:
-    setting = Setting(scale(name), None if scale(name).world else REAL.videos)
+    setting = Setting(SCALES[name], None if SCALES[name].world else REAL.videos)
     plain, long = (pretraining(moco(optim={"epochs_times": times}), setting).optim for times in (1, 4))
     assert long.epochs == 4 * plain.epochs and long.lr == plain.lr
     assert pretraining(moco(optim={"epochs_times": 1e-9}), setting).optim.epochs == 1
@@ -82,8 +81,8 @@ def test_evaluation_looks_at_the_same_world() -> None:
         assert stage and stage.upstream
         assert stage.config.data.world == stage.upstream.config.data.world  # type: ignore[union-attr]
         assert stage.config.data.world.likeness == 1.0  # type: ignore[union-attr]
-    masks = SMOKE.stage(Row("", method), likeness.MASK)
-    assert masks and masks.config.data.world.likeness == 1.0 and masks.upstream is None  # type: ignore[union-attr]
+    cover = SMOKE.stage(Row("", method), twins.MASK_LIFT)
+    assert cover and cover.config.data.world.likeness == 1.0 and cover.upstream is None  # type: ignore[union-attr]
     start = SMOKE.stage(Row("", random_init(world={"likeness": 1.0})), deranged("A"))
     assert start and start.upstream == SMOKE.pretraining(random_init())  # the same weights, tested in another world
     assert start.config.data.world.likeness == 1.0  # type: ignore[union-attr]
@@ -134,7 +133,7 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
     assert studies(["area_ratio", ALL_FINDINGS]) == (STUDIES[0], *FINDINGS)
     assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
     assert {study.name: study.claims for study in FINDINGS if study.claims} == {"likeness": ("C10",)}
-    of_claims = (*STUDIES, likeness.STUDY, positive_control.STUDY, other_figure.STUDY)
+    of_claims = (*STUDIES, worlds.LIKENESS, masks.POSITIVE_CONTROL, backgrounds.OTHER_FIGURE)
     assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
     assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
@@ -144,7 +143,7 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
 @pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("study", FINDINGS, ids=lambda study: study.name)
 def test_every_finding_resolves_and_shares_the_papers_cells(name: str, study) -> None:
-    setting = Setting(scale(name))
+    setting = Setting(SCALES[name])
     cells = list(setting.cells(study))
     assert all(stage is not None for _, _, stage in cells)
     encoders = {row.method: setting.pretraining(row.method) for row in study.rows if row.method}
@@ -173,10 +172,10 @@ def test_curves_have_a_place_for_every_row() -> None:
 
 
 def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
-    assert {row.method.merge.variant for row in true_mask.STUDY.rows if row.method and row.method.merge} == {
+    assert {row.method.merge.variant for row in masks.TRUE_MASK.rows if row.method and row.method.merge} == {
         *("fame", "true", "dilated", "other", "blob")
     }
-    areas = {row.method.merge.beta for row in true_mask.STUDY.rows if row.method and row.method.merge}
+    areas = {row.method.merge.beta for row in masks.TRUE_MASK.rows if row.method and row.method.merge}
     assert areas == {0.5}
 
 
@@ -216,11 +215,3 @@ def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:
 def test_axes_are_logarithmic_where_places_are_factors() -> None:
     assert geometric([0.5, 1, 2, 4]) and geometric([1 / 3, 1, 3])
     assert not geometric([0, 0.25, 0.5]) and not geometric([0.4, 0.6, 0.8]) and not geometric([1, 2])
-
-
-def test_the_reports_command_names_the_findings(tmp_path: Path) -> None:
-    evidence = Evidence(fill(tmp_path, studies=())[0], SMOKE, (0,))
-    assert command_of(evidence, FINDINGS, {}).endswith("--only findings")
-    assert command_of(evidence, FINDINGS[:2], {}).endswith("--only schedules --only learning_rates")
-    assert "--only" not in command_of(evidence, STUDIES, {})
-    assert command_of(evidence, studies([FOR_CLAIMS]), {}).endswith("--only claims")

@@ -20,16 +20,14 @@ import run_study
 from fame.config import Clip, VideoData
 from fame.data import open_videos
 from fame.data.store import is_prepared
-from fame.errors import FameError
 from fame.seeds import Seeds
-from reports.content import command_of
 from reports.evidence import Evidence
 from studies.harness.plan import make_plan
+from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.paper.registry import STUDIES, studies
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
-from studies.setting.folds import parse_folds
+from studies.paper.registry import STUDIES
+from studies.setting.asked import Asked, resolve
+from studies.setting.options import Options
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER
 from studies.study import Row, fame, top1
@@ -62,28 +60,15 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def asked(small: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Asked, Path]:
     out = tmp_path_factory.mktemp("out")
-    return resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold="all"), Store(out).prepare().cache, 1), out
+    return resolve(Options(scale="smoke", dataset="ucf101", data_root=small, fold="all"), Store(out).prepare().cache, 1), out
 
 
 # ---------------------------------------------------------------- what is asked for
 
 
-@pytest.mark.parametrize(("text", "folds"), [("1", 1), (3, 3), ("ALL", "all")])
-def test_a_fold_or_all(text: str | int, folds: int | str) -> None:
-    assert parse_folds(text) == folds
-
-
-@pytest.mark.parametrize("text", ["0", "4", "1-3", "every", ""])
-def test_anything_else_is_one_line(text: str) -> None:
-    with pytest.raises(FameError, match="write 1, 2, 3 or all"):
-        parse_folds(text)
-
-
 def test_every_cell_stands_once_a_fold_and_the_first_is_the_single_fold_s(asked: tuple[Asked, Path], small: Path) -> None:
     whole, out = asked
-    singles = [
-        resolve(Choices(scale="smoke", dataset="ucf101", data_root=small, fold=fold), Store(out).cache, 1) for fold in (1, 2, 3)
-    ]
+    singles = [resolve(Options(scale="smoke", dataset="ucf101", data_root=small, fold=fold), Store(out).cache, 1) for fold in "123"]
     ids = [set(all_stages(one.setting, STUDIES)) for one in singles]
     assert set(all_stages(whole.setting, STUDIES)) == set.union(*ids)
     shared = set.intersection(*ids)
@@ -112,8 +97,8 @@ def test_setting_json_brings_the_folds_back(asked: tuple[Asked, Path], small: Pa
     store = Store(tmp_path).prepare()
     store.write_setting(asked[0].to_json())
     assert recall(store) == asked[0]
-    single = resolve(Choices(scale="smoke", dataset="ucf101", data_root=small), Store(asked[1]).cache, 1)
-    assert "folds" not in single.to_json()
+    single = resolve(Options(scale="smoke", dataset="ucf101", data_root=small), Store(asked[1]).cache, 1)
+    assert len(single.folds) == 1
     counts = [asked[0].sizes(data) for data in asked[0].setting.every_set]
     assert len(counts) == 3 and {count["test"] for count in counts} == {6}
 
@@ -227,7 +212,7 @@ def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tm
     assert sample is not None and sample.index.is_unique
     assert len(sample) == 12 and sample.mean() == pytest.approx(50.0)
     assert Evidence(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
-    assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in command_of(evidence, studies([]), {})
+    assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in asked[0].command()
 
 
 @pytest.mark.long

@@ -9,11 +9,12 @@ import pytest
 from fame.errors import FameError
 from reports.content import video_facts
 from reports.evidence import Evidence
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
 from studies.setting.left_out import LeftOut, counted
+from studies.setting.options import Options
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 
@@ -24,20 +25,18 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     broken = dict.fromkeys(("Archery/v_Archery_g03_c01.avi", "Diving/v_Diving_g01_c02.avi"), "not-a-video")
     truncate(root / "UCF-101" / next(iter(broken)))
     put(root / "UCF-101" / list(broken)[1], b"")
-    choices = Choices(scale="smoke", dataset="ucf101", data_root=root, studies=("area_ratio/0.5/single",))
+    choices = Options(scale="smoke", dataset="ucf101", data_root=root, only=("area_ratio/0.5/single",))
     with pytest.raises(FameError, match=r"2 of 24 videos are broken: 1 (test, 1 train|train, 1 test) "):
         resolve(choices, store.cache, 1)
-    asked = resolve(choices, store.cache, 1, most_broken=0.1)
+    asked = resolve(choices.model_copy(update={"most_broken": 0.1}), store.cache, 1)
     assert {one.video.removeprefix("UCF-101/"): one.fault for one in asked.left_out} == broken
-    assert sum(asked.counts.values()) == 22
+    assert sum(asked.folds[0]["A"].counts.values()) == 22
     store.write_setting(asked.to_json())
     assert recall(store) == asked
     setting = store.setting() or {}
     facts = video_facts(Evidence(store, asked.setting, asked.replicates), studies(["area_ratio"]), setting)
-    assert facts is not None and facts["left_out"] == [one._asdict() for one in asked.left_out]
+    assert facts is not None and facts["left_out"] == [one.model_dump() for one in asked.left_out]
     assert facts["left_out_counted"] == counted(asked.left_out)
-    store.write_setting({name: value for name, value in setting.items() if name != "left_out"})  # of an earlier version
-    assert recall(store).left_out == ()
     store.write_setting(setting | {"left_out": [{"clip": "a"}]})
     with pytest.raises(FameError, match="another version"):
         recall(store)
@@ -45,13 +44,15 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
 
 def test_a_sound_set_says_nothing(tmp_path: Path) -> None:
     ucf101(tmp_path / "set", write_video(tmp_path / "clip.avi", 12).read_bytes(), groups=1)
-    asked = resolve(Choices(scale="smoke", dataset="ucf101", data_root=tmp_path / "set"), tmp_path / "cache", 1, most_broken=0.1)
-    assert asked.left_out == () and "left_out" not in asked.to_json()
+    options = Options(scale="smoke", dataset="ucf101", data_root=tmp_path / "set", most_broken=0.1)
+    assert resolve(options, tmp_path / "cache", 1).left_out == ()
 
 
 def test_a_line_a_set() -> None:
-    one = LeftOut("ucf101", 1, "a.avi", "train", "empty")
-    others = [one._replace(split="test"), one._replace(fault="truncated"), one._replace(kind="hmdb51", fold=2)]
+    one = LeftOut(kind="ucf101", fold=1, video="a.avi", split="train", fault="empty")
+    others = [
+        one.model_copy(update=change) for change in ({"split": "test"}, {"fault": "truncated"}, {"kind": "hmdb51", "fold": 2})
+    ]
     assert counted([one, *others]) == [
         "ucf101, fold 1: 3 broken videos left out: 2 train, 1 test (2 empty, 1 truncated)",
         "hmdb51, fold 2: 1 broken video left out: 1 train (1 empty)",

@@ -14,7 +14,7 @@ from fame.seeds import Seeds
 from reports.evidence import Evidence, Gain
 from reports.ledger import ledger
 from reports.real_video import RealVideo
-from studies.findings import likeness
+from studies.findings.worlds import LIKENESSES
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS, GATE, POINTS, SHARE
 from studies.paper.links import Link, Side
@@ -205,7 +205,7 @@ def test_other_reasons_come_first(tmp_path: Path) -> None:
 def test_worlds_of_other_likeness_stage_the_same_performances(scale) -> None:  # type: ignore[no-untyped-def]
     """What pairing by performance rests on: same names, actions, motion, scene families; only the colours are others."""
     small = {part: getattr(scale.world, part).model_copy(update={"train": 16, "val": 8}) for part in ("A", "source", "B", "C")}
-    worlds = [scale.world.model_copy(update={**small, "likeness": at}) for at in likeness.LIKENESS]
+    worlds = [scale.world.model_copy(update={**small, "likeness": at}) for at in LIKENESSES.values()]
     first, *others = [plan(StagedData(part="A", world=world), Seeds(1)) for world in worlds]
     assert first and all(other == first for other in others)
 

@@ -15,18 +15,19 @@ from hypothesis import strategies as st
 import run_study
 from fame.errors import FameError
 from fame.run import Run
-from reports.content import command_of, video_facts
+from reports.content import video_facts
 from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
 from studies.cli import session
 from studies.harness import runner
 from studies.harness.executors import Outcome, Task
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES, Runtime, execute
 from studies.paper.registry import STUDIES, studies
-from studies.setting.asked import Asked, recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import Asked, resolve
+from studies.setting.options import Options
 from studies.setting.paper_sets import SETS, absent, find_sets
 from studies.setting.resolve import all_stages
 from tests import miniatures
@@ -59,7 +60,7 @@ def make(root: Path, clip: bytes, parts: str = "A B C source") -> Path:
 def four(tmp_path_factory: pytest.TempPathFactory, clip: bytes) -> tuple[Path, Path, Asked]:
     """(folder of sets, OUT, what was asked for) with all four, scanned once."""
     root, out = make(tmp_path_factory.mktemp("sets"), clip), tmp_path_factory.mktemp("out")
-    return root, out, resolve(Choices(scale="paper", data_root=root), Store(out).prepare().cache, 1)
+    return root, out, resolve(Options(scale="paper", data_root=root), Store(out).prepare().cache, 1)
 
 
 # ---------------------------------------------------------------- folders
@@ -125,8 +126,8 @@ def test_all_four_fill_every_cell_that_real_video_can(four: tuple[Path, Path, As
 
 def test_ids_are_those_of_the_single_set(four: tuple[Path, Path, Asked]) -> None:
     root, out, several = four
-    single = resolve(Choices(scale="paper", dataset="ucf101", data_root=root / "UCF-101"), Store(out).cache, 1)
-    assert single.setting.others is None and single.absent == "" and "others" not in single.to_json()
+    single = resolve(Options(scale="paper", dataset="ucf101", data_root=root / "UCF-101"), Store(out).cache, 1)
+    assert single.setting.others is None and single.absent == ""
     mine, all_of_them = (set(all_stages(asked.setting, STUDIES)) for asked in (single, several))
     assert mine < all_of_them
 
@@ -136,9 +137,6 @@ def test_setting_json_brings_the_sets_back(four: tuple[Path, Path, Asked], tmp_p
     store = Store(tmp_path).prepare()
     store.write_setting(asked.to_json())
     assert recall(store) == asked
-    old = {name: value for name, value in asked.to_json().items() if name != "others"}  # as an earlier version wrote it
-    store.write_setting(old | {"dataset": "ucf101"})
-    assert recall(store).setting.dataset == "ucf101" and recall(store).setting.data("B") is None
 
 
 def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> None:
@@ -146,7 +144,7 @@ def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> 
     for split in ("train", "test"):
         lists = root / "UCF-101" / "ucfTrainTestlist"
         (lists / f"{split}list02.txt").write_bytes((lists / f"{split}list01.txt").read_bytes())
-    asked = resolve(Choices(scale="paper", dataset="paper", data_root=root, fold=2), tmp_path / "cache", 1)
+    asked = resolve(Options(scale="paper", dataset="paper", data_root=root, fold="2"), tmp_path / "cache", 1)
     assert {part: data.fold for part, data in asked.setting.sets.items()} == {"A": 2, "B": 2, "C": 1}
 
 
@@ -250,7 +248,7 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
     facts = video_facts(evidence, asked.studies, store.setting() or {})
     assert facts is not None and facts["absent"] == "" and {one["part"]: one["kind"] for one in facts["sets"]} == KINDS
     assert facts["videos"] == 72
-    command = command_of(evidence, asked.studies, store.setting() or {})
+    command = asked.command()
     assert command.startswith("reproduce-paper --scale paper --dataset paper --data-root DIR --replicates 1 --only")
 
 
@@ -278,7 +276,7 @@ def test_with_ucf101_alone_the_others_are_absent_and_said_so(
     line = "Absent: HMDB51 (part B, folder hmdb51), Diving48 (part C, folder diving48), Kinetics-400 (part source, folder"
     assert line in capfd.readouterr().out
     logging.getLogger("fame").handlers.clear()
-    asked = resolve(Choices(scale="paper", dataset="paper", data_root=root), Store(out).cache, 1)
+    asked = resolve(Options(scale="paper", dataset="paper", data_root=root), Store(out).cache, 1)
     assert asked.setting.others == {} and asked.setting.dataset == "paper" and asked.absent.startswith(line)
     store = Store(out)
     store.write_setting(asked.to_json())

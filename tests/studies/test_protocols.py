@@ -18,16 +18,17 @@ import run_study
 from fame.config import Pretrain, VideoData
 from fame.errors import FameError
 from reports import tables
-from reports.content import command_of, content, too_short
+from reports.content import content, too_short
 from reports.evidence import Evidence
+from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
-from studies.setting.asked import recall
+from studies.setting.asked import resolve
 from studies.setting.cell import Stage, canonical
-from studies.setting.choices import Choices, resolve
+from studies.setting.options import Options
 from studies.setting.protocols import CORRECTED, OFFICIAL
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import PAPER, SCALES, SMOKE, scale
+from studies.setting.scales import PAPER, SCALES, SMOKE
 from studies.study import fame, top1
 from tests.videos import moving_square, write_video
 
@@ -44,8 +45,8 @@ def stages(setting: Setting) -> dict[str, Stage]:
 @pytest.mark.parametrize("name", SCALES)
 def test_corrected_says_nothing_that_was_not_said_before(name: str) -> None:
     """No id holds a field that came with protocols, so all are what they were."""
-    for videos in (None, STORED) if scale(name).world else (STORED,):
-        for stage in stages(Setting(scale(name), videos)).values():
+    for videos in (None, STORED) if SCALES[name].world else (STORED,):
+        for stage in stages(Setting(SCALES[name], videos)).values():
             told = canonical(stage.identity())
             assert not [field for field in NEW if f'"{field}"' in told]
 
@@ -104,22 +105,19 @@ def test_a_row_that_names_its_flavour_keeps_it() -> None:
 
 def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
-    asked = resolve(Choices("smoke", studies=("retrieval",), protocol="official"), store.cache, 1)
+    asked = resolve(Options(scale="smoke", only=("retrieval",), protocol="official"), store.cache, 1)
     store.write_setting(asked.to_json())
-    assert json.loads((tmp_path / "setting.json").read_text())["protocol"] == {"name": "official", "version": OFFICIAL.version}
     back = recall(Store(tmp_path))
     assert back == asked and back.setting.protocol == OFFICIAL
-    told = command_of(Evidence(store, back.setting, (0,)), back.studies, store.setting() or {})
-    assert "--protocol official" in told
-    plain = resolve(Choices("smoke"), store.cache, 1)
-    assert "protocol" not in plain.to_json()
-    assert "--protocol" not in command_of(Evidence(store, plain.setting, (0,)), plain.studies, {})
+    assert "--protocol official" in back.command()
+    plain = resolve(Options(scale="smoke"), store.cache, 1)
+    assert "--protocol" not in plain.command()
 
 
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--protocol", "oficial"], "unknown protocol 'oficial'; the protocols are corrected, official"),
+        (["--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than the test crop of 64"),
         (["--protocol", "official", "--frames", "32"], "videos have 48 frames, fewer than the 64 of a clip"),
     ],
@@ -181,14 +179,14 @@ def small_set(root: Path) -> Path:
 
 def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan(tmp_path: Path) -> None:
     root = small_set(tmp_path / "set")
-    asked = resolve(Choices("smoke", "folder", root, protocol="official"), tmp_path / "cache", 1)
+    asked = resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official"), tmp_path / "cache", 1)
     assert asked.setting.videos is not None and asked.setting.videos.short_side is None
-    stored = resolve(Choices("smoke", "folder", root), tmp_path / "cache", 1).setting.videos
+    stored = resolve(Options(scale="smoke", dataset="folder", data_root=root), tmp_path / "cache", 1).setting.videos
     assert stored is not None and stored.short_side == SMOKE.short_side and stored.manifest == asked.setting.videos.manifest
     for options, told in (({"size": 40}, r"train1\.avi is of 44 x 36 pixels"), ({"frames": 8}, "shorter than the 16 frames")):
         with pytest.raises(FameError, match=told):
-            resolve(Choices("smoke", "folder", root, protocol="official", **options), tmp_path / "cache", 1)
-        resolve(Choices("smoke", "folder", root, **options), tmp_path / "cache", 1)
+            resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official", **options), tmp_path / "cache", 1)
+        resolve(Options(scale="smoke", dataset="folder", data_root=root, **options), tmp_path / "cache", 1)
 
 
 def test_data_prepare_stores_what_the_protocol_reads(

@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
-from pathlib import Path
-
 import pytest
 
 from fame.errors import FameError
-from reports.content import command_of
-from reports.evidence import Evidence
-from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, named, row_name, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
@@ -49,13 +43,3 @@ def test_a_row_s_runs_are_its_own_chain() -> None:
     setting = Setting(SMOKE)
     one = set(all_stages(setting, studies(["area_ratio/0.5/single"])))
     assert one < set(all_stages(setting, studies(["area_ratio"]))) and len(one) == 4  # pretrain, two finetunings, probe
-
-
-def test_the_report_s_command_names_the_rows(tmp_path: Path) -> None:
-    chosen = studies(["area_ratio/1.0 (baseline)", "area_ratio/0.5/single"])
-    evidence = Evidence(Store(tmp_path), Setting(SMOKE), (0,))
-    told = shlex.split(command_of(evidence, chosen, {}))
-    assert [told[at + 1] for at, word in enumerate(told) if word == "--only"] == [
-        "area_ratio/1.0 (baseline)",
-        "area_ratio/0.5/single",
-    ]

@@ -19,10 +19,10 @@ from studies.paper.area_ratio import STUDY
 from studies.search import FIRST, GRID, METRIC, beta_stage, search_beta
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
-from studies.setting.scales import scale
+from studies.setting.scales import SCALES
 from studies.study import top1
 
-SETTING = Setting(scale("smoke"))
+SETTING = Setting(SCALES["smoke"])
 BEST = 0.4
 
 
@@ -249,7 +249,7 @@ def test_a_journal_of_another_setting(tmp_path: Path) -> None:
     with pytest.raises(FameError, match=r"journal\.log.*another setting.*move .* away"):
         search(Runs(tmp_path, setting=longer), 1, setting=longer)
     assert len(search(Runs(tmp_path, replicate=1), 2).trials) == 2
-    quick = Setting(scale("quick"))
+    quick = Setting(SCALES["quick"])
     assert len(search(Runs(tmp_path, setting=quick), 2, setting=quick).trials) == 2
 
 
@@ -281,6 +281,6 @@ def test_no_validation_accuracy(tmp_path: Path) -> None:
 
 def test_given_weights_have_no_beta(tmp_path: Path) -> None:
     videos = VideoData(kind="folder", manifest="0" * 12, fold=1, short_side=32)
-    given = Setting(scale("smoke"), videos, pretrained="a" * 64)
+    given = Setting(SCALES["smoke"], videos, pretrained="a" * 64)
     with pytest.raises(FameError, match="without --pretrained"):
         search_beta(given, Store(tmp_path), 1, 0, tmp_path, lambda stages: None)

@@ -14,15 +14,16 @@ from studies.harness.parts import pack, unpack
 from studies.harness.store import Store
 from studies.paper.claims import EQUAL_AT_MOST
 from studies.paper.registry import FOR_CLAIMS, SELECTION, STUDIES, studies
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from studies.study import deranged, top1
 from tests.filled import fill
 
 
 def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Path) -> None:
-    asked = resolve(Choices("mini", studies=(SELECTION,)), tmp_path, 1)
-    verdicts = resolve(Choices("mini", studies=(FOR_CLAIMS,)), tmp_path, 1)
+    asked = resolve(Options(scale="mini", only=(SELECTION,)), tmp_path, 1)
+    verdicts = resolve(Options(scale="mini", only=(FOR_CLAIMS,)), tmp_path, 1)
     assert asked.replicates == tuple(range(SELECTION_REPLICATES, SELECTION_REPLICATES + 5))
     assert not set(asked.replicates) & set(verdicts.replicates)
     assert set(all_stages(asked.setting, asked.studies)) < set(all_stages(verdicts.setting, verdicts.studies))
@@ -36,14 +37,14 @@ def test_it_is_asked_for_alone(names: list[str]) -> None:
 
 
 def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
-    apart = resolve(Choices("mini", studies=(SELECTION,), replicates=2), tmp_path, 1)
+    apart = resolve(Options(scale="mini", only=(SELECTION,), replicates=2), tmp_path, 1)
     chosen, _ = fill(
         tmp_path / "selected", setting=apart.setting, studies=apart.studies, replicates=apart.replicates, performances=80
     )
     chosen.write_setting(apart.to_json())
     pack(chosen, apart, tmp_path / "parts")
 
-    asked = resolve(Choices("mini", studies=("retrieval",)), tmp_path, 1)
+    asked = resolve(Options(scale="mini", only=("retrieval",)), tmp_path, 1)
     store = Store(tmp_path / "out").prepare()
     store.write_setting(asked.to_json())
     assert equality_delta(Evidence(store, asked.setting, asked.replicates), deranged("A")) is None

@@ -9,15 +9,14 @@ import pytest
 
 from fame.config import Pretrain
 from fame.errors import FameError
-from reports.content import command_of
-from reports.evidence import Evidence
+from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.setting.asked import recall
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
-from studies.setting.typed import METHODS, ROWS, rows_study, typed_fields
-from studies.study import Method, fame, moco, supervised
+from studies.setting.typed import ROWS, rows_study, typed_fields
+from studies.study import Method, background_erasing, fame, moco, supervised
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 
 
@@ -33,7 +32,7 @@ def test_a_typed_field_changes_every_pretraining_that_has_it_and_no_other() -> N
     assert merged.contrast.moco.temperature == plain.contrast.moco.temperature == 0.2
     assert pretraining(supervised(), "merge.beta=0.4", "moco.temperature=0.2") == pretraining(supervised())
     assert pretraining(supervised(), "optim.lr=1e-3", "augment.blur=1").optim.lr == 1e-3
-    assert pretraining(METHODS["background_erasing"](), "erasing.weight=0.1").contrast.erasing.weight == 0.1  # type: ignore[union-attr]
+    assert pretraining(background_erasing(), "erasing.weight=0.1").contrast.erasing.weight == 0.1  # type: ignore[union-attr]
 
 
 def test_a_row_keeps_the_fields_that_it_gives_itself() -> None:
@@ -52,18 +51,18 @@ def test_rows_stand_beside_their_baselines_once() -> None:
 
 def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
-    choices = Choices("smoke", fields=("merge.views=both", "optim.lr=1e-3"), rows=("fame(beta=0.4)", "supervised()"))
+    choices = Options(scale="smoke", set=("merge.views=both", "optim.lr=1e-3"), row=("fame(beta=0.4)", "supervised()"))
     found = resolve(choices, store.cache, 1)
     store.write_setting(found.to_json())
     assert recall(store) == found and [study.name for study in found.studies] == [ROWS]
-    words = shlex.split(command_of(Evidence(store, found.setting, (0,)), found.studies, found.to_json()))
+    words = shlex.split(found.command())
     told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row", "--only")}
     assert told == {
-        "--set": ("merge.views=both", "optim.lr=0.001"),
-        "--row": ("moco()", "fame(beta=0.4)", "supervised()"),
+        "--set": ("merge.views=both", "optim.lr=1e-3"),
+        "--row": ("fame(beta=0.4)", "supervised()"),
         "--only": (),
     }
-    again = resolve(Choices("smoke", fields=told["--set"], rows=told["--row"]), store.cache, 1)
+    again = resolve(Options(scale="smoke", set=told["--set"], row=told["--row"]), store.cache, 1)
     assert again == found
 
 
@@ -118,6 +117,10 @@ def test_from_the_command_line_to_finished_runs(typed: Typed, capfd: Captured) -
     assert "8 runs done" in capfd.readouterr().out
     assert typed("status") == 0
     assert capfd.readouterr().out.strip() == "out: 8 finished"
+    assert typed("plan", "--scale", "smoke", "--set", "merge.beta=0.5", "--set", "optim.lr=1", "area_ratio") == 0
+    expected = "--set merge.beta=0.5: not for rows that give a value themselves (area_ratio/0.7/single and 3 more)"
+    told = [line for line in capfd.readouterr().out.splitlines() if line.startswith("--set")]
+    assert told == [expected]
     for wrong in (["--set", "merge.betta=1"], ["--row", "fam()"], ["--set", "optim.batch=7", "--ranks", "2"]):
         assert typed("plan", "--scale", "smoke", *wrong) == 2
         err = capfd.readouterr().err

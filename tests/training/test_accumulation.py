@@ -19,7 +19,8 @@ from fame.method.moco import MomentumContrast
 from fame.training.descent import ContrastStep, Descent
 from fame.training.pretrain import pretrain
 from fame.training.supervised import Classifier, train_classifier
-from studies.setting.choices import Choices, resolve
+from studies.setting.asked import resolve
+from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from tests.fakes import FakeVideos, fake_run
 from tests.small import CPU, NARROW, VIDEOS, Plain, config, lines, same, weights
@@ -228,9 +229,10 @@ def test_pieces_and_ranks_divide_the_batch(changes: dict[str, int], match: str) 
 
 
 def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path) -> None:
-    asked = resolve(Choices("smoke", ranks=2), tmp_path, 1)
+    asked = resolve(Options(scale="smoke", ranks=2), tmp_path, 1)
     stages = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if isinstance(stage.config, Pretrain)]
     kinds = {(one.kind, getattr(one, "ranks", 1)) for one in (stage.config.objective for stage in stages)}
     assert kinds == {("moco", 2), ("random", 1), ("supervised", 1)}
-    with pytest.raises(FameError, match="--ranks 3: the batch of 8 is shared by them equally"):
-        resolve(Choices("smoke", ranks=3), tmp_path, 1)
+    wrong = resolve(Options(scale="smoke", ranks=3), tmp_path, 1)
+    with pytest.raises(FameError, match="ranks = 3: a batch of 8 is shared by them equally"):
+        all_stages(wrong.setting, wrong.studies)

@@ -11,11 +11,11 @@ from typing import Literal
 
 from fame.data.layouts.diving48 import read_diving48
 from fame.data.layouts.folder import read_class_folders
-from fame.data.layouts.groups import VAL_SHARE, group_of, hold_out_groups, hold_out_sources
 from fame.data.layouts.hmdb51 import read_hmdb51
 from fame.data.layouts.kinetics import read_kinetics
 from fame.data.layouts.listing import SPLITS, Entry, Listing
 from fame.data.layouts.official import FOLDS, OFFICIAL, compare_with_official
+from fame.data.layouts.splits import VAL_SHARE, group_of, hold_out_groups, hold_out_sources
 from fame.data.layouts.ucf101 import read_ucf101
 from fame.errors import FameError
 
@@ -51,6 +51,10 @@ def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:
         only = "is the only one" if FOLDS[kind] == 1 else f"to fold {FOLDS[kind]} are published"
         raise FameError(f"{kind}: there is no fold {fold}; fold 1 {only}")
     listing = read_class_folders(root, fold, cache) if kind == "folder" else _READERS[kind](root, fold)
-    if not any(entry.split == "train" for entry in listing.entries):
-        raise FameError(f"{kind}: {root} has no training video; at least one is needed")
+    splits = {entry.split for entry in listing.entries}
+    if "train" not in splits:
+        first = f" ({len(listing.missing)} listed videos are not on disk, first: {listing.missing[0]})" if listing.missing else ""
+        raise FameError(f"{kind}: {root} has no training video{first}; at least one is needed")
+    if "test" not in splits:
+        listing.notes.append(f"{kind}: {root} has no test video: an encoder can be trained on it, and nothing can be evaluated")
     return listing

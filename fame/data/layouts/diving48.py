@@ -10,18 +10,18 @@ import re
 from pathlib import Path
 from typing import Any
 
-from fame.data.layouts.groups import hold_out_sources
 from fame.data.layouts.listing import (
     Entry,
     Listing,
+    find_listed,
     first_file,
     first_folder,
     left_out,
     list_once,
-    none_found,
     read_json,
     videos_below,
 )
+from fame.data.layouts.splits import hold_out_sources
 from fame.errors import FameError
 
 VIDEOS = ("rgb", "videos", "Diving48_rgb")
@@ -31,42 +31,29 @@ VOCABULARY = "Diving48_vocab.json"
 def read_diving48(root: Path, fold: int) -> Listing:
     """The official test list is the test split. Validation is chosen on the lists, so a clip that is missing moves no other."""
     videos = first_folder("diving48", root, VIDEOS, "the videos")
-    folders = (root, root / "annotations")
     listed: dict[str, Entry] = {}
     for split in ("train", "test"):
-        file = _list(folders, f"Diving48_V2_{split}.json")
+        file = first_file(root, (f"Diving48_V2_{split}.json",))
+        if file is None:
+            raise FameError(
+                f"diving48: {root} has no Diving48_V2_{split}.json, nor has its folder annotations; put version 2's list there"
+            )
         for index, item in enumerate(_items(file)):
             name, label = _parse(file, index, item)
             list_once("diving48", listed, name, Entry(name, label, split), file)
     if not listed:
         raise FameError(f"diving48: the lists in {root} are empty; get the official files again")
-    classes = _classes(first_file(folders, (VOCABULARY,)), max(entry.label for entry in listed.values()))
+    classes = _classes(first_file(root, (VOCABULARY,)), max(entry.label for entry in listed.values()))
     on_disk = {path.stem: path for path in reversed(videos_below(videos))}
-    entries, missing = [], []
-    for entry in hold_out_sources(listed.values(), fold, broadcast_of):
-        found = on_disk.pop(entry.path, None)
-        if found is None:
-            missing.append(entry.path)
-        else:
-            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
-    if not entries:
-        raise none_found("diving48", len(missing), root / "Diving48_V2_*.json", videos, missing[0])
-    strangers = [path.relative_to(root).as_posix() for path in on_disk.values()]
-    return Listing(classes, entries, missing, left_out(strangers, "version 2's lists do not name them"))
+    used = hold_out_sources(listed.values(), fold, broadcast_of)
+    lists = root / "Diving48_V2_*.json"
+    entries, missing = find_listed("diving48", root, used, lambda entry: entry.path, on_disk, lists, videos)
+    return Listing(classes, entries, missing, left_out(root, on_disk.values(), "version 2's lists do not name them"))
 
 
 def broadcast_of(path: str) -> str:
     """The video a clip is cut from: `_8Vy3dlHg2w_00017` is of `_8Vy3dlHg2w`."""
     return re.sub(r"_\d+$", "", Path(path).stem)
-
-
-def _list(folders: tuple[Path, ...], name: str) -> Path:
-    file = first_file(folders, (name,))
-    if file is None:
-        raise FameError(
-            f"diving48: {folders[0]} has no {name}, nor has its folder annotations; put version 2's official list there"
-        )
-    return file
 
 
 def _items(file: Path) -> list[Any]:

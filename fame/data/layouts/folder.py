@@ -1,8 +1,8 @@
 """Plain class folders: anybody's own videos, with split folders, with a list of splits, or with splits made here and kept.
 
 - `ROOT/splits.csv` (columns `path,split`, or `path,label,split`): what it lists, as it says.
-- `ROOT/{train,val,test}/CLASS/*`: as the folders say.
-- `ROOT/CLASS/*`: splits are made by `ROOT/splits.toml` (rule.py), or by group where there is none, and written to disk.
+- `ROOT/{train,val,test}/CLASS/*`: as the folders say, by any usual name of a split (`Training`, `valid`, `dev`, ...).
+- `ROOT/CLASS/*`: splits are made by `ROOT/splits.toml` (splits.py), or by group where there is none, and written to disk.
 
 Videos lie at any depth below their class. Where splits are given without a `val`, groups are held out of train as for UCF101.
 """
@@ -11,58 +11,89 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+import unicodedata
 from pathlib import Path, PurePosixPath
 
 from fame.data.disk import writing
-from fame.data.layouts.groups import by_hash, groups_by_label, hold_out_groups
-from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, none_found, read_rows, videos_below
-from fame.data.layouts.rule import Rule, read_rule
-from fame.data.video import SUFFIXES
+from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, like_videos_below, none_found, read_rows, videos_below
+from fame.data.layouts.splits import Rule, by_hash, groups_by_label, hold_out_groups, read_rule
 from fame.errors import FameError
 from fame.files import write_json
 
 LIST = "splits.csv"
+SPLIT_OF = {  # a split folder's name, in any case
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+Named = tuple[str, str, str]  # path below the root, class, split
 
 
 def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
     """What the folder has, split as the module says. A split made here is kept as JSON in `cache`, so that videos added later do
     not move the others; that file may be edited."""
-    given = [split for split in SPLITS if (root / split).is_dir()]
-    if (root / LIST).is_file():
-        return _read_list(root, fold, _holding_out(root))
-    if "train" in given:
-        found = [(path, name, split) for split in given for path, name in _videos_by_class(root / split)]
-    else:
-        found = [(path, name, "train") for path, name in _videos_by_class(root)]
-    if not found:
-        raise FameError(f"folder: no video in {root}/CLASS or {root}/train/CLASS (looked for {', '.join(SUFFIXES)})")
-    classes = sorted({name for _, name, _ in found})
-    label = {name: index for index, name in enumerate(classes)}
-    entries = [Entry(path.relative_to(root).as_posix(), label[name], split) for path, name, split in found]
-    if "train" in given:
-        rule = _holding_out(root)
-        entries = entries if "val" in given else hold_out_groups(entries, fold, rule.unit(), rule.val, rule.seed)
+    given = (root / LIST).is_file()
+    videos, divided = (_listed_videos(root), True) if given else _videos_in_folders(root)
+    missing = [path for path, _, _ in videos if given and not (root / path).is_file()]
+    if len(missing) == len(videos):
+        raise none_found("folder", missing, root / LIST, root)
+    gone = set(missing)
+    classes = sorted({name for _, name, _ in videos})
+    entries = [Entry(path, classes.index(name), split) for path, name, split in videos if path not in gone]
+    if divided:  # only what is held out of train can be asked for
+        rule = read_rule(root, "folder", ("group", "val", "seed"))
+        if "val" not in {split for _, _, split in videos}:
+            entries = hold_out_groups(entries, fold, rule.unit(), rule.val, rule.seed)
     else:
         rule = read_rule(root, "folder", ("by", "group", "test", "val", "seed"))
-        entries = _split(entries, fold, rule, _kept_in(root, fold, rule, cache))
-    return Listing(classes, entries)
+        entries = split_by_rule(entries, fold, rule, _kept_in(root, fold, rule, cache))
+    return Listing(classes, entries, missing, [*_strangers(root, entries, given), *_single_class(root, entries, classes)])
 
 
-def _holding_out(root: Path) -> Rule:
-    """The rule where splits are given: only what is held out of train can be asked for."""
-    return read_rule(root, "folder", ("group", "val", "seed"))
+def _strangers(root: Path, entries: list[Entry], given: bool) -> list[str]:
+    taken = {root / entry.path for entry in entries}
+    why = f"{LIST} does not name them" if given else "they lie in no class folder"
+    others = left_out(root, like_videos_below(root), "videos of such a name are not read")
+    return left_out(root, set(videos_below(root)) - taken, why) + others
 
 
-def _videos_by_class(folder: Path) -> list[tuple[Path, str]]:
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    return [(path, name.name) for name in classes for path in videos_below(name)]
+def _single_class(root: Path, entries: list[Entry], classes: list[str]) -> list[str]:
+    if len(classes) > 1:
+        return []
+    below = {PurePosixPath(entry.path).parts[1] for entry in entries if entry.path.count("/") > 1}
+    hint = f": is {root / classes[0]} the data set's folder?" if len(below) > 1 and (root / classes[0]).is_dir() else ""
+    return [f"folder: {root} has one class, {classes[0]}, so there is nothing to tell apart{hint}"]
+
+
+# ---------------------------------------------------------------- splits that folders give
+
+
+def _videos_in_folders(root: Path) -> tuple[list[Named], bool]:
+    """The videos in class folders, and whether split folders say their splits."""
+    found = [(path, path.relative_to(root).parts) for path in videos_below(root)]
+    folders = {parts[0] for _, parts in found if len(parts) > 1}
+    divided = sorted({parts[0] for _, parts in found if len(parts) > 2 and parts[0].lower() in SPLIT_OF})
+    others = sorted(name for name in folders if name.lower() not in SPLIT_OF)
+    if divided and others and len({SPLIT_OF[name.lower()] for name in divided}) == 1:
+        raise FameError(
+            f"folder: is {root / divided[0]} a split or a class? {others[0]} lies beside it; rename it, or say the splits in {LIST}"
+        )
+    if divided:
+        order = {split: index for index, split in enumerate(SPLITS)}
+        videos = [(path, parts[1], SPLIT_OF[parts[0].lower()]) for path, parts in found if len(parts) > 2 and parts[0] in divided]
+        videos.sort(key=lambda video: order[video[2]])
+    else:
+        videos = [(path, parts[0], "train") for path, parts in found if len(parts) > 1 and others]
+    if not videos:
+        raise FameError(f"folder: no video in {root}/CLASS or {root}/train/CLASS (names end as .mp4, .avi or another video's does)")
+    return [(path.relative_to(root).as_posix(), name, split) for path, name, split in videos], bool(divided)
 
 
 # ---------------------------------------------------------------- splits that a list gives
 
 
-def _read_list(root: Path, fold: int, rule: Rule) -> Listing:
+def _listed_videos(root: Path) -> list[Named]:
+    """The videos that `splits.csv` names, by the paths that they have on disk where they are there."""
     file = root / LIST
     columns, rows = read_rows("folder", file)
     if not {"path", "split"} <= set(columns):
@@ -76,40 +107,32 @@ def _read_list(root: Path, fold: int, rule: Rule) -> Listing:
         if path in listed:
             raise FameError(f"folder: {where} lists {path} a second time; a video is in one split")
         listed[path] = row["label"] if "label" in columns else _class_in(path, where), split
-        _check(path, listed[path][0], where)
-    classes = sorted({name for name, _ in listed.values()})
-    label = {name: index for index, name in enumerate(classes)}
-    entries = [Entry(path, label[name], split) for path, (name, split) in listed.items() if (root / path).is_file()]
-    missing = [path for path in listed if not (root / path).is_file()]
-    if not entries:
-        raise none_found("folder", len(missing), file, root, missing[0] if missing else "none listed")
-    if "val" not in {split for _, split in listed.values()}:
-        entries = hold_out_groups(entries, fold, rule.unit(), rule.val, rule.seed)
-    strangers = sorted({path.relative_to(root).as_posix() for path in videos_below(root)} - listed.keys())
-    return Listing(classes, entries, missing, left_out(strangers, f"{LIST} does not name them"))
+        if not path or PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise FameError(f"folder: {where} has the path {path!r}; paths are relative to the data set's folder and stay in it")
+        if not listed[path][0]:
+            raise FameError(f"folder: {where} has no label for {path}; write the name of its class")
+    paths = (path.relative_to(root).as_posix() for path in videos_below(root))
+    composed = {unicodedata.normalize("NFC", path): path for path in paths}  # a list from a Mac may spell é otherwise than the disk
+    videos = []
+    for path, (name, split) in listed.items():
+        there = path if (root / path).is_file() else composed.get(unicodedata.normalize("NFC", path), path)
+        videos.append((there, name, split))
+    return videos
 
 
 def _class_in(path: str, where: str) -> str:
     """The class folder of a path; a split folder before it is passed over."""
     parts = PurePosixPath(path).parts
-    folders = parts[1:-1] if len(parts) > 2 and parts[0] in SPLITS else parts[:-1]
+    folders = parts[1:-1] if len(parts) > 2 and parts[0].lower() in SPLIT_OF else parts[:-1]
     if not folders:
         raise FameError(f"folder: {where}: {path!r} lies in no class folder; add a column label, or write CLASS/{path}")
     return folders[0]
 
 
-def _check(path: str, label: str, where: str) -> None:
-    pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts:
-        raise FameError(f"folder: {where} has the path {path!r}; paths are relative to the data set's folder and stay in it")
-    if not label:
-        raise FameError(f"folder: {where} has no label for {path}; write the name of its class")
-
-
 # ---------------------------------------------------------------- splits made here
 
 
-def _split(entries: list[Entry], fold: int, rule: Rule, file: Path) -> list[Entry]:
+def split_by_rule(entries: list[Entry], fold: int, rule: Rule, file: Path) -> list[Entry]:
     """Shares of the units to test and val, by hash; units that `file` knows stay where it says. A unit is a group or a video."""
     unit = rule.unit()
     known = _read_kept(file)
@@ -130,7 +153,7 @@ def _split(entries: list[Entry], fold: int, rule: Rule, file: Path) -> list[Entr
 
 def _kept_in(root: Path, fold: int, rule: Rule, cache: Path) -> Path:
     """One file for each root, fold and rule: asking for other shares makes a new split and leaves the old one."""
-    asked = "" if rule == Rule() else "-" + _short_hash(json.dumps(asdict(rule), sort_keys=True))
+    asked = "" if rule == Rule() else "-" + _short_hash(json.dumps(rule.model_dump(), sort_keys=True))
     return cache / f"split-{_short_hash(str(root.resolve()))}{asked}-fold{fold}.json"
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from fame.data.layouts.groups import VAL_SHARE, hold_out_sources
-from fame.data.layouts.listing import Entry, Listing, left_out, list_once, none_found, read_lines, videos_below
+from fame.data.layouts.listing import Entry, Listing, find_listed, left_out, list_once, read_lines, videos_below
+from fame.data.layouts.splits import VAL_SHARE, hold_out_sources
 from fame.errors import FameError
 
 VIDEOS = ("HMDB51", "hmdb51_org", "hmdb51", "videos")  # else the class folders lie in the root itself
@@ -32,21 +32,18 @@ def read_hmdb51(root: Path, fold: int) -> Listing:
         for line in read_lines("hmdb51", file):
             clip, split = _parse(file, line)
             list_once("hmdb51", listed, f"{name}/{Path(clip).stem}", Entry(f"{name}/{clip}", label, split), file)
-    unused = {(classes[entry.label], Path(entry.path).stem) for entry in listed.values() if not entry.split}
     folders = {path.name.lower(): path for path in sorted(videos.iterdir())}  # names are compared without case
     of_class = {name: folders.get(name.lower(), videos / name) for name in classes}
     on_disk = {(name, path.stem): path for name in classes for path in reversed(videos_below(of_class[name]))}
-    entries, missing = [], []
-    for entry in hold_out_sources((entry for entry in listed.values() if entry.split), fold, source_of, most=MOST):
-        found = on_disk.pop((classes[entry.label], Path(entry.path).stem), None)
-        if found is None:
-            missing.append(entry.path)
-        else:
-            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
-    if not entries:
-        raise none_found("hmdb51", len(missing), lists, videos, missing[0] if missing else "none listed")
-    strangers = [path.relative_to(root).as_posix() for key, path in on_disk.items() if key not in unused]
-    return Listing(classes, entries, missing, left_out(strangers, f"no split file of fold {fold} names them"))
+
+    def key(entry: Entry) -> tuple[str, str]:
+        return classes[entry.label], Path(entry.path).stem
+
+    used = hold_out_sources((entry for entry in listed.values() if entry.split), fold, source_of, most=MOST)
+    entries, missing = find_listed("hmdb51", root, used, key, on_disk, lists, videos)
+    for entry in listed.values():
+        on_disk.pop(key(entry), None)
+    return Listing(classes, entries, missing, left_out(root, on_disk.values(), f"no split file of fold {fold} names them"))
 
 
 def source_of(path: str) -> str:

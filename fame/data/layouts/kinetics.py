@@ -13,9 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
-from fame.data.layouts.groups import place_by_hash
-from fame.data.layouts.listing import Entry, Listing, first_file, left_out, none_found, read_rows, videos_below
-from fame.data.layouts.rule import read_rule
+from fame.data.layouts.listing import Entry, Listing, first_file, first_folder, left_out, none_found, read_rows, videos_below
+from fame.data.layouts.splits import place_by_hash, read_rule
 from fame.errors import FameError
 
 FOLDERS = {"train": ("train", "videos_train"), "test": ("val", "validate", "validation", "videos_val")}
@@ -48,46 +47,46 @@ def read_kinetics(root: Path, fold: int) -> Listing:
     the classes is that of their names, with or without lists.
     """
     rule = read_rule(root, "kinetics400", ("val", "seed"), val=0.0)
-    places = {split: next((root / name for name in names if (root / name).is_dir()), None) for split, names in FOLDERS.items()}
-    lists = {split: first_file((root, root / "annotations"), names) for split, names in LISTS.items()}
-    if places["train"] is None:
-        raise FameError(
-            f"kinetics400: {root} has no folder {' or '.join(FOLDERS['train'])}; give the folder that has with --data-root"
-        )
+    train = first_folder("kinetics400", root, FOLDERS["train"], "the training videos")
+    places: dict[str, Path | None] = {
+        "train": train,
+        "test": next((root / name for name in FOLDERS["test"] if (root / name).is_dir()), None),
+    }
+    lists = {split: first_file(root, names) for split, names in LISTS.items()}
     found: list[tuple[Path, str, str]] = []  # file, class, split
     named: list[str] = []  # every class that a list or a folder has: one whose videos are all missing keeps its number
     missing: list[str] = []
-    strangers: list[str] = []
+    strangers: list[Path] = []
     for split, place in places.items():
         file = lists[split]
+        on_disk: dict[str, list[Path]] = defaultdict(list)
+        for path in videos_below(place) if place else ():
+            on_disk[path.stem].append(path)
+        for clip in _read_list(file) if file else ():
+            named.append(clip.label)
+            taken = _take(on_disk, clip)
+            if taken is None:
+                missing.append(f"{_WORDS[split][0]}/{clip.label}/{clip.name}")
+            else:
+                found.append((taken, clip.label, split))
+        left = [path for files in on_disk.values() for path in files]
         if file is not None:
-            on_disk = _Files(place)
-            clips = _read_list(file)
-            named += [clip.label for clip in clips]
-            for clip in clips:
-                path = on_disk.take(clip)
-                if path is None:
-                    missing.append(f"{_WORDS[split][0]}/{clip.label}/{clip.name}")
-                else:
-                    found.append((path, clip.label, split))
-            strangers += [path.relative_to(root).as_posix() for path in on_disk.left()]
+            strangers += left
         elif place is not None:
-            folders = _class_folders(place)
-            named += folders
-            found += [(path, name, split) for name, videos in folders.items() for path in videos]
+            of_class = [(path, path.relative_to(place).parts[0], split) for path in left if path.parent != place]
+            named += [name for _, name, _ in of_class]
+            found += of_class
     if not found and missing:
-        raise none_found("kinetics400", len(missing), lists["train"] or root, places["train"], missing[0])
+        raise none_found("kinetics400", missing, lists["train"] or root, train)
     if not found:
-        raise FameError(
-            f"kinetics400: no video in {places['train']}/CLASS and no csv list beside it; get the videos, or the lists too"
-        )
+        raise FameError(f"kinetics400: no video in {train}/CLASS and no csv list beside it; get the videos, or the lists too")
     names = _names(named)
     label = {key: index for index, key in enumerate(names)}
     entries = [Entry(path.relative_to(root).as_posix(), label[_key(name)], split) for path, name, split in found]
     # By a threshold on the hash, not by rank: which videos a copy lacks moves none of the others.
     held = {e.path for e in entries if e.split == "train" and place_by_hash(video_of(e.path), fold, rule.seed) < rule.val}
     entries = [entry._replace(split="val") if entry.path in held else entry for entry in entries]
-    return Listing(list(names.values()), entries, missing, left_out(strangers, "the csv lists do not name them"))
+    return Listing(list(names.values()), entries, missing, left_out(root, strangers, "the csv lists do not name them"))
 
 
 def video_of(path: str) -> str:
@@ -97,26 +96,14 @@ def video_of(path: str) -> str:
     return found["id"] if found else stem
 
 
-class _Files:
-    """The videos of one split by id and times. Each is given out once: no file becomes two entries."""
-
-    def __init__(self, place: Path | None) -> None:
-        self._by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in videos_below(place) if place else []:
-            self._by_name[path.stem].append(path)
-
-    def take(self, clip: Clip) -> Path | None:
-        """ID_SSSSSS_EEEEEE, else ID alone; of several such files the one in the class's own folder."""
-        for name in (clip.name, clip.id):
-            files = self._by_name.get(name)
-            if files:
-                best = next((path for path in files if _key(path.parent.name) == _key(clip.label)), files[0])
-                files.remove(best)
-                return best
-        return None
-
-    def left(self) -> list[Path]:
-        return sorted(path for files in self._by_name.values() for path in files)
+def _take(on_disk: dict[str, list[Path]], clip: Clip) -> Path | None:
+    """Take out the file called ID_SSSSSS_EEEEEE, else ID alone; of several such files the one in the class's own folder."""
+    for name in (clip.name, clip.id):
+        if files := on_disk.get(name):
+            best = next((path for path in files if _key(path.parent.name) == _key(clip.label)), files[0])
+            files.remove(best)
+            return best
+    return None
 
 
 def _read_list(file: Path) -> list[Clip]:
@@ -124,17 +111,14 @@ def _read_list(file: Path) -> list[Clip]:
     columns, rows = read_rows("kinetics400", file)
     absent = [name for name in COLUMNS if name not in columns]
     if absent:
-        raise FameError(f"kinetics400: {file} has no column {' and no column '.join(absent)}; the columns are label, youtube_id, "
-                        "time_start, time_end, split")  # fmt: skip
-    clips = {}
+        raise FameError(f"kinetics400: {file} has no column {' and no column '.join(absent)}; get the official list again")
+    clips: dict[Clip, None] = {}
     for number, row in rows:
         if not row["youtube_id"]:
             raise FameError(f"kinetics400: line {number} of {file} has no youtube_id; mend it, or get the official list again")
         if row["label"]:
-            clip = Clip(
-                row["youtube_id"], _second(file, number, row, "time_start"), _second(file, number, row, "time_end"), row["label"]
-            )
-            clips[clip] = clip
+            start, end = (_second(file, number, row, column) for column in ("time_start", "time_end"))
+            clips[Clip(row["youtube_id"], start, end, row["label"])] = None
     return list(clips)
 
 
@@ -148,11 +132,6 @@ def _second(file: Path, number: int, row: dict[str, str], column: str) -> int | 
         raise FameError(
             f"kinetics400: line {number} of {file} has {column} {text!r}, which is no number of seconds; mend it"
         ) from None
-
-
-def _class_folders(place: Path) -> dict[str, list[Path]]:
-    found = {path.name: videos_below(path) for path in sorted(place.iterdir()) if path.is_dir() and not path.name.startswith(".")}
-    return {name: videos for name, videos in found.items() if videos}
 
 
 def _names(seen: list[str]) -> dict[str, str]:

@@ -1,11 +1,13 @@
-"""The words of every layout: an entry (one video), a listing (a data set), and what the readers share to find files."""
+"""Define an entry (one video) and a listing (a data set), and what all readers share: to find files and to read lists."""
 
 from __future__ import annotations
 
 import csv
+import io
 import json
+import mimetypes
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -14,6 +16,7 @@ from fame.data.video import SUFFIXES
 from fame.errors import FameError
 
 SPLITS = ("train", "val", "test")
+_SYSTEM = (".", "@eaDir", "$RECYCLE.BIN", "#recycle", "__MACOSX", "System Volume Information", "lost+found")  # no classes
 
 
 class Entry(NamedTuple):
@@ -34,21 +37,18 @@ class Listing:
     notes: list[str] = field(default_factory=list)
 
 
-def first_folder(kind: str, root: Path, names: Iterable[str], what: str) -> Path:
-    """The first of `names` that is a folder below `root`; FameError where none is."""
-    names = tuple(names)
-    found = next((root / name for name in names if (root / name).is_dir()), None)
-    if found is None:
-        raise FameError(
-            f"{kind}: {root} has no folder {' or '.join(names)} with {what}; give the folder that holds both with --data-root"
-        )
-    return found
+def first_folder(kind: str, root: Path, names: tuple[str, ...], what: str) -> Path:
+    """Return the first of `names` that is a folder below `root`; FameError where none is."""
+    for name in names:
+        if (root / name).is_dir():
+            return root / name
+    raise FameError(f"{kind}: {root} has no folder {' or '.join(names)} with {what}; give the data set's folder with --data-root")
 
 
-def first_file(folders: Iterable[Path], names: Iterable[str]) -> Path | None:
-    """The first file of one of `names` in one of `folders`, folders first; None where there is none."""
+def first_file(root: Path, names: Iterable[str]) -> Path | None:
+    """Return the first file of one of `names` in `root` or its folder `annotations`, else None."""
     names = tuple(names)
-    return next((folder / name for folder in folders for name in names if (folder / name).is_file()), None)
+    return next((folder / name for folder in (root, root / "annotations") for name in names if (folder / name).is_file()), None)
 
 
 def read_text(kind: str, file: Path) -> str:
@@ -75,8 +75,8 @@ def read_json(kind: str, file: Path) -> Any:
 
 
 def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """The columns of a csv list, and its rows with their line numbers; blanks around a name or a value are passed over."""
-    found = csv.reader(read_text(kind, file).splitlines())
+    """Read the columns of a csv list, and its rows with their line numbers; blanks around a name or a value are passed over."""
+    found = csv.reader(io.StringIO(read_text(kind, file), newline=""))
     rows: list[tuple[int, list[str]]] = []
     try:
         rows += ((found.line_num, [word.strip() for word in row]) for row in found if any(map(str.strip, row)))
@@ -93,20 +93,66 @@ def list_once(kind: str, listed: dict[str, Entry], name: str, entry: Entry, file
     listed.setdefault(name, entry)
 
 
-def videos_below(folder: Path) -> list[Path]:
-    """Every file below `folder`, at any depth, whose name ends as a video's does, in order; what is hidden is passed over.
+def find_listed(
+    kind: str, root: Path, listed: Iterable[Entry], key: Callable[[Entry], Any], on_disk: dict[Any, Path], lists: Path, videos: Path
+) -> tuple[list[Entry], list[str]]:
+    """Return the listed entries whose file is on disk, with its path, and the paths of those that are missing.
 
-    Links to folders are followed, but for those that lead back. FameError where a folder cannot be read, which would be a class
-    less, or a name cannot be written down.
+    A file that is found is taken out of `on_disk`, by its `key`. FameError where none is there.
     """
-    found = []
-    for place, folders, files in os.walk(folder, onerror=_unread, followlinks=True) if folder.is_dir() else ():
-        folders[:] = [name for name in folders if not name.startswith(".") and not _leads_back(Path(place, name))]
-        found += [Path(place, name) for name in (*folders, *files) if Path(name).suffix.lower() in SUFFIXES and name[0] != "."]
+    entries, missing = [], []
+    for entry in listed:
+        found = on_disk.pop(key(entry), None)
+        if found is None:
+            missing.append(entry.path)
+        else:
+            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
+    if not entries:
+        raise none_found(kind, missing, lists, videos)
+    return entries, missing
+
+
+def none_found(kind: str, missing: list[str], lists: Path, videos: Path) -> FameError:
+    """Return the error where a list and a folder have nothing in common."""
+    first = missing[0] if missing else "none listed"
+    return FameError(f"{kind}: none of the {len(missing)} videos that {lists} lists is in {videos} (first: {first})")
+
+
+def left_out(root: Path, paths: Iterable[Path], why: str) -> list[str]:
+    """Return a note on videos that are on disk and not taken; none where there are none."""
+    names = sorted(path.relative_to(root).as_posix() for path in paths)
+    return [f"{len(names)} videos on disk are left out: {why} (first: {names[0]})"] if names else []
+
+
+# ---------------------------------------------------------------- files on disk
+
+
+def videos_below(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+    """List every file below `folder`, at any depth, whose name ends as a video's does, in order.
+
+    What is hidden or the system's own is passed over; links to folders are followed, but for those that lead back. FameError where
+    a folder cannot be read, which would be a class less, or a name cannot be written down.
+    """
+    found = [path for path in _files_below(folder) if path.suffix.lower() in suffixes]
     for path in found:
-        if _unwritable(str(path.relative_to(folder))):
-            raise FameError(f"{os.fsencode(path)!r}: the file's name is no UTF-8, and cannot stand in a list; rename it")
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            raise FameError(f"{os.fsencode(path)!r}: the file's name is no UTF-8, and cannot stand in a list; rename it") from None
     return sorted(found)
+
+
+def like_videos_below(folder: Path) -> list[Path]:
+    """List the files below `folder` whose name is that of a kind of video which is not read."""
+    named = ((path, mimetypes.guess_type(path.name)[0] or "") for path in _files_below(folder))
+    return [path for path, kind in named if kind.startswith("video/") and path.suffix.lower() not in SUFFIXES]
+
+
+def _files_below(folder: Path) -> Iterable[Path]:
+    """Folders are among them: one that is named as a video is an error to be told."""
+    for place, folders, files in os.walk(folder, onerror=_unread, followlinks=True) if folder.is_dir() else ():
+        folders[:] = [name for name in folders if not name.startswith(_SYSTEM) and not _leads_back(Path(place, name))]
+        yield from (Path(place, name) for name in (*folders, *files) if not name.startswith("."))
 
 
 def _unread(error: OSError) -> NoReturn:
@@ -116,21 +162,3 @@ def _unread(error: OSError) -> NoReturn:
 def _leads_back(path: Path) -> bool:
     """A link to a folder that it lies in."""
     return path.is_symlink() and path.resolve() in {parent.resolve() for parent in path.parents}
-
-
-def _unwritable(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
-
-
-def none_found(kind: str, listed: int, lists: Path, videos: Path, first: str) -> FameError:
-    """The error where a list and a folder have nothing in common."""
-    return FameError(f"{kind}: none of the {listed} videos that {lists} lists is in {videos} (first: {first})")
-
-
-def left_out(paths: list[str], why: str) -> list[str]:
-    """A note on videos that are on disk and not taken; none where there are none."""
-    return [f"{len(paths)} videos on disk are left out: {why} (first: {paths[0]})"] if paths else []

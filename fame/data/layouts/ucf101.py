@@ -2,48 +2,44 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from fame.data.layouts.groups import hold_out_groups
-from fame.data.layouts.listing import Entry, Listing, first_folder, list_once, none_found, read_lines, videos_below
+from fame.data.layouts.listing import Entry, Listing, find_listed, first_folder, left_out, list_once, read_lines, videos_below
+from fame.data.layouts.splits import hold_out_groups
 from fame.errors import FameError
 
 
 def read_ucf101(root: Path, fold: int) -> Listing:
     """The fold's official test list is the test split, and a share of each class's groups in its train list the validation split.
 
-    Validation is chosen on the list, so a video that is missing moves no other.
+    Validation is chosen on the list, so a video that is missing moves no other. Names are compared without case and suffix:
+    classInd.txt has HandstandPushups, its files v_HandStandPushups, and copies mix the two.
     """
     videos = first_folder("ucf101", root, ("UCF-101", "data"), "the videos")
     lists = first_folder("ucf101", root, ("ucfTrainTestlist", "anno"), "the split files")
-    names = [_word(lists / "classInd.txt", line, 1) for line in read_lines("ucf101", lists / "classInd.txt")]
+    names = [_class_of(lists / "classInd.txt", line) for line in read_lines("ucf101", lists / "classInd.txt")]
     label = {name.lower(): index for index, name in enumerate(names)}
-    # Names are compared without case: classInd.txt has HandstandPushups, its files v_HandStandPushups, and copies mix the two.
-    on_disk = {path.relative_to(videos).as_posix().lower(): path for path in videos_below(videos) if path.suffix.lower() == ".avi"}
-    by_base = {path.rpartition("/")[2]: found for path, found in on_disk.items()}  # v_CLASS_gNN_cNN.avi is unique in the set
     listed: dict[str, Entry] = {}
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"
         for line in read_lines("ucf101", file):
-            path = line.split()[0]
-            name = path.rpartition("/")[0]
+            path = PurePosixPath(line.split()[0].replace("\\", "/"))
+            name = path.parent.name
             if name.lower() not in label:
                 raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
-            list_once("ucf101", listed, path.lower(), Entry(path, label[name.lower()], split), file)
-    entries, missing = [], []
-    for entry in hold_out_groups(listed.values(), fold):
-        found = on_disk.get(entry.path.lower()) or by_base.get(entry.path.rpartition("/")[2].lower())
-        if found is None:
-            missing.append(entry.path)
-        else:
-            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
-    if not entries:
-        raise none_found("ucf101", len(missing), lists, videos, missing[0] if missing else "none listed")
-    return Listing(names, entries, missing)
+            entry = Entry(f"{name}/{path.name}", label[name.lower()], split)
+            list_once("ucf101", listed, _stem(entry), entry, file)
+    on_disk = {path.stem.lower(): path for path in reversed(videos_below(videos))}  # v_CLASS_gNN_cNN is unique in the set
+    entries, missing = find_listed("ucf101", root, hold_out_groups(listed.values(), fold), _stem, on_disk, lists, videos)
+    return Listing(names, entries, missing, left_out(root, on_disk.values(), f"the lists of fold {fold} do not name them"))
 
 
-def _word(file: Path, line: str, index: int) -> str:
-    words = line.split()
-    if len(words) <= index:
-        raise FameError(f"ucf101: {file} has the line {line!r}, which is not NUMBER CLASS; mend it, or get the official file again")
-    return words[index]
+def _stem(entry: Entry) -> str:
+    return Path(entry.path).stem.lower()
+
+
+def _class_of(file: Path, line: str) -> str:
+    try:
+        return line.split()[1]
+    except IndexError:
+        raise FameError(f"ucf101: {file} has the line {line!r}, which is not NUMBER CLASS; get the official file again") from None

@@ -1,0 +1,167 @@
+"""Make splits: hold out whole groups for validation, and read the rule that `splits.toml` in a set's folder gives.
+
+A network that has seen a scene in training is better on other clips of that scene, so a validation split that cuts through groups
+(one person in one place, one source film) flatters it. Whole groups are held out, and test lists are left alone. Which ones is
+decided by a hash of their names: the same on every machine, with nothing drawn.
+
+    by = "group"              # whole groups together; "class": each class's videos one by one; "seed": all videos, whatever class
+    group = "_(tape[0-9]+)_"  # what names a group: a regular expression, its first parenthesis; without it _gNN, as in UCF101
+    test = 0.2                # shares, of groups or of videos
+    val = 0.1
+    seed = 1                  # another draw; without it the fold alone decides
+
+Every line may be left out. The file is no part of a run's identity: what it decides is in the manifest, video by video.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from fame.data.layouts.listing import Entry, read_text
+from fame.errors import FameError
+
+VAL_SHARE = 0.1  # of a class's training groups, rounded: a class with fewer than five groups gives none
+RULE = "splits.toml"
+
+Naming = Callable[[str], str]  # from a path to the name of its group
+
+
+def group_of(path: str) -> str:
+    """Return the group of a video: CLASS/gNN where the name has it as in UCF101 (`v_Diving_g03_c07`), else the video itself."""
+    name = Path(path)
+    found = re.search(r"_g(\d+)(?:_|$)", name.stem)
+    return f"{name.parent.name}/g{found[1]}" if found else path
+
+
+def hold_out_groups(
+    entries: Iterable[Entry], fold: int, group: Naming = group_of, share: float = VAL_SHARE, seed: int | None = None
+) -> list[Entry]:
+    """Move whole groups from train to val: about `share` of each class's groups, the first by hash. For groups within a class."""
+    entries = list(entries)
+    held = set()
+    for groups in groups_by_label((entry for entry in entries if entry.split == "train"), group).values():
+        held |= set(by_hash(groups, fold, seed)[: int(share * len(groups) + 0.5)])
+    return _moved(entries, held, group)
+
+
+def hold_out_sources(
+    entries: Iterable[Entry], fold: int, source: Naming, share: float = VAL_SHARE, most: float = 0.5, seed: int | None = None
+) -> list[Entry]:
+    """Move whole sources from train to val, where one source (a film, a competition) has clips of several classes.
+
+    Sources are taken in order of hash; one is passed over where val would then have more than `share` of all training videos, or
+    more than `most` of a class's (of one with two or three: one; of one with a single video: none).
+    """
+    entries = list(entries)
+    train = [entry for entry in entries if entry.split == "train"]
+    contents: dict[str, Counter[int]] = defaultdict(Counter)
+    for entry in train:
+        contents[source(entry.path)][entry.label] += 1
+    of_class = Counter(entry.label for entry in train)
+    room = Counter({label: max(1 if count > 1 else 0, int(most * count + 1e-9)) for label, count in of_class.items()})
+    left = int(share * len(train) + 0.5)
+    held = set()
+    for name in by_hash(contents, fold, seed):
+        content = contents[name]
+        if content.total() <= left and content <= room:
+            held.add(name)
+            left -= content.total()
+            room.subtract(content)
+    return _moved(entries, held, source)
+
+
+def _moved(entries: list[Entry], held: set[str], group: Naming) -> list[Entry]:
+    return [e._replace(split="val") if e.split == "train" and group(e.path) in held else e for e in entries]
+
+
+def groups_by_label(entries: Iterable[Entry], group: Naming) -> dict[int, set[str]]:
+    """Return the names of the groups of each class."""
+    groups: dict[int, set[str]] = defaultdict(set)
+    for entry in entries:
+        groups[entry.label].add(group(entry.path))
+    return groups
+
+
+def by_hash(names: Iterable[str], fold: int, seed: int | None = None) -> list[str]:
+    """Sort `names` in an order that depends on each name, the fold and the seed alone."""
+    return sorted(names, key=lambda name: (_hash(name, fold, seed), name))
+
+
+def place_by_hash(name: str, fold: int, seed: int | None = None) -> float:
+    """Return a number from 0 to below 1 for a name, uniform over names, by the same hash."""
+    return int.from_bytes(_hash(name, fold, seed)[:6]) / 2**48
+
+
+def _hash(name: str, fold: int, seed: int | None) -> bytes:
+    salt = f"{fold}" if seed is None else f"{fold}/{seed}"
+    return hashlib.sha256(f"{salt}/{name}".encode()).digest()
+
+
+# ---------------------------------------------------------------- the rule in splits.toml
+
+
+def _names_a_group(pattern: str) -> str:
+    try:
+        parts = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"no regular expression ({error})") from None
+    if not parts:
+        raise ValueError("it has no parenthesis around what names the group")
+    return pattern
+
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Rule(BaseModel, frozen=True, extra="forbid", strict=True):
+    """The shares of groups (`by` group) or videos that go to `test` and `val`, and what draws them."""
+
+    by: Literal["group", "class", "seed"] = "group"
+    test: Share = 0.2
+    val: Share = VAL_SHARE
+    seed: int | None = None
+    group: Annotated[str, AfterValidator(_names_a_group)] | None = None
+
+    def unit(self) -> Naming:
+        """Return the function from a video's path to the name of what is never divided: its group, or the video itself."""
+        if self.by != "group":
+            return lambda path: path
+        if self.group is None:
+            return group_of
+        pattern = re.compile(self.group)
+
+        def named(path: str) -> str:
+            found = pattern.search(path)
+            return (found[1] or path) if found else path
+
+        return named
+
+
+def read_rule(root: Path, kind: str, allowed: tuple[str, ...], **defaults: Any) -> Rule:
+    """Read the rule in `root`, of which only the keys in `allowed` may be set; `defaults` where it has none. FameError."""
+    file = root / RULE
+    if not file.is_file():
+        return Rule(**defaults)
+    try:
+        value = tomllib.loads(read_text(kind, file))
+        if unknown := [key for key in value if key not in allowed]:
+            raise FameError(f"{kind}: {file} sets {', '.join(unknown)}; what may be set here is {', '.join(allowed)}")
+        rule = Rule(**(defaults | value))
+    except tomllib.TOMLDecodeError as error:
+        raise FameError(f"{kind}: {file} is not TOML ({error}); mend it, or delete it") from None
+    except ValidationError as error:
+        (first, *_) = error.errors()
+        raise FameError(f"{kind}: {file}: {first['loc'][0]} is {first['input']!r}: {first['msg']}; mend it, or delete it") from None
+    if rule.test + rule.val >= 1:
+        raise FameError(f"{kind}: {file}: test and val are {rule.test + rule.val:g} together; leave something to train on")
+    if rule.group is not None and rule.by != "group":
+        raise FameError(f'{kind}: {file}: group goes with by = "group", not with by = "{rule.by}"; mend it')
+    return rule
