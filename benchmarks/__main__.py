@@ -47,8 +47,6 @@ def measure(words: list[str] | None = None) -> dict[str, Ratio]:
     for name in names:
         if name not in ROUNDS:
             raise FameError(f"unknown figure {name!r}; there are {', '.join(ROUNDS)}")
-    if options.rounds is not None and options.rounds < 1:
-        raise FameError(f"--rounds {options.rounds}: at least one round is needed")
     if "reproduce" in names and options.before is None:
         raise FameError("reproduce needs --before CHECKOUT to compare with")
     device = torch.device(resolve_device(options.device))
@@ -60,7 +58,7 @@ def measure(words: list[str] | None = None) -> dict[str, Ratio]:
     measured: dict[str, Ratio] = {}
     print(f"{'figure':<11}{'slow / fast':>12}  {'quartiles':<16}{'rounds':>6}   seconds")
     for name in names:
-        one = measured[name] = figures[name](options.rounds or ROUNDS[name])
+        one = measured[name] = figures[name](ROUNDS[name] if options.rounds is None else options.rounds)
         quartiles = f"{one.low:.2f} - {one.high:.2f}"
         seconds = ", ".join(f"{side} {value:.4g}" for side, value in one.seconds.items())
         print(f"{name:<11}{one.median:>12.2f}  {quartiles:<16}{one.rounds:>6}   {seconds}", flush=True)

@@ -20,61 +20,52 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torchvision.ops import masks_to_boxes
 
 from fame.config import StagedData
 from fame.data.staged.files import read_masks
 from fame.data.staged.videos import render
 from fame.data.video import decode
-from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.method.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.real_masks import clips as real_clips
 from studies.real_masks.camera import camera_motion, grey, resize
-from studies.real_masks.clips import FRAMES, STRIDE, Frames
+from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, davis, sbi, ucf101
 from studies.setting.scales import SCALES
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """Sixteen frames at native size with what is known of the figure in them."""
 
     group: str
     frames: Frames  # (T, H, W, 3)
-    masks: NDArray[np.bool_] | None = None  # (T, H, W)
+    masks: Truth | None = None  # (T, H, W)
     boxes: NDArray[np.float64] | None = None  # (T, 4): x, y, w, h in pixels
 
 
-def on_ucf101(folder: Path, videos: int) -> Iterator[Sample]:
-    """Clips with actor boxes first, then others, from the middle of each video."""
-    for video in real_clips.ucf101(folder, videos):
-        frames, boxes = video.frames, None
-        start = max(0, (len(frames) - FRAMES) // 2)
+def real(folder: Path, videos: int) -> Iterator[Sample]:
+    """Read a clip of each UCF101 video (its middle, or its first actor's), two of each DAVIS sequence, and SBI's with figures."""
+    for video in ucf101(folder, videos):
+        boxes, start = None, max(0, (len(video.frames) - FRAMES) // 2)
         for track in video.tracks[:1]:
             start = min(max(start, track.first), max(track.first, track.first + len(track.boxes) - FRAMES))
             boxes = track.boxes[start - track.first : start - track.first + FRAMES]
-        yield Sample("UCF101", frames[start : start + FRAMES], boxes=boxes)
-
-
-def on_davis(folder: Path, _: int) -> Iterator[Sample]:
-    """The object sequences, still and moving cameras apart; two clips of each."""
-    for video in real_clips.davis(folder):
+        yield Sample("UCF101", video.frames[start : start + FRAMES], boxes=boxes)
+    for video in davis(folder):
         assert video.masks is not None
         for start in (0, len(video.frames) // 2):
             part = slice(start, start + FRAMES)
             group = "DAVIS, near-still" if video.name == "breakdance" else "DAVIS, moving"
             yield Sample(group, video.frames[part], video.masks[part])
-
-
-def on_sbi(folder: Path, _: int) -> Iterator[Sample]:
-    """A surveillance camera on its post: clips in which somebody is to be seen."""
-    for video in real_clips.sbi(folder):
+    for video in sbi(folder):
         assert video.masks is not None
         for start in range(0, len(video.frames) - FRAMES, 2 * FRAMES):
             part = slice(start, start + FRAMES)
@@ -83,10 +74,9 @@ def on_sbi(folder: Path, _: int) -> Iterator[Sample]:
 
 
 def ours(cache: Path, replicate: int, scale: str, videos: int) -> Iterator[Sample]:
-    """Test performances of part A in their own scenes, read back from the coded files."""
+    """Read test performances of part A in their own scenes back from the coded files."""
     world = SCALES[scale].world
-    if world is None:
-        raise FameError(f"scale {scale!r} has no embedded benchmark; choose smoke, quick or mini")
+    assert world is not None
     manifest = render(StagedData(part="A", world=world), Seeds(replicate), cache)
     for video in manifest.select("test")[:videos]:
         masks = read_masks(manifest.root / video.tags["mask"], video.width)[:FRAMES]
@@ -94,29 +84,31 @@ def ours(cache: Path, replicate: int, scale: str, videos: int) -> Iterator[Sampl
 
 
 def describe(sample: Sample) -> dict[str, float]:
-    """Every quantity that the sample knows enough for."""
-    frames = sample.frames
-    found: dict[str, float] = {"no change": float((frames[1:] == frames[:-1]).all(axis=-1).mean())}
+    """Return every quantity that the sample knows enough for."""
+    frames, masks, boxes = sample.frames, sample.masks, sample.boxes
     small = resize(torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 255)  # (T, 3, h, w)
-    light = grey(small)
-    clip = small[::STRIDE].transpose(0, 1)[None]
-    found["contrast"] = float(light.std(dim=(1, 2)).mean())
-    found["edges"] = float((light.diff(dim=1).abs().mean() + light.diff(dim=2).abs().mean()) / 2)
-    found["camera, % of side"] = camera_motion(light, sample.masks)
-    found["ties"] = float((frame_difference(clip) == 0).float().mean())
-    boxes = _boxes(sample.masks) if sample.masks is not None else sample.boxes
+    light, clip = grey(small), small[::STRIDE].transpose(0, 1)[None]
+    found: dict[str, float] = {
+        "no change": float((frames[1:] == frames[:-1]).all(axis=-1).mean()),
+        "contrast": float(light.std(dim=(1, 2)).mean()),
+        "edges": float((light.diff(dim=1).abs().mean() + light.diff(dim=2).abs().mean()) / 2),
+        "camera, % of side": camera_motion(light, masks),
+        "ties": float((frame_difference(clip) == 0).float().mean()),
+    }
+    if masks is not None:
+        corners = masks_to_boxes(torch.from_numpy(masks[masks.any(axis=(1, 2))])).double().numpy()  # the last pixel included
+        boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2] + 1], axis=1)
+        found |= _figure(clip, resize(torch.from_numpy(masks)[::STRIDE, None].float())[:, 0] > 0.5)
     if boxes is not None and len(boxes):
         height, width = frames.shape[1:3]
         centre = (boxes[:, :2] + boxes[:, 2:] / 2) / (width, height) - 0.5
         found["box area"] = float((boxes[:, 2] * boxes[:, 3]).mean() / (width * height))
         found["off centre"] = float(np.hypot(*centre.T).mean())
-    if sample.masks is not None:
-        found |= _figure(clip, resize(torch.from_numpy(sample.masks)[::STRIDE, None].float())[:, 0] > 0.5)
     return found
 
 
 def _figure(clip: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
-    """clip (1, 3, T, h, w), truth bool (T, h, w)."""
+    """Return what needs true masks: clip (1, 3, T, h, w), truth bool (T, h, w)."""
     found = {"figure area": float(truth.float().mean())}
     union = truth.any(0)
     if not union.any() or union.all():
@@ -133,28 +125,13 @@ def _figure(clip: torch.Tensor, truth: torch.Tensor) -> dict[str, float]:
     return found
 
 
-def _boxes(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
-    boxes = []
-    for mask in masks[masks.any(axis=(1, 2))]:
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        boxes.append((columns[0], rows[0], columns[-1] - columns[0] + 1, rows[-1] - rows[0] + 1))
-    return np.array(boxes, float).reshape(-1, 4)
-
-
 def table(samples: Iterator[Sample]) -> str:
-    """Markdown: a row a quantity, a column a group, mean over its clips (number of clips in the head)."""
-    values: dict[str, list[dict[str, float]]] = {}
-    for sample in samples:
-        values.setdefault(sample.group, []).append(describe(sample))
-    names = list(dict.fromkeys(name for found in values.values() for clip in found for name in clip))
-    lines = ["| per clip | " + " | ".join(f"{group} ({len(found)})" for group, found in values.items()) + " |"]
-    lines.append("| --- " * (len(values) + 1) + "|")
-    for name in sorted(names):
-        cells = []
-        for found in values.values():
-            known = [clip[name] for clip in found if name in clip and np.isfinite(clip[name])]
-            cells.append(f"{np.mean(known):.3f}" if known else "-")
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    """Return Markdown: a row a quantity, a column a group, mean over its clips (number of clips in the head)."""
+    groups = pd.DataFrame([{"group": sample.group, **describe(sample)} for sample in samples]).groupby("group", sort=False)
+    heads = [f"{group} ({count})" for group, count in groups.size().items()]
+    lines = [f"| {' | '.join(['per clip', *heads])} |", "| --- " * (len(heads) + 1) + "|"]
+    for name, means in groups.mean().sort_index(axis=1).items():
+        lines.append(f"| {name} | " + " | ".join(f"{mean:.3f}" if pd.notna(mean) else "-" for mean in means) + " |")
     return "\n".join(lines)
 
 
@@ -163,19 +140,13 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     parser.add_argument("--cache", type=Path, required=True)
     parser.add_argument("--replicate", type=int, default=SELECTION_REPLICATES, help="a selection world, %(default)s or later")
-    parser.add_argument("--scale", default="quick")
+    parser.add_argument("--scale", default="quick", choices=["smoke", "quick", "mini"])
     parser.add_argument("--videos", type=int, default=60, help="at most, of UCF101 and of ours")
     args = parser.parse_args()
     if args.replicate < SELECTION_REPLICATES:
         parser.error(f"verdict worlds are not to be looked at: --replicate {SELECTION_REPLICATES} or later")
     torch.set_num_threads(1)
-
-    def samples() -> Iterator[Sample]:
-        for part in (on_ucf101, on_davis, on_sbi):
-            yield from part(args.real, args.videos)
-        yield from ours(args.cache, args.replicate, args.scale, args.videos)
-
-    print(table(samples()))
+    print(table(chain(real(args.real, args.videos), ours(args.cache, args.replicate, args.scale, args.videos))))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from fame.errors import FameError
+
 Work = Callable[[], object]
 SHORTEST = 0.02  # seconds that one timing lasts at least: shorter callables are called several times in it
 MOST_CALLS = 1000
@@ -38,10 +40,10 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Return the seconds of one call of each of `works` in every one of `rounds` rounds, after `untimed` calls of each.
 
-    `wait` is called before the clock is read; on a GPU it waits for the device. Raises ValueError for no round or no callable.
+    `wait` is called before the clock is read; on a GPU it waits for the device. FameError for no round.
     """
-    if rounds < 1 or not works:
-        raise ValueError(f"{rounds} rounds of {len(works)} callables: at least one of each is needed")
+    if rounds < 1:
+        raise FameError(f"--rounds {rounds}: at least one round is needed")
 
     def timed(work: Work, calls: int) -> float:
         wait()

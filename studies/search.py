@@ -23,7 +23,7 @@ from studies.beta_curve import Found, Trial, write_search
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.study import Row, fame, moco, top1
-from studies.tracking.tracking import Tracker
+from studies.tracking import Tracker
 
 if TYPE_CHECKING:
     import optuna
@@ -92,7 +92,7 @@ def search_beta(
             trial = _try(study, setting, store, replicate, execute)
             if tracker:
                 for link in beta_stage(setting, trial.beta).chain():
-                    tracker.mirror_run(store, link, replicate, (NAME,))
+                    tracker.mirror_run(store, link.id, replicate, (NAME,))
             tell(trial)
         found = Found(max(done, key=lambda trial: trial.value), tuple(done), _exhausted(done))
         files = write_search(found, folder, about)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ FORBIDDEN = {
     "studies": {"reports", "run_study"},
     "reports": {"run_study", "mlflow", "optuna"},
 }
-ONLY_THERE = {"mlflow": {"studies/tracking/tracking.py", "studies/tracking/mirror.py"}, "optuna": {"studies/search.py"}}
+ONLY_THERE = {"mlflow": {"studies/tracking.py"}, "optuna": {"studies/search.py"}}
 
 
 def names_imported(path: Path) -> set[str]:
@@ -65,6 +66,17 @@ def test_the_scan_sees_imports_inside_functions(tmp_path: Path) -> None:
     file = tmp_path / "sample.py"
     file.write_text("def f():\n    from studies.setting.cell import Stage\n    import mlflow.tracking\n")
     assert imported(file) == {"studies", "mlflow"}
+
+
+@pytest.mark.parametrize("room", FORBIDDEN)
+def test_every_file_is_in_the_wheel(room: str) -> None:
+    """Modules are found by their packages; tables, templates and the like are named in pyproject.toml."""
+    setup = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    named = {path for pattern in setup["package-data"].get(room, ()) for path in (ROOT / room).glob(pattern)}
+    files = {path for path in (ROOT / room).rglob("*") if path.is_file() and path.parent.name != "__pycache__"}
+    modules = {path for path in files if path.suffix == ".py"}
+    assert f"{room}*" in setup["packages"]["find"]["include"] and files - modules <= named
+    assert all((path.parent / "__init__.py") in modules for path in modules)
 
 
 def test_the_command_line_starts_without_heavy_packages() -> None:

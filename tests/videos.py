@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
+
+PIXELS = {"mjpeg": "yuvj420p"}  # yuv420p of every other codec
+RATE = 8000  # samples of sound a second
 
 
 def moving_square(frames: int = 12, height: int = 32, width: int = 48, seed: int = 0) -> NDArray[np.uint8]:
@@ -21,31 +29,68 @@ def moving_square(frames: int = 12, height: int = 32, width: int = 48, seed: int
     return video
 
 
-def write_video(path: Path, frames: NDArray[np.uint8] | int = 12, fps: int = 12, codec: str = "mpeg4", seed: int = 0) -> Path:
+def write_video(
+    path: Path,
+    frames: NDArray[np.uint8] | int = 12,
+    fps: int = 12,
+    codec: str = "mpeg4",
+    seed: int = 0,
+    clock: Callable[[int], int] | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
     """Write uint8 (T, H, W, 3) frames, or that many of `moving_square`; the container is the suffix's."""
     shown = moving_square(frames, seed=seed) if isinstance(frames, int) else frames
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=fps)
-        stream.height, stream.width = shown.shape[1:3]
-        stream.pix_fmt = "yuv420p"
-        stream.bit_rate = 2_000_000
-        for frame in shown:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-        container.mux(stream.encode())
+        encode(container, shown, fps, codec, clock, options)
     return path
+
+
+def encode(
+    container: OutputContainer,
+    shown: NDArray[np.uint8],
+    fps: int = 12,
+    codec: str = "mpeg4",
+    clock: Callable[[int], int] | None = None,
+    options: dict[str, str] | None = None,
+    sound: int = 0,
+) -> None:
+    """Encode uint8 (T, H, W, 3) frames into a container, and `sound` seconds; frame t is shown at `clock(t)` frames of `fps`."""
+    stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=options))
+    stream.height, stream.width = shown.shape[1:3]
+    stream.pix_fmt = PIXELS.get(codec, "yuv420p")
+    stream.bit_rate = 2_000_000
+    silence = silent(container) if sound else None
+    for index, picture in enumerate(shown):
+        frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+        frame.pts = None if clock is None else clock(index)
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
+    if silence:
+        add_silence(container, silence, sound)
 
 
 def write_sound(path: Path) -> Path:
     """A file with an audio stream and no video."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mp2", rate=44100)
-        stream.layout = "mono"
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
-        frame.sample_rate = 44100
-        container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+        add_silence(container, silent(container), 1)
     return path
+
+
+def silent(container: OutputContainer) -> AudioStream:
+    """Add a stream for sound to a container."""
+    stream = cast(AudioStream, container.add_stream("aac", rate=RATE))
+    stream.layout = "mono"
+    return stream
+
+
+def add_silence(container: OutputContainer, stream: AudioStream, seconds: int) -> None:
+    """Encode seconds of silence into a stream of a container."""
+    for second in range(seconds):
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE), np.float32), format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = RATE, RATE * second
+        container.mux(stream.encode(frame))
+    container.mux(stream.encode())
 
 
 def truncate(path: Path, share: float = 0.5) -> Path:

@@ -6,8 +6,10 @@ Everything is read with `weights_only=True`: a file of weights runs no code. Eve
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 import zipfile
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from fame.training.optimiser import follow_weights
 ENCODER_FORMAT = "fame-encoder/1"
 STATE_FORMAT = "fame-training-state/2"
 EVERY = 5.0  # seconds
+ALONE = "save the weights alone, by torch.save(model.state_dict(), FILE)"
 
 
 def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
@@ -34,25 +37,66 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
     write_atomically(path, lambda beside: torch.save(content, beside))
 
 
-def read_weights(path: Path, checked: bool = False) -> dict[str, Any]:
-    """Return the dictionary in a file of weights; FameError where it is missing, damaged or would run code.
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return the dictionary in a file of weights, other objects than tensors and plain values as empty dictionaries.
 
-    `checked`: its checksums, which torch writes and does not read, are looked at; some foreign files have none.
+    FameError where the file is missing, damaged, of another kind or would run code, with the name of what is in the way.
     """
-    try:
-        if checked:
-            with zipfile.ZipFile(path) as file:
-                if part := file.testzip():
-                    raise zipfile.BadZipFile(f"{part} has changed")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FameError(f"no file of weights at {path}") from None
-    except Exception as error:  # torch raises many kinds for damaged files, and one for pickles that hold code
-        cause = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise FameError(f"{path} is no file of weights ({cause}): it is damaged, or holds code") from None
-    if not isinstance(content, Mapping):
-        raise FameError(f"{path} holds a {type(content).__name__}, not a dictionary of weights")
+    allowed: dict[str, type] = {}
+    while True:
+        try:
+            with torch.serialization.safe_globals([(stand_in, name) for name, stand_in in allowed.items()]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            break
+        except OSError as error:
+            raise FameError(f"no file of weights at {path} ({error.strerror})") from None
+        except Exception as error:  # torch raises many kinds for damaged files, and advises what is not safe
+            unknown = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+            name = "" if unknown is None else unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
+            if not name or name in allowed:
+                raise FameError(_refusal(path, str(error), list(allowed))) from None
+            allowed[name] = _stand_in(name)
+    if not isinstance(content, Mapping) or hasattr(content, "stands_for"):
+        kind = getattr(content, "stands_for", type(content).__name__)
+        raise FameError(f"{path} holds a {kind}, not a dictionary of weights: {ALONE}")
     return dict(content)
+
+
+def _stand_in(name: str) -> type:
+    """Return a class whose objects stand for those of class `name`: nothing of that is imported or called."""
+    if name.startswith("numpy."):  # its state is no dictionary
+        make_number = {"__new__": lambda cls, *_: object.__new__(cls), "__setstate__": lambda *_: None}
+        return type("StandIn", (), {"stands_for": name, **make_number})
+
+    def make(*_: object) -> OrderedDict[str, object]:
+        found: OrderedDict[str, object] = OrderedDict()  # of this very type: torch fills no other
+        found.stands_for = name  # type: ignore[attr-defined]
+        return found
+
+    return type("StandIn", (), {"__new__": make})
+
+
+def _refusal(path: Path, told: str, others: list[str]) -> str:
+    with path.open("rb") as file:
+        start = file.read(40)
+    if start and start.decode("ascii", "replace").replace("\n", " ").isprintable():
+        return f"{path} is text, not weights (it begins {start.decode().splitlines()[0]!r}): download it again, or `git lfs pull`"
+    blocked = re.search(r"GLOBAL (\S+) whose module", told)
+    if blocked is not None:
+        return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
+    beside = f", which holds {', '.join(others)}" if others else ""
+    return f"{path} is no file of weights{beside}, or a damaged one: copy it again, or {ALONE}"
+
+
+def check_whole(path: Path) -> None:
+    """Raise FameError where a file of weights disagrees with its checksums, which torch writes and does not read."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()
+    except (OSError, zipfile.BadZipFile) as error:
+        raise FameError(f"{path}: cannot be read ({error})") from None
+    if part:
+        raise FameError(f"{path}: {part} is damaged")
 
 
 def weights_digest(modules: nn.Module) -> str:
@@ -97,7 +141,8 @@ class TrainingState:
         if not self.path.exists():
             return 0, {}
         try:
-            content = read_weights(self.path, checked=True)
+            check_whole(self.path)
+            content = read_weights(self.path)
             if content.get("identity") != self.identity:
                 raise FameError("it belongs to another configuration or version")
             fresh = {name: value.clone() for name, value in self.modules.state_dict().items()}

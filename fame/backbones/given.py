@@ -1,7 +1,7 @@
 """Weights by file, whoever trained them: `fame.load_encoder(FILE, backbone=...)`, and `--pretrained FILE`, known by its SHA-256.
 
 Accepted are this project's encoder files, the released code's checkpoints, torchvision's supervised ones, and plain state dicts of
-a backbone, bare or inside a checkpoint, under the usual prefixes (fame/backbones/keys.py). A file of weights runs no code.
+a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.py). A file of weights runs no code.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ENCODER_FORMAT, read_weights
-from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, unwrapped, weights_in
+from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, read_weights
+from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
 from fame.files import sha256_of, write_atomically
@@ -31,12 +31,10 @@ def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> En
 
     `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. `.loaded`
     of the encoder tells which of the file's keys were used and which were left, and why; the log (`fame.backbones.given`) tells
-    it in short,
-    as a warning where some are unknown. Raises FameError for a file that cannot be read or does not fit, with what is missing.
+    it in short, as a warning where some are unknown. FameError where a file cannot be read or does not fit, with what is missing.
     """
-    path = Path(path)
-    content = read_weights(path)
-    weights, beside = weights_in(content)
+    path = Path(path).expanduser()
+    content, weights, beside = _opened(path)
     chosen = _chosen(path, content, weights, backbone)
     encoder = build_encoder(chosen)
     keys = _fill(encoder, weights, f"{path} does not fit the backbone {described(chosen)}")
@@ -58,7 +56,7 @@ def load_given(encoder: Encoder, path: Path, sha256: str) -> dict[str, list[str]
         raise FameError(
             f"{path} has SHA-256 {found[:12]}..., but the cell names {sha256[:12]}...: it is another file, plan it anew"
         )
-    weights, _ = weights_in(read_weights(path))
+    _, weights, _ = _opened(path)
     keys = _fill(encoder, weights, f"{path} does not fit the backbone {type(encoder).__name__}")
     return {"used": sorted(keys.used), "left": sorted(keys.left)}
 
@@ -85,6 +83,16 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
         if fits(wanted, weights):
             found.append(candidate)
     return found
+
+
+def _opened(path: Path) -> tuple[dict[str, object], dict[str, Tensor], tuple[str, ...]]:
+    """Return a file's content, the weights in it, and what is beside them. FameError where there are none."""
+    content = read_weights(path)
+    weights, beside = weights_in(content)
+    if not weights:
+        kinds = [f"{name}: {getattr(value, 'stands_for', type(value).__name__)}" for name, value in content.items()]
+        raise FameError(f"{path} holds no weights by name, only {shortened(kinds) or 'nothing'}: {ALONE}")
+    return content, weights, beside
 
 
 def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> Keys:
@@ -119,7 +127,7 @@ def _chosen(path: Path, content: dict[str, object], weights: dict[str, Tensor], 
 
 def _named(name: str, weights: dict[str, Tensor]) -> Backbone:
     """The backbone of that name; the narrow one as wide as the weights' stem."""
-    stem = next((value for key, value in weights.items() if unwrapped(key)[1] == "stem.3.weight" and value.dim() == 5), None)
+    stem = next((value for key, value in weights.items() if f".{key}".endswith(".stem.3.weight") and value.dim() == 5), None)
     if name != "r2plus1d_narrow" or stem is None or len(stem) < 4:
         return Backbone.model_validate({"name": name})
     return Backbone(name="r2plus1d_narrow", width=len(stem))

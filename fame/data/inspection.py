@@ -1,7 +1,6 @@
 """Inspect one video file: decode it whole, count its frames, and remark on what a user may want to act on.
 
-What decodes decides, never what a header announces. Frames are decoded and not scaled, one at a time: memory does not grow with a
-video's length.
+What decodes decides, never what a header announces. Frames are decoded and not scaled, one at a time.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from fame.data.faults import Remark, VideoError
-from fame.data.video import decoded, opened
+from fame.data.video import decoded, opened, quarter_turns
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
 _UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
@@ -24,7 +25,7 @@ _EARLY = 0.1  # share of its duration that a video may end before
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file holds: frames that decode, frames per second, width and height in pixels; remarks with a line each."""
+    """What a file holds: frames that decode, frames per second, width and height in pixels as shown; remarks."""
 
     frames: int
     fps: float
@@ -36,62 +37,42 @@ class VideoInfo:
 def inspect(path: Path) -> VideoInfo:
     """Decode the whole file and count. VideoError where it is no usable video."""
     with opened(path) as (container, stream):
-        width, height = stream.width, stream.height  # before decoding, which follows a change of size
-        clock = _Clock()
-        frames = damaged = rotation = 0
+        coded = stream.width, stream.height  # before decoding, which follows a change of size
+        width, height = coded
+        damaged = 0
+        times: list[float | None] = []  # seconds
         for frame in decoded(path, container, stream):
-            if (frame.width, frame.height) != (width, height):
-                change = f"{width} x {height}, and {frame.width} x {frame.height} from frame {frames} on"
+            if not times and quarter_turns(frame) % 2:
+                width, height = height, width
+            if (frame.width, frame.height) != coded:
+                change = f"{coded[0]} x {coded[1]}, and {frame.width} x {frame.height} from frame {len(times)} on"
                 raise VideoError(path, "size-changes", f"its pictures are of several sizes: {change}")
-            rotation = rotation or frame.rotation
             damaged += bool(frame.is_corrupt)
-            frames += 1
-            clock.see(frame.time)
+            times.append(frame.time)
+        frames = len(times)
         if frames == 1:
             raise VideoError(path, "one-frame", "a single frame shows no motion")
-        remarks: dict[Remark, str] = {}
-        tick = float(stream.time_base or 0)
-        if early := _ends_early(container, stream, clock.last):
-            remarks["ends-early"] = early
-        if clock.is_uneven(tick):
-            remarks["variable-rate"] = f"frames are {clock.least:.3g} to {clock.most:.3g} s apart, {clock.mean:.3g} s on average"
-        if rotation:
-            remarks["rotated"] = f"to be shown turned by {rotation} degrees, which is not applied"
-        if frames < WINDOW:
-            remarks["short"] = f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped"
-        if damaged:
-            remarks["concealed"] = f"the decoder conceals errors in {damaged} of {frames} frames"
+        shown = np.array([time for time in times if time is not None] or [0.0])
+        found: dict[Remark, str] = {
+            "ends-early": _ends_early(container, stream, float(shown.max())),
+            "variable-rate": _uneven(shown, float(stream.time_base or 0)),
+            "short": f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped" if frames < WINDOW else "",
+            "concealed": f"the decoder conceals errors in {damaged} of {frames} frames" if damaged else "",
+        }
+        remarks = {name: says for name, says in found.items() if says}
         return VideoInfo(frames, round(float(stream.average_rate or 0), 3), width, height, remarks)
 
 
-class _Clock:
-    """Measure the time between frames, in seconds: the least, the most and the mean."""
-
-    def __init__(self) -> None:
-        self.first = self.last = self.most = 0.0
-        self.least = float("inf")
-        self.steps = -1
-
-    @property
-    def mean(self) -> float:
-        return (self.last - self.first) / self.steps if self.steps > 0 else 0.0
-
-    def see(self, time: float | None) -> None:
-        if time is None:
-            return
-        if self.steps < 0:
-            self.first = time
-        elif time <= self.last:  # the same time twice, or a jump back: no step
-            return
-        else:
-            self.least, self.most = min(self.least, time - self.last), max(self.most, time - self.last)
-        self.last = time
-        self.steps += 1
-
-    def is_uneven(self, tick: float) -> bool:
-        """Whether single steps differ from the mean by more than a tick of the container's clock, which is rounding."""
-        bound = max(1.001 * tick, _UNEVEN * self.mean)
-        return self.steps > 1 and max(self.most - self.mean, self.mean - self.least) > bound
+def _uneven(times: NDArray[np.float64], tick: float) -> str:
+    """Say how far apart frames are where single steps differ from the mean by more than a tick, which is rounding; else ""."""
+    steps = np.diff(np.maximum.accumulate(times))
+    steps = steps[steps > 0]  # the same time twice, or a jump back, is no step
+    if len(steps) < 2:
+        return ""
+    least, most, mean = steps.min(), steps.max(), steps.mean()
+    if max(most - mean, mean - least) <= max(1.001 * tick, _UNEVEN * mean):
+        return ""
+    return f"frames are {least:.3g} to {most:.3g} s apart, {mean:.3g} s on average"
 
 
 def _ends_early(container: InputContainer, stream: VideoStream, last: float) -> str:

@@ -12,7 +12,7 @@ import logging
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from fame.data.disk import writing
 from fame.data.faults import FAULTS, VideoError
@@ -20,12 +20,13 @@ from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
 from fame.data.manifest import Manifest, Video, count_splits, file_sha256
 from fame.data.parallel import Progress, counted, each
-from fame.data.scan_report import Facts, findings, judge, log_remarks, read_kept, write_lines, write_report
+from fame.data.scan_report import Facts, findings, is_news, judge, log_remarks, write_report
 from fame.data.video import DECODER
 from fame.errors import FameError
 
-SCAN = 4  # version of what is kept of a file; raised when more is looked at, or judged otherwise
-_NAMED = 3  # files named in a message; the list file has them all
+SCAN = 5  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+_NAMED = 3  # files, or classes, named in a message
+_FACTS = {*VideoInfo.__dataclass_fields__, "sha256"}
 
 log = logging.getLogger(__name__)
 
@@ -42,18 +43,19 @@ def scan(
     root = root.resolve()
     listing = read_layout(root, kind, fold, cache)
     memory = _memory(root, kind, cache)
-    _log_missing(kind, listing, memory.with_suffix(f".fold{fold}.missing.txt"))
-    _log_counts([*compare_with_official(kind, fold, listing), *listing.notes], memory.with_suffix(f".fold{fold}.counts.txt"))
+    _log_listing(kind, fold, listing, memory)
     facts, faults = _facts(root, listing.entries, memory, jobs, progress)
     found = findings(listing.entries, facts, faults)
     report = report_file(root, kind, fold, cache)
-    log_remarks(kind, found, report, news=write_report(report, found))
+    if write_report(report, found):
+        log_remarks(kind, found, report)
     judge(kind, found, len(listing.entries), report, most_broken)
     videos = [_video(entry, facts[entry.path]) for entry in listing.entries if entry.path in facts]
     if not any(video.split == "train" for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind == "folder" else f"{kind}-fold{fold}"
-    log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
+    counts = ", ".join(f"{count} {split}" for split, count in count_splits(videos).items())
+    log.info("%s: %s, %d classes: %s", name, counts, len(listing.classes), _shortened(listing.classes))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -76,29 +78,22 @@ def _facts(
     facts = {path: value["facts"] for path, value in known.items() if value["facts"]}
     faults = {path: VideoError(root / path, *value["fault"]) for path, value in known.items() if value["fault"]}
     todo = [entry.path for entry in entries if entry.path not in known]
-    if todo:
-        with writing(memory, "what the scan finds"), _appended(memory) as file:
-            for path, found in counted(each(partial(_look, root), todo, jobs), "scan", len(todo), progress):
-                fault = None
-                if isinstance(found, VideoError):
-                    faults[path] = found
-                    if found.name == "unreadable":  # it may be mended without a change of the file
-                        continue
-                    fault = [found.name, found.fault]
-                else:
-                    facts[path] = found
-                kept = {"path": path, "key": keys[path], "facts": facts.get(path), "fault": fault}
+    if not todo:
+        return facts, faults
+    memory.parent.mkdir(parents=True, exist_ok=True)
+    with writing(memory, "what the scan finds"), memory.open("a", encoding="utf-8") as file:
+        file.write("\n")  # ends a line that an interrupted scan may have torn
+        for path, found in counted(each(partial(_look, root), todo, jobs), "scan", len(todo), progress):
+            kept: dict[str, Any] = {"path": path, "key": keys[path], "facts": None, "fault": None}
+            if isinstance(found, VideoError):
+                faults[path] = found
+                kept["fault"] = [found.name, found.fault]
+            else:
+                facts[path] = kept["facts"] = found
+            if kept["facts"] or faults[path].name != "unreadable":  # that may be mended without a change of the file
                 file.write(json.dumps(kept) + "\n")
                 file.flush()
     return facts, faults
-
-
-def _appended(memory: Path) -> TextIO:
-    """The memory, to be added to; a line that an interrupted scan may have torn is ended."""
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    file = memory.open("a", encoding="utf-8")
-    file.write("\n")
-    return file
 
 
 def _look(root: Path, path: str) -> tuple[str, Facts | VideoError]:
@@ -122,23 +117,15 @@ def _key(path: Path) -> list[Any]:
 def _recall(memory: Path) -> dict[str, Any]:
     """Remembered results by path; later lines win, a torn or damaged line is passed over: its file is looked at again."""
     recalled: dict[str, Any] = {}
-    for line in read_kept(memory).splitlines():
+    for line in memory.read_text(encoding="utf-8", errors="replace").splitlines() if memory.is_file() else ():
         try:
             value = json.loads(line)
             facts, fault = value["facts"], value["fault"]
-            if (_are_facts(facts) and fault is None) or (facts is None and _is_fault(fault)):
+            if (fault is None and facts.keys() == _FACTS) or (facts is None and len(fault) == 2 and fault[0] in FAULTS):
                 recalled[value["path"]] = {name: value[name] for name in ("key", "facts", "fault")}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             continue
     return recalled
-
-
-def _are_facts(value: Any) -> bool:
-    return isinstance(value, dict) and value.keys() == {*VideoInfo.__dataclass_fields__, "sha256"}
-
-
-def _is_fault(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and value[0] in FAULTS
 
 
 def _video(entry: Entry, facts: Facts) -> Video:
@@ -146,25 +133,19 @@ def _video(entry: Entry, facts: Facts) -> Video:
     return Video(path=entry.path, label=entry.label, split=entry.split, tags={}, **known)
 
 
-def _log_missing(kind: Kind, listing: Listing, file: Path) -> None:
-    """Warn of listed videos that are not on disk, once for each set of them."""
-    if not listing.missing:
-        file.unlink(missing_ok=True)
-        return
-    text = "\n".join(listing.missing) + "\n"
-    if read_kept(file) == text:
-        return
-    write_lines(file, listing.missing)
-    listed = len(listing.missing) + len(listing.entries)
-    first = ", ".join(listing.missing[:_NAMED])
-    log.warning("%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file)
+def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
+    """Tell what is missing, differs from the published set or is left out: once for each state of the folder."""
+    file = memory.with_suffix(f".fold{fold}.missing.txt")
+    if is_news(file, "".join(f"{path}\n" for path in listing.missing)) and listing.missing:
+        listed, first = len(listing.missing) + len(listing.entries), _shortened(listing.missing)
+        log.warning(
+            "%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file
+        )
+    lines = [*compare_with_official(kind, fold, listing), *listing.notes]
+    if is_news(memory.with_suffix(f".fold{fold}.counts.txt"), "".join(f"{line}\n" for line in lines)):
+        for line in lines:
+            log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
 
 
-def _log_counts(lines: list[str], file: Path) -> None:
-    """What differs from the published set and what is left out: once for each state of the folder."""
-    text = "".join(f"{line}\n" for line in lines)
-    if text == read_kept(file):
-        return
-    write_lines(file, lines)
-    for line in lines:
-        log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
+def _shortened(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

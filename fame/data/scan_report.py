@@ -10,13 +10,13 @@ import io
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
-from fame.data.layouts import SPLITS, Entry
+from fame.data.layouts import Entry
 from fame.errors import FameError
 from fame.files import write_atomically
 
@@ -52,34 +52,28 @@ def findings(entries: Iterable[Entry], facts: Mapping[str, Facts], faults: Mappi
     known = [entry for entry in entries if entry.path in facts]
     found += [Finding(e.path, e.split, "remark", name, says) for e in known for name, says in facts[e.path]["remarks"].items()]
     found += _copies(known, facts)
-    order = {name: index for index, name in enumerate([*FAULTS, *REMARKS])}
-    return sorted(found, key=lambda finding: order[finding.name])
+    return sorted(found, key=lambda finding: (*FAULTS, *REMARKS).index(finding.name))
 
 
-def _copies(entries: list[Entry], facts: Mapping[str, Facts]) -> list[Finding]:
+def _copies(entries: list[Entry], facts: Mapping[str, Facts]) -> Iterator[Finding]:
     """Videos of the same bytes: `leaked` across train (or val) and test, `duplicate` otherwise, all but the first."""
     by_content = defaultdict(list)
     for entry in entries:
         by_content[facts[entry.path]["sha256"]].append(entry)
-    found = []
     for same in by_content.values():
         for index, entry in enumerate(same):
             across = [other for other in same if (other.split == "test") != (entry.split == "test")]
-            if across:
-                says = f"the same bytes as {across[0].path} ({across[0].split})"
-                found.append(Finding(entry.path, entry.split, "remark", "leaked", says))
-            elif index:
-                says = f"the same bytes as {same[0].path} ({same[0].split})"
-                found.append(Finding(entry.path, entry.split, "remark", "duplicate", says))
-    return found
+            if across or index:
+                first = (across or same)[0]
+                name: Remark = "leaked" if across else "duplicate"
+                yield Finding(entry.path, entry.split, "remark", name, f"the same bytes as {first.path} ({first.split})")
 
 
-def counted_by(found: Iterable[Finding]) -> dict[str, dict[str, int]]:
+def counted_by(found: Iterable[Finding]) -> dict[str, Counter[str]]:
     """Count videos per name and split: {"corrupt": {"train": 2, "test": 1}}, in the order of the report."""
-    counts: dict[str, dict[str, int]] = {}
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
     for finding in found:
-        row = counts.setdefault(finding.name, dict.fromkeys(SPLITS, 0))
-        row[finding.split] = row.get(finding.split, 0) + 1
+        counts[finding.name][finding.split] += 1
     return counts
 
 
@@ -89,10 +83,7 @@ def write_report(file: Path, found: list[Finding]) -> bool:
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(Finding._fields)
     rows.writerows(found)
-    if read_kept(file) == text.getvalue():
-        return False
-    _write(file, text.getvalue())
-    return True
+    return is_news(file, text.getvalue())
 
 
 def read_report(file: Path) -> list[Finding]:
@@ -104,14 +95,26 @@ def read_report(file: Path) -> list[Finding]:
         raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
 
 
-def log_remarks(kind: str, found: list[Finding], report: Path, news: bool) -> None:
-    """Log one line on the remarks where the report is new; a warning where test videos are among those trained on."""
-    remarks = [finding for finding in found if finding.what == "remark"]
-    if not remarks or not news:
-        return
-    many = Counter(finding.name for finding in remarks)
+def is_news(file: Path, text: str) -> bool:
+    """Write a text whole where the file holds another one, and return whether it did."""
+    try:
+        if file.read_bytes() == text.encode():
+            return False
+    except OSError:
+        if not text:
+            return False
+    with writing(file, "what the scan finds"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda beside: beside.write_bytes(text.encode()))
+    return True
+
+
+def log_remarks(kind: str, found: list[Finding], report: Path) -> None:
+    """Log one line on the remarks; a warning where test videos are among those trained on."""
+    many = Counter(finding.name for finding in found if finding.what == "remark")
     level = logging.WARNING if many["leaked"] else logging.INFO
-    log.log(level, "%s: remarks: %s; list: %s", kind, ", ".join(f"{count} {name}" for name, count in many.items()), report)
+    if many:
+        log.log(level, "%s: remarks: %s; list: %s", kind, ", ".join(f"{count} {name}" for name, count in many.items()), report)
 
 
 def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_broken: float) -> None:
@@ -137,22 +140,3 @@ def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_br
     level = logging.INFO if what in _warned else logging.WARNING  # a run scans again before it opens the videos
     _warned.add(what)
     log.log(level, "%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
-
-
-def write_lines(file: Path, lines: list[str]) -> None:
-    """A text file of these lines, written whole."""
-    _write(file, "".join(f"{line}\n" for line in lines))
-
-
-def read_kept(file: Path) -> str:
-    """What an earlier scan wrote; "" where it is not there or cannot be read, and something else where it is damaged."""
-    try:
-        return file.read_bytes().decode("utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def _write(file: Path, text: str) -> None:
-    with writing(file, "what the scan finds"):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, lambda beside: beside.write_bytes(text.encode()))

@@ -8,23 +8,20 @@ neighbour of the right class among the k nearest. Clips are normalised with the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fame.config import Augment, Retrieval
+from fame.config import Retrieval
 from fame.data.fitting import too_short
+from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import open_encoder, shared_features
 from fame.evaluation.predictions import VALIDATION, facts, tested_splits, training_rows
-from fame.files import write_atomically
+from fame.run import Run
 from fame.training import precision as arithmetic
-
-if TYPE_CHECKING:
-    from fame.run import Run
 
 FILE = "retrieval.csv"
 COLUMNS = ["video", "performance", "condition", "label", "rank"]
@@ -78,10 +75,7 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     steps = 1 + len(queries)
 
     def embedded(rows: Tensor) -> Tensor:
-        found = shared_features(
-            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=Augment(), precision=config.precision, run=run
-        )
-        return embed(found)
+        return embed(shared_features(net, encoder, videos, rows, config, run))
 
     gallery = embedded(train)
     run.log(step=1, steps=steps, phase="gallery")
@@ -93,14 +87,17 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
         frames.append(frame[COLUMNS])
         run.log(step=done, steps=steps, phase=split)
     table = pd.concat(frames, ignore_index=True)
-    write_atomically(run.folder / FILE, lambda beside: table.to_csv(beside, index=False))
     notes = {
         "gallery": len(train),
         "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "capped_ranks": [k for k in config.ranks if k > len(train)],
         "queries": {split: len(rows) for split, rows in queries.items()},
         "queries_without_gallery_class": int(table["rank"].isna().sum()),
-        "classes_in_gallery": int(np.unique(videos.labels[train].numpy()).size),
+        "classes_in_gallery": len(videos.labels[train].unique()),
         **too_short(videos, ["train", *queries], config.clip),
     }
-    return {"metrics": metrics_from(table, config.ranks, len(train)), "artifacts": [FILE], "notes": notes}
+    return {
+        "metrics": metrics_from(table, config.ranks, len(train)),
+        "artifacts": [write_table(run.folder, FILE, table)],
+        "notes": notes,
+    }

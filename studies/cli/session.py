@@ -23,6 +23,7 @@ from studies.harness.worker import Runtime
 from studies.setting.asked import Asked, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
+from studies.setting.recording import record
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from studies.setting.typed import overruled
@@ -51,7 +52,7 @@ class Session:
         self.runtime = Runtime(
             self.device,
             options.data_root,
-            {kind: folder for kind, folder in places(options).values()},
+            dict(places(options).values()),
             pretrained=options.pretrained,
             most_broken=options.broken,
         )
@@ -73,6 +74,8 @@ class Session:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            record(self.asked).write(self.store.out)
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -89,8 +92,6 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
-        if replicate < 0:
-            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         with watching() as watcher:
@@ -155,7 +156,7 @@ def watching() -> Iterator[Watcher]:
 def tracker(store: Store, warn: Callable[[str], None]) -> Any:
     """The MLflow mirror; None, with one warning, where it cannot even be made."""
     try:
-        from studies.tracking.tracking import Tracker
+        from studies.tracking import Tracker
 
         return Tracker(store.out, warn)
     except Exception as error:  # tracking never fails a run

@@ -14,7 +14,7 @@ from studies.harness.scheduling import Schedule, Summary
 from studies.harness.store import Store
 from studies.harness.worker import Runtime, open_once
 from studies.setting.cell import Stage
-from studies.tracking.mirroring import Mirror, Mirroring
+from studies.tracking import Mirroring, Tracker
 
 
 def run_stages(
@@ -25,7 +25,7 @@ def run_stages(
     jobs: int,
     runtime: Runtime | None = None,
     watcher: Watcher | None = None,
-    mirror: Mirror | None = None,
+    mirror: Tracker | None = None,
     plan: Plan | None = None,
     executor: Executor | None = None,
 ) -> Summary:

@@ -12,7 +12,7 @@ from studies.harness.executors import Executor, Outcome, Task
 from studies.harness.plan import Plan, label
 from studies.harness.progress import Watcher
 from studies.harness.store import DiskFull, Store
-from studies.tracking.mirroring import Mirroring
+from studies.tracking import Mirroring
 
 Key = tuple[str, int]
 TICK = 0.5  # seconds between two looks at the progress of what runs

@@ -164,6 +164,11 @@ class Store:
             why = f"damaged or from another version of the program ({error!r})"
         raise FameError(f"{path}: this run is {why}; move {path.parent} away, or choose another folder with --out")
 
+    def config(self, stage_id: str, replicate: int) -> dict[str, Any]:
+        """The fields of a run's configuration as they were written; empty where it has none."""
+        value = _read_json(self.folder(stage_id, replicate) / CONFIG)
+        return dict(value.get("config") or {}) if isinstance(value, dict) else {}
+
     def all(self) -> Iterator[tuple[str, int]]:
         """Yield (stage id, replicate) of every run folder, finished or not, in order."""
         if not self.runs.is_dir():

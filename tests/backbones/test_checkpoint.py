@@ -1,60 +1,22 @@
-"""Files of weights: encoders, states of training, foreign files."""
+"""States of training: written, restored, passed over."""
 
 from __future__ import annotations
 
 import json
-import pickle
 
 import pytest
 import torch
 from torch import nn
 
-from fame.backbones import build_encoder
-from fame.backbones.checkpoint import TrainingState, read_weights, save_encoder
-from fame.backbones.given import load_given
-from fame.config import Backbone
-from fame.errors import FameError
-from fame.files import sha256_of
+from fame.backbones.checkpoint import TrainingState
 from tests.fakes import fake_run
 
 torch.set_num_threads(1)
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 
 
 def notes(run) -> list[str]:
     path = run.folder / "metrics.jsonl"
     return [json.loads(line).get("note", "") for line in path.read_text().splitlines()] if path.exists() else []
-
-
-def test_unreadable_files_are_one_clear_line(tmp_path):
-    damaged = tmp_path / "damaged.pt"
-    save_encoder(build_encoder(NARROW), NARROW, damaged)
-    assert [path.name for path in tmp_path.iterdir()] == ["damaged.pt"]  # no half-written neighbour is left
-    damaged.write_bytes(damaged.read_bytes()[:5000])
-    torch.save(torch.zeros(1), tmp_path / "tensor.pt")
-    for name, told in (("absent", "no file of weights"), ("damaged", "damaged"), ("tensor", "not a dictionary")):
-        with pytest.raises(FameError, match=told):
-            read_weights(tmp_path / f"{name}.pt")
-
-
-class Trap:
-    """A pickle that would write a file when it is loaded."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (str(self.path), "w"))
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_a_file_that_holds_code_runs_none(tmp_path):
-    (tmp_path / "trap.pt").write_bytes(pickle.dumps({"state_dict": Trap(tmp_path / "sprung")}))
-    torch.save({"state_dict": Trap(tmp_path / "sprung")}, tmp_path / "zipped.pt")
-    for name in ("trap.pt", "zipped.pt"):
-        with pytest.raises(FameError, match="code"):
-            read_weights(tmp_path / name)
-    assert not (tmp_path / "sprung").exists()
 
 
 def training(run, identity="a"):
@@ -124,74 +86,3 @@ def test_a_checkpoint_that_does_not_belong_is_passed_over_with_a_note(tmp_path, 
     assert other.restore() == (0, {})
     assert any("checkpoint.pt is ignored" in note for note in notes(run))
     assert all(torch.equal(a, b) for a, b in zip(fresh.parameters(), model.parameters(), strict=True))  # untouched by the attempt
-
-
-# ---------------------------------------------------------------- given weights
-
-
-def save(path, weights):
-    torch.save(weights, path)
-    return sha256_of(path)
-
-
-def wrapped(prefix):
-    return {f"{prefix}{name}": value for name, value in build_encoder(NARROW, seed=9).state_dict().items()}
-
-
-@pytest.mark.parametrize("prefix", ["", "module.", "encoder_q.", "module.encoder_q.", "encoder.", "backbone.", "module.backbone."])
-@pytest.mark.parametrize("container", [None, "state_dict", "model"])
-def test_usual_prefixes_are_understood(tmp_path, prefix, container):
-    path = tmp_path / "given.pt"
-    weights = {
-        **wrapped(prefix),
-        "module.queue": torch.zeros(3),
-        "module.encoder_k.stem.0.weight": torch.zeros(1),
-        "fc.weight": torch.ones(1),
-    }
-    digest = save(path, weights if container is None else {container: weights, "epoch": 3})
-    encoder = build_encoder(NARROW, seed=1)
-    keys = load_given(encoder, path, digest)
-    expected = build_encoder(NARROW, seed=9).state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in encoder.state_dict().items())
-    assert keys["left"] == ["fc.weight", "module.encoder_k.stem.0.weight", "module.queue"]
-    assert keys["used"] == sorted(wrapped(prefix))
-
-
-def test_own_files_torchvisions_names_and_old_files_are_understood(tmp_path):
-    path = tmp_path / "given.pt"
-    save_encoder(build_encoder(NARROW, seed=9), NARROW, path)
-    encoder = build_encoder(NARROW, seed=1)
-    load_given(encoder, path, sha256_of(path))
-    assert torch.equal(encoder.stem[0].weight, build_encoder(NARROW, seed=9).stem[0].weight)
-    old = {name: value for name, value in wrapped("").items() if not name.endswith("num_batches_tracked")}
-    load_given(encoder, path, save(path, old))
-    separable = Backbone(name="s3d")
-    theirs = {name.replace("trunk.", "features.", 1): value for name, value in build_encoder(separable, 2).state_dict().items()}
-    s3d = build_encoder(separable, 1)
-    assert load_given(s3d, path, save(path, theirs))["left"] == []
-    assert torch.equal(s3d.trunk[2][0].weight, build_encoder(separable, 2).trunk[2][0].weight)
-
-
-def test_weights_that_do_not_fit_are_listed(tmp_path):
-    path = tmp_path / "given.pt"
-    weights = wrapped("module.")
-    del weights["module.stem.1.bias"]
-    weights["module.stem.0.weight"] = torch.zeros(2, 3, 1, 7, 7)
-    encoder = build_encoder(NARROW)
-    before = encoder.stem[3].weight.clone()
-    with pytest.raises(FameError) as caught:
-        load_given(encoder, path, save(path, weights))
-    assert "module.stem.0.weight is (2, 3, 1, 7, 7) and should be (4, 3, 1, 7, 7)" in str(caught.value)
-    assert "stem.1.bias is missing" in str(caught.value)
-    assert torch.equal(encoder.stem[3].weight, before)  # nothing half loaded
-    with pytest.raises(FameError, match=r"and \d+ more"):
-        load_given(encoder, path, save(path, {"conv3d_1a_7x7.conv3d.weight": torch.zeros(1)}))
-
-
-def test_the_hash_is_checked(tmp_path):
-    path = tmp_path / "given.pt"
-    with pytest.raises(FameError, match="no given weights"):
-        load_given(build_encoder(NARROW), path, "0" * 64)
-    save(path, wrapped(""))
-    with pytest.raises(FameError, match="the cell names 000000000000"):
-        load_given(build_encoder(NARROW), path, "0" * 64)

@@ -5,10 +5,15 @@ The files are made here, with the released code's key names and torchvision's ow
 
 from __future__ import annotations
 
+import argparse
 import logging
+import os
+import pickle
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 from hypothesis import given, settings
@@ -21,10 +26,11 @@ import fame
 import run_study
 from fame.backbones import Encoder, build_encoder
 from fame.backbones.checkpoint import save_encoder
-from fame.backbones.given import NAMES, export_encoder, fitting
-from fame.backbones.keys import WRAPPERS, fit, fits, released, unwrapped, weights_in
+from fame.backbones.given import NAMES, export_encoder, fitting, load_given
+from fame.backbones.keys import fit, fits, released
 from fame.config import Backbone
 from fame.errors import FameError
+from fame.files import sha256_of
 
 NARROW = Backbone(name="r2plus1d_narrow", width=4)
 HEADS = {"i3d": ("id_head.2", "id_head.4"), "r2plus1d_18": ("fc.0", "fc.2"), "r2plus1d_narrow": ("fc.0", "fc.2")}
@@ -108,6 +114,83 @@ def test_torchvisions_supervised_files(tmp_path: Path, name: str, build) -> None
             assert torch.allclose(encoder(clips), theirs(clips), rtol=1e-4, atol=1e-5)
 
 
+SMALL = build_encoder(NARROW, 1).state_dict()
+
+
+class Call:
+    """A pickle that calls a function when it is loaded."""
+
+    def __init__(self, function: object, path: Path):
+        self.reduced = function, (str(path),)
+
+    def __reduce__(self) -> object:
+        return self.reduced
+
+
+class Settings(dict[str, object]):
+    """A dictionary of a class of one's own."""
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("prefix", ["", "module.", "module.encoder_q.", "model.", "online_encoder.", "net.backbone."])
+@pytest.mark.parametrize(
+    ("containers", "beside"),
+    [
+        ((), {}),
+        (("state_dict",), {"args": argparse.Namespace(lr=0.1, out=Path("x")), "best": numpy.float64(3), "epoch": 3}),
+        (("net",), {"config": Settings(lr=0.1), "options": defaultdict(list, {"a": [1]})}),
+        (("checkpoint", "model_state"), {"optimizer": {"state": {0: {"exp_avg": torch.zeros(1)}}}}),
+        (("model",), {"hook": Call(eval, Path("sprung"))}),
+    ],
+)
+def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, prefix, zipped) -> None:
+    left = {"module.queue": "queue", "teacher.stem.0.weight": "momentum encoder", "fc.weight": "classifier"}
+    content: dict[str, object] = {name: torch.zeros(1) for name in left} | {prefix + name: value for name, value in SMALL.items()}
+    for container in reversed(containers):
+        content = {container: content}
+    torch.save(content | beside, tmp_path / "given.pt", _use_new_zipfile_serialization=zipped)
+    encoder = build_encoder(NARROW, seed=2)
+    keys = load_given(encoder, tmp_path / "given.pt", sha256_of(tmp_path / "given.pt"))
+    assert equal(encoder, build_encoder(NARROW, 1))
+    assert keys == {"left": sorted(left), "used": sorted(prefix + name for name in SMALL)}
+    assert fame.load_encoder(tmp_path / "given.pt").loaded.keys.left == left
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "no file of weights at"),
+        (torch.zeros(1), "holds a Tensor, not a dictionary of weights"),
+        (build_encoder(NARROW), "holds a fame.backbones.r2plus1d.NarrowR2Plus1D, not a dictionary of weights"),
+        ({"model": build_encoder(NARROW)}, "holds no weights by name, only model: fame.backbones.r2plus1d.NarrowR2Plus1D"),
+        ({"state_dict": SMALL, "hook": Call(os.system, Path("touch sprung"))}, "would call posix.system when it is read"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is text, not weights (it begins 'version https://git-lfs"),
+        (b"<!DOCTYPE html>\n<html>", "is text, not weights (it begins '<!DOCTYPE html>'): download it again"),
+        (b"", "is no file of weights, or a damaged one"),
+        (pickle.dumps({"state_dict": Call(open, Path("sprung"))}), "is no file of weights, or a damaged one"),
+    ],
+)
+def test_a_file_without_weights_is_one_line_and_runs_no_code(tmp_path: Path, monkeypatch, content, told) -> None:
+    monkeypatch.chdir(tmp_path)
+    if isinstance(content, bytes):
+        Path("given.pt").write_bytes(content)
+    elif content is not None:
+        torch.save(content, "given.pt")
+    with pytest.raises(FameError) as caught:
+        fame.load_encoder("given.pt")
+    assert told in str(caught.value) and "\n" not in str(caught.value) and "weights_only" not in str(caught.value)
+    assert not Path("sprung").exists()
+
+
+def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
+    save_encoder(build_encoder(NARROW), NARROW, tmp_path / "encoder.pt")
+    assert [path.name for path in tmp_path.iterdir()] == ["encoder.pt"]  # no half-written neighbour is left
+    (tmp_path / "encoder.pt").write_bytes((tmp_path / "encoder.pt").read_bytes()[:5000])
+    with pytest.raises(FameError, match="damaged"):
+        fame.load_encoder(tmp_path / "encoder.pt")
+
+
 @pytest.mark.parametrize("name", ["i3d", "r2plus1d_18", "s3d", "r2plus1d_narrow"])
 def test_what_is_exported_loads_back_bit_for_bit(tmp_path: Path, name: str) -> None:
     backbone = backbone_of(name)
@@ -157,6 +240,24 @@ def test_what_is_missing_or_misshaped_is_one_line(tmp_path: Path) -> None:
         fame.load_encoder(tmp_path / "flow.pt", backbone="I3D")
 
 
+def test_given_weights_are_checked_and_never_half_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "given.pt"
+    encoder = build_encoder(NARROW)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    with pytest.raises(FameError, match="no given weights"):
+        load_given(encoder, file, "0" * 64)
+    weights = {f"module.{name}": value for name, value in SMALL.items() if not name.endswith("num_batches_tracked")}
+    torch.save(weights | {"module.stem.0.weight": torch.zeros(2, 3, 1, 7, 7)}, file)
+    with pytest.raises(FameError, match="the cell names 000000000000"):
+        load_given(encoder, file, "0" * 64)
+    with pytest.raises(FameError, match=r"module.stem.0.weight is .2, 3, 1, 7, 7. and should be .4, 3, 1, 7, 7."):
+        load_given(encoder, file, sha256_of(file))
+    assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
+    torch.save(weights, file)  # as old files are: without counters
+    load_given(encoder, file, sha256_of(file))
+    assert torch.equal(encoder.stem[0].weight, SMALL["stem.0.weight"])
+
+
 def test_a_file_of_ours_is_no_other_backbone(tmp_path: Path) -> None:
     save_encoder(build_encoder(NARROW), NARROW, tmp_path / "encoder.pt")
     assert fame.load_encoder(tmp_path / "encoder.pt", backbone="r2plus1d_narrow").dim == 32  # its width is read off
@@ -183,26 +284,23 @@ def test_of_two_copies_the_fuller_one_is_taken_whole() -> None:
 
 @settings(max_examples=50)
 @given(
-    wrapper=st.lists(st.sampled_from(WRAPPERS), max_size=4).map("".join),
-    seed=st.integers(0, 1000),
+    prefix=st.lists(st.sampled_from(["module.", "encoder.", "net.", "a_b.", "0."]), max_size=4).map("".join),
     dropped=st.sets(st.integers(0, 100), max_size=3),
 )
-def test_any_wrapping_is_taken_off_and_nothing_lost(wrapper: str, seed: int, dropped: set[int]) -> None:
+def test_any_prefix_is_taken_off_and_nothing_lost(prefix: str, dropped: set[int]) -> None:
     """With random names and a few weights dropped: either all are found, or exactly those dropped are told."""
-    wanted = META
-    weights = {wrapper + name: torch.full(value.shape, float(seed)) for name, value in wanted.items()}
-    gone = [name for number, name in enumerate(wanted) if number in dropped and not name.endswith("num_batches_tracked")]
+    weights = {prefix + name: torch.zeros(value.shape) for name, value in META.items()}
+    gone = [name for number, name in enumerate(META) if number in dropped and not name.endswith("num_batches_tracked")]
     for name in gone:
-        del weights[wrapper + name]
-    assert all(unwrapped(wrapper + name) == (wrapper, name) for name in wanted)
-    assert fits(wanted, weights) == (not gone)
+        del weights[prefix + name]
+    assert fits(META, weights) == (not gone)
     if gone:
         with pytest.raises(FameError) as caught:
-            fit(wanted, weights, "a file")
+            fit(META, weights, "a file")
         assert all(f"{name} is missing" in str(caught.value) for name in gone)
     else:
-        values, keys = fit(wanted, weights, "a file")
-        assert set(values) == set(wanted) and not keys.left and not keys.absent
+        values, keys = fit(META, weights, "a file")
+        assert set(values) == set(META) and not keys.left and not keys.absent
 
 
 with torch.device("meta"):
@@ -220,12 +318,6 @@ def test_recognition_looks_at_names_and_shapes() -> None:
     with torch.device("meta"):
         weights = build_encoder(wide).state_dict()
     assert fitting(weights) == [wide]
-
-
-def test_containers_are_opened_and_what_lies_beside_is_told() -> None:
-    inside = {"a": torch.zeros(1), "step": 3}
-    assert weights_in({"state_dict": inside, "epoch": 1}) == ({"a": inside["a"]}, ("epoch", "step"))
-    assert weights_in(inside) == ({"a": inside["a"]}, ("step",))
 
 
 def test_the_verbs(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
         (["search", "--scale", "smoke", "--trials", "0"], "--trials 0"),
-        (["search", "--scale", "smoke", "--replicate", "-1"], "--replicate -1"),
+        (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),
     ],
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:

@@ -22,7 +22,7 @@ import pytest
 
 from fame.data.faults import FAULTS
 from fame.data.layouts import read_ucf101
-from tests.data.test_scan_faults import image, noise, overstated, patched, rotated, two_sizes, uneven
+from tests.data.test_scan_faults import image, noise, overstated, patched, two_sizes, uneven
 from tests.videos import truncate, write_sound, write_video
 
 ROOT = Path(__file__).parents[2]
@@ -78,7 +78,6 @@ BROKEN: list[Plant] = [
 ]
 KEPT: list[Plant] = [
     ("variable-rate", made_as(uneven, ".mp4")),
-    ("rotated", made_as(rotated, ".mp4")),
     ("ends-early", truncate),
     ("ends-early", overstated),
 ]

@@ -25,6 +25,7 @@ from fame.data.scan_report import read_report
 from fame.data.store import QUALITY
 from fame.data.video import decode
 from fame.seeds import Seeds
+from tests.videos import write_video
 
 HEIGHT, WIDTH, SIDE = 32, 64, 16
 CODECS = ("raw", "jpeg")
@@ -43,19 +44,6 @@ def number_of(frame: NDArray[np.uint8]) -> int:
     """The number that a frame shows, at whatever size."""
     columns = frame.reshape(frame.shape[0], 8, -1, 3)[:, :, 1:-1].mean(axis=(0, 2, 3))
     return int(((columns > 140) * (1 << np.arange(8))).sum())
-
-
-def write(path: Path, frames: int, codec: str, clock: Clock, options: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=12, options=options)
-        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
-        stream.bit_rate = 2_000_000
-        for index, shown in enumerate(numbered(frames)):
-            frame = av.VideoFrame.from_ndarray(shown, format="rgb24")
-            frame.pts = clock(index)
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
 
 
 def steady(index: int) -> int:
@@ -83,8 +71,8 @@ FILES: dict[str, tuple[int, str, Clock, dict[str, str]]] = {
 def sets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, VideoSet]:
     """The same files by each codec, as a run opens them."""
     root = tmp_path_factory.mktemp("exact")
-    for name, how in FILES.items():
-        write(root / "set" / "train" / "a" / name, *how)
+    for name, (frames, codec, clock, options) in FILES.items():
+        write_video(root / "set" / "train" / "a" / name, numbered(frames), codec=codec, clock=clock, options=options)
     digest = scan_videos(root / "set", "folder", 1, root / "cache").digest()
     return {
         codec: open_videos(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +15,17 @@ from fame.data.inspection import VideoInfo, inspect
 from fame.data.video import decode, scaled_size
 from tests.videos import moving_square, truncate, write_sound, write_video
 
+WRITERS = {
+    "avi": "mpeg4", "mp4": "libx264", "mkv": "ffv1", "mov": "mpeg4", "webm": "libvpx-vp9", "m4v": "mpeg4", "ts": "libx264",
+    "mts": "libx264", "flv": "libx264", "wmv": "msmpeg4", "3gp": "mpeg4", "h264": "libx264",
+}  # fmt: skip
 
-@pytest.mark.parametrize(
-    ("suffix", "codec"), [("avi", "mpeg4"), ("mp4", "libx264"), ("mkv", "ffv1"), ("mov", "mpeg4"), ("webm", "libvpx-vp9")]
-)
+
+@pytest.mark.parametrize(("suffix", "codec"), WRITERS.items())
 def test_containers_and_codecs_decode_to_the_frames_written(tmp_path: Path, suffix: str, codec: str) -> None:
     written = moving_square(12, 32, 48)
-    path = write_video(tmp_path / f"a.{suffix}", written, fps=12, codec=codec)
-    assert (found := inspect(path)) == VideoInfo(12, 12.0, 48, 32, found.remarks) and set(found.remarks) == {"short"}
+    path = write_video(tmp_path / f"a.{suffix}", written, fps=25, codec=codec)
+    assert (found := inspect(path)) == VideoInfo(12, 25.0, 48, 32, found.remarks) and set(found.remarks) == {"short"}
     decoded = decode(path)
     assert decoded.dtype == np.uint8 and decoded.shape == (12, 32, 48, 3)
     assert np.abs(decoded.astype(int) - written).mean() < 8
@@ -58,48 +63,42 @@ def test_a_single_frame_decodes_and_is_no_video(tmp_path: Path) -> None:
         inspect(path)
 
 
-def _noise() -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 255, (40, 32, 32, 3), dtype=np.uint8)
-
-
-def _empty(path: Path) -> None:
-    path.touch()
-
-
-def _text(path: Path) -> None:
-    path.write_text("not a video\n" * 50)
-
-
-def _header_only(path: Path) -> None:
-    truncate(write_video(path, _noise()), 0.002)
-
-
-def _folder(path: Path) -> None:
-    path.mkdir()
-
-
-FAULTS = {
-    "empty": (_empty, "the file is empty"),
-    "text": (_text, "not a video"),
-    "header": (_header_only, "not-a-video: not a video that FFmpeg opens"),
-    "folder": (_folder, "it is a folder"),
-    "sound": (lambda path: write_sound(path), "no video stream"),
-    "absent": (lambda path: None, "No such file"),
+FAULTS: dict[str, Callable[[Path], object]] = {
+    "the file is empty": lambda path: path.touch(),
+    "not a video": lambda path: path.write_text("not a video\n" * 50),
+    "not-a-video: not a video that FFmpeg opens": lambda path: truncate(write_video(path, 40), 0.002),
+    "it is a folder": lambda path: path.mkdir(),
+    "sound only: it has no video stream": write_sound,
+    "No such file": lambda path: None,
 }
 
 
-@pytest.mark.parametrize("case", FAULTS)
+@pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("read", [inspect, decode])
-def test_a_broken_file_is_named_with_its_fault_and_the_mend(tmp_path: Path, case: str, read) -> None:
-    make, fault = FAULTS[case]
+def test_a_broken_file_is_named_with_its_fault_and_the_mend(fault: str, read: Callable[[Path], object], tmp_path: Path) -> None:
     path = tmp_path / "broken.avi"
-    make(path)
+    FAULTS[fault](path)
     with pytest.raises(VideoError, match=fault) as caught:
         read(path)
     message = str(caught.value)
     assert message.startswith(str(path)) and "--exclude-broken" in message and "\n" not in message
+    error = pickle.loads(pickle.dumps(caught.value))  # as between processes
+    assert (error.name, error.fault, error.code) == (caught.value.name, caught.value.fault, 2)
 
 
-def test_a_fault_travels_between_processes(tmp_path: Path) -> None:
-    error = pickle.loads(pickle.dumps(VideoError(tmp_path / "a.avi", "not-a-video", "the file is empty")))
-    assert error.name == "not-a-video" and error.fault == "the file is empty" and error.code == 2
+# a display matrix's four numbers: (1, 0) and (0, 1) in the picture are shown to the right and below
+TURNS = {0: (1, 0, 0, 1), 1: (0, -1, 1, 0), 2: (-1, 0, 0, -1), 3: (0, 1, -1, 0)}
+
+
+@pytest.mark.parametrize(("turns", "matrix"), TURNS.items())
+def test_a_phone_s_rotation_is_applied(turns: int, matrix: tuple[int, ...], tmp_path: Path) -> None:
+    """Turns against the clock; a phone held upright writes the matrix (0, 1, -1, 0): a quarter turn with the clock."""
+    path = write_video(tmp_path / "turned.mp4", moving_square(40), codec="libx264")
+    upright = decode(path, 16)
+    content = bytearray(path.read_bytes())
+    a, b, c, d = (number << 16 for number in matrix)
+    struct.pack_into(">9i", content, content.find(b"tkhd") + 44, a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(content)
+    shown, found = decode(path, 16), inspect(path)
+    assert np.array_equal(shown, np.rot90(upright, turns, axes=(1, 2))) and found.remarks == {}
+    assert (found.width, found.height) == ((32, 48) if turns % 2 else (48, 32))

@@ -17,7 +17,6 @@ from studies.harness.scheduling import Summary
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Runtime, execute, message_of
 from studies.paper.registry import studies
-from studies.setting.cell import Stage
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
 from tests.fake_stages import FAKES
@@ -155,9 +154,9 @@ class Copy:
     def __init__(self) -> None:
         self.seen: list[tuple[str, int, tuple[str, ...]]] = []
 
-    def mirror_run(self, store: Store, stage: Stage, replicate: int, serves: tuple[str, ...]) -> bool:
-        assert store.finished(stage.id, replicate)
-        self.seen.append((stage.id, replicate, serves))
+    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: tuple[str, ...]) -> bool:
+        assert store.finished(stage_id, replicate)
+        self.seen.append((stage_id, replicate, serves))
         return True
 
 

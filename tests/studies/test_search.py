@@ -153,8 +153,8 @@ def test_the_tracker_hears_of_every_run_and_of_the_search(tmp_path: Path) -> Non
             self.runs: list[tuple[str, tuple[str, ...]]] = []
             self.studies: list[tuple[Any, ...]] = []
 
-        def mirror_run(self, store: Store, stage: Stage, replicate: int, serves: tuple[str, ...]) -> bool:
-            self.runs.append((stage.id, serves))
+        def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: tuple[str, ...]) -> bool:
+            self.runs.append((stage_id, serves))
             return False  # a failing tracker changes nothing
 
         def mirror_study(self, *told: Any) -> bool:

@@ -1,0 +1,282 @@
+"""MLflow mirrors the run store. The files are the truth: a mirror that is lost or late is made again from them.
+
+Every finished run is mirrored once, in the experiment `runs`; every study has an experiment of its own name with its numbers,
+tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names. To make
+it anew, delete OUT/mlflow.db (on a server: OUT/mlflow.json) and call `run_study.py report`.
+
+Importing MLflow and opening its database takes some ten seconds, so what has been mirrored is noted in OUT/mlflow.json, and where
+nothing is new MLflow is not even imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import queue
+import re
+import shutil
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from datetime import datetime
+from functools import cached_property, wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fame.files import write_json
+from studies.harness.executors import Task
+from studies.harness.plan import label
+from studies.harness.store import METRICS, Store
+from studies.setting.cell import Stage
+
+if TYPE_CHECKING:
+    from mlflow.tracking.client import MlflowClient
+
+Row = Mapping[str, Any]
+LARGEST_ARTIFACT = 8 * 2**20  # bytes; a larger file (a full-size encoder) stays in the store alone
+LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
+
+
+def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
+    """Turn an error of tracking into one warning and False; the tracker then does nothing more: a dead server costs one timeout."""
+
+    @wraps(method)
+    def guarded(self: Tracker, *args: Any, **kwargs: Any) -> bool:
+        if self.failed:
+            return False
+        try:
+            return method(self, *args, **kwargs)
+        except Exception as error:  # whatever MLflow, SQLite, the network or the disk may raise
+            self.failed = True
+            what = " ".join(str(error).split())[:200] or type(error).__name__
+            mend = "no run is affected, and `run_study.py report` tries again"
+            self.warn(redacted(f"MLflow tracking stopped ({self.uri}): {what}; {mend}"))
+            return False
+
+    return guarded
+
+
+class Tracker:
+    """Mirror one OUT folder; cheap to make. Its methods return whether the mirror now holds what was given."""
+
+    def __init__(self, out: Path | str, warn: Callable[[str], object] = print) -> None:
+        self.out = Path(out).absolute()
+        self.warn = warn
+        self.failed = False
+        self.notes = self.out / "mlflow.json"
+        server = os.environ.get("MLFLOW_TRACKING_URI")
+        self.uri = server or f"sqlite:///{self.out / 'mlflow.db'}"
+        self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
+
+    @never_fails
+    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Sequence[str] = ()) -> bool:
+        """Mirror a finished run: parameters, metrics over epochs, final metrics and small artifacts.
+
+        Mirrored before, only its tag `studies` changes, where `serves` names one that it lacks. False where it is not finished.
+        """
+        key = f"{stage_id}/{replicate}"
+        noted = self._noted["runs"].get(key, {"run": None, "serves": []})
+        if noted["run"] and set(serves) <= set(noted["serves"]):
+            return True
+        result = store.result(stage_id, replicate)
+        stage = store.stage(stage_id, replicate) if result else None
+        if not result or not stage:
+            return False
+        run = noted["run"] or self._found(stage_id, replicate) or self._write(store.folder(stage_id, replicate), stage, result)
+        studies = sorted({*serves, *noted["serves"]})
+        self.client.set_tag(run, "studies", ", ".join(studies))
+        self._noted["runs"][key] = {"run": run, "serves": studies}
+        write_json(self.notes, self._noted)
+        return True
+
+    @never_fails
+    def mirror_study(
+        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[tuple[str, int]], note: str, about: Row
+    ) -> bool:
+        """Mirror a study as the one run of the experiment `name`, described by `note`.
+
+        Its metrics are the means of `rows`, as in report.json, named STUDY/ROW/COLUMN/MEASURE; its artifacts are `files`, in
+        folders named as theirs, and runs.csv, which links `runs` (stage id, replicate) to their mirrors. It is brought up to date
+        where something has changed, and replaced where `about` (scale, dataset) or the names of the numbers have.
+        """
+        paths, numbers = sorted({*files}), metrics_of(name, rows)
+        facts = {key: str(value) for key, value in about.items()}
+        noted = self._noted["runs"]
+        links = [(stage, number, noted[key]["run"]) for stage, number in runs if (key := f"{stage}/{number}") in noted]
+        content = b"".join(path.name.encode() + path.read_bytes() for path in paths)
+        digest = hashlib.sha256(repr((numbers, links, note, facts)).encode() + content).hexdigest()[:16]
+        if self._noted["studies"].get(name) == digest:
+            return True
+
+        experiment = self._experiment(name)
+        self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
+        run, known = None, name in self._noted["studies"]  # MLflow would write to the first OUT of a run that was copied
+        for old in self.client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
+            if known and facts.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys():
+                run = old.info.run_id
+            else:
+                self.client.delete_run(old.info.run_id)
+        run = run or self.client.create_run(experiment, tags={"fame.study": name, **facts}, run_name=name).info.run_id
+        self._log(run, [(key, value, 0) for key, value in numbers.items()], int(1000 * time.time()))
+        for path in paths:
+            self.client.log_artifact(run, str(path), path.parent.name)
+        table = ["stage,replicate,run", *(",".join(map(str, link)) for link in links), ""]
+        self.client.log_text(run, "\n".join(table), "runs.csv")
+        self.client.set_terminated(run)
+        self._noted["studies"][name] = digest
+        write_json(self.notes, self._noted)
+        return True
+
+    def _found(self, stage_id: str, replicate: int) -> str | None:
+        """Return the run of an earlier mirroring that was not noted. One that was broken off while it was written is removed."""
+        where = f"tags.`fame.cell` = '{stage_id}' AND tags.`fame.replicate` = '{replicate}'"
+        for run in self.client.search_runs([self._experiment("runs")], where):
+            if run.info.status == "FINISHED":
+                return str(run.info.run_id)
+            self.client.delete_run(run.info.run_id)
+        return None
+
+    def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
+        """Write a new MLflow run. It becomes `FINISHED` last, which is how `_found` knows one whose writing was broken off."""
+        from mlflow.entities import Param
+        from pandas import json_normalize
+
+        tags = {
+            "fame.cell": folder.parent.name,
+            "fame.replicate": folder.name,
+            "fame.kind": stage.kind,
+            "fame.upstream": stage.upstream.id if stage.upstream else "",
+            "mlflow.source.git.commit": result["commit"],
+        }
+        end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)  # milliseconds
+        name = f"{' after '.join(label(link) for link in reversed(stage.chain()))} · {folder.name}"
+        run = self.client.create_run(self._experiment("runs"), end - int(1000 * result["seconds"]), tags, name).info.run_id
+        config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
+        if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
+            upstream = stage.upstream.config.model_dump(mode="json")
+            config["upstream"] = {**(upstream.get("objective") or {}), "part": (upstream.get("data") or {}).get("part")}
+        params = [Param(str(key), str(value)) for key, value in json_normalize(config).to_dict("records")[0].items()]
+        for first in range(0, len(params), 100):  # a server takes no more in a call, and 1000 metrics
+            self.client.log_batch(run, params=params[first : first + 100])
+        series = list(epochs(folder / METRICS))
+        last = max((step for _, _, step in series), default=0)
+        final = [(metric, value, last) for metric, value in result["metrics"].items() if isinstance(value, int | float)]
+        self._log(run, series + final, end)
+        for file in (folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])):
+            if file.is_file() and file.stat().st_size <= LARGEST_ARTIFACT:
+                self.client.log_artifact(run, str(file))
+        self.client.set_terminated(run, end_time=end)
+        return run
+
+    @cached_property
+    def client(self) -> MlflowClient:
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads these when it is imported
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds
+        from mlflow.tracking.client import MlflowClient
+
+        for logger in ("mlflow", "alembic"):  # each step of the first database's making is a line otherwise
+            logging.getLogger(logger).setLevel(logging.ERROR)
+        client = MlflowClient(self.uri)
+        if self.artifacts:
+            relocate(self.out / "mlflow.db", self.artifacts)
+        return client
+
+    def _experiment(self, name: str) -> str:
+        """Return the id of the experiment `name`, made where it is missing."""
+        found = self.client.get_experiment_by_name(name)
+        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+
+    def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
+        """Log (name, value, step), all at `moment` (milliseconds); of two values at one step, as after a break, the later one."""
+        from mlflow.entities import Metric
+
+        latest = {(metric_name(key), step): value for key, value, step in metrics}
+        points = [Metric(key, float(value), moment, step) for (key, step), value in latest.items()]
+        for first in range(0, len(points), 1000):
+            self.client.log_batch(run, metrics=points[first : first + 1000])
+
+    @cached_property
+    def _noted(self) -> dict[str, Any]:
+        """{"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}; void for another address."""
+        nothing: dict[str, Any] = {"address": redacted(self.uri), "runs": {}, "studies": {}}
+        if self.artifacts and not (self.out / "mlflow.db").exists():
+            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
+            return nothing
+        try:
+            noted = json.loads(self.notes.read_text(encoding="utf-8"))
+            return noted if noted["address"] == nothing["address"] else nothing
+        except (OSError, ValueError, KeyError, TypeError):  # missing or torn: MLflow is asked instead
+            return nothing
+
+
+class Mirroring:
+    """Mirror finished runs in a thread of its own: importing MLflow takes seconds that workers can use."""
+
+    def __init__(self, store: Store, tracker: Tracker | None, serves: Mapping[str, tuple[str, ...]]) -> None:
+        self.store, self.tracker, self.serves = store, tracker, serves
+        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.thread = threading.Thread(target=self._work, daemon=True)
+        self.thread.start()
+
+    def add(self, task: Task) -> None:
+        self.tasks.put(task)
+
+    def finish(self) -> None:
+        """Wait until all that was added is mirrored."""
+        self.tasks.put(None)
+        self.thread.join()
+
+    def _work(self) -> None:
+        for task in iter(self.tasks.get, None):
+            if self.tracker:
+                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, self.serves.get(task.stage.id, ()))
+
+
+def relocate(database: Path, artifacts: str) -> None:
+    """Point a database that was moved or copied with its OUT to the `artifacts` beside it, a file URI: MLflow's are absolute."""
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location LIKE '%/mlartifacts'", [artifacts])
+        run = "'/' || run_uuid || '/artifacts'"
+        connection.execute(
+            f"UPDATE runs SET artifact_uri = ? || {run} WHERE artifact_uri LIKE '%/mlartifacts' || {run}", [artifacts]
+        )
+
+
+def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:
+    """Return the means of a table's rows by unique names STUDY/ROW/COLUMN/MEASURE, in the characters that MLflow keeps."""
+    found: dict[str, float] = {}
+    for row in rows:
+        if row.get("mean") is not None:
+            words = (study, row.get("row"), row.get("column"), row.get("label") or row["metric"])
+            name = metric_name("/".join(str(word) for word in words if word))
+            while name in found:
+                name += "_"
+            found[name] = row["mean"]
+    return found
+
+
+def metric_name(name: str) -> str:
+    """Return `name` as a path without dots, in the characters that MLflow keeps (letters, digits, _ - . / and space)."""
+    plain = re.sub(r"[^\w/.\- ]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]  # cut first: a cut may leave an empty part
+    return "/".join(part.lstrip(".") for part in plain.split("/") if part.strip(".")) or "_"
+
+
+def epochs(file: Path) -> Iterator[tuple[str, float, int]]:
+    """Read (name, value, step) of every number in a `metrics.jsonl`; lines without a step, or torn by a kill, are passed over."""
+    for line in file.read_bytes().splitlines() if file.exists() else ():
+        with suppress(ValueError, KeyError, TypeError):
+            values = json.loads(line)
+            step = int(values.pop("step"))
+            for name, value in values.items():
+                if name not in ("time", "steps") and isinstance(value, int | float):
+                    yield name, value, step
+
+
+def redacted(text: str) -> str:
+    """Return `text` without the user and password of an address in it."""
+    return re.sub(r"//[^/@\s]+@", "//", text)

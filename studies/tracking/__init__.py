@@ -1,1 +1,0 @@
-"""MLflow mirrors the store."""
