@@ -53,9 +53,7 @@ def test_report_json_has_the_schema(report: dict) -> None:
     assert {claim["id"] for claim in report["claims"]} == {f"C{i}" for i in range(1, 13)}
     assert {claim["verdict"] for claim in report["claims"]} <= {"reproduced", "not reproduced", "inconclusive", "not run"}
     assert report["runs"]["finished"] == report["runs"]["planned"] > 50 and not report["runs"]["failures"]
-    assert (
-        report["typed"] == "typed --here"
-    )
+    assert report["typed"] == "typed --here"
 
 
 def test_every_cell_is_filled_at_one_replicate(report: dict) -> None:
