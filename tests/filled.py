@@ -182,4 +182,10 @@ def result(stage: Stage, replicate: int, metrics: dict[str, float], folder: Path
     }
 
 
+def put(store: Store, stage: Stage | None, replicate: int, metrics: dict[str, float]) -> None:
+    """Finish a run with these metrics, without predictions."""
+    assert stage is not None
+    store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
+
+
 __all__ = ["QUICK", "fill"]
