@@ -114,7 +114,7 @@ class ForegroundBackgroundMerge(nn.Module):
             draw = random_cycle if self.partners == "others" else random_permutation
             rows = draw(len(clips), generator, clips.device)
         if self.background == "still":
-            frames = _randint(clips.shape[2], len(clips), generator, clips.device)
+            frames = _random_frames(clips, generator)
         return rows, frames
 
     def extra_repr(self) -> str:
@@ -154,10 +154,10 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
     check_clips(clips, moving=True)
     if not 0 <= weight_max <= 1:
         raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
-    batch, frames = len(clips), clips.shape[2]
-    chosen = _randint(frames, batch, generator, clips.device)
-    weight = _rand(batch, generator, clips.device).mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
-    still = clips[torch.arange(batch, device=clips.device), :, chosen][:, :, None]
+    chosen = _random_frames(clips, generator)
+    weight = _moved(torch.rand(len(clips), generator=generator, device=_home(generator, clips.device)), clips.device)
+    weight = weight.mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
+    still = clips[torch.arange(len(clips), device=clips.device), :, chosen][:, :, None]
     return torch.lerp(clips, still, weight)
 
 
@@ -177,12 +177,10 @@ def random_permutation(count: int, generator: torch.Generator | None = None, dev
     return _moved(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
-def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _moved(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
-
-
-def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _moved(torch.rand(count, generator=generator, device=_home(generator, device)), device)
+def _random_frames(clips: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the number of one frame of each clip, long (B,)."""
+    home = _home(generator, clips.device)
+    return _moved(torch.randint(clips.shape[2], (len(clips),), generator=generator, device=home), clips.device)
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:

@@ -24,6 +24,7 @@ from studies.harness.worker import Runtime
 from studies.setting.asked import Asked, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
+from studies.setting.recording import record
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from studies.setting.typed import overruled
@@ -36,14 +37,13 @@ console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Session:
-    """What was asked for, where, and with what. Making one checks the options and every run that lies in the folder.
+    """What was asked for, where, and with what. Making one checks the options.
 
     `replicates`: those of the study that this call runs.
     """
 
     def __init__(self, options: Options) -> None:
         self.store = Store(options.out).prepare()
-        self.store.check_versions()
         self.device = resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
@@ -52,7 +52,7 @@ class Session:
         self.runtime = Runtime(
             self.device,
             options.data_root,
-            {kind: folder for kind, folder in places(options).values()},
+            dict(places(options).values()),
             pretrained=options.pretrained,
             most_broken=options.broken,
         )
@@ -74,6 +74,8 @@ class Session:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            record(self.asked).write(self.store.out)
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -90,8 +92,6 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
-        if replicate < 0:
-            raise FameError(f"--replicate {replicate}: replicates are counted from 0")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         with watching() as watcher:

@@ -13,15 +13,14 @@ from studies.cli.session import console
 
 weights_app = typer.Typer(no_args_is_help=True, help="Files of weights: what is in them, and exchange with the released code.")
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A file of weights: encoder.pt, a released checkpoint, torchvision's.")]
+Weights = Annotated[Path, typer.Argument(metavar="ENCODER", help="encoder.pt of a run, a released checkpoint, torchvision's.")]
+Target = Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write; nothing may lie there.")]
 Fits = Annotated[str | None, typer.Option("--backbone", help="The network it shall fit; default: the one that it does fit.")]
 EveryKey = Annotated[bool, typer.Option("--keys", help="Every key with what became of it.")]
-Ours = Annotated[Path, typer.Argument(metavar="ENCODER", help="A run's encoder.pt, or any file that `show` can read.")]
-Target = Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write; nothing may lie there.")]
 
 
 @weights_app.command("show")
-def weights_show(file: File, backbone: Fits = None, keys: EveryKey = False) -> None:
+def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -> None:
     """Which backbone the file fits, which of its keys are used, and which are left, for what reason."""
     from fame.backbones.given import load_encoder
 
@@ -40,7 +39,7 @@ def weights_show(file: File, backbone: Fits = None, keys: EveryKey = False) -> N
 
 
 @weights_app.command("export")
-def weights_export(encoder: Ours, file: Target, backbone: Fits = None) -> None:
+def weights_export(encoder: Weights, file: Target, backbone: Fits = None) -> None:
     """Write an encoder as the released code's evaluation reads it, `module.encoder_q.*`, and read it back to compare every bit."""
     import torch
 

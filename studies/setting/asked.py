@@ -16,7 +16,6 @@ from fame.errors import FameError, explain
 from fame.plugins import Plugin, load, loaded
 from studies.paper.registry import studies
 from studies.setting.changes import changed
-from studies.setting.folds import folds_of
 from studies.setting.left_out import LeftOut, left_out_by
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets
@@ -137,7 +136,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         return Scanned(data=data, counts=count_splits(manifest.videos))
 
     found = {
-        part: [scanned(kind, root, fold) for fold in folds_of(kind, options.fold, lenient=options.dataset == PAPER)]
+        part: [scanned(kind, root, fold) for fold in folds_of(kind, options.fold, options.dataset == PAPER)]
         for part, (kind, root) in places(options).items()
     }
     folds = [{part: of_part[0] for part, of_part in found.items()}] if found else []
@@ -170,6 +169,14 @@ def places(options: Options) -> dict[Part, tuple[str, Path]]:
     if dataset != PAPER:
         return {"A": (dataset, root)}
     return {one.part: (one.kind, folder) for one, folder in find_sets(root).items()}
+
+
+def folds_of(kind: str, fold: str, lenient: bool) -> tuple[int, ...]:
+    """Return the folds of a set that `--fold` names. `lenient`: a set with one split takes any, as beside other sets."""
+    single = kind in ("kinetics400", "diving48")
+    if fold == "all":
+        return (1,) if single else (1, 2, 3)
+    return (1,) if single and lenient else (int(fold),)
 
 
 def sha256(path: Path) -> str:

@@ -1,10 +1,8 @@
 """Declare the protocols as data: what is done with videos in training and in tests, where the released code and ours differ.
 
-`corrected` is the default, and what every kept number was made by: faults of the released code are mended, no video is left out.
-`official` is what the released code does, faults included, for whoever compares with numbers made by it. A protocol is a list of
-choices, each a field of fame/config/ with its value and its source; studies/setting/resolve.py puts them in. So two protocols
-differ in
-their cells' ids, and a protocol's version says which list a report was made by.
+`corrected` is the default: faults of the released code are mended, no video is left out. `official` is what the released code
+does, faults included, for comparison with numbers made by it. A protocol is a list of choices, each a field of fame/config/ with
+its value and its source; studies/setting/resolve.py puts them in. docs/datasets.md has both sides of each choice.
 """
 
 from __future__ import annotations
@@ -18,13 +16,12 @@ CODE, OURS = "released code", "our choice"
 
 @dataclass(frozen=True)
 class Choice:
-    """A field (`group`.`field` of the configuration) at the value that a protocol gives it, unlike `corrected`."""
+    """A field (`group`.`field` of the configuration) at the value that a protocol gives it; `does` says what that means."""
 
     group: Group
     field: str
     value: Any
-    corrected: str  # what is done by default
-    does: str  # what this protocol does
+    does: str
     source: str
 
 
@@ -63,26 +60,22 @@ OFFICIAL = Protocol(
     choices=(
         Choice(
             "data", "short_side", None,
-            "Frames are stored with their short side at 128 pixels (64 at small scales; at least the clip's size).",
             "Frames are kept at the size of the files, and random crops are cut from them.",
             CODE,
         ),
         Choice(
             "clip", "resize", False,
-            "A test resizes the short side to the clip's size, then crops the centre.",
             "A test crops the centre of the frame as it is: 112 pixels see about 16 % of 240 x 320.",
             CODE,
         ),
         Choice(
             "clip", "short", "dropped",
-            "A video shorter than the window (frames x stride) is looped.",
             "It is left out of tests, galleries, finetuning and probe; in pretraining the next video of the list stands in for it. "
             f"The stand-in's clips are drawn at random, and the last video's stand-in is the first ({OURS}).",
             CODE,
         ),
         Choice(
             "merge", "flavour", "official",
-            "The mask's hue is an angle, and no clip is its own background.",
             "The hue's angle is scaled by 2 pi twice, and a clip may be its own background. Rows that name a flavour keep it.",
             CODE,
         ),

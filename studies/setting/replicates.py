@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from fame.errors import FameError
@@ -27,17 +28,16 @@ def part_of(text: str | None, replicates: Sequence[int]) -> tuple[int, ...]:
         return tuple(replicates)
     study = f"the study's replicates are {listed(replicates)}"
     chosen: set[int] = set()
-    for word in text.split(","):
-        low, dash, high = (end.strip() for end in word.partition("-"))
-        if not low.isdecimal() or not (high.isdecimal() if dash else not high):
-            raise FameError(f"--part {text}: {word.strip()!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
-        ends = int(low), int(high or low)
-        if ends[0] > ends[1]:
-            raise FameError(f"--part {text}: {word.strip()!r} runs backwards; write {ends[1]}-{ends[0]} ({study})")
-        outside = next((end for end in ends if end not in replicates), None)
-        if outside is not None:
-            raise FameError(f"--part {text}: there is no replicate {outside}; {study} (--replicates sets how many)")
-        chosen |= {number for number in replicates if ends[0] <= number <= ends[1]}
+    for word in map(str.strip, text.split(",")):
+        match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", word, re.ASCII)
+        if not match:
+            raise FameError(f"--part {text}: {word!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            raise FameError(f"--part {text}: {word!r} runs backwards; write {high}-{low} ({study})")
+        if outside := {low, high} - set(replicates):
+            raise FameError(f"--part {text}: there is no replicate {max(outside)}; {study} (--replicates sets how many)")
+        chosen |= {number for number in replicates if low <= number <= high}
     return tuple(sorted(chosen))
 
 

@@ -35,7 +35,6 @@ from fame.config import (
 from fame.errors import FameError, explain
 from studies.setting.cell import Stage
 from studies.setting.changes import Model, changed, changed_optim, changed_world
-from studies.setting.folds import counterpart
 from studies.setting.paper_sets import PAPER
 from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale, on_real_video
@@ -214,15 +213,21 @@ class Setting:
 def check_staged(world: StagedWorld, clip: Clip) -> None:
     """FameError where the embedded benchmark's videos, which are all alike, are too small or too short for a protocol's clips."""
     if not clip.resize and clip.size > world.size:
-        raise FameError(
-            f"the embedded benchmark's frames are of {world.size} pixels, smaller than the test crop of {clip.size}, and this "
-            "protocol does not resize: ask for a smaller --size, or for --protocol corrected"
-        )
-    if clip.short == "dropped" and clip.window > world.frames:
-        raise FameError(
-            f"the embedded benchmark's videos have {world.frames} frames, fewer than the {clip.window} of a clip, and this "
-            "protocol drops such videos: ask for fewer --frames, or for --protocol corrected"
-        )
+        wrong = f"frames are of {world.size} pixels, smaller than the test crop of {clip.size}: ask for a smaller --size"
+    elif clip.short == "dropped" and clip.window > world.frames:
+        wrong = f"videos have {world.frames} frames, fewer than the {clip.window} of a clip: ask for fewer --frames"
+    else:
+        return
+    raise FameError(f"the embedded benchmark's {wrong}, or for --protocol corrected")
+
+
+def counterpart(stage: Stage, other: Mapping[VideoData, VideoData]) -> Stage:
+    """Return the stage with other data in place of some, all along its chain; itself where none of it is among them."""
+    upstream = counterpart(stage.upstream, other) if stage.upstream else None
+    data = getattr(stage.config, "data", None)
+    if isinstance(data, VideoData) and data in other:
+        return Stage(stage.config.model_copy(update={"data": other[data]}), upstream)
+    return stage if upstream == stage.upstream else Stage(stage.config, upstream)
 
 
 def all_stages(setting: Setting, studies: tuple[Study, ...]) -> dict[str, tuple[Stage, tuple[str, ...]]]:
