@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import MASKS, Background, Flavour, Variant, check_beta, check_prior, check_sampled
-from fame.fast import choose
 from fame.method.bayes import PAPER, Bayes
 from fame.method.inpainting import inpainted
 from fame.method.masks import FLAVOURS, check_name, kept_pixels
@@ -126,11 +125,8 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
-    Clips of float32 without gradient are merged in one pass where fame/fast/ serves the device.
     """
     needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
-    if clips.dtype == torch.float32 and not needs_gradient and (fast := choose("merge", clips, behind, mask, rows, frames)):
-        return fast(clips, behind, rows, frames, mask)  # type: ignore[no-any-return]
     out = None
     if frames is not None:
         rows = torch.arange(len(clips), device=clips.device) if rows is None else rows

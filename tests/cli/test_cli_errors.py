@@ -98,7 +98,8 @@ def test_results_of_another_version_stay_readable(typed: Typed, capfd: Captured)
         path.write_text(json.dumps({"config": {"stage": "flux"}, "upstream": None, "scale": 7}))
     assert typed("report") == 0
     found = json.loads(Path("out/report/report.json").read_text())
-    assert all(entry["status"] == "done" and entry["mean"] is not None for entry in found["tables"]["temporal_kernels"])
+    statuses = {entry["status"] for entry in found["tables"]["temporal_kernels"]}
+    assert statuses and not {"failed", "not run"} & statuses and found["runs"]["finished"] == found["runs"]["planned"]
     cells = Path("out/cells.csv")
     cells.write_text(cells.read_text().splitlines()[0])
     capfd.readouterr()
