@@ -99,7 +99,7 @@ def run(options: Options) -> None:
 @asking(without=("only", "replicates", "part", "pretrained"))
 def search(
     options: Options,
-    trials: Annotated[int, typer.Option(help="Trials in all; those of earlier starts count.")] = 12,
+    trials: Annotated[int, typer.Option(min=1, help="Betas in all; those of earlier starts count.")] = 12,
     replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
@@ -181,7 +181,6 @@ def pack_parts(options: Options, folder: Folder) -> None:
     from studies.harness.parts import pack
 
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
         runs = f"{packed.runs} of {packed.planned} runs"
@@ -213,7 +212,6 @@ def unpack_parts(options: Options, folder: Folder) -> None:
 def status(options: Options) -> None:
     """Runs finished, going on, broken off and failed, with their ages."""
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     stages = all_stages(asked.setting, asked.studies)
     counts = dict.fromkeys(STATES, 0)

@@ -59,7 +59,7 @@ def fingerprint(store: Store, commit: str) -> str:
     code += [SEQUENCES] if SEQUENCES.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
     for path in sorted(code) + sorted(results) + [store.out / CELLS, store.out / STUDY]:
-        digest.update(str(path.relative_to(path.parents[2])).encode())
+        digest.update("/".join(path.parts[-3:]).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

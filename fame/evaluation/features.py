@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,16 +24,17 @@ from torch import Tensor
 
 from fame.backbones import Encoder, fast_layout
 from fame.backbones.given import load_encoder
-from fame.config import Augment, Backbone, Clip, Precision, Probe, Retrieval, identified
+from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
 from fame.data.clips import VideoSet
 from fame.data.disk import locked
-from fame.data.fitting import check_crop
+from fame.data.fitting import check_crop, too_short
 from fame.data.video import DECODER
 from fame.errors import NotFinite
+from fame.evaluation.predictions import tested_splits
 from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.run import Run
-from fame.training.precision import autocast, name, resolve
+from fame.training.precision import autocast, name, resolve, set_threads
 
 BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
 VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
@@ -47,6 +49,24 @@ def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
     encoder = load_encoder(path)
     assert encoder.loaded is not None
     return fast_layout(encoder.to(run.device)), encoder.loaded.backbone
+
+
+def opened(
+    config: Finetune | Probe | Retrieval | Activation, encoder: Path | None, run: Run
+) -> tuple[Encoder, VideoSet, dict[str, Tensor]]:
+    """Return the encoder (`open_encoder`), the videos, and the rows of each tested split; sets the number of threads.
+
+    FameError where there is no test video: before any training.
+    """
+    set_threads(config.threads)
+    net, _ = open_encoder(encoder, run)
+    videos = run.videos(config.data)
+    return net, videos, tested_splits(videos, config.clip)
+
+
+def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Iterable[str], run: Run) -> dict[str, Any]:
+    """Return what the notes of all these stages tell: the arithmetic, and how many videos of `splits` are too short."""
+    return {"precision": name(resolve(config.precision, run.device)), **too_short(videos, list(splits), config.clip)}
 
 
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:

@@ -14,13 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import Finetune
-from fame.data.fitting import too_short
 from fame.evaluation.artifacts import write_table
-from fame.evaluation.features import extract, open_encoder
-from fame.evaluation.predictions import FILE, metrics_from, predictions, tested_splits, training_rows
+from fame.evaluation.features import extract, notes_of, opened
+from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.run import Run
 from fame.seeds import Seeds
-from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
 
 HEAD = "biased"
@@ -41,10 +39,7 @@ def classify(head: nn.Module, features: Tensor) -> Tensor:
 
 def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Finetune and test; continues from `checkpoint.pt`. Writes `predictions.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    tests = tested_splits(videos, config.clip)  # before training: a set that cannot be tested is found out at once
+    net, videos, tests = opened(config, encoder, run)
     model = Classifier(net, len(videos.classes), config.dropout)
     draw_head(model.linear, run.seeds, "finetune")
     # keep: until it is tested, as a break during the test must not cost the training
@@ -57,11 +52,6 @@ def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]
     table = pd.concat(frames, ignore_index=True)
     artifacts = [write_table(run.folder, FILE, table)]
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
-    notes: dict[str, Any] = {
-        "reported": "last epoch",
-        "training": trained,
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
-        "videos": {split: len(rows) for split, rows in tests.items()},
-        **too_short(videos, ["train", *tests], config.clip),
-    }
+    notes = {"reported": "last epoch", "training": trained, "videos": {split: len(rows) for split, rows in tests.items()}}
+    notes |= notes_of(config, videos, ["train", *tests], run)
     return {"metrics": metrics_from(table), "artifacts": artifacts, "notes": notes}

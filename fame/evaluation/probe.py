@@ -24,16 +24,15 @@ from fame.backbones import Encoder
 from fame.backbones.checkpoint import check_whole, read_weights, weights_digest
 from fame.config import Probe
 from fame.data.clips import VideoSet
-from fame.data.fitting import fitting, too_short
+from fame.data.fitting import fitting
 from fame.errors import FameError
 from fame.evaluation.artifacts import write_table
-from fame.evaluation.features import open_encoder, shared_features
+from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
-from fame.evaluation.predictions import FILE, metrics_from, predictions, tested_splits, training_rows
+from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.files import write_atomically
 from fame.run import Run
-from fame.training import precision as arithmetic
 from fame.training.supervised import Classifier, train_classifier
 
 TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
@@ -41,10 +40,7 @@ TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    tests = tested_splits(videos, config.clip)
+    net, videos, tests = opened(config, encoder, run)
     training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
     training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
     seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
@@ -71,13 +67,9 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     artifacts = [write_table(run.folder, FILE, table)]
     for name in training:
         _kept(run, name).unlink(missing_ok=True)
-    notes = {
-        "solver": config.solver,
-        "training": fits,
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
-        "videos": {split: len(rows) for split, rows in (training | tests).items()},
-        **too_short(videos, [*(TRAINING_SPLITS[name] for name in training), *tests], config.clip),
-    }
+    counts = {split: len(rows) for split, rows in (training | tests).items()}
+    notes = {"solver": config.solver, "training": fits, "videos": counts}
+    notes |= notes_of(config, videos, [*(TRAINING_SPLITS[name] for name in training), *tests], run)
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
 
 

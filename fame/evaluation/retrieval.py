@@ -16,12 +16,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fame.config import Retrieval
-from fame.data.fitting import too_short
 from fame.evaluation.artifacts import write_table
-from fame.evaluation.features import open_encoder, shared_features
-from fame.evaluation.predictions import VALIDATION, facts, tested_splits, training_rows
+from fame.evaluation.features import notes_of, opened, shared_features
+from fame.evaluation.predictions import VALIDATION, facts, training_rows
 from fame.run import Run
-from fame.training import precision as arithmetic
 
 FILE = "retrieval.csv"
 COLUMNS = ["video", "performance", "condition", "label", "rank"]
@@ -66,11 +64,8 @@ def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> d
 
 def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
+    net, videos, tested = opened(config, encoder, run)
     train = training_rows(videos, config.clip)
-    tested = tested_splits(videos, config.clip)
     queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
     steps = 1 + len(queries)
 
@@ -89,12 +84,11 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     table = pd.concat(frames, ignore_index=True)
     notes = {
         "gallery": len(train),
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "capped_ranks": [k for k in config.ranks if k > len(train)],
         "queries": {split: len(rows) for split, rows in queries.items()},
         "queries_without_gallery_class": int(table["rank"].isna().sum()),
         "classes_in_gallery": len(videos.labels[train].unique()),
-        **too_short(videos, ["train", *queries], config.clip),
+        **notes_of(config, videos, ["train", *queries], run),
     }
     return {
         "metrics": metrics_from(table, config.ranks, len(train)),

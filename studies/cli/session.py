@@ -29,21 +29,20 @@ from studies.setting.resolve import all_stages
 from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
-    from studies.beta_curve import Found, Trial
+    from studies.search import Found, Trial
 
 RESERVE = 200e6  # bytes that shall stay free
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Session:
-    """What was asked for, where, and with what. Making one checks the options and every run that lies in the folder.
+    """What was asked for, where, and with what. Making one checks the options.
 
     `replicates`: those of the study that this call runs.
     """
 
     def __init__(self, options: Options) -> None:
         self.store = Store(options.out).prepare()
-        self.store.check_versions()
         self.device = resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
@@ -109,9 +108,7 @@ class Session:
 
             mirror = tracker(self.store, watcher.note)
             try:
-                return search_beta(
-                    self.asked.setting, self.store, trials, replicate, self.store.out, execute, tracker=mirror, tell=tell
-                )
+                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
             finally:
                 workers.stop()
 

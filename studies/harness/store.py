@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fame.errors import FameError, explain
+from fame.errors import FameError
 from fame.files import sha256_of, write_json
 from studies.setting.cell import Stage
 
@@ -152,17 +152,11 @@ class Store:
         return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
 
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
-        """Return a run's configuration, from its config.json; None where it has none. FameError where it is of another version."""
-        path = self.folder(stage_id, replicate) / CONFIG
-        if not path.exists():
-            return None
+        """Return a run's configuration, from its config.json; None where this program has no such configuration (any more)."""
         try:
-            return Stage.from_json(_read_json(path))
-        except ValidationError as error:
-            why = f"from another version of the program ({explain(error)})"
-        except (KeyError, TypeError, AttributeError) as error:
-            why = f"damaged or from another version of the program ({error!r})"
-        raise FameError(f"{path}: this run is {why}; move {path.parent} away, or choose another folder with --out")
+            return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG))
+        except (ValidationError, KeyError, TypeError, AttributeError):
+            return None
 
     def config(self, stage_id: str, replicate: int) -> dict[str, Any]:
         """The fields of a run's configuration as they were written; empty where it has none."""
@@ -176,11 +170,6 @@ class Store:
         for stage in sorted(path for path in self.runs.iterdir() if path.is_dir()):
             for name in sorted((path.name for path in stage.iterdir() if path.name.isdigit()), key=int):
                 yield stage.name, int(name)
-
-    def check_versions(self) -> None:
-        """Raise FameError where a run's configuration cannot be read by this version of the program."""
-        for stage_id, replicate in self.all():
-            self.stage(stage_id, replicate)
 
     def setting(self) -> dict[str, Any] | None:
         """Return what was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""

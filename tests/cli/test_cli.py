@@ -127,9 +127,8 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
 def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
     asked: list[list[str]] = []
 
-    def find(setting, store, trials, replicate, out, execute, *, tracker, tell):  # type: ignore[no-untyped-def]
-        from studies.beta_curve import Found, Trial
-        from studies.search import beta_stage
+    def find(setting, store, trials, replicate, execute, *, tracker, tell):  # type: ignore[no-untyped-def]
+        from studies.search import Found, Trial, beta_stage
 
         stage = beta_stage(setting, 0.5)
         execute(stage.chain())
@@ -137,7 +136,7 @@ def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest
         asked.append([link.id for link in stage.chain() if store.finished(link.id, replicate)])
         trial = Trial(0, 0.5, 61.5, stage.id, False)
         tell(trial)
-        return Found(trial, (trial,), False)
+        return Found((trial,))
 
     monkeypatch.setattr("studies.search.search_beta", find)
     monkeypatch.setattr("studies.cli.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))

@@ -106,7 +106,7 @@ def test_probe_and_retrieval_share_and_find_what_they_find_alone(
     assert not files(tmp_path)
     shared = probe(PROBE, weights, replace(videos_of["probe"], cache=tmp_path / "cache"))
     made = len(files(tmp_path))
-    monkeypatch.setattr("fame.evaluation.retrieval.open_encoder", opens(Unused(1, 1)))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(Unused(1, 1)))
     found = retrieval(RETRIEVAL, weights, replace(videos_of["retrieval"], cache=tmp_path / "cache"))
     assert (shared, found) == alone
     assert made == len(files(tmp_path)) == 8  # train, balanced, val and five conditions; retrieval reads six of them

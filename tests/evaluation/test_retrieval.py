@@ -23,7 +23,7 @@ CONFIG = Retrieval(data=fake_data(), clip=CLIP, clips=2, ranks=(1, 5, 50))
 
 
 def retrieve(folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, videos: FakeVideos | None = None) -> dict:
-    monkeypatch.setattr("fame.evaluation.retrieval.open_encoder", opens(encoder))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
     return retrieval(CONFIG, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
 
 

@@ -27,8 +27,8 @@ from fame.data.fitting import too_short
 from fame.evaluation.analysis.exchange import exchange_distances
 from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.artifacts import write_arrays, write_table
-from fame.evaluation.features import middle_clips, open_encoder
-from fame.evaluation.predictions import facts, tested_splits
+from fame.evaluation.features import middle_clips, opened
+from fame.evaluation.predictions import facts
 from fame.method.augment import normalise
 from fame.run import Run
 from fame.training import precision as arithmetic
@@ -41,10 +41,8 @@ LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 def activation(config: Activation, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Maps and measures on `config.videos` test videos; writes `activation.csv` and `maps.npz` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
+    net, videos, tests = opened(config, encoder, run)
+    rows = evenly(tests["test"], config.videos)
     layer, side = map_layer(net, config.clip, run.device)
     table = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
