@@ -34,8 +34,8 @@ from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.setting.asked import Asked
 from studies.setting.options import Options
+from studies.setting.recording import record
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 
@@ -80,8 +80,7 @@ def plan(options: Options) -> None:
     session.show_standing()
     from reports.power import foretold
 
-    asked = session.asked
-    said = foretold(asked.setting, set(found.serves), len(asked.replicates), bool(asked.options.overrides))
+    said = foretold(record(session.asked), set(found.serves))
     if said:
         console.print(said, highlight=False, markup=False, soft_wrap=True)
 
@@ -100,7 +99,7 @@ def run(options: Options) -> None:
 @asking(without=("only", "replicates", "part", "pretrained"))
 def search(
     options: Options,
-    trials: Annotated[int, typer.Option(help="Trials in all; those of earlier starts count.")] = 12,
+    trials: Annotated[int, typer.Option(min=1, help="Betas in all; those of earlier starts count.")] = 12,
     replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
@@ -114,7 +113,7 @@ def reproduce(options: Options) -> None:
     """Every table and figure: plan, data, runs, report. What is done already is not done again."""
     session = Session(options)
     summary = session.run()
-    page = make_report(session.store, session.asked)
+    page = make_report(session.store)
     claims = claims_table(page.parent / DATA)
     if claims is not None:
         console.print(claims)
@@ -145,17 +144,15 @@ def tell_failures(summary: Summary) -> int:
 @asking("out")
 def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    store = Store(options.out)
-    store.check_versions()
-    console.print(f"report: {make_report(store, recall(store))}", soft_wrap=True)
+    console.print(f"report: {make_report(Store(options.out))}", soft_wrap=True)
 
 
-def make_report(store: Store, asked: Asked) -> Path:
+def make_report(store: Store) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
     from reports.page import build
 
-    page = build(store, asked.setting, asked.studies, asked.replicates, store.out, commit=commit(), command=resuming())
-    mirror_report(store, asked, tracker(store, lambda message: print(message, file=sys.stderr)))
+    page = build(store, commit=commit(), command=resuming())
+    mirror_report(store, tracker(store, lambda message: print(message, file=sys.stderr)))
     return page
 
 
@@ -184,7 +181,6 @@ def pack_parts(options: Options, folder: Folder) -> None:
     from studies.harness.parts import pack
 
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
         runs = f"{packed.runs} of {packed.planned} runs"
@@ -199,7 +195,9 @@ def unpack_parts(options: Options, folder: Folder) -> None:
 
     store = Store(options.out).prepare()
     done = unpack(folder, store)
-    told = standing(store, recall(store))
+    asked = recall(store)
+    record(asked).write(store.out)
+    told = standing(store, asked)
     console.print(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip(), highlight=False, soft_wrap=True)
     for line in done.left_out:
         print(f"left out: {line}", file=sys.stderr)
@@ -214,7 +212,6 @@ def unpack_parts(options: Options, folder: Folder) -> None:
 def status(options: Options) -> None:
     """Runs finished, going on, broken off and failed, with their ages."""
     store = Store(options.out)
-    store.check_versions()
     asked = recall(store)
     stages = all_stages(asked.setting, asked.studies)
     counts = dict.fromkeys(STATES, 0)

@@ -17,18 +17,8 @@ class Pace(fame.plugins.Objective):
 
     def train(self, config, encoder, videos, rows, run):
         """Train `encoder` in place by a classifier of paces; return its loss and accuracy of the last epoch."""
-        return train_classifier(
-            Classifier(encoder, self.paces),
-            Paced(videos, self.paces),
-            rows,
-            clip=config.clip,
-            augment=config.augment,
-            optim=config.optim,
-            precision=config.precision,
-            run=run,
-            purpose="pretrain",
-            keep=True,
-        )
+        model, paced = Classifier(encoder, self.paces), Paced(videos, self.paces)
+        return train_classifier(model, paced, rows, config, run, purpose="pretrain", keep=True)
 
 
 class Paced:

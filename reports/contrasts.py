@@ -16,7 +16,8 @@ from reports.statistics import ContrastResult, judge_contrasts
 from reports.texts import interval, number
 from studies.findings.contrasts import DECIDING, Best, Contrast, Finding, Place, Terms
 from studies.paper.claims import POINTS, SHARE
-from studies.study import Measure, Row, Study
+from studies.paper.registry import declared
+from studies.study import Measure, Row
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,12 @@ class Found:
         return self.measure.protocol != "masks"
 
 
-def tables(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, dict[str, Any]]:
+def tables(evidence: Evidence) -> dict[str, dict[str, Any]]:
     """Return the `contrasts` of report.json, by finding; none on one given encoder, which leaves nothing to compare."""
-    if evidence.setting.pretrained:
+    if evidence.about["pretrained"]:
         return {}
-    return {study.name: table(evidence, study) for study in studies if isinstance(study, Finding)}
+    found = [declared(study["name"]) for study in evidence.about["studies"]]
+    return {study.name: table(evidence, study) for study in found if isinstance(study, Finding)}
 
 
 def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
 
 def contrasts(evidence: Evidence, study: Finding) -> list[Found]:
     """Return every contrast by every measure, judged together; withheld where a gate is shut or a replicate is missing."""
-    rows = {(row.label, row.column): row for row in study.rows}
+    recorded = {(cell.row, cell.column) for cell in evidence.records.table(study.name)}  # fewer where single rows were asked for
+    rows = {place: row for row in study.rows if (place := (row.label, row.column)) in recorded}
     found = []
     for contrast in study.contrasts:
         for measure in (contrast.measure,) if contrast.measure else DECIDING:
@@ -93,7 +96,7 @@ def weighted(evidence: Evidence, rows: dict[Place, Row], terms: Terms, measure: 
 def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure: Measure) -> Values:
     """Return a row's number by replicate; empty where the study was reduced to other rows, or the dataset lacks it."""
     row = rows.get(place)
-    return evidence.values(evidence.setting.stage(row, measure), measure.metric) if row else {}
+    return evidence.values(evidence.runs(row.method, measure), measure.metric) if row else {}
 
 
 def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:

@@ -18,13 +18,11 @@ import pandas as pd
 from fame.seeds import SELECTION_REPLICATES
 from reports.statistics import Estimate, estimate
 from studies.harness.store import Store
-from studies.setting.cell import Stage
-from studies.setting.resolve import Setting
-from studies.study import Measure, Method, Row
+from studies.records import Records, Runs
+from studies.study import Measure, Method
 
-PREDICTED = ("finetune", "probe")
 Values = dict[int, float]
-Side = tuple[Stage | None, str]  # a stage and a metric of it
+Side = tuple[Runs | None, str]  # runs and a metric of theirs
 
 
 @dataclass(frozen=True)
@@ -83,22 +81,31 @@ def from_masks(frame: pd.DataFrame, metric: str) -> pd.Series | None:
     return lines.set_index("video")[measure].astype(float).dropna() if measure in frame else None
 
 
-class Evidence:
-    """The store, seen through a setting and a number of replicates. Files are read once."""
+READERS: dict[str, tuple[str, Callable[[pd.DataFrame, str], pd.Series | None]]] = {  # kind of run: its file, and who reads it
+    "finetune": ("predictions.csv", from_predictions),
+    "probe": ("predictions.csv", from_predictions),
+    "retrieval": ("retrieval.csv", from_ranks),
+    "activation": ("activation.csv", from_activation),
+    "masks": ("mask_quality.csv", from_masks),
+}
 
-    def __init__(self, store: Store, setting: Setting, replicates: Sequence[int]) -> None:
-        self.store, self.setting, self.replicates = store, setting, tuple(replicates)
+
+class Evidence:
+    """The results in a store, seen through the records of a study. Files are read once."""
+
+    def __init__(self, store: Store, records: Records) -> None:
+        self.store, self.records, self.about = store, records, records.about
+        self.replicates: tuple[int, ...] = tuple(self.about["replicates"])
         self._results: dict[tuple[str, int], dict[str, Any] | None] = {}
         self._frames: dict[tuple[str, int, str], pd.DataFrame | None] = {}
         self._samples: dict[tuple[str, int, str], pd.Series | None] = {}
-        self._folds: dict[str, tuple[Stage, ...]] = {}
 
-    def stage(self, method: Method | None, measure: Measure) -> Stage | None:
-        """The stage behind one side of a comparison; None where the dataset lacks a part of it."""
-        return self.setting.stage(Row("", method), measure)
+    def runs(self, method: Method | None, measure: Measure) -> Runs | None:
+        """The runs behind one side of a comparison; None where the dataset lacks a part of it."""
+        return self.records.find(method, measure)
 
-    def result(self, stage: Stage, replicate: int) -> dict[str, Any] | None:
-        key = (stage.id, replicate)
+    def result(self, stage: str, replicate: int) -> dict[str, Any] | None:
+        key = (stage, replicate)
         if key not in self._results:
             self._results[key] = self.store.result(*key)
         return self._results[key]
@@ -106,33 +113,25 @@ class Evidence:
     @property
     def awaited(self) -> int:
         """Replicates a verdict waits for: those asked for, and at least as many as the scale fixed beforehand."""
-        return max(len(self.replicates), self.setting.sizes.replicates)
+        return max(len(self.replicates), self.about["awaited"])
 
-    def values(self, stage: Stage | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
+    def values(self, runs: Runs | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
         """The metric of every finished replicate that has it: the mean over folds, where all of them have."""
         found: Values = {}
         for replicate in self.replicates if replicates is None else replicates:
-            of_folds = [self._value(twin, metric, replicate) for twin in self.folds(stage)]
+            of_folds = [self._value(stage, metric, replicate) for stage in (runs.ids if runs else ())]
             known = [value for value in of_folds if value is not None]
             if known and len(known) == len(of_folds):
                 found[replicate] = sum(known) / len(known)
         return found
 
-    def folds(self, stage: Stage | None) -> tuple[Stage, ...]:
-        """The stage in every fold; empty for None."""
-        if stage is None:
-            return ()
-        if stage.id not in self._folds:
-            self._folds[stage.id] = self.setting.folded(stage)
-        return self._folds[stage.id]
-
-    def _value(self, stage: Stage, metric: str, replicate: int) -> float | None:
+    def _value(self, stage: str, metric: str, replicate: int) -> float | None:
         value = (self.result(stage, replicate) or {}).get("metrics", {}).get(metric)
         return float(value) if value is not None and math.isfinite(value) else None
 
-    def sample(self, stage: Stage | None, metric: str, replicate: int) -> pd.Series | None:
+    def sample(self, runs: Runs | None, metric: str, replicate: int) -> pd.Series | None:
         """The metric's value for each performance of one run, of all folds together; None where a run keeps no such record."""
-        of_folds = [self._of_run(twin, metric, replicate) for twin in self.folds(stage)]
+        of_folds = [self._of_run(runs.kind, stage, metric, replicate) for stage in runs.ids] if runs else []
         known = [sample for sample in of_folds if sample is not None]
         if not known or len(known) < len(of_folds):
             return None
@@ -140,33 +139,22 @@ class Evidence:
             return known[0]
         return pd.concat([sample.rename(index=f"{{}} fold {fold}".format) for fold, sample in enumerate(known)])
 
-    def _of_run(self, stage: Stage, metric: str, replicate: int) -> pd.Series | None:
-        key = (stage.id, replicate, metric)
-        if key not in self._samples:
-            self._samples[key] = self._sample(stage, replicate, metric)
-        return self._samples[key]
+    def _of_run(self, kind: str, stage: str, metric: str, replicate: int) -> pd.Series | None:
+        key = (stage, replicate, metric)
+        if key not in self._samples and kind in READERS:
+            name, read = READERS[kind]
+            file = (stage, replicate, name)
+            if file not in self._frames:
+                self._frames[file] = self.store.table(*file)
+            frame = self._frames[file]
+            series = None if frame is None else read(frame, metric)
+            self._samples[key] = series if series is not None and len(series) else None
+        return self._samples.get(key)
 
-    def _sample(self, stage: Stage, replicate: int, metric: str) -> pd.Series | None:
-        readers: dict[str, tuple[str, Callable[[pd.DataFrame, str], pd.Series | None]]] = {
-            "retrieval": ("retrieval.csv", from_ranks),
-            "activation": ("activation.csv", from_activation),
-            "masks": ("mask_quality.csv", from_masks),
-            **{kind: ("predictions.csv", from_predictions) for kind in PREDICTED},
-        }
-        if stage.kind not in readers:
-            return None
-        name, read = readers[stage.kind]
-        file = (stage.id, replicate, name)
-        if file not in self._frames:
-            self._frames[file] = self.store.table(*file)
-        frame = self._frames[file]
-        series = None if frame is None else read(frame, metric)
-        return series if series is not None and len(series) else None
-
-    def estimate(self, stage: Stage | None, metric: str) -> Estimate:
+    def estimate(self, runs: Runs | None, metric: str) -> Estimate:
         """The metric's mean over replicates with its interval."""
-        values = self.values(stage, metric)
-        samples = [self.sample(stage, metric, replicate) for replicate in values]
+        values = self.values(runs, metric)
+        samples = [self.sample(runs, metric, replicate) for replicate in values]
         return estimate(list(values.values()), [s.to_numpy() for s in samples if s is not None])
 
     def differences(self, greater: Side | Gain, lesser: Side | Gain, replicates: Sequence[int] | None = None) -> Values:

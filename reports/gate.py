@@ -44,7 +44,7 @@ def gate(evidence: Evidence, changes: Changes = UNCHANGED, awaited: int | None =
 
     The mean decides; its interval is shown and decides nothing.
     """
-    if evidence.setting.videos or evidence.setting.pretrained:
+    if evidence.about["real"] or evidence.about["pretrained"]:
         return Gate("", NOTHING, "not asked")
     baseline, start = sides(evidence, changes)
     where = "" if (baseline, start) == sides(evidence, UNCHANGED) else said(changes)
@@ -78,14 +78,14 @@ def gates(evidence: Evidence, methods: Iterable[Method], awaited: int | None = N
 
 
 def sides(evidence: Evidence, changes: Changes) -> tuple[Side, Side]:
-    """The baseline's number and random init's, as stages: equal ones are of one setting, however it is worded."""
+    """The baseline's number and random init's, as runs: equal ones are of one setting, however it is worded."""
     link = gate_of(changes)
     return _number(evidence, link.greater), _number(evidence, link.lesser)
 
 
 def _number(evidence: Evidence, side: links.Side) -> Side:
     assert isinstance(side.measure, Measure)
-    return evidence.stage(side.method, side.measure), side.measure.metric
+    return evidence.runs(side.method, side.measure), side.measure.metric
 
 
 def said(changes: Changes) -> str:

@@ -12,15 +12,9 @@ from reports.evidence import Evidence, Side
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate, estimate
 from studies.paper.claims import GATE_POINTS
-from studies.study import Measure, Method, balanced, deranged, fame, gap, moco, random_init, top1
+from studies.paper.headline import CONTROLS, MEASURES, METHODS, TEXT
+from studies.study import Measure, Method
 
-METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
-# a perfect mask: can the benchmark show a gain at all? (studies/findings/masks.py, backgrounds.py)
-CONTROLS = {
-    "the true figure in place of FAME's mask": fame(variant="true"),
-    "the same on the other video's scene without its figure": fame(variant="true", background="empty"),
-}
-MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A"), "balanced": balanced("A")}
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
 
 
@@ -30,11 +24,11 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
 
     None on a dataset without counterfactual videos, or with given weights: there is nothing to compare.
     """
-    if evidence.setting.videos or evidence.setting.pretrained:
+    if evidence.about["real"] or evidence.about["pretrained"]:
         return None
     gains = _gains(evidence, METHODS["FAME"])
     return {
-        "text": "FAME (beta 0.5, single) minus baseline: linear probe on A, tested in deranged scenes",
+        "text": TEXT,
         "levels": {name: _levels(evidence, method) for name, method in METHODS.items()},
         "differences": {key: plain(found) for key, found in gains.items()},
         "closed": _closed(evidence, gains),
@@ -69,7 +63,7 @@ def plain(found: Estimate) -> dict[str, Any]:
 
 
 def _side(evidence: Evidence, method: Method, measure: Measure) -> Side:
-    return evidence.stage(method, measure), measure.metric
+    return evidence.runs(method, measure), measure.metric
 
 
 def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from studies.paper.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side,
 from studies.paper.links import RealMask
 from studies.paper.registry import FOR_CLAIMS
 from studies.real_masks import SEQUENCES
-from studies.setting.paper_sets import absent
 from studies.study import Measure, moco
 
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
@@ -37,7 +36,7 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dic
     shut = "; ".join(gate.reason for gate in asked if gate.reason)
     if verdict == "not run":
         reason = _why_not_run(evidence, test)
-    elif test.source == "runs" and evidence.setting.scale.name == "smoke":
+    elif test.source == "runs" and evidence.about["scale"] == "smoke":
         verdict, reason = "inconclusive", "smoke scale: its numbers mean nothing"
     elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
         verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
@@ -92,8 +91,8 @@ def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
 
 
 def _side(evidence: Evidence, side: Side) -> Number | Gain:
-    given = side.learnt and evidence.setting.pretrained  # every method would resolve to the one given encoder, and equal itself
-    number = None if given else evidence.stage(side.method, _run(side)), _run(side).metric
+    given = side.learnt and evidence.about["pretrained"]  # every method would resolve to the one given encoder, and equal itself
+    number = None if given else evidence.runs(side.method, _run(side)), _run(side).metric
     return Gain(number, _side(evidence, side.minus)) if side.minus else number
 
 
@@ -111,7 +110,7 @@ def equality_delta(evidence: Evidence, measure: Measure) -> float | None:
 
 
 def _selection_gains(evidence: Evidence, measure: Measure) -> list[float]:
-    sides = [(evidence.stage(method, measure), measure.metric) for method in GAIN]
+    sides = [(evidence.runs(method, measure), measure.metric) for method in GAIN]
     return list(evidence.differences(sides[0], sides[1], evidence.selection).values())
 
 
@@ -152,12 +151,11 @@ def _weakest(test: Test, results: list[LinkResult], verdict: str) -> int:
 def _why_not_run(evidence: Evidence, test: Test) -> str:
     if test.source == "real video":
         return f"{SEQUENCES.name} is not in studies/real_masks: measure with {MEASURE}"
-    if evidence.setting.pretrained:
+    if evidence.about["pretrained"]:
         return "one encoder was given, so no two methods can be compared"
     sides = [part for link in test.links for side in (link.greater, link.lesser) for part in side.parts]
-    if not any(evidence.stage(side.method, _run(side)) for side in sides):
-        setting = evidence.setting
-        return absent(setting.sets) if setting.others is not None else f"the dataset {setting.dataset} has no part for it"
+    if not any(evidence.runs(side.method, _run(side)) for side in sides):
+        return evidence.about["absent"] or f"the dataset {evidence.about['dataset']} has no part for it"
     return f"needs the study {test.needs} (--only {FOR_CLAIMS})" if test.needs else ""
 
 

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import Any
 
 from reports.page import DATA
-from studies.setting.resolve import all_stages
-
-if TYPE_CHECKING:
-    from studies.harness.store import Store
-    from studies.setting.asked import Asked
-    from studies.tracking import Tracker
+from studies.harness.store import Store
+from studies.records import read
 
 
-def mirror_report(store: Store, asked: Asked, mirror: Tracker | None) -> None:
+def mirror_report(store: Store, mirror: Any) -> None:
     """Mirror what lies in OUT/report, and the runs that were not mirrored when they were run; None: tracking is off."""
     if mirror is None:
         return
-    serves = {stage_id: studies for stage_id, (_, studies) in all_stages(asked.setting, asked.studies).items()}
-    for stage_id, replicate in store.all():
-        mirror.mirror_run(store, stage_id, replicate, serves.get(stage_id, ()))
+    records = read(store.out)
+    serves = {stage: one.studies for stage, one in records.listed.items()}
+    for stage, replicate in store.all():
+        mirror.mirror_run(store, stage, replicate, serves.get(stage, ()))
     folder = store.out / "report"
     try:
         rows = json.loads((folder / DATA).read_text(encoding="utf-8"))["tables"]
     except (OSError, ValueError, KeyError):
         rows = {}
-    about = {"scale": asked.setting.scale.name, "dataset": asked.setting.dataset}
-    about |= {"protocol": asked.setting.protocol.said} if asked.setting.protocol.said else {}
-    for study in asked.studies:
-        files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{study.name}*") if path.is_file()]
-        stages = all_stages(asked.setting, (study,))
-        runs = [(stage, number) for stage in stages for number in asked.replicates if store.finished(stage, number)]
-        mirror.mirror_study(study.name, files, rows.get(study.name, ()), runs, f"{study.title} ({study.paper})", about)
+    about = {name: records.about[name] for name in ("scale", "dataset")}
+    about |= {"protocol": said} if (said := records.about["protocol"]["said"]) else {}
+    for study in records.about["studies"]:
+        name = study["name"]
+        files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{name}*") if path.is_file()]
+        stages = [stage for stage, of in serves.items() if name in of]
+        runs = [(stage, number) for stage in stages for number in records.about["replicates"] if store.finished(stage, number)]
+        mirror.mirror_study(name, files, rows.get(name, ()), runs, f"{study['title']} ({study['paper']})", about)

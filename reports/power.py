@@ -11,9 +11,9 @@ from pathlib import Path
 from scipy import optimize, stats
 
 from reports.statistics import ENOUGH, LEVEL
-from studies.setting.resolve import Setting
+from studies.records import Records
 from studies.setting.spread import FILE, UNKNOWN, spread_at
-from studies.study import Row, deranged, fame, moco
+from studies.study import deranged, fame, moco
 
 POWER = 0.8
 HEADLINE = "FAME (beta 0.5, single) minus baseline, linear probe on A, deranged scenes"
@@ -59,23 +59,25 @@ def _check(sd: float, n: int, level: float) -> None:
         raise ValueError(f"level = {level}: it lies between 0 and 1")
 
 
-def foretold(setting: Setting, stages: set[str], n: int, overridden: bool = False, file: Path = FILE) -> str:
-    """A line for the plan: the smallest effect that `n` replicates find in the headline, or why that is unknown.
+def foretold(records: Records, stages: set[str], file: Path = FILE) -> str:
+    """A line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
     `stages` are the ids that will run; "" where the headline is not among them, and at smoke scale, whose numbers mean nothing.
-    With `overridden` the scale is not the one whose spread is known. FameError where `file` is not as it describes itself.
+    FameError where `file` is not as it describes itself.
     """
-    if setting.scale.name == "smoke" or setting.videos or setting.pretrained:
+    about = records.about
+    if about["scale"] == "smoke" or about["real"] or about["pretrained"]:
         return ""
-    sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
+    sides = [records.find(method, deranged("A")) for method in (fame(), moco())]
     if any(side is None or side.id not in stages for side in sides):
         return ""
+    n = len(about["replicates"])
     asked = f"smallest effect that n = {n} can detect ({HEADLINE})"
     if n < ENOUGH:
         return f"{asked}: none, as a verdict needs {ENOUGH} replicates"
-    if overridden:
+    if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
-    found = spread_at(setting.scale.name, file)
+    found = spread_at(about["scale"], file)
     if found is None:
         return f"{asked}: {UNKNOWN}"
     return (

@@ -10,33 +10,29 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
-from studies.harness.plan import label
 from studies.setting.replicates import listed
-from studies.setting.resolve import all_stages
-from studies.study import Study
 
 SHOWN = 4  # kinds of runs that a remark names
 
 
-def standing(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, Any]:
+def standing(evidence: Evidence) -> dict[str, Any]:
     """`planned`, `done` and `begun` replicates; `fixed`, the scale's own number; `interim`, the words where some are missing, else
     ""; `remarks`, a sentence each.
 
     A replicate is done when all its runs are finished, and begun when one is. A single replicate is never interim.
     """
-    stages = [stage for stage, _ in all_stages(evidence.setting, studies).values()]
-    numbers = evidence.replicates
-    finished = {number: {stage.id for stage in stages if evidence.result(stage, number)} for number in numbers}
+    stages, numbers = evidence.records.listed, evidence.replicates
+    finished = {number: {stage for stage in stages if evidence.result(stage, number)} for number in numbers}
     done = [number for number in numbers if len(finished[number]) == len(stages)]
     begun = [number for number in numbers if finished[number]]
     interim = f"interim: {len(done)} of {len(numbers)} replicates" if len(done) < len(numbers) and len(numbers) > 1 else ""
     somewhere = set().union(*finished.values())
     remarks = [_few(evidence)]
     for number in begun if len(begun) > 1 else ():
-        lost = [stage for stage in stages if stage.id in somewhere - finished[number]]
-        failed = sum(evidence.store.failure(stage.id, number) is not None for stage in lost)
+        lost = [stage for stage in stages if stage in somewhere - finished[number]]
+        failed = sum(evidence.store.failure(stage, number) is not None for stage in lost)
         if lost:
-            kinds = Counter(label(stage) for stage in lost).most_common()
+            kinds = Counter(stages[stage].label for stage in lost).most_common()
             named = ", ".join(f"{name} ({count})" if count > 1 else name for name, count in kinds[:SHOWN])
             more = f" and {len(kinds) - SHOWN} other kinds" if len(kinds) > SHOWN else ""
             why = f", {failed} of them failed" if failed else ""
@@ -45,7 +41,7 @@ def standing(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, Any]:
         "planned": list(numbers),
         "done": done,
         "begun": begun,
-        "fixed": evidence.setting.scale.replicates,
+        "fixed": evidence.about["fixed"],
         "interim": interim,
         "remarks": [remark for remark in remarks if remark],
     }
@@ -53,11 +49,9 @@ def standing(evidence: Evidence, studies: tuple[Study, ...]) -> dict[str, Any]:
 
 def _few(evidence: Evidence) -> str:
     """Where a scale of the claims is run with another number of replicates than its own."""
-    fixed, n = evidence.setting.scale.replicates, len(evidence.replicates)
+    fixed, n = evidence.about["fixed"], len(evidence.replicates)
     if fixed == 1 or n == fixed:
         return ""
     which = f"{n} replicate{'s' if n > 1 else ''} ({listed(evidence.replicates)})"
     than = "fewer" if n < fixed else "more"
-    return (
-        f"This study has {which}, {than} than the {fixed} that were fixed for the {evidence.setting.scale.name} scale beforehand."
-    )
+    return f"This study has {which}, {than} than the {fixed} that were fixed for the {evidence.about['scale']} scale beforehand."

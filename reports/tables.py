@@ -13,12 +13,9 @@ import pandas as pd
 
 from fame.config import MASKS
 from reports import texts
-from reports.effects import published_difference, reference
 from reports.evidence import Evidence
 from reports.texts import Line, Wide
-from studies.paper.published import published
-from studies.setting.paper_sets import PAPER
-from studies.study import Measure, Row, Study
+from studies.records import Cell
 
 ANOTHER_DATASET = (
     "The paper's columns are another dataset, network and schedule: "
@@ -48,66 +45,61 @@ FIELDS = (
 )
 
 
-def unit(measure: Measure) -> str:
-    """Percent for accuracies and recalls, "points" for the gap, "" for shares, AUROCs, ratios and raw weights."""
-    if measure.metric.endswith("background_gap"):
-        return "points"
-    return "%" if measure.protocol in ("finetune", "probe", "retrieval") else ""
-
-
-def entries(evidence: Evidence, study: Study) -> list[dict[str, Any]]:
+def entries(evidence: Evidence, study: str) -> list[dict[str, Any]]:
     """The study's numbers, row by row, as report.json has them; `status` is done, failed, not run or not in this dataset."""
-    return [_entry(evidence, study, row, measure) for row in evidence.setting.rows(study) for measure in study.measures]
+    return [_entry(evidence, cell) for cell in evidence.records.table(study)]
 
 
-def _entry(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict[str, Any]:
-    stage = evidence.setting.stage(row, measure)
-    ours = evidence.estimate(stage, measure.metric)
-    theirs = published(study.name, row.label, row.column, measure.published)
-    if stage is None:
+def _entry(evidence: Evidence, cell: Cell) -> dict[str, Any]:
+    runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
+    ours = evidence.estimate(runs, cell.metric)
+    if runs is None:
         status = "not in this dataset"
     elif ours.n:
         status = "done"
-    elif any(evidence.store.failure(link.id, replicate) for link in stage.chain() for replicate in evidence.replicates):
+    elif any(evidence.store.failure(stage, replicate) for stage in runs.needed() for replicate in evidence.replicates):
         status = "failed"
     else:
-        status = "not measured" if all(evidence.result(stage, replicate) for replicate in evidence.replicates) else "not run"
+        status = "not measured" if all(evidence.result(runs.id, replicate) for replicate in evidence.replicates) else "not run"
     return {
-        "row": row.label,
-        "column": row.column,
-        "metric": measure.metric,
+        "row": cell.row,
+        "column": cell.column,
+        "metric": cell.metric,
         "mean": ours.mean,
         "interval": ours.interval,
         "n": ours.n,
-        "cell": stage.id if stage else None,
-        "published": theirs.value if theirs else None,
-        "source": theirs.source if theirs else None,
-        "target": measure.target,
-        "label": measure.label,
-        "kind": measure.kind,
-        "unit": unit(measure),
+        "cell": runs.id if runs else None,
+        "published": _number(cell.published),
+        "source": cell.source or None,
+        "target": cell.target,
+        "label": cell.label,
+        "kind": cell.kind,
+        "unit": cell.unit,
         "status": status,
         "over": ours.over,
         "videos": ours.videos,
-        "difference": _difference(evidence, study, row, measure),
+        "difference": _difference(evidence, cell),
     }
 
 
-def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) -> dict[str, Any] | None:
+def _difference(evidence: Evidence, cell: Cell) -> dict[str, Any] | None:
     """To the baseline of the table, ours and the paper's; None for the baseline itself and for masks."""
-    base = None if evidence.setting.pretrained else reference(study, row)
-    if base is None or measure.protocol == "masks":  # masks are of the videos, whatever was trained on them
+    if not cell.baseline:
         return None
-    metric = measure.metric
-    ours = evidence.difference((evidence.setting.stage(row, measure), metric), (evidence.stage(base.method, measure), metric))
+    sides = ((evidence.records.runs(one, cell.evaluation, cell.target), cell.metric) for one in (cell.method, cell.baseline_method))
+    ours = evidence.difference(*sides)
     return {
-        "to": base.label,
+        "to": cell.baseline,
         "mean": ours.mean,
         "interval": ours.interval,
         "over": ours.over,
         "n": ours.n,
-        "published": published_difference(study, row, base, measure.published),
+        "published": _number(cell.published_difference),
     }
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
 
 
 # ---------------------------------------------------------------- one line a row
@@ -115,9 +107,9 @@ def _difference(evidence: Evidence, study: Study, row: Row, measure: Measure) ->
 MEASURE_WORDS = {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
 
 
-def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
-    """Entries to lines. The masks' study has one row and a metric per mask: there a mask is a line."""
-    masks = study.measures[0].protocol == "masks"
+def wide(found: list[dict[str, Any]]) -> Wide:
+    """Entries to lines. A study of masks alone has one row and a metric a mask (VARIANT/BETA/FLAVOUR/MEASURE): a mask is a line."""
+    masks = all(entry["metric"].count("/") == 3 for entry in found)
     result = Wide()
     lines: dict[tuple[str, str], Line] = {}
     for entry in found:
@@ -137,18 +129,17 @@ def wide(study: Study, found: list[dict[str, Any]]) -> Wide:
     return result
 
 
-def caption(evidence: Evidence, study: Study, table: Wide) -> str:
+def caption(evidence: Evidence, study: dict[str, Any], table: Wide) -> str:
     """What stands under a table: scale, replicates, what the intervals speak of, that the paper's columns are another dataset."""
-    n = len(evidence.replicates)
+    n, about = len(evidence.replicates), evidence.about
     over = "t intervals over replicates" if n >= 3 else "intervals over test videos: they speak of these runs only"
-    scale, dataset = evidence.setting.scale.name, evidence.setting.dataset
-    said = f", {evidence.setting.protocol.said}" if evidence.setting.protocol.said else ""
-    words = [f"Scale {scale}, dataset {dataset}{said}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
+    said = f", {about['protocol']['said']}" if about["protocol"]["said"] else ""
+    words = [f"Scale {about['scale']}, dataset {about['dataset']}{said}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
     words += [_short(table, n)] if n > 1 else []
-    words += [f"Means over folds 1 to {1 + len(evidence.setting.folds)}."] if evidence.setting.folds else []
+    words += [f"Means over folds 1 to {about['folds']}."] if about["folds"] > 1 else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
-    return " ".join(filter(None, [*words, study.note]))
+    return " ".join(filter(None, [*words, study["note"]]))
 
 
 def _short(table: Wide, n: int) -> str:
@@ -166,44 +157,38 @@ def _short(table: Wide, n: int) -> str:
 
 def compares_levels(evidence: Evidence) -> bool:
     """Whether our levels may be read beside the paper's: the paper's protocol on the paper's sets only, each in its own part."""
-    return evidence.setting.scale.name == "paper" and on_papers_sets(evidence)
+    return evidence.about["scale"] == "paper" and on_papers_sets(evidence)
 
 
 def on_papers_sets(evidence: Evidence) -> bool:
-    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts
-    (studies/setting/paper_sets.py)."""
-    return evidence.setting.dataset in ("ucf101", PAPER)
+    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (`--dataset paper`)."""
+    return evidence.about["dataset"] in ("ucf101", "paper")
 
 
 # ---------------------------------------------------------------- files
 
 
-def tidy(study: Study, found: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Lines of the csv: one number a line, under FIELDS."""
+def frame(study: str, found: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """The entries as the csv has them: one number a line, under FIELDS."""
     lines = []
     for entry in found:
         low, high = entry["interval"] or (None, None)
         gap = entry["difference"] or {}
         gap_low, gap_high = gap.get("interval") or (None, None)
-        line = {name: entry.get(name) for name in FIELDS} | {"study": study.name, "low": low, "high": high}
+        line = {name: entry.get(name) for name in FIELDS} | {"study": study, "low": low, "high": high}
         line |= {"baseline": gap.get("to"), "difference": gap.get("mean"), "difference_low": gap_low, "difference_high": gap_high}
         lines.append(line | {"difference_over": gap.get("over"), "published_difference": gap.get("published")})
-    return lines
+    return pd.DataFrame(lines, columns=list(FIELDS))
 
 
-def frame(study: Study, found: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """The same as a DataFrame, one number a line."""
-    return pd.DataFrame(tidy(study, found), columns=list(FIELDS))
-
-
-def write(evidence: Evidence, study: Study, found: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """STUDY.csv, .md, .tex in `folder`."""
-    table = wide(study, found)
+def write(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> list[Path]:
+    """STUDY.csv, .md, .tex in `folder`; `study` as study.json has it."""
+    table = wide(found)
     note = caption(evidence, study, table)
-    paths = [folder / f"{study.name}.{suffix}" for suffix in ("csv", "md", "tex")]
-    lines, protocol = frame(study, found), evidence.setting.protocol
-    if protocol.said:
-        lines = lines.assign(protocol=f"{protocol.name} {protocol.version}")
+    paths = [folder / f"{study['name']}.{suffix}" for suffix in ("csv", "md", "tex")]
+    lines, protocol = frame(study["name"], found), evidence.about["protocol"]
+    if protocol["said"]:
+        lines = lines.assign(protocol=f"{protocol['name']} {protocol['version']}")
     lines.to_csv(paths[0], index=False)
     paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
     paths[2].write_text(texts.latex(study, table, note), encoding="utf-8")

@@ -1,4 +1,7 @@
-"""A study's table as text: numbers, intervals, markdown, LaTeX; and its lines, which the page prints too."""
+"""A study's table as text: numbers, intervals, markdown, LaTeX; and its lines, which the page prints too.
+
+`study` is a mapping with its name, title, paper, claims and note (studies/records.py).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.statistics import Interval
-from studies.study import Study
 
 
 @dataclass
@@ -64,9 +66,9 @@ def paper_difference(entry: dict[str, Any]) -> str:
     return number(gap["published"], 1, True) if gap and gap["published"] is not None else "\N{EN DASH}"
 
 
-def header(study: Study, table: Wide) -> list[str]:
+def header(study: dict[str, Any], table: Wide) -> list[str]:
     """Column heads of md and tex: ours with our differences, then the paper's apart from them."""
-    heads = [study.title, "column"]
+    heads = [study["title"], "column"]
     for label in table.measures:
         heads += [label, f"difference: {label}"] if label in table.compared else [label]
     for label in table.printed:
@@ -85,12 +87,12 @@ def cells(line: Line, table: Wide) -> list[str]:
     return texts
 
 
-def markdown(study: Study, table: Wide, note: str) -> str:
+def markdown(study: dict[str, Any], table: Wide, note: str) -> str:
     def line(texts: Iterable[str]) -> str:
         return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
 
     head = header(study, table)
-    lines = [f"## {study.title} ({study.paper})", "", line(head), line("---" for _ in head)]
+    lines = [f"## {study['title']} ({study['paper']})", "", line(head), line("---" for _ in head)]
     return "\n".join([*lines, *(line(cells(row, table)) for row in table.lines), "", note, ""])
 
 
@@ -112,10 +114,10 @@ def tex(text: str) -> str:
     return "".join(TEX.get(letter, letter) for letter in text)
 
 
-def latex(study: Study, table: Wide, note: str) -> str:
+def latex(study: dict[str, Any], table: Wide, note: str) -> str:
     """A booktabs tabular, the note as a comment above it."""
     head = header(study, table)
-    lines = [f"% {study.title} ({study.paper}). {note}", r"\begin{tabular}{ll" + "r" * (len(head) - 2) + "}", r"\toprule"]
+    lines = [f"% {study['title']} ({study['paper']}). {note}", r"\begin{tabular}{ll" + "r" * (len(head) - 2) + "}", r"\toprule"]
     lines += [" & ".join(tex(text) for text in head) + r" \\", r"\midrule"]
     lines += [" & ".join(tex(text) for text in cells(row, table)) + r" \\" for row in table.lines]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])

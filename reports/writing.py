@@ -20,28 +20,23 @@ from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise, other_reports, reference_rows
 from studies.paper.registry import FINDINGS
-from studies.setting.resolve import Setting
-from studies.study import Study
+from studies.records import Records
+from studies.study import PUBLISHED_NAMES
 
 DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure
 FEW = 1000  # real videos; with fewer a run is a test of the machinery
 
 
 def write_report(
-    store: Store,
-    setting: Setting,
-    studies: tuple[Study, ...],
-    replicates: tuple[int, ...],
-    folder: Path,
-    data: Path,
-    page: Path,
-    commit: str,
-    command: str | None,
+    store: Store, records: Records, folder: Path, data: Path, page: Path, commit: str, command: str | None
 ) -> list[Path]:
     """Write the report's numbers to `data`, its page to `page`, tables and figures into `folder`; return all files written."""
-    evidence = Evidence(store, setting, replicates)
-    report = content(evidence, studies, commit, command)
-    written = [path for study in studies for path in tables.write(evidence, study, report["tables"][study.name], folder / "tables")]
+    evidence = Evidence(store, records)
+    report = content(evidence, commit, command)
+    studies = records.about["studies"]
+    written = [
+        path for study in studies for path in tables.write(evidence, study, report["tables"][study["name"]], folder / "tables")
+    ]
     figures = draw_all(evidence, report["tables"], folder / "figures")
     written += [path for figure in figures for path in (figure.png, figure.svg, figure.csv)]
     report["figures"] = [
@@ -51,7 +46,7 @@ def write_report(
     ]  # fmt: skip
     text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
     _write(data, text)
-    html = render(evidence, studies, report, figures)
+    html = render(evidence, report, figures)
     _write(page, html)
     return [*written, data, page]
 
@@ -72,7 +67,7 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any], figures: list[Drawn]) -> str:
+def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> str:
     """The page: one file, pictures embedded, no request to anywhere."""
     room = Path(__file__).with_name("templates")
     environment = Environment(
@@ -80,58 +75,60 @@ def render(evidence: Evidence, studies: tuple[Study, ...], report: dict[str, Any
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
+    about = evidence.about
     shown = [
-        _study(evidence, study, report["tables"][study.name], figures) | {"contrasts": report["contrasts"].get(study.name)}
-        for study in studies
+        _study(evidence, study, report["tables"][study["name"]], figures) | {"contrasts": report["contrasts"].get(study["name"])}
+        for study in about["studies"]
     ]
+    papers = not beside_the_paper(about["studies"])
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
         report=report,
-        protocol=evidence.setting.protocol,
+        protocol=about["protocol"],
         style=(room / "style.css").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in placed],
-        claims=_claims(report["claims"], studies),
+        claims=_claims(report["claims"], about["studies"], papers),
         noise=noise(),
         others=other_reports(),
-        papers=not beside_the_paper(studies),
+        papers=papers,
         printed=len(published_entries()),
         levels=tables.compares_levels(evidence),
-        size=evidence.setting.scale.clip.size,
-        narrow=evidence.setting.scale.backbone.name == "r2plus1d_narrow",
+        size=about["size"],
+        narrow=about["backbone"] == "r2plus1d_narrow",
         few=bool(facts) and facts["videos"] < FEW,
         digits=texts.digits,
         embed=embed,
     )
 
 
-def _study(evidence: Evidence, study: Study, found: list[dict[str, Any]], figures: list[Drawn]) -> dict[str, Any]:
-    table = tables.wide(study, found)
-    others = [entry for entry in reference_rows(study.name)]
+def _study(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]], figures: list[Drawn]) -> dict[str, Any]:
+    table = tables.wide(found)
+    heads = {label: next(line.cells[label] for line in table.lines if label in line.cells) for label in table.measures}
     return {
         "study": study,
         "table": table,
         "plain": len(table.measures) > DENSE or not table.compared,
-        "published": {measure.label: measure.published for measure in study.measures},
+        "published": {label: PUBLISHED_NAMES.get(head["target"], "") for label, head in heads.items()},
         "columns": any(line.column for line in table.lines),
         "caption": tables.caption(evidence, study, table),
-        "figures": [figure for figure in figures if figure.study == study.name],
-        "reference": others,
-        "heads": {label: next(line.cells[label] for line in table.lines if label in line.cells) for label in table.measures},
+        "figures": [figure for figure in figures if figure.study == study["name"]],
+        "reference": reference_rows(study["name"]),
+        "heads": heads,
     }
 
 
-def _claims(found: list[dict[str, Any]], studies: tuple[Study, ...]) -> list[dict[str, Any]]:
+def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: bool) -> list[dict[str, Any]]:
     """Claims with their verdicts beside each other; of a report of findings alone, those that its studies test."""
-    tested = {name for study in studies for name in study.claims}
-    chosen = [claim for claim in CLAIMS if claim.id in tested or not beside_the_paper(studies)]
+    tested = {name for study in studies for name in study["claims"]}
+    chosen = [claim for claim in CLAIMS if claim.id in tested or papers]
     return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in chosen]
 
 
-def beside_the_paper(studies: tuple[Study, ...]) -> bool:
+def beside_the_paper(studies: list[dict[str, Any]]) -> bool:
     """Whether all of them are findings."""
-    return {study.name for study in studies} <= {study.name for study in FINDINGS}
+    return {study["name"] for study in studies} <= {study.name for study in FINDINGS}
 
 
 def embed(figure: Drawn) -> str:

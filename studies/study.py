@@ -65,6 +65,7 @@ class Changes:
 
 
 UNCHANGED = Changes()
+NAMES = {"random": "random_init"}  # of functions below, where they are not the kind's
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,16 @@ class Method:
     changes: Changes = UNCHANGED
     objective: Objective | None = None  # of a plugin
     flavoured: bool = False  # whether the row names the flavour of its mask; else the protocol does
+
+    @property
+    def text(self) -> str:
+        """Return it as `--row` reads it, `fame(beta=0.5, on='source')`: what is given, no default. Its runs are found by it."""
+        name = "fame" if self.merge else "background_erasing" if self.erasing else NAMES.get(self.kind, self.kind)
+        own = self.merge or self.objective
+        given: dict[str, Any] = own.model_dump(exclude_unset=True, exclude={"plugin", "kind"}) if own else {}
+        given |= {"on": self.on} if self.on != "A" else {}
+        given |= {group.name: dict(pairs) for group in fields(self.changes) if (pairs := getattr(self.changes, group.name))}
+        return f"{name}({', '.join(f'{field}={value!r}' for field, value in given.items())})"
 
 
 def moco(on: Literal["A", "source"] = "A", **overrides: Unpack[Overrides]) -> Method:

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
 
 Row = Mapping[str, Any]
-RUNS = "runs"  # the experiment of all runs
 LARGEST_ARTIFACT = 8 * 2**20  # bytes; a larger file (a full-size encoder) stays in the store alone
 LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
 
@@ -70,9 +69,8 @@ class Tracker:
         self.failed = False
         self.notes = self.out / "mlflow.json"
         server = os.environ.get("MLFLOW_TRACKING_URI")
-        self.database = None if server else self.out / "mlflow.db"
+        self.uri = server or f"sqlite:///{self.out / 'mlflow.db'}"
         self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
-        self.uri = server or f"sqlite:///{self.database}"
 
     @never_fails
     def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Sequence[str] = ()) -> bool:
@@ -86,9 +84,9 @@ class Tracker:
             return True
         result = store.result(stage_id, replicate)
         stage = store.stage(stage_id, replicate) if result else None
-        if result is None or stage is None or stage.id != stage_id:
+        if not result or not stage:
             return False
-        run = noted["run"] or self._found(stage_id, replicate) or self._write(store, stage, replicate, result)
+        run = noted["run"] or self._found(stage_id, replicate) or self._write(store.folder(stage_id, replicate), stage, result)
         studies = sorted({*serves, *noted["serves"]})
         self.client.set_tag(run, "studies", ", ".join(studies))
         self._noted["runs"][key] = {"run": run, "serves": studies}
@@ -136,34 +134,33 @@ class Tracker:
     def _found(self, stage_id: str, replicate: int) -> str | None:
         """Return the run of an earlier mirroring that was not noted. One that was broken off while it was written is removed."""
         where = f"tags.`fame.cell` = '{stage_id}' AND tags.`fame.replicate` = '{replicate}'"
-        for run in self.client.search_runs([self._experiment(RUNS)], where):
+        for run in self.client.search_runs([self._experiment("runs")], where):
             if run.info.status == "FINISHED":
                 return str(run.info.run_id)
             self.client.delete_run(run.info.run_id)
         return None
 
-    def _write(self, store: Store, stage: Stage, replicate: int, result: dict[str, Any]) -> str:
+    def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
         """Write a new MLflow run. It becomes `FINISHED` last, which is how `_found` knows one whose writing was broken off."""
         from mlflow.entities import Param
         from pandas import json_normalize
 
         tags = {
-            "fame.cell": stage.id,
-            "fame.replicate": str(replicate),
+            "fame.cell": folder.parent.name,
+            "fame.replicate": folder.name,
             "fame.kind": stage.kind,
             "fame.upstream": stage.upstream.id if stage.upstream else "",
             "mlflow.source.git.commit": result["commit"],
         }
-        folder = store.folder(stage.id, replicate)
         end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)  # milliseconds
-        name = f"{' after '.join(label(link) for link in reversed(stage.chain()))} · {replicate}"
-        run = self.client.create_run(self._experiment(RUNS), end - int(1000 * result["seconds"]), tags, name).info.run_id
-        config = {"replicate": replicate, **stage.config.model_dump(mode="json")}
+        name = f"{' after '.join(label(link) for link in reversed(stage.chain()))} · {folder.name}"
+        run = self.client.create_run(self._experiment("runs"), end - int(1000 * result["seconds"]), tags, name).info.run_id
+        config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
         if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
             upstream = stage.upstream.config.model_dump(mode="json")
             config["upstream"] = {**(upstream.get("objective") or {}), "part": (upstream.get("data") or {}).get("part")}
         params = [Param(str(key), str(value)) for key, value in json_normalize(config).to_dict("records")[0].items()]
-        for first in range(0, len(params), 100):  # what a server takes in a call
+        for first in range(0, len(params), 100):  # a server takes no more in a call, and 1000 metrics
             self.client.log_batch(run, params=params[first : first + 100])
         series = list(epochs(folder / METRICS))
         last = max((step for _, _, step in series), default=0)
@@ -185,20 +182,17 @@ class Tracker:
         for logger in ("mlflow", "alembic"):  # each step of the first database's making is a line otherwise
             logging.getLogger(logger).setLevel(logging.ERROR)
         client = MlflowClient(self.uri)
-        if self.database and self.artifacts:
-            relocate(self.database, self.artifacts)
+        if self.artifacts:
+            relocate(self.out / "mlflow.db", self.artifacts)
         return client
 
     def _experiment(self, name: str) -> str:
-        """Return the id of the experiment `name`, made where it is missing. On a server the place of artifacts is the server's."""
+        """Return the id of the experiment `name`, made where it is missing."""
         found = self.client.get_experiment_by_name(name)
         return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 
     def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
-        """Log metrics as (name, value, step), all at `moment` (milliseconds), in as few calls as a server allows.
-
-        Of two values of one metric at one step the later counts: an epoch that was run again after a break.
-        """
+        """Log (name, value, step), all at `moment` (milliseconds); of two values at one step, as after a break, the later one."""
         from mlflow.entities import Metric
 
         latest = {(metric_name(key), step): value for key, value, step in metrics}
@@ -210,7 +204,7 @@ class Tracker:
     def _noted(self) -> dict[str, Any]:
         """{"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}; void for another address."""
         nothing: dict[str, Any] = {"address": redacted(self.uri), "runs": {}, "studies": {}}
-        if self.database and not self.database.exists():
+        if self.artifacts and not (self.out / "mlflow.db").exists():
             shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
             return nothing
         try:
@@ -247,9 +241,9 @@ def relocate(database: Path, artifacts: str) -> None:
     """Point a database that was moved or copied with its OUT to the `artifacts` beside it, a file URI: MLflow's are absolute."""
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location LIKE '%/mlartifacts'", [artifacts])
-        place = "'/' || run_uuid || '/artifacts'"
+        run = "'/' || run_uuid || '/artifacts'"
         connection.execute(
-            f"UPDATE runs SET artifact_uri = ? || {place} WHERE artifact_uri LIKE '%/mlartifacts' || {place}", [artifacts]
+            f"UPDATE runs SET artifact_uri = ? || {run} WHERE artifact_uri LIKE '%/mlartifacts' || {run}", [artifacts]
         )
 
 
@@ -274,13 +268,13 @@ def metric_name(name: str) -> str:
 
 def epochs(file: Path) -> Iterator[tuple[str, float, int]]:
     """Read (name, value, step) of every number in a `metrics.jsonl`; lines without a step, or torn by a kill, are passed over."""
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.exists() else []
-    for line in lines:
+    for line in file.read_bytes().splitlines() if file.exists() else ():
         with suppress(ValueError, KeyError, TypeError):
             values = json.loads(line)
             step = int(values.pop("step"))
-            numbers = {name: value for name, value in values.items() if isinstance(value, int | float)}
-            yield from ((name, value, step) for name, value in numbers.items() if name not in ("time", "steps"))
+            for name, value in values.items():
+                if name not in ("time", "steps") and isinstance(value, int | float):
+                    yield name, value, step
 
 
 def redacted(text: str) -> str:

@@ -15,9 +15,13 @@ import numpy as np
 import pandas as pd
 
 from fame.config import MoCoObjective, Pretrain
+from reports.evidence import Evidence
+from reports.page import build
 from studies.harness.store import Store
-from studies.paper.registry import STUDIES
+from studies.paper.registry import FINDINGS, STUDIES
+from studies.records import Records
 from studies.setting.cell import Stage
+from studies.setting.recording import about, cells
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import QUICK, SMOKE, Scale
 from studies.study import Study
@@ -182,4 +186,22 @@ def result(stage: Stage, replicate: int, metrics: dict[str, float], folder: Path
     }
 
 
-__all__ = ["QUICK", "fill"]
+def recorded(setting: Setting, studies: Sequence[Study], replicates: Sequence[int]) -> Records:
+    return Records(cells(setting, tuple(studies)), about(setting, tuple(studies), tuple(replicates)))
+
+
+def seen(
+    store: Store, setting: Setting, replicates: Sequence[int] = (0,), studies: Sequence[Study] = (*STUDIES, *FINDINGS)
+) -> Evidence:
+    """What a report sees of these studies: the results through their records."""
+    return Evidence(store, recorded(setting, studies, replicates))
+
+
+def reported(store: Store, setting: Setting, studies: Sequence[Study], replicates: int | Sequence[int] = 1, **words: str) -> Path:
+    """The page of a report on these studies, their records written first."""
+    numbers = range(replicates) if isinstance(replicates, int) else replicates
+    recorded(setting, studies, numbers).write(store.out)
+    return build(store, **words)
+
+
+__all__ = ["QUICK", "fill", "recorded", "reported", "seen"]

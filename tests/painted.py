@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
@@ -64,3 +65,8 @@ def move(videos: FakeVideos, old: str, new: str, only: int | None = None) -> Fak
 def opens(encoder: Encoder) -> Callable[[Path | None, Any], tuple[Encoder, None]]:
     """A stand-in for `open_encoder` that gives this encoder."""
     return lambda path, run: (encoder, None)
+
+
+def predicted(folder: Path) -> pd.DataFrame:
+    """The table that a stage left of its predictions."""
+    return pd.read_csv(folder / "predictions.csv", dtype={"video": "str", "performance": "str", "scene_action": "Int64"})

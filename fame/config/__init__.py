@@ -1,13 +1,13 @@
 """Every scientific choice, as frozen and validated models.
 
 What stands here enters the identity of a cell (studies/setting/cell.py); what does not (paths, workers, device index, progress)
-does
-not. Defaults are the paper's where the paper has one; a scale (studies/setting/scales.py) overrides them. A changed default or a
-changed
-method needs a new `version` in its stage: tests pin golden ids and golden outputs.
+does not. Defaults are the paper's where the paper has one; a scale (studies/setting/scales.py) overrides them. A changed default or
+a changed method needs a new `version` in its stage: tests pin golden ids and golden outputs.
 
 base -> data, method -> training -> evaluation; everybody else imports from here.
 """
+
+# ruff: noqa: F401
 
 from __future__ import annotations
 
@@ -47,55 +47,3 @@ from fame.config.training import (
     Supervised,
     check_pieces,
 )
-
-__all__ = [
-    "LATER",
-    "MASKS",
-    "MEAN",
-    "OBJECTIVES",
-    "OF_TRUTH",
-    "PLUGGED",
-    "STD",
-    "Activation",
-    "Augment",
-    "Backbone",
-    "BackboneName",
-    "Background",
-    "BackgroundErasing",
-    "Clip",
-    "Condition",
-    "Config",
-    "Control",
-    "Data",
-    "Evaluation",
-    "File",
-    "Finetune",
-    "Flavour",
-    "Kernels",
-    "Masks",
-    "Merge",
-    "MoCo",
-    "MoCoObjective",
-    "Objective",
-    "Optim",
-    "Precision",
-    "Pretrain",
-    "Probe",
-    "Random",
-    "Retrieval",
-    "Scenery",
-    "Share",
-    "StageConfig",
-    "StagedData",
-    "StagedPart",
-    "StagedWorld",
-    "Supervised",
-    "Variant",
-    "VideoData",
-    "check_beta",
-    "check_pieces",
-    "check_prior",
-    "check_sampled",
-    "identified",
-    "later",
-]

@@ -10,12 +10,11 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import write_json
 
 VERSION = 1
 
@@ -48,13 +47,15 @@ class Manifest:
     videos: list[Video]
 
     def __post_init__(self) -> None:
-        if wrong := next((video for video in self.videos if not 0 <= video.label < len(self.classes)), None):
-            raise ValueError(f"{self.name}: {wrong.path} has label {wrong.label}, but there are {len(self.classes)} classes")
-        if wrong := next((video for video in self.videos if _leaves_root(video.path)), None):
-            raise ValueError(f"{self.name}: {wrong.path} is not a path inside the manifest's root")
-        path, times = next(iter(Counter(video.path for video in self.videos).most_common(1)), ("", 0))
-        if times > 1:
-            raise ValueError(f"{self.name}: {path} is listed {times} times")
+        for video in self.videos:
+            if not 0 <= video.label < len(self.classes):
+                raise ValueError(f"{self.name}: {video.path} has label {video.label}, but there are {len(self.classes)} classes")
+            path = PurePosixPath(video.path)
+            if path.is_absolute() or ".." in path.parts or not video.path:
+                raise ValueError(f"{self.name}: {video.path} is not a path inside the manifest's root")
+        for name, times in Counter(video.path for video in self.videos).most_common(1):
+            if times > 1:
+                raise ValueError(f"{self.name}: {name} is listed {times} times")
 
     @property
     def splits(self) -> list[str]:
@@ -72,12 +73,9 @@ class Manifest:
 
     def save(self, path: Path) -> None:
         """Write as JSON, atomically. A root that is the file's own folder is written as `.`, so that the folder can be moved."""
-        root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
-        head = {"version": VERSION, "name": self.name, "digest": self.digest(), "root": root, "classes": self.classes}
-        text = json.dumps(head, indent=1)[:-2] + ',\n "videos": [\n'
-        text += ",\n".join("  " + json.dumps(asdict(video), sort_keys=True) for video in self.videos) + "\n ]\n}\n"
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, lambda beside: _write(beside, text))
+        root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
+        write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": root})
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -89,11 +87,11 @@ class Manifest:
             raise FameError(f"{path}: there is no such manifest; scan or render the data first") from None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
             raise FameError(f"{path}: the manifest cannot be read ({error}); {mend}") from None
-        if not isinstance(value, dict) or value.get("version") != VERSION:
-            found = value.get("version") if isinstance(value, dict) else None
+        found = value.get("version") if isinstance(value, dict) else None
+        if found != VERSION:
             raise FameError(f"{path}: a manifest of version {found}, this program reads version {VERSION}; {mend}")
         try:
-            manifest = cls(value["name"], path.parent / value["root"], value["classes"], [_video(v) for v in value["videos"]])
+            manifest = cls(value["name"], path.parent / value["root"], value["classes"], [Video(**v) for v in value["videos"]])
         except (KeyError, TypeError, ValueError) as error:
             raise FameError(f"{path}: the manifest is damaged ({error}); {mend}") from None
         if manifest.digest() != value.get("digest"):
@@ -110,19 +108,3 @@ def file_sha256(path: Path) -> str:
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:
     """Videos per split, for messages: {"train": 60, "val": 7, "test": 48}."""
     return dict(Counter(video.split for video in videos))
-
-
-def _video(value: dict[str, Any]) -> Video:
-    unknown = set(value) - {f.name for f in fields(Video)}
-    if unknown:
-        raise ValueError(f"unknown field {sorted(unknown)[0]}")
-    return Video(**value)
-
-
-def _leaves_root(path: str) -> bool:
-    pure = PurePosixPath(path)
-    return pure.is_absolute() or ".." in pure.parts or not path
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")

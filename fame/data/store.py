@@ -11,13 +11,14 @@ from __future__ import annotations
 import hashlib
 import io
 import logging
+import math
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -34,9 +35,10 @@ from fame.errors import FameError
 from fame.files import write_atomically
 
 Codec = Literal["raw", "jpeg"]
+Shape = tuple[int, int, int, int]  # T, H, W, 3
 QUALITY = 85  # of the JPEGs
 _SUFFIX = {"raw": ".npy", "jpeg": ".jpegs"}
-_JPEG_PIXEL = 0.25  # bytes that a pixel takes at most, about, to refuse a disk that is much too small
+_JPEG_SHARE = 0.08  # of the raw bytes that JPEGs take at most, about, to refuse a disk that is much too small
 _MAPPED = 16384  # files that a process keeps mapped: a quarter of what Linux allows
 _CRC = 4  # bytes
 
@@ -109,9 +111,8 @@ class FrameStore:
 
     def video(self, row: int) -> NDArray[np.uint8]:
         """Return all frames of one video, uint8 (T, H, W, 3)."""
-        shape = (int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3)
-        found = np.empty(shape, np.uint8)
-        self.read([row], np.arange(shape[0])[None], [found])
+        found = np.empty(self._shape(row), np.uint8)
+        self.read([row], np.arange(len(found))[None], [found])
         return found
 
     def prepare(self, jobs: int = 1, progress: Progress | None = None) -> FrameStore:
@@ -128,24 +129,20 @@ class FrameStore:
                 self._make(self._missing(), jobs, progress)
         return self
 
-    def check(self, jobs: int = 1, progress: Progress | None = None) -> list[str]:
+    def check(self, progress: Progress | None = None) -> list[str]:
         """Read every stored file against its checksum, decode damaged ones anew, and return their paths in the manifest."""
-        rows = list(range(len(self)))
-        sound = list(counted(map(self._is_sound, rows), "check", len(rows), progress))
-        damaged = [row for row in rows if not sound[row]]
-        if damaged:
-            with alone(self.folder), writing(self.folder, "the decoded videos"):
-                self._make(damaged, jobs, None)
-        return [self._manifest.videos[row].path for row in damaged]
+        rows = counted(range(len(self)), "check", len(self), progress)
+        return [self._manifest.videos[row].path for row in rows if self._mend(row)]
 
     # ---------------------------------------------------------------- reading
 
     def _read_jpegs(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         content = self._opened(row)
         lengths = content[: 4 * int(self.frames[row])].view("<u4")
-        bounds = np.concatenate([[lengths.nbytes], lengths.nbytes + np.cumsum(lengths, dtype=np.int64)])
+        bounds = lengths.nbytes + np.cumsum(lengths, dtype=np.int64)
         for place, number in enumerate(numbers.tolist()):
-            decode_jpeg(content[bounds[number] : bounds[number + 1]].data, fastupsample=True, buffer=out[place])
+            begin = bounds[number] - lengths[number]
+            decode_jpeg(content[begin : bounds[number]].data, fastupsample=True, buffer=out[place])
 
     def _opened(self, row: int) -> NDArray[np.uint8]:
         """The mapped file of a video, checked the first time; one that is damaged or gone is decoded anew."""
@@ -153,27 +150,29 @@ class FrameStore:
         if found is not None:
             return found
         if row not in self._checked:
-            if not self._is_sound(row):
-                self._mend(row)
+            self._mend(row)
             self._checked.add(row)
         content = self._map(row)[:-_CRC]
         if self.codec == "raw":
-            height, width = int(self.heights[row]), int(self.widths[row])
-            content = content[len(_header(int(self.frames[row]), height, width)) :].reshape(-1, height, width, 3)
+            shape = self._shape(row)
+            content = content[len(_header(shape)) :].reshape(shape)
         if len(self._mapped) >= _MAPPED:
             self._mapped.clear()
         self._mapped[row] = content
         return content
 
-    def _mend(self, row: int) -> None:
+    def _mend(self, row: int) -> bool:
+        """Decode a stored file anew where it is damaged or gone; whether it was. FameError."""
+        if self._is_sound(row):
+            return False
         path = self._manifest.videos[row].path
         with alone(self.folder), writing(self.folder, "the decoded videos"):
-            if self._is_sound(row):  # by the process that held the lock
-                return
-            log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
-            self._make([row], 1, None)
+            if not self._is_sound(row):  # else the process that held the lock has done it
+                log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
+                self._make([row], 1, None)
         if not self._is_sound(row):
             raise FameError(f"{self.paths[row]}: the stored frames of {path} are damaged again as soon as written; check the disk")
+        return True
 
     def _map(self, row: int) -> NDArray[np.uint8]:
         """The file's bytes. torch maps them: unlike NumPy, it keeps no file descriptor open."""
@@ -182,61 +181,52 @@ class FrameStore:
         return cast(NDArray[np.uint8], mapped.numpy())
 
     def _is_sound(self, row: int) -> bool:
-        try:
-            content = self._map(row)
-        except (OSError, RuntimeError):  # gone, or of 0 bytes
+        """Whether a file is there, of its size and of its checksum."""
+        if not self._is_there(row):
             return False
-        if not self._is_of_its_size(row, len(content)):
-            return False
+        content = self._map(row)
         return zlib.crc32(content[:-_CRC].data) == int.from_bytes(content[-_CRC:].tobytes(), "little")
 
-    def _is_of_its_size(self, row: int, size: int) -> bool:
-        frames, height, width = int(self.frames[row]), int(self.heights[row]), int(self.widths[row])
-        if self.codec == "raw":
-            return size == len(_header(frames, height, width)) + 3 * frames * height * width + _CRC
-        return size > 4 * frames + _CRC
+    def _is_there(self, row: int) -> bool:
+        try:
+            size = self.paths[row].stat().st_size
+        except OSError:
+            return False
+        shape = self._shape(row)
+        return size == len(_header(shape)) + math.prod(shape) + _CRC if self.codec == "raw" else size > 4 * shape[0] + _CRC
+
+    def _shape(self, row: int) -> Shape:
+        return int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3
 
     # ---------------------------------------------------------------- writing
 
     def _missing(self) -> list[int]:
         """Rows whose file is not there or of another size, one row a file."""
-        found: dict[Path, int] = {}
-        for row, path in enumerate(self.paths):
-            try:
-                if self._is_of_its_size(row, path.stat().st_size):
-                    continue
-            except OSError:
-                pass
-            found.setdefault(path, row)
-        return list(found.values())
+        rows = {path: row for row, path in reversed(list(enumerate(self.paths)))}
+        return sorted(row for row in rows.values() if not self._is_there(row))
 
     def _make(self, rows: list[int], jobs: int, progress: Progress | None) -> None:
-        pixels = sum(int(self.frames[row] * self.heights[row] * self.widths[row]) for row in rows)
-        check_space(self.folder, round(pixels * (3 if self.codec == "raw" else _JPEG_PIXEL)))
+        values = sum(math.prod(self._shape(row)) for row in rows)
+        check_space(self.folder, round(values * (1 if self.codec == "raw" else _JPEG_SHARE)))
         todo = [(self._manifest.root, self._manifest.videos[row], self.paths[row], self.short_side, self.codec) for row in rows]
         for _ in counted(each(_store, todo, jobs), "decode", len(todo), progress):
             pass
 
 
-def is_prepared(manifest: str, cache: Path, short_side: int | None, codec: str) -> bool:
-    """Return whether the frames of the manifest with this digest have been stored below `cache`, from a file name alone."""
-    return ready_file(manifest, cache, short_side, codec).exists()
+def ready_file(manifest: str, cache: Path, short_side: int | None, codec: str) -> Path:
+    """Return the empty file that says that all videos of the manifest with this digest are stored below `cache`."""
+    return cache / "videos" / f"{DECODER}-{short_side or 'native'}-{codec}" / f"{manifest}.ready"
 
 
 def open_store(
     manifest: Manifest, cache: Path, short_side: int | None, codec: Codec = "raw", jobs: int = 1, progress: Progress | None = None
 ) -> FrameStore:
     """Open the frames of a manifest's videos below `cache/videos`, decoded first where they are not there. FameError."""
-    folder = cache / "videos" / f"{DECODER}-{short_side or 'native'}-{codec}"
-    store = FrameStore(manifest, folder, short_side, codec).prepare(jobs, progress)
-    with writing(folder, "that the videos are decoded"):
-        ready_file(store.manifest, cache, short_side, codec).touch()
+    ready = ready_file(manifest.digest(), cache, short_side, codec)
+    store = FrameStore(manifest, ready.parent, short_side, codec).prepare(jobs, progress)
+    with writing(ready.parent, "that the videos are decoded"):
+        ready.touch()
     return store
-
-
-def ready_file(manifest: str, cache: Path, short_side: int | None, codec: str) -> Path:
-    """Return the empty file that says that all videos of a manifest are stored."""
-    return cache / "videos" / f"{DECODER}-{short_side or 'native'}-{codec}" / f"{manifest}.ready"
 
 
 def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
@@ -249,20 +239,35 @@ def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
     except OSError as error:
         raise VideoError(source, "unreadable", f"the file cannot be read ({error.strerror})") from None
     path.parent.mkdir(exist_ok=True)
-    frames = _of_its_size(source, video, short_side)
-    write_atomically(path, lambda beside: _write(beside, frames, video, short_side, codec))
+    write_atomically(path, lambda beside: _write(beside, source, video, short_side, codec))
 
 
-def _of_its_size(source: Path, video: Video, short_side: int | None) -> Iterator[NDArray[np.uint8]]:
-    """The frames of a video; ChangedVideo where they are not as many and as large as the manifest says."""
+def _write(path: Path, source: Path, video: Video, short_side: int | None, codec: Codec) -> None:
     width, height = scaled_size(video.width, video.height, short_side)
+    shape = video.frames, height, width, 3
+    frames = _of_its_size(source, shape, short_side)
+    if codec == "raw":
+        parts: Iterator[Any] = chain([_header(shape)], frames)
+    else:
+        jpegs = [encode_jpeg(frame, QUALITY, colorsubsampling="420", fastdct=False) for frame in frames]
+        parts = chain([np.array([len(jpeg) for jpeg in jpegs], dtype="<u4").tobytes()], jpegs)
+    crc = 0
+    with path.open("wb") as file:
+        for part in parts:
+            crc = zlib.crc32(part, crc)
+            file.write(part)
+        file.write(crc.to_bytes(_CRC, "little"))
+
+
+def _of_its_size(source: Path, shape: Shape, short_side: int | None) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a video; ChangedVideo where they are not as many and as large as `shape` says."""
     count = 0
     for frame in frames_of(source, short_side):
         count += 1
-        if frame.shape != (height, width, 3) or count > video.frames:
+        if frame.shape != shape[1:] or count > shape[0]:
             raise _changed(source)
         yield np.ascontiguousarray(frame)
-    if count != video.frames:
+    if count != shape[0]:
         raise _changed(source)
 
 
@@ -271,31 +276,11 @@ def _changed(source: Path) -> ChangedVideo:
     return ChangedVideo(f"{source}: the file has changed since it was scanned or rendered; {again}")
 
 
-def _write(path: Path, frames: Iterator[NDArray[np.uint8]], video: Video, short_side: int | None, codec: Codec) -> None:
-    with path.open("wb") as file:
-        if codec == "raw":
-            width, height = scaled_size(video.width, video.height, short_side)
-            _write_checked(file, chain([_header(video.frames, height, width)], frames))
-        else:
-            jpegs = [encode_jpeg(frame, QUALITY, colorsubsampling="420", fastdct=False) for frame in frames]
-            lengths = np.array([len(jpeg) for jpeg in jpegs], dtype="<u4").tobytes()
-            _write_checked(file, chain([lengths], jpegs))
-
-
-def _write_checked(file: BinaryIO, parts: Iterable[Any]) -> None:
-    """Write the parts and the CRC-32 of them all."""
-    crc = 0
-    for part in parts:
-        crc = zlib.crc32(part, crc)
-        file.write(part)
-    file.write(crc.to_bytes(_CRC, "little"))
-
-
 @cache
-def _header(frames: int, height: int, width: int) -> bytes:
-    """NumPy's header of a uint8 array (T, H, W, 3)."""
+def _header(shape: Shape) -> bytes:
+    """NumPy's header of a uint8 array."""
     file = io.BytesIO()
-    write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": (frames, height, width, 3)})
+    write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.getvalue()
 
 

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,18 +25,17 @@ from torch import Tensor
 from fame.backbones import Encoder, fast_layout
 from fame.backbones.checkpoint import sha256_of
 from fame.backbones.given import load_encoder
-from fame.config import Augment, Backbone, Clip, Precision, identified
+from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
+from fame.data.clips import VideoSet
 from fame.data.disk import locked
-from fame.data.fitting import check_crop
+from fame.data.fitting import check_crop, too_short
 from fame.data.video import DECODER
 from fame.errors import FameError
+from fame.evaluation.predictions import tested_splits
 from fame.files import write_atomically
 from fame.method.augment import centre_crop, normalise
-from fame.training.precision import autocast, name, resolve
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-    from fame.run import Run
+from fame.run import Run
+from fame.training.precision import autocast, name, resolve, set_threads
 
 BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
 VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
@@ -53,6 +52,24 @@ def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
     return fast_layout(encoder.to(run.device)), encoder.loaded.backbone
 
 
+def opened(
+    config: Finetune | Probe | Retrieval | Activation, encoder: Path | None, run: Run
+) -> tuple[Encoder, VideoSet, dict[str, Tensor]]:
+    """Return the encoder (`open_encoder`), the videos, and the rows of each tested split; sets the number of threads.
+
+    FameError where there is no test video: before any training.
+    """
+    set_threads(config.threads)
+    net, _ = open_encoder(encoder, run)
+    videos = run.videos(config.data)
+    return net, videos, tested_splits(videos, config.clip)
+
+
+def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Iterable[str], run: Run) -> dict[str, Any]:
+    """Return what the notes of all these stages tell: the arithmetic, and how many videos of `splits` are too short."""
+    return {"precision": name(resolve(config.precision, run.device)), **too_short(videos, list(splits), config.clip)}
+
+
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
     middle)."""
@@ -65,6 +82,18 @@ def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, 
 def middle_starts(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
     """The start of the middle one of three uniform clips of each row: LongTensor (B,)."""
     return videos.uniform_starts(rows, clip, 3)[:, 1]
+
+
+def middle_clips(
+    videos: VideoSet, rows: Tensor, clip: Clip, batch: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """Yield centre crops of middle clips, float (at most `batch`, 3, T, size, size) in [0, 1] on the device, and the true figures,
+    bool (B, T, size, size) on the CPU; None where the set does not know them."""
+    check_crop(videos, rows, clip)
+    for part, begin in zip(rows.split(batch), middle_starts(videos, rows, clip).split(batch), strict=True):
+        truth = videos.true_masks(part, begin, clip)
+        truth = None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5
+        yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device), truth
 
 
 @torch.inference_mode()
@@ -106,29 +135,21 @@ def extract(
 
 
 def shared_features(
-    net: Encoder,
-    encoder: Path | None,
-    videos: VideoSet,
-    rows: Tensor,
-    *,
-    clip: Clip,
-    clips: int,
-    run: Run,
-    augment: Augment | None = None,
-    precision: Precision = "auto",
+    net: Encoder, encoder: Path | None, videos: VideoSet, rows: Tensor, config: Probe | Retrieval, run: Run
 ) -> Tensor:
     """As `extract` on the run's device by `net`, whose weights are the file `encoder`; read from `run.cache` where they lie there.
 
     Of several processes that want the same, one computes and the others wait for it. A damaged file counts as missing. Without a
     cache this is `extract`. OSError where the cache cannot be written.
     """
+    normal = config.augment if isinstance(config, Probe) else Augment()
 
     def extracted() -> Tensor:
-        return extract(net, videos, rows, clip=clip, clips=clips, augment=augment, precision=precision, device=run.device)
+        how = {"clip": config.clip, "clips": config.clips, "augment": normal, "precision": config.precision}
+        return extract(net, videos, rows, **how, device=run.device)  # type: ignore[arg-type]
 
     if run.cache is None or encoder is None:
         return extracted()
-    normal = augment or Augment()
     about = {
         "version": VERSION,
         "encoder": sha256_of(encoder),
@@ -139,11 +160,17 @@ def shared_features(
             *(["jpeg"] if videos.store.codec == "jpeg" else []),  # its pixels are not the raw ones
         ],
         "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
-        "clip": identified(clip),
-        "clips": clips,
+        "clip": identified(config.clip),
+        "clips": config.clips,
         "normalised": [normal.mean, normal.std],
         # not science, but rounding depends on it
-        "arithmetic": [name(resolve(precision, run.device)), run.device.type, torch.get_num_threads(), BATCH, torch.__version__],
+        "arithmetic": [
+            name(resolve(config.precision, run.device)),
+            run.device.type,
+            torch.get_num_threads(),
+            BATCH,
+            torch.__version__,
+        ],
     }
     key = json.dumps(about, sort_keys=True)
     file = run.cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"

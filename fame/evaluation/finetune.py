@@ -7,23 +7,19 @@ looked at before it.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from fame.config import Finetune
-from fame.data.fitting import too_short
-from fame.evaluation.features import extract, open_encoder
-from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
-from fame.training import precision as arithmetic
+from fame.evaluation.artifacts import write_table
+from fame.evaluation.features import extract, notes_of, opened
+from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
+from fame.run import Run
+from fame.seeds import Seeds
 from fame.training.supervised import Classifier, train_classifier
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-    from fame.run import Run
-    from fame.seeds import Seeds
 
 HEAD = "biased"
 
@@ -43,49 +39,19 @@ def classify(head: nn.Module, features: Tensor) -> Tensor:
 
 def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Finetune and test; continues from `checkpoint.pt`. Writes `predictions.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    tests = tested_splits(videos, config.clip)  # before training: a set that cannot be tested is found out at once
+    net, videos, tests = opened(config, encoder, run)
     model = Classifier(net, len(videos.classes), config.dropout)
     draw_head(model.linear, run.seeds, "finetune")
-    trained = train_classifier(
-        model,
-        videos,
-        training_rows(videos, config.clip),
-        clip=config.clip,
-        augment=config.augment,
-        optim=config.optim,
-        precision=config.precision,
-        run=run,
-        purpose="finetune",
-        keep=True,  # until it is tested: a break during the test does not cost the training
-    )
-    frames = [predictions(videos, rows, split, HEAD, _predicted(config, model, videos, rows, run)) for split, rows in tests.items()]
+    # keep: until it is tested, as a break during the test must not cost the training
+    trained = train_classifier(model, videos, training_rows(videos, config.clip), config, run, purpose="finetune", keep=True)
+    how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}
+    frames = []
+    for split, rows in tests.items():
+        features = extract(model.encoder, videos, rows, **how, device=run.device)  # type: ignore[arg-type]
+        frames.append(predictions(videos, rows, split, HEAD, classify(model.linear.cpu(), features)))
     table = pd.concat(frames, ignore_index=True)
-    artifacts = [write_predictions(run.folder, table)]
-    metrics = metrics_from(table)
+    artifacts = [write_table(run.folder, FILE, table)]
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
-    notes: dict[str, Any] = {
-        "reported": "last epoch",
-        "training": trained,
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
-        "videos": {split: len(rows) for split, rows in tests.items()},
-        **too_short(videos, ["train", *tests], config.clip),
-    }
-    return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
-
-
-def _predicted(config: Finetune, model: Classifier, videos: VideoSet, rows: Tensor, run: Run) -> Tensor:
-    """Classes (N,) that the model, as it stands, gives the rows."""
-    features = extract(
-        model.encoder,
-        videos,
-        rows,
-        clip=config.clip,
-        clips=config.clips,
-        augment=config.augment,
-        precision=config.precision,
-        device=run.device,
-    )
-    return classify(model.linear.cpu(), features)
+    notes = {"reported": "last epoch", "training": trained, "videos": {split: len(rows) for split, rows in tests.items()}}
+    notes |= notes_of(config, videos, ["train", *tests], run)
+    return {"metrics": metrics_from(table), "artifacts": artifacts, "notes": notes}

@@ -7,29 +7,18 @@ on a frame in memory and on one that is read back, so a report can recompute (an
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 import pandas as pd
 from torch import Tensor
 
 from fame.config import Clip
+from fame.data.clips import VideoSet
 from fame.data.fitting import fitting, none_fits
 from fame.errors import FameError
 from fame.evaluation.analysis.background_bias import background_gap, scene_following
-from fame.files import write_atomically
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
 
 FILE = "predictions.csv"
 COLUMNS = ["video", "performance", "condition", "head", "label", "predicted", "scene_action"]
 TEST, VALIDATION = "test", "val"
-
-
-def condition_of(split: str) -> str:
-    """`test` is the own scene, `test/deranged` is `deranged`; other splits keep their name."""
-    return "own" if split == TEST else split.removeprefix(f"{TEST}/")
 
 
 def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tensor]:
@@ -76,7 +65,7 @@ def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
         {
             "video": [paths[row] or str(row) for row in chosen],
             "performance": [performances[row] for row in chosen],
-            "condition": condition_of(split),
+            "condition": "own" if split == TEST else split.removeprefix(f"{TEST}/"),
             "label": videos.labels[rows].numpy(),
             "scene_action": pd.array([int(actions[row]) if actions[row] else None for row in chosen], dtype="Int64"),
         }
@@ -94,7 +83,9 @@ def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
         prefix = "" if head == "biased" else f"{head}/"
         right = lines["predicted"] == lines["label"]
         for condition, share in right.groupby(lines["condition"], sort=True).mean().items():
-            metrics[prefix + _accuracy_name(str(condition))] = float(100 * share)
+            held_out = str(condition).split("/")[0] == VALIDATION
+            name = f"{condition}/top1" if held_out else "top1" if condition == "own" else f"top1/{condition}"
+            metrics[prefix + name] = float(100 * share)
         deranged = lines[lines["condition"] == "deranged"]
         biases = {
             "background_gap": background_gap(lines["performance"], lines["condition"], right),
@@ -102,27 +93,3 @@ def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
         }
         metrics |= {prefix + name: value for name, value in biases.items() if value == value}
     return metrics
-
-
-def _accuracy_name(condition: str) -> str:
-    if condition.split("/")[0] == VALIDATION:
-        return f"{condition}/top1"
-    return "top1" if condition == "own" else f"top1/{condition}"
-
-
-def write_predictions(folder: Path, frame: pd.DataFrame) -> str:
-    """Write `predictions.csv` into `folder`, atomically; its name."""
-    write_atomically(folder / FILE, lambda beside: frame.to_csv(beside, index=False))
-    return FILE
-
-
-def read_predictions(folder: Path) -> pd.DataFrame:
-    """The frame that `write_predictions` wrote. FameError where it is missing or has other columns."""
-    path = folder / FILE
-    try:
-        frame = pd.read_csv(path, dtype={"video": "str", "performance": "str", "scene_action": "Int64"})
-    except (OSError, ValueError) as error:
-        raise FameError(f"{path}: cannot be read ({error}); delete the run's folder and run it again") from None
-    if list(frame.columns) != COLUMNS:
-        raise FameError(f"{path}: its columns are not {', '.join(COLUMNS)}; delete the run's folder and run it again")
-    return frame

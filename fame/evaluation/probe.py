@@ -11,57 +11,41 @@ not go with the action. A third classifier reads the scene family off the same f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from fame.backbones import Encoder
 from fame.backbones.checkpoint import read_weights
 from fame.config import Probe
-from fame.data.fitting import fitting, too_short
-from fame.evaluation.features import open_encoder, shared_features
+from fame.data.clips import VideoSet
+from fame.data.fitting import fitting
+from fame.evaluation.artifacts import write_table
+from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.finetune import classify, draw_head
 from fame.evaluation.logistic import fit_logistic
-from fame.evaluation.predictions import metrics_from, predictions, tested_splits, training_rows, write_predictions
+from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.files import write_atomically
-from fame.training import precision as arithmetic
+from fame.run import Run
 from fame.training.supervised import Classifier, train_classifier
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from fame.backbones import Encoder
-    from fame.data.clips import VideoSet
-    from fame.run import Run
 
 TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
 
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    tests = tested_splits(videos, config.clip)
+    net, videos, tests = opened(config, encoder, run)
     training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
     training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
     seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
 
     def features(split: str, rows: Tensor) -> Tensor:
         if split not in seen:
-            seen[split] = shared_features(
-                net,
-                encoder,
-                videos,
-                rows,
-                clip=config.clip,
-                clips=config.clips,
-                augment=config.augment,
-                precision=config.precision,
-                run=run,
-            )
+            seen[split] = shared_features(net, encoder, videos, rows, config, run)
             run.log(phase=f"features of {split}", videos=len(rows))
         return seen[split]
 
@@ -72,24 +56,18 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
         if config.solver == "lbfgs":
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
-        elif config.solver == "sgd":
-            head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
         else:
-            raise ValueError(f"unknown solver {config.solver!r}; known: sgd, lbfgs")
+            head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
         for split, tested in tests.items():
             frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
     table = pd.concat(frames, ignore_index=True)
     metrics = metrics_from(table) | scene_metrics(videos, config.l2, training, tests, features)
-    artifacts = [write_predictions(run.folder, table)]
+    artifacts = [write_table(run.folder, FILE, table)]
     for name in training:
         _kept(run, name).unlink(missing_ok=True)
-    notes = {
-        "solver": config.solver,
-        "training": fits,
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
-        "videos": {split: len(rows) for split, rows in (training | tests).items()},
-        **too_short(videos, [*(TRAINING_SPLITS[name] for name in training), *tests], config.clip),
-    }
+    counts = {split: len(rows) for split, rows in (training | tests).items()}
+    notes = {"solver": config.solver, "training": fits, "videos": counts}
+    notes |= notes_of(config, videos, [*(TRAINING_SPLITS[name] for name in training), *tests], run)
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
 
 
@@ -143,17 +121,7 @@ def _sgd_head(
         state = read_weights(kept)
         model.linear.load_state_dict(state["head"])
         return model.linear, state["training"]
-    trained = train_classifier(
-        model,
-        videos,
-        rows,
-        clip=config.clip,
-        augment=config.augment,
-        optim=config.optim,
-        precision=config.precision,
-        run=run,
-        purpose=f"probe/{name}",
-    )
+    trained = train_classifier(model, videos, rows, config, run, purpose=f"probe/{name}")
     head = model.linear.cpu()
     state = {"head": head.state_dict(), "training": trained}
     write_atomically(kept, lambda beside: torch.save(state, beside))

@@ -8,23 +8,18 @@ neighbour of the right class among the k nearest. Clips are normalised with the 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from fame.config import Augment, Retrieval
-from fame.data.fitting import too_short
-from fame.evaluation.features import open_encoder, shared_features
-from fame.evaluation.predictions import VALIDATION, facts, tested_splits, training_rows
-from fame.files import write_atomically
-from fame.training import precision as arithmetic
-
-if TYPE_CHECKING:
-    from fame.run import Run
+from fame.config import Retrieval
+from fame.evaluation.artifacts import write_table
+from fame.evaluation.features import notes_of, opened, shared_features
+from fame.evaluation.predictions import VALIDATION, facts, training_rows
+from fame.run import Run
 
 FILE = "retrieval.csv"
 COLUMNS = ["video", "performance", "condition", "label", "rank"]
@@ -69,19 +64,13 @@ def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> d
 
 def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
+    net, videos, tested = opened(config, encoder, run)
     train = training_rows(videos, config.clip)
-    tested = tested_splits(videos, config.clip)
     queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
     steps = 1 + len(queries)
 
     def embedded(rows: Tensor) -> Tensor:
-        found = shared_features(
-            net, encoder, videos, rows, clip=config.clip, clips=config.clips, augment=Augment(), precision=config.precision, run=run
-        )
-        return embed(found)
+        return embed(shared_features(net, encoder, videos, rows, config, run))
 
     gallery = embedded(train)
     run.log(step=1, steps=steps, phase="gallery")
@@ -93,14 +82,16 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
         frames.append(frame[COLUMNS])
         run.log(step=done, steps=steps, phase=split)
     table = pd.concat(frames, ignore_index=True)
-    write_atomically(run.folder / FILE, lambda beside: table.to_csv(beside, index=False))
     notes = {
         "gallery": len(train),
-        "precision": arithmetic.name(arithmetic.resolve(config.precision, run.device)),
         "capped_ranks": [k for k in config.ranks if k > len(train)],
         "queries": {split: len(rows) for split, rows in queries.items()},
         "queries_without_gallery_class": int(table["rank"].isna().sum()),
-        "classes_in_gallery": int(np.unique(videos.labels[train].numpy()).size),
-        **too_short(videos, ["train", *queries], config.clip),
+        "classes_in_gallery": len(videos.labels[train].unique()),
+        **notes_of(config, videos, ["train", *queries], run),
     }
-    return {"metrics": metrics_from(table, config.ranks, len(train)), "artifacts": [FILE], "notes": notes}
+    return {
+        "metrics": metrics_from(table, config.ranks, len(train)),
+        "artifacts": [write_table(run.folder, FILE, table)],
+        "notes": notes,
+    }

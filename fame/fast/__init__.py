@@ -20,8 +20,6 @@ log = logging.getLogger(__name__)
 
 TABLE: dict[str, dict[str, str]] = {
     "mask": {"cpu": "fame.fast.cpu.masks:keep_highest", "cuda": "fame.fast.gpu.masks:keep_highest"},
-    "frame_difference": {"cpu": "fame.fast.cpu.masks:frame_difference", "cuda": "fame.fast.gpu.masks:frame_difference"},
-    "merge": {"cpu": "fame.fast.cpu.merging:merge", "cuda": "fame.fast.gpu.merging:merge"},
     "jitter": {"cpu": "fame.fast.cpu.colour:jitter"},
     "unit": {"cpu": "fame.fast.cpu.unit:run", "cuda": "fame.fast.gpu.unit:run"},  # convolution, batch norm, residual, ReLU
 }

@@ -17,12 +17,13 @@ stands in the background.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
 from fame.config import Augment, Background, Clip, Control, Merge, Scenery, Variant
+from fame.data.clips import VideoSet
 from fame.errors import FameError
 from fame.method.augment import random_crops
 from fame.method.inpainting import inpainted
@@ -31,30 +32,16 @@ from fame.method.merging import ForegroundBackgroundMerge, random_cycle
 from fame.method.shapes import check_clips
 from fame.method.smoothing import gaussian_weights, smooth
 
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-
 CONTROLS = get_args(Control)
 BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
 
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
     """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
-    variant: Variant = "fame" if is_control(merge) else merge.variant
+    variant: Variant = "fame" if merge.variant in CONTROLS else merge.variant
     background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
-    return ForegroundBackgroundMerge(
-        merge.beta,
-        variant,
-        background,
-        merge.flavour,
-        partners=merge.partners,
-        prior=merge.prior,
-        sampled=merge.sampled,
-    )
-
-
-def is_control(merge: Merge | None) -> bool:
-    return merge is not None and merge.variant in CONTROLS
+    bayes = {"prior": merge.prior, "sampled": merge.sampled}
+    return ForegroundBackgroundMerge(merge.beta, variant, background, merge.flavour, partners=merge.partners, **bayes)  # type: ignore[arg-type]
 
 
 class Controlled:
@@ -83,7 +70,7 @@ class Controlled:
     def mask(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
         """bool (B, H, W) for clips float (B, 3, T, H, W) and the cropped figure (`cropped_truth`); None: the method's own mask."""
         merge = self.merge
-        if merge is None or not is_control(merge):
+        if merge is None or merge.variant not in CONTROLS:
             return None
         check_clips(clips, moving=True)
         height, width = clips.shape[-2:]
@@ -93,11 +80,7 @@ class Controlled:
         if merge.variant == "blob":
             return blobs(len(clips), height, width, count, self.generator).to(clips.device)
         assert truth is not None  # `truth` was asked for
-        if merge.variant == "true":
-            return truth
-        if merge.variant == "dilated":
-            return dilated(truth, count)
-        raise ValueError(f"unknown control {merge.variant!r}; known: {', '.join(CONTROLS)}")
+        return truth if merge.variant == "true" else dilated(truth, count)
 
     def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
         """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""

@@ -82,8 +82,7 @@ def kept_pixels(
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     if variant == "grid":
-        motion = (choose("frame_difference", clips) if not exact else None) or frame_difference
-        kept = top_share(grid_map(motion(_float32(clips))), max(1, round(beta * GRID * GRID)))
+        kept = top_share(grid_map(frame_difference(_float32(clips))), max(1, round(beta * GRID * GRID)))
         return spread_grid(kept, height, width)
     count = max(1, int(beta * height * width))
     keep = None if exact else choose("mask", clips)

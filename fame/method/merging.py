@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from fame.config import MASKS, Background, Flavour, Variant, check_beta, check_prior, check_sampled
-from fame.fast import choose
 from fame.method.bayes import PAPER, Bayes
 from fame.method.inpainting import inpainted
 from fame.method.masks import FLAVOURS, check_name, kept_pixels
@@ -114,7 +113,7 @@ class ForegroundBackgroundMerge(nn.Module):
             draw = random_cycle if self.partners == "others" else random_permutation
             rows = draw(len(clips), generator, clips.device)
         if self.background == "still":
-            frames = _randint(clips.shape[2], len(clips), generator, clips.device)
+            frames = _random_frames(clips, generator)
         return rows, frames
 
     def extra_repr(self) -> str:
@@ -126,11 +125,8 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
-    Clips of float32 without gradient are merged in one pass where fame/fast/ serves the device.
     """
     needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
-    if clips.dtype == torch.float32 and not needs_gradient and (fast := choose("merge", clips, behind, mask, rows, frames)):
-        return fast(clips, behind, rows, frames, mask)  # type: ignore[no-any-return]
     out = None
     if frames is not None:
         rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
@@ -154,10 +150,10 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
     check_clips(clips, moving=True)
     if not 0 <= weight_max <= 1:
         raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
-    batch, frames = len(clips), clips.shape[2]
-    chosen = _randint(frames, batch, generator, clips.device)
-    weight = _rand(batch, generator, clips.device).mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
-    still = clips[torch.arange(batch, device=clips.device), :, chosen][:, :, None]
+    chosen = _random_frames(clips, generator)
+    weight = _moved(torch.rand(len(clips), generator=generator, device=_home(generator, clips.device)), clips.device)
+    weight = weight.mul_(weight_max).to(clips.dtype).view(-1, 1, 1, 1, 1)
+    still = clips[torch.arange(len(clips), device=clips.device), :, chosen][:, :, None]
     return torch.lerp(clips, still, weight)
 
 
@@ -177,12 +173,10 @@ def random_permutation(count: int, generator: torch.Generator | None = None, dev
     return _moved(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
-def _randint(high: int, count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _moved(torch.randint(high, (count,), generator=generator, device=_home(generator, device)), device)
-
-
-def _rand(count: int, generator: torch.Generator | None, device: torch.device) -> Tensor:
-    return _moved(torch.rand(count, generator=generator, device=_home(generator, device)), device)
+def _random_frames(clips: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return the number of one frame of each clip, long (B,)."""
+    home = _home(generator, clips.device)
+    return _moved(torch.randint(clips.shape[2], (len(clips),), generator=generator, device=home), clips.device)
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:

@@ -10,21 +10,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from fame.config import Pretrain
 from fame.data.ahead import ahead
+from fame.data.clips import VideoSet
 from fame.distributed import here
 from fame.method.augment import Clips, Crops, apply_crops, colour_normalised, draw_crops, frame_sizes
 from fame.method.controls import Controlled, cropped_truth, merging_of
 from fame.method.merging import ForegroundBackgroundMerge, erase_background
 from fame.run import Run
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
 
 
 class Raw(NamedTuple):

@@ -102,19 +102,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seeds.of("head"))
         model = Classifier(encoder, len(videos.classes))
-    return train_classifier(
-        model,
-        videos,
-        rows,
-        clip=config.clip,
-        augment=config.augment,
-        optim=config.optim,
-        precision=config.precision,
-        accumulate=config.accumulate,
-        run=run,
-        purpose="pretrain",
-        keep=True,
-    )
+    return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 
 def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:

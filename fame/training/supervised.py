@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +14,8 @@ from torch.nn import functional
 
 from fame.backbones import Encoder, fast_layout
 from fame.backbones.checkpoint import TrainingState
-from fame.config import Augment, Clip, Optim, Precision
+from fame.config import Finetune, Pretrain, Probe
+from fame.data.clips import VideoSet
 from fame.errors import FameError
 from fame.method.augment import colour_normalised, random_crops
 from fame.method.moco import cut
@@ -23,9 +23,6 @@ from fame.run import Run
 from fame.training.descent import Descent
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.training.precision import autocast, resolve, scaler
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
 
 
 class Classifier(nn.Module):
@@ -55,26 +52,24 @@ def train_classifier(
     model: nn.Module,
     videos: VideoSet,
     rows: Tensor,
-    *,
-    clip: Clip,
-    augment: Augment,
-    optim: Optim,
-    precision: Precision,
+    config: Pretrain | Finetune | Probe,
     run: Run,
+    *,
     purpose: str,
     keep: bool = False,
-    accumulate: int = 1,
 ) -> dict[str, float]:
     """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
 
-    `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
-    dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
-    and gives the same weights bit for bit; the file is removed at the end unless `keep`. The network takes each batch in
-    `accumulate` pieces, whose gradients add up to the batch's. Returns `loss` and `accuracy` (percent, training clips) of the last
-    epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is no longer finite.
+    `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `config` says clips, augmentation, optimiser and
+    precision, and a pretraining's in how many pieces a batch is taken, whose gradients add up to the batch's. `purpose` names the
+    random streams (order, views, dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the
+    same thing was broken off, and gives the same weights bit for bit; the file is removed at the end unless `keep`. Returns `loss`
+    and `accuracy` (percent, training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is
+    no longer finite.
     """
-    device = run.device
-    dtype = resolve(precision, device)
+    device, clip, augment, optim = run.device, config.clip, config.augment, config.optim
+    accumulate = config.accumulate if isinstance(config, Pretrain) else 1
+    dtype = resolve(config.precision, device)
     model = fast_layout(model.to(device))
     labels = videos.labels.to(device)
     optimiser = build_optimiser(optim, model.parameters())

@@ -16,12 +16,7 @@ MOST = 6
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A row of frames, then a row a method; None where no maps are there."""
-    measure = STUDY.measures[0]
-    found = {
-        row.label: pictures.arrays(evidence, evidence.setting.stage(row, measure), "maps.npz")
-        for row in evidence.setting.rows(STUDY)
-    }
-    maps = {name: arrays for name, arrays in found.items() if arrays is not None}
+    maps = pictures.by_row(evidence, STUDY.name, "maps.npz")
     if not maps:
         return None
     first = next(iter(maps.values()))

@@ -12,7 +12,8 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, MUTED, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
 from reports.gate import Gate, Status, gate
-from studies.paper.registry import FINDINGS
+from studies.findings.contrasts import Finding
+from studies.paper.registry import declared
 from studies.study import Study
 
 FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n", "gate")
@@ -47,9 +48,11 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
 
     Points are hollow where their setting's gate is not passed: nothing is concluded from those.
     """
-    study = next((study for study in FINDINGS if study.name == name and study.curve), None)
-    shown = [panel for panel in panels(evidence, study, found) if panel.drawn] if study else []
-    if study is None or not shown:
+    study = declared(name)
+    if not isinstance(study, Finding) or not study.curve:
+        return None
+    shown = [panel for panel in panels(evidence, study, found) if panel.drawn]
+    if not shown:
         return None
     places = sorted({row.at for row in study.rows if row.at is not None})
     across = 2 if len(shown) == 4 else len(shown)

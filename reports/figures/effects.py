@@ -9,18 +9,19 @@ from reports.evidence import Evidence
 from reports.figures.style import BLUE, GRID, INK, MUTED, VERMILION, Drawn, canvas, save
 from reports.gate import gate, shut
 from reports.tables import on_papers_sets
-from studies.paper.registry import FINDINGS, STUDIES
+from studies.findings.contrasts import Finding
+from studies.paper.registry import declared
+from studies.study import Study
 
-ABLATIONS = ("area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval")
-DRAWN = (*ABLATIONS, *(study.name for study in FINDINGS if not study.curve))
 PANELS = 4
 ELSEWHERE = "not in this dataset"  # a cell's status
 FIELDS = ("row", "column", "measure", "kind", "baseline", "difference", "low", "high", "over", "n", "published_difference")
 
 
 def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
-    """A panel a measure, a line a row of the table; None for a figure's study or where nothing can be compared yet."""
-    if name not in DRAWN:
+    """A panel a measure, a line a row of the table; None for a study that has a curve, or where nothing can be compared yet."""
+    study = declared(name)
+    if isinstance(study, Finding) and study.curve:
         return None
     shown = [entry for entry in found if entry["difference"] and entry["difference"]["mean"] is not None]
     labels = _panels(shown)
@@ -28,7 +29,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         return None
     told = [entry for entry in found if entry["difference"] and entry["label"] in labels and entry["status"] != ELSEWHERE]
     rows = list(dict.fromkeys((entry["row"], entry["column"], entry["difference"]["to"]) for entry in told))
-    doubtful = _shut(evidence, name)
+    doubtful = _shut(evidence, study)
     figure, axes = canvas(1, len(labels), 2.35 * len(labels) + 1.6, 0.34 * len(rows) + 1.15, sharey=True)
     lines: list[tuple] = []
     for axis, label in zip(axes[0], labels, strict=True):
@@ -72,12 +73,12 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     axes[0, 0].set_yticks(range(len(rows)), [_said(row, column, rows, base) for row, column, base in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     figure.supxlabel("difference to the baseline, points", fontsize=9)
-    study = next(study for study in (*STUDIES, *FINDINGS) if study.name == name)
     over = (
         "replicates (t)"
         if any(entry["difference"]["over"] == "replicates" for entry in shown)
         else "test videos of these runs, paired"
     )
+    title = next(one["title"] for one in evidence.about["studies"] if one["name"] == name)
     bases = ", ".join(dict.fromkeys(entry["difference"]["to"] for entry in shown))
     hollow = any(line[-1] is not None for line in lines)
     caption = f"Difference to {bases}, ours with its 95 % interval over {over}: blue as published, red mechanism."
@@ -88,14 +89,13 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     )
     lacking = list(dict.fromkeys(why for place, why in doubtful.items() if place in {(row, column) for row, column, _ in rows}))
     caption += f" Hollow points: that the baseline there learnt anything is not shown ({'; '.join(lacking)})." if lacking else ""
-    return save(figure, folder, f"{name}_effects", f"{study.title}: effects", caption, FIELDS, lines, study=name)
+    return save(figure, folder, f"{name}_effects", f"{title}: effects", caption, FIELDS, lines, study=name)
 
 
-def _shut(evidence: Evidence, name: str) -> dict[tuple[str, str], str]:
+def _shut(evidence: Evidence, study: Study | None) -> dict[tuple[str, str], str]:
     """Rows of a finding whose setting's gate is not passed, with the reason in short; none of the paper's studies."""
-    study = next((study for study in FINDINGS if study.name == name), None)
     found = {}
-    for row in study.rows if study else ():
+    for row in study.rows if isinstance(study, Finding) else ():
         reasons = shut([gate(evidence, row.method.changes, len(evidence.replicates))]) if row.method else []
         if reasons:
             found[row.label, row.column] = reasons[0]

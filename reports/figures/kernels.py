@@ -17,12 +17,7 @@ BINS = 60
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A panel a layer, a violin a method; None where no weights are there."""
-    measure = STUDY.measures[0]
-    found = {
-        row.label: pictures.arrays(evidence, evidence.setting.stage(row, measure), "weights.npz")
-        for row in evidence.setting.rows(STUDY)
-    }
-    weights = {name: arrays for name, arrays in found.items() if arrays is not None}
+    weights = pictures.by_row(evidence, STUDY.name, "weights.npz")
     layers = [layer for layer in LAYERS if any(layer in arrays for arrays in weights.values())]
     if not layers:
         return None

@@ -18,7 +18,7 @@ DIMMED = 0.18  # brightness of what the mask drops
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A row an example: the frame, then what each mask keeps of it; None where no masks are there."""
-    arrays = pictures.arrays(evidence, evidence.setting.stage(MASK_QUALITY.rows[0], MASK_QUALITY.measures[0]), "masks.npz")
+    arrays = next(iter(pictures.by_row(evidence, MASK_QUALITY.name, "masks.npz").values()), None)
     if arrays is None:
         return None
     frames = pictures.middle(arrays["frames"], 4)

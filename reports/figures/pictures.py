@@ -7,17 +7,24 @@ from typing import Any
 import numpy as np
 
 from reports.evidence import Evidence
-from studies.setting.cell import Stage
+from studies.records import Runs
 
 LONGEST = 48  # pixels a side of a map in the csv; larger ones are thinned
 
 
-def arrays(evidence: Evidence, stage: Stage | None, name: str) -> dict[str, np.ndarray] | None:
+def by_row(evidence: Evidence, study: str, name: str) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays in file `name` of each row of a study, by its label; rows without such a file are left out."""
+    rows = {cell.row: evidence.records.runs(cell.method, cell.evaluation, cell.target) for cell in evidence.records.table(study)}
+    found = {label: arrays(evidence, runs, name) for label, runs in rows.items()}
+    return {label: values for label, values in found.items() if values is not None}
+
+
+def arrays(evidence: Evidence, runs: Runs | None, name: str) -> dict[str, np.ndarray] | None:
     """The arrays of the first replicate that has such a file."""
-    for replicate in evidence.replicates if stage else ():
-        assert stage is not None
-        path = evidence.store.folder(stage.id, replicate) / name
-        if evidence.result(stage, replicate) and path.exists():
+    for replicate in evidence.replicates if runs else ():
+        assert runs is not None
+        path = evidence.store.folder(runs.id, replicate) / name
+        if evidence.result(runs.id, replicate) and path.exists():
             with np.load(path, allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
     return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from fame.config import MoCoObjective, Pretrain
 from reports.evidence import Evidence
 from reports.figures.style import BLUE, GREEN, GRID, MUTED, ORANGE, SKY, VERMILION, Drawn, canvas, save
 from studies.paper.area_ratio import STUDY as AREA
@@ -17,18 +16,17 @@ COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, MUTED, "#CC79A7", "#F0E442", "#1
 
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
-    """A line a method of tables 1, 3 and 4 (pretrained on A, one view merged), first replicate; None without logged losses."""
+    """A line a method of tables 1, 3 and 4 (one view merged), else of every table, first replicate; None without logged losses."""
     curves: dict[str, list[tuple[int, float]]] = {}
-    seen: set[str] = set()
-    for study in (AREA, SOURCE, MASK):
-        for row in evidence.setting.rows(study):
-            stage = evidence.setting.pretraining(row.method) if row.method and row.column in ("", "single") else None
-            if stage is None or stage.id in seen or not isinstance(stage.config, Pretrain) or not stage.config.objective.trains:
-                continue
-            seen.add(stage.id)
-            losses = read(evidence.store.folder(stage.id, evidence.replicates[0]) / "metrics.jsonl")
-            if losses:
-                curves[_name(stage.config)] = losses
+    tables = [evidence.records.table(study.name) for study in (AREA, SOURCE, MASK)]
+    if not any(tables):
+        tables = [evidence.records.table(study["name"]) for study in evidence.about["studies"]]
+    cells = [cell for table in tables for cell in table if cell.column in ("", "single")]
+    for cell in {cell.upstream: cell for cell in reversed(cells) if cell.upstream}.values():
+        losses = read(evidence.store.folder(cell.upstream.split()[0], evidence.replicates[0]) / "metrics.jsonl")
+        if losses:
+            curves[cell.method] = losses
+    curves = dict(sorted(curves.items()))
     if not curves:
         return None
     figure, axes = canvas(1, 1, 7.2, 3.1)
@@ -59,14 +57,3 @@ def read(path: Path) -> list[tuple[int, float]]:
         except (ValueError, KeyError, TypeError):
             continue
     return sorted(found.items())
-
-
-def _name(config: Pretrain) -> str:
-    if not isinstance(config.objective, MoCoObjective):
-        return config.objective.kind
-    merge = config.objective.merge
-    if merge is None:
-        return "baseline"
-    if merge.background != "inter":
-        return {"intra": "intra-video background"}.get(merge.background, f"{merge.background} background")
-    return f"FAME {merge.beta:g}" if merge.variant == "fame" else merge.variant.capitalize()

@@ -149,7 +149,7 @@ def data_verify(options: Options) -> None:
 def data_sheet(options: Options) -> None:
     """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
     store, jobs = Store(options.out).prepare(), options.jobs or default_jobs("cpu")
-    from fame.data.staged.sheet import contact_sheet, counterfactual_sheet
+    from fame.data.staged.sheet import conditions_sheet, training_sheet
     from fame.data.staged.videos import render
 
     folder = options.out / "sheets"
@@ -158,7 +158,7 @@ def data_sheet(options: Options) -> None:
     with watching() as watcher:
         for replicate, part, data in _parts(options, store):
             manifest = render(data, Seeds(replicate), store.cache, jobs, _naming(watcher, f"{part} · {replicate}"))
-            for name, draw in (("train", contact_sheet), ("conditions", counterfactual_sheet)):
+            for name, draw in (("train", training_sheet), ("conditions", conditions_sheet)):
                 path = folder / f"{options.scale}-{part}-{replicate}-{name}.png"
                 draw(manifest, path)
                 watcher.note(str(path))

@@ -24,26 +24,26 @@ from studies.harness.worker import Runtime
 from studies.setting.asked import Asked, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
+from studies.setting.recording import record
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
-    from studies.beta_curve import Found, Trial
+    from studies.search import Found, Trial
 
 RESERVE = 200e6  # bytes that shall stay free
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
 class Session:
-    """What was asked for, where, and with what. Making one checks the options and every run that lies in the folder.
+    """What was asked for, where, and with what. Making one checks the options.
 
     `replicates`: those of the study that this call runs.
     """
 
     def __init__(self, options: Options) -> None:
         self.store = Store(options.out).prepare()
-        self.store.check_versions()
         self.device = resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
@@ -74,6 +74,8 @@ class Session:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            record(self.asked).write(self.store.out)
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -107,9 +109,7 @@ class Session:
 
             mirror = tracker(self.store, watcher.note)
             try:
-                return search_beta(
-                    self.asked.setting, self.store, trials, replicate, self.store.out, execute, tracker=mirror, tell=tell
-                )
+                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
             finally:
                 workers.stop()
 

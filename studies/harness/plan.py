@@ -107,9 +107,9 @@ def _videos(data: Data, replicate: int) -> tuple[str, int]:
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:
     """Return whether a part of the embedded benchmark has been rendered, or a real set's frames are stored."""
     if not isinstance(data, StagedData):
-        from fame.data.store import is_prepared  # with it comes torch, whose import takes seconds
+        from fame.data.store import ready_file  # with it comes torch, whose import takes seconds
 
-        return is_prepared(data.manifest, cache, data.short_side, data.codec)
+        return ready_file(data.manifest, cache, data.short_side, data.codec).exists()
     from fame.data.staged.videos import digest
 
     return (cache / "staged" / digest(data, Seeds(replicate)) / "manifest.json").exists()

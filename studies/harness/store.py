@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from fame.errors import FameError, explain
+from fame.errors import FameError
 from fame.files import write_json
 from studies.setting.cell import Stage
 
@@ -137,20 +137,16 @@ class Store:
             raise FameError(f"{path}: cannot be read ({error}); delete the run's folder and run it again") from None
 
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
-        """The configuration of a run, from its config.json; None where it has none. FameError where it is of another version."""
-        path = self.folder(stage_id, replicate) / CONFIG
-        if not path.exists():
-            return None
-        value = _read_json(path)
-        mend = f"move {path.parent} away, or choose another folder with --out"
-        if not isinstance(value, dict):
-            raise FameError(f"{path}: cannot be read as a configuration; {mend}")
+        """The configuration of a run, from its config.json; None where this program has no such configuration (any more)."""
         try:
-            return Stage.from_json(value)
-        except ValidationError as error:
-            raise FameError(f"{path}: this run is from another version of the program ({explain(error)}); {mend}") from None
-        except (KeyError, TypeError, AttributeError) as error:
-            raise FameError(f"{path}: this run is damaged or from another version of the program ({error!r}); {mend}") from None
+            return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG))
+        except (ValidationError, KeyError, TypeError, AttributeError):
+            return None
+
+    def config(self, stage_id: str, replicate: int) -> dict[str, Any]:
+        """The fields of a run's configuration as they were written; empty where it has none."""
+        value = _read_json(self.folder(stage_id, replicate) / CONFIG)
+        return dict(value.get("config") or {}) if isinstance(value, dict) else {}
 
     def all(self) -> Iterator[tuple[str, int]]:
         """(stage id, replicate) of every run folder, finished or not, in order."""
@@ -159,11 +155,6 @@ class Store:
         for stage in sorted(path for path in self.runs.iterdir() if path.is_dir()):
             for name in sorted((path.name for path in stage.iterdir() if path.name.isdigit()), key=int):
                 yield stage.name, int(name)
-
-    def check_versions(self) -> None:
-        """FameError where a run in this folder has a configuration that this version of the program cannot read."""
-        for stage_id, replicate in self.all():
-            self.stage(stage_id, replicate)
 
     def setting(self) -> dict[str, Any] | None:
         """What was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""

@@ -135,6 +135,11 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
 
 
+def declared(name: str) -> Study | None:
+    """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
+    return next((study for study in (*paper_studies(), *FINDINGS, selection.STUDY) if study.name == name), None)
+
+
 def named(study: Study) -> list[str]:
     """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
     if any(study == full for full in (*paper_studies(), *FINDINGS, selection.STUDY)):

@@ -18,6 +18,7 @@ from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
 from studies.paper.registry import FINDINGS, STUDIES, studies
+from studies.records import read
 from studies.setting.asked import resolve
 from studies.setting.options import Options
 from studies.setting.resolve import Setting, all_stages
@@ -99,10 +100,11 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
 ) -> None:
     asked: list[tuple[tuple[str, ...], tuple[int, ...]]] = []
 
-    def build(store: Store, setting: Setting, studies: tuple, replicates: tuple[int, ...], out: Path, **about: str) -> Path:
-        asked.append((tuple(study.name for study in studies), replicates))
+    def build(store: Store, **about: str) -> Path:
+        found = read(store.out).about
+        asked.append((tuple(study["name"] for study in found["studies"]), tuple(found["replicates"])))
         assert about["command"] and about["commit"]
-        folder = out / "report"
+        folder = store.out / "report"
         folder.mkdir(exist_ok=True)
         claims = [{"id": "C1", "kind": "mechanism", "effect": 3.25, "interval": [1, 2], "n": 2, "verdict": "inconclusive"}]
         (folder / "report.json").write_text(json.dumps({"claims": claims, "tables": {}}))
@@ -116,15 +118,14 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
     assert "Report: out/report/index.html" in out
     assert "+3.25" in out
     assert typed("report") == 0
-    assert asked[1] == asked[0], "what was asked for is read from setting.json"
+    assert asked[1] == asked[0], "what was asked for is read from the records"
 
 
 def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
     asked: list[list[str]] = []
 
-    def find(setting, store, trials, replicate, out, execute, *, tracker, tell):  # type: ignore[no-untyped-def]
-        from studies.beta_curve import Found, Trial
-        from studies.search import beta_stage
+    def find(setting, store, trials, replicate, execute, *, tracker, tell):  # type: ignore[no-untyped-def]
+        from studies.search import Found, Trial, beta_stage
 
         stage = beta_stage(setting, 0.5)
         execute(stage.chain())
@@ -132,7 +133,7 @@ def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest
         asked.append([link.id for link in stage.chain() if store.finished(link.id, replicate)])
         trial = Trial(0, 0.5, 61.5, stage.id, False)
         tell(trial)
-        return Found(trial, (trial,), False)
+        return Found((trial,))
 
     monkeypatch.setattr("studies.search.search_beta", find)
     monkeypatch.setattr("studies.cli.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))

@@ -107,7 +107,7 @@ def _edited_label(file: Path) -> None:
         (lambda file: file.write_text("[]"), "version None"),
         (_edited_label, "changed after it was written"),
         (lambda file: _edit(file, videos=[{"path": "a"}]), "damaged"),
-        (lambda file: _edit(file, videos=[{"paths": "a"}]), "unknown field paths"),
+        (lambda file: _edit(file, videos=[{"paths": "a"}]), "unexpected keyword argument 'paths'"),
     ],
 )
 def test_a_damaged_manifest_is_one_clear_line(tmp_path: Path, damage: Any, message: str) -> None:

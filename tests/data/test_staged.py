@@ -173,5 +173,5 @@ def test_a_killed_rendering_is_redone(rendered: Manifest, tmp_path: Path) -> Non
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
     (tmp_path / "staged").write_text("a file where the folder should be")
-    with pytest.raises(FameError, match="cannot be rendered"):
+    with pytest.raises(FameError, match="cannot be written"):
         staged.render(part_a(), Seeds(1000), tmp_path)

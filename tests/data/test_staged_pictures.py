@@ -21,7 +21,7 @@ from fame.data.staged.files import read_masks
 from fame.data.staged.plan import plan
 from fame.data.staged.render import render_performance
 from fame.data.staged.scene import CLOTHES, FAMILIES, backdrop, palette
-from fame.data.staged.sheet import contact_sheet, counterfactual_sheet
+from fame.data.staged.sheet import conditions_sheet, training_sheet
 from fame.data.video import decode as video_frames
 from fame.seeds import Seeds
 from tests.data.test_staged import CONDITIONS, part_a, rendered_part, world  # noqa: F401 (a fixture)
@@ -183,14 +183,12 @@ def test_every_codec_can_be_read_back(codec: str, tmp_path: Path) -> None:
 
 
 def test_sheets_show_frames_and_outlines(rendered: Manifest, tmp_path: Path) -> None:
-    contact_sheet(rendered, tmp_path / "sheet.png", videos=3, frames=4, zoom=1)
+    training_sheet(rendered, tmp_path / "sheet.png", videos=3, frames=4, zoom=1)
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[1] == 3 * (2 * 48 + 2) and sheet.size[0] > 4 * 48
         pixels = np.asarray(sheet.convert("RGB"))[:48, -4 * 48 : -3 * 48]
     first = video_frames(rendered.root / rendered.videos[0].path)[0]
     assert np.array_equal(pixels, first)
-    counterfactual_sheet(rendered, tmp_path / "conditions.png", performances=2, frames=4, zoom=1)
+    conditions_sheet(rendered, tmp_path / "conditions.png", performances=2, frames=4, zoom=1)
     with Image.open(tmp_path / "conditions.png") as sheet:
         assert sheet.size[1] == 2 * 5 * 50
-    with pytest.raises(ValueError, match="no split 'nowhere'"):
-        contact_sheet(rendered, tmp_path / "none.png", split="nowhere")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fame.data import store as store_module
 from fame.data.faults import VideoError
 from fame.data.manifest import Manifest, Video, file_sha256
-from fame.data.store import ChangedVideo, Codec, FrameStore, is_prepared, open_store
+from fame.data.store import ChangedVideo, Codec, FrameStore, open_store, ready_file
 from fame.data.video import decode
 from fame.errors import FameError
 from tests.videos import moving_square, write_video
@@ -82,9 +82,10 @@ def test_other_processes_and_threads_read_the_same(manifest: Manifest, tmp_path:
 def test_another_order_shares_the_files(manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     open_store(manifest, tmp_path, 16)
     fold = replace(manifest, videos=[replace(video, split="test") for video in manifest.videos[:0:-1]])
-    assert not is_prepared(fold.digest(), tmp_path, 16, "raw")
+    ready = [ready_file(fold.digest(), tmp_path, 16, codec) for codec in ("raw", "jpeg")]
+    assert not ready[0].exists()
     assert decoded_by(lambda: open_store(fold, tmp_path, 16), monkeypatch) == []
-    assert is_prepared(fold.digest(), tmp_path, 16, "raw") and not is_prepared(fold.digest(), tmp_path, 16, "jpeg")
+    assert ready[0].exists() and not ready[1].exists()
     assert np.array_equal(open_store(fold, tmp_path, 16).video(0), open_store(manifest, tmp_path, 16).video(3))
 
 

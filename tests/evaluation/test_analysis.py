@@ -141,7 +141,7 @@ class Eye(Encoder):
 
 
 def mapped(folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder, videos: FakeVideos, **how: Any) -> dict[str, Any]:
-    monkeypatch.setattr("fame.evaluation.analysis.activation_maps.open_encoder", opens(encoder))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
     config = Activation(data=fake_data(), clip=CLIP, **{"videos": 6, "examples": 2, **how})
     return activation(config, folder / "encoder.pt", fake_run(folder, videos))
 
@@ -251,7 +251,7 @@ def test_a_figure_that_moves_nothing_gives_no_ratio_and_no_twins_give_no_table()
 
 
 def test_the_exchange_ratio_reaches_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fame.evaluation.analysis.activation_maps.open_encoder", opens(Reader(2, 1)))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(Reader(2, 1)))
     config = Activation(data=fake_data(), clip=Clip(frames=2, stride=1, size=16), videos=12, examples=1)
     result = activation(config, tmp_path, fake_run(tmp_path, PaintedVideos()))
     assert result["metrics"]["exchange_ratio"] == pytest.approx(0.5) and result["notes"]["exchanged"] == 12

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.errors import FameError
-from fame.evaluation.analysis.background_bias import background_gap, gap_closed, paired_rightness, scene_following
-from fame.evaluation.predictions import COLUMNS, FILE, metrics_from, read_predictions, write_predictions
+from fame.evaluation.analysis.background_bias import background_gap, gap_closed, scene_following
+from fame.evaluation.artifacts import write_table
+from fame.evaluation.predictions import COLUMNS, FILE, metrics_from
+from tests.painted import predicted
 
 rightness = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=30)
 
@@ -30,24 +31,12 @@ def test_gap_is_the_difference_of_the_two_accuracies_in_points(pairs: list[tuple
     assert gap_of(pairs) == pytest.approx(expected)
 
 
-def test_gap_of_pure_scene_reading_is_100_and_of_a_perfect_classifier_0() -> None:
-    assert gap_of([(True, False)] * 5) == 100
-    assert gap_of([(True, True)] * 5) == 0
-
-
-def test_gap_is_paired_unpaired_and_nameless_videos_do_not_count() -> None:
-    performance = ["a", "a", "b", "", ""]
-    condition = ["own", "deranged", "own", "own", "deranged"]
-    right = [True, False, True, True, True]
-    assert background_gap(performance, condition, right) == 100
-    assert list(paired_rightness(performance, condition, right).index) == ["a"]
+def test_gap_is_paired_by_performance_and_nameless_videos_do_not_count() -> None:
+    performance = ["a", "a", "a", "b", "b", "c", "", ""]
+    condition = ["own", "deranged", "deranged", "own", "deranged", "own", "own", "deranged"]
+    right = [True, False, True, True, False, True, True, True]
+    assert background_gap(performance, condition, right) == pytest.approx((50 + 100) / 2)
     assert math.isnan(background_gap(["b"], ["own"], [True]))
-
-
-def test_a_performance_counts_once_however_often_it_is_shown() -> None:
-    performance = ["a", "a", "a", "b", "b"]
-    condition = ["own", "deranged", "deranged", "own", "deranged"]
-    assert background_gap(performance, condition, [True, True, False, True, False]) == pytest.approx((50 + 100) / 2)
 
 
 def test_scene_following_counts_known_scenes_that_are_not_the_videos_own_action() -> None:
@@ -81,8 +70,9 @@ def table() -> pd.DataFrame:
     return pd.DataFrame(lines, columns=COLUMNS).astype({"scene_action": "Int64"})
 
 
-def test_metrics_of_both_heads() -> None:
+def test_metrics_of_both_heads_from_memory_and_from_the_csv(tmp_path: Path) -> None:
     metrics = metrics_from(table())
+    assert write_table(tmp_path, FILE, table()) == FILE and metrics_from(predicted(tmp_path)) == metrics
     assert metrics["top1"] == 100 and metrics["top1/deranged"] == 0 and metrics["background_gap"] == 100
     assert metrics["scene_following"] == 100 and metrics["val/top1"] == 0 and metrics["top1/neutral"] == 100
     assert metrics["balanced/top1/deranged"] == 100 and metrics["balanced/background_gap"] == 0
@@ -92,18 +82,3 @@ def test_metrics_of_both_heads() -> None:
 def test_without_counterfactual_tests_their_measures_are_left_out() -> None:
     frame = table()
     assert set(metrics_from(frame[frame["condition"] == "own"])) == {"top1", "balanced/top1"}
-
-
-def test_a_report_gets_the_same_numbers_from_the_csv(tmp_path: Path) -> None:
-    assert write_predictions(tmp_path, table()) == FILE
-    read = read_predictions(tmp_path)
-    assert metrics_from(read) == metrics_from(table())
-    assert list(read.columns) == COLUMNS
-
-
-def test_a_missing_or_foreign_csv_is_one_clear_line(tmp_path: Path) -> None:
-    with pytest.raises(FameError, match="run it again"):
-        read_predictions(tmp_path)
-    (tmp_path / FILE).write_text("a,b\n1,2\n")
-    with pytest.raises(FameError, match=r"columns are not|cannot be read"):
-        read_predictions(tmp_path)

@@ -18,20 +18,19 @@ from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
 from fame.backbones.checkpoint import save_encoder
-from fame.config import Augment, Backbone, Clip, Probe, Retrieval
+from fame.config import Augment, Clip, Probe, Retrieval
 from fame.errors import FameError
 from fame.evaluation.features import FOLDER, extract, shared_features
-from fame.evaluation.predictions import read_predictions
 from fame.evaluation.probe import probe
 from fame.evaluation.retrieval import FILE, retrieval
 from tests.fakes import fake_data, fake_run
-from tests.painted import PaintedVideos, Reader, opens
+from tests.painted import PaintedVideos, Reader, opens, predicted
+from tests.small import CPU, NARROW
 
 CLIP = Clip(frames=2, stride=2, size=16)
 HOW: dict[str, Any] = {"clip": CLIP, "clips": 2, "precision": "fp32"}
 PROBE = Probe(data=fake_data(), solver="lbfgs", **HOW)
 RETRIEVAL = Retrieval(data=fake_data(), ranks=(1, 5), **HOW)
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 
 
 class Counting(Reader):
@@ -51,11 +50,15 @@ class Unused(Reader):
         raise AssertionError("the features were there already")
 
 
+def stored(manifest: str = "a" * 12, short_side: int = 16) -> PaintedVideos:
+    videos = PaintedVideos()
+    videos.store = SimpleNamespace(manifest=manifest, short_side=short_side, codec="raw")
+    return videos
+
+
 @pytest.fixture
 def videos() -> PaintedVideos:
-    videos = PaintedVideos()
-    videos.store = SimpleNamespace(manifest="a" * 12, short_side=16, codec="raw")  # type: ignore[attr-defined]
-    return videos
+    return stored()
 
 
 @pytest.fixture
@@ -72,8 +75,9 @@ def share(tmp_path: Path, videos: PaintedVideos, weights: Path) -> Callable[...,
     run = replace(fake_run(tmp_path / "run", videos), cache=tmp_path / "cache")
 
     def share(net: Encoder, **other: Any) -> Tensor:
-        given = {"encoder": weights, "videos": videos, "rows": videos.select("test"), "run": run, **HOW, **other}
-        return shared_features(net, given.pop("encoder"), given.pop("videos"), given.pop("rows"), **given)
+        given = {"encoder": weights, "videos": videos, "rows": videos.select("test"), **other}
+        config = PROBE.model_copy(update={name: value for name, value in other.items() if name in Probe.model_fields})
+        return shared_features(net, given["encoder"], given["videos"], given["rows"], config, run)
 
     return share
 
@@ -86,7 +90,7 @@ def test_a_second_reader_gets_the_same_numbers_without_the_encoder(
     tmp_path: Path, videos: PaintedVideos, share: Callable[..., Tensor]
 ) -> None:
     first = share(Reader(0.1, 0.7))
-    alone = extract(Reader(0.1, 0.7), videos, videos.select("test"), device=torch.device("cpu"), **HOW)
+    alone = extract(Reader(0.1, 0.7), videos, videos.select("test"), device=CPU, **HOW)
     second = share(Unused(0.1, 0.7))
     assert torch.equal(first, alone) and torch.equal(second, alone) and second.dtype == alone.dtype
     assert len(files(tmp_path)) == 1 and not [path for path in files(tmp_path)[0].parent.iterdir() if path.suffix.isdigit()]
@@ -102,11 +106,11 @@ def test_probe_and_retrieval_share_and_find_what_they_find_alone(
     assert not files(tmp_path)
     shared = probe(PROBE, weights, replace(videos_of["probe"], cache=tmp_path / "cache"))
     made = len(files(tmp_path))
-    monkeypatch.setattr("fame.evaluation.retrieval.open_encoder", opens(Unused(1, 1)))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(Unused(1, 1)))
     found = retrieval(RETRIEVAL, weights, replace(videos_of["retrieval"], cache=tmp_path / "cache"))
     assert (shared, found) == alone
     assert made == len(files(tmp_path)) == 8  # train, balanced, val and five conditions; retrieval reads six of them
-    assert read_predictions(tmp_path / "probe").equals(read_predictions(tmp_path / "probe alone"))
+    assert predicted(tmp_path / "probe").equals(predicted(tmp_path / "probe alone"))
     assert pd.read_csv(tmp_path / "retrieval" / FILE).equals(pd.read_csv(tmp_path / "retrieval alone" / FILE))
 
 
@@ -117,14 +121,10 @@ def test_whatever_the_numbers_depend_on_is_told_apart(
     share(net)
     other = tmp_path / "other.pt"
     other.write_bytes(b"other weights")
-    elsewhere = PaintedVideos()
-    elsewhere.store = SimpleNamespace(manifest="b" * 12, short_side=16, codec="raw")  # type: ignore[attr-defined]
-    smaller = PaintedVideos()
-    smaller.store = SimpleNamespace(manifest="a" * 12, short_side=8, codec="raw")  # type: ignore[attr-defined]
     changes: list[dict[str, Any]] = [
         {"encoder": other},
-        {"videos": elsewhere},
-        {"videos": smaller},
+        {"videos": stored("b" * 12)},
+        {"videos": stored(short_side=8)},
         {"rows": videos.select("test").flip(0)},
         {"clips": 3},
         {"clip": CLIP.model_copy(update={"stride": 1})},
@@ -212,8 +212,14 @@ def test_the_folder_is_bounded_and_the_oldest_goes_first(
     for flavour in ("test/deranged", "test/neutral", "test/scene_only"):
         share(Reader(1, 1), clips=1, rows=videos.select(flavour))
     assert len(files(tmp_path)) == 3 and oldest not in files(tmp_path)
-    assert torch.equal(share(Reader(1, 1), clips=1), extract_all(videos))
+    alone = extract(Reader(1, 1), videos, videos.select("test"), clip=CLIP, clips=1, device=CPU)
+    assert torch.equal(share(Reader(1, 1), clips=1), alone)
 
 
-def extract_all(videos: PaintedVideos) -> Tensor:
-    return extract(Reader(1, 1), videos, videos.select("test"), clip=CLIP, clips=1, device=torch.device("cpu"))
+def test_extraction_gives_one_feature_a_clip_and_leaves_the_mode_alone(videos: PaintedVideos) -> None:
+    encoder = Reader(1, 1).train()
+    rows = videos.select("test")[[3, 0]]
+    features = extract(encoder, videos, rows, clip=CLIP, clips=3, device=CPU, batch=4)
+    assert features.shape == (2, 3, encoder.dim) and encoder.training
+    assert features[:, 0].argmax(1).tolist() == videos.labels[rows].tolist()
+    assert extract(encoder, videos, rows[:0], clip=CLIP, clips=3, device=CPU).shape == (0, 3, encoder.dim)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +13,15 @@ import fame.evaluation.finetune
 from fame.backbones import build_encoder
 from fame.backbones.checkpoint import save_encoder
 from fame.backbones.given import load_encoder
-from fame.config import Augment, Backbone, Clip, Finetune, Optim
+from fame.config import Augment, Clip, Finetune, Optim
 from fame.errors import FameError
 from fame.evaluation.features import extract
 from fame.evaluation.finetune import classify, finetune
-from fame.evaluation.predictions import metrics_from, read_predictions
-from fame.run import Run
+from fame.evaluation.predictions import metrics_from
 from tests.fakes import FakeVideos, fake_data, fake_run
-from tests.painted import move
+from tests.painted import move, predicted
+from tests.small import CPU, NARROW, Stopped, breaking, lines
 
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 CLIP = Clip(frames=4, stride=1, size=16)
 CONFIG = Finetune(
     data=fake_data(),
@@ -54,7 +51,7 @@ def test_outputs_not_features_are_averaged_over_clips() -> None:
     assert logits.mean(1).argmax(1).tolist() == [0] and classify(head, logits).tolist() == [1]
 
 
-def test_the_last_epoch_is_reported_and_no_test_video_is_looked_at_before(
+def test_all_weights_are_trained_and_tested_after_the_last_epoch(
     encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     events: list[str] = []
@@ -79,56 +76,33 @@ def test_the_last_epoch_is_reported_and_no_test_video_is_looked_at_before(
     assert result["notes"]["reported"] == "last epoch" and result["notes"]["training"]["loss"] > 0
 
     model = models[0].eval()
+    start = load_encoder(encoder).state_dict()
+    assert not [name for name, value in model.encoder.named_parameters() if torch.equal(value, start[name])]
     rows = videos.select("test")
-    how = {"clip": CLIP, "clips": 2, "augment": CONFIG.augment, "device": torch.device("cpu")}
+    how = {"clip": CLIP, "clips": 2, "augment": CONFIG.augment, "device": CPU}
     with torch.inference_mode():
         logits = model.linear(extract(model.encoder, videos, rows, **how))
     expected = logits.softmax(-1).mean(1).argmax(1)
-    frame = read_predictions(tmp_path / "run")
+    frame = predicted(tmp_path / "run")
     assert frame[frame["condition"] == "own"]["predicted"].tolist() == expected.tolist()
     assert metrics_from(frame) == result["metrics"]
     assert {"top1", "val/top1", "top1/deranged", "background_gap", "scene_following"} <= set(result["metrics"])
     assert not (tmp_path / "run" / "checkpoint.pt").exists()
 
 
-def test_all_weights_are_trained(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    start = load_encoder(encoder).state_dict()
-    models: list[Any] = []
-    original = fame.evaluation.finetune.train_classifier
-    monkeypatch.setattr(
-        "fame.evaluation.finetune.train_classifier", lambda model, *a, **k: (models.append(model), original(model, *a, **k))[1]
-    )
-    finetune(CONFIG, encoder, fake_run(tmp_path / "run", small_videos()))
-    still = [name for name, value in models[0].encoder.named_parameters() if torch.equal(value, start[name])]
-    assert still == []
-
-
-@dataclass(frozen=True)
-class BreakingRun(Run):
-    """A run that is interrupted when its `at`-th epoch is logged, before that epoch is saved; `at` 0 breaks at the test."""
-
-    at: int = 0
-
-    def log(self, **values: Any) -> None:
-        super().log(**values)
-        if values.get("step") == self.at:
-            raise KeyboardInterrupt
-
-
 def epochs_in(folder: Path) -> list[int]:
-    lines = (json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines())
-    return [line["step"] for line in lines if line.get("purpose") == "finetune"]
+    return [line["step"] for line in lines(folder) if line.get("purpose") == "finetune"]
 
 
 def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder: Path, tmp_path: Path) -> None:
     whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
     run = fake_run(tmp_path / "broken", small_videos())
-    with pytest.raises(KeyboardInterrupt):
-        finetune(CONFIG, encoder, BreakingRun(run.folder, run.seeds, run.device, run.videos, at=3))
+    with pytest.raises(Stopped):
+        finetune(CONFIG, encoder, breaking(run))
     resumed = finetune(CONFIG, encoder, run)
     assert epochs_in(run.folder) == [1, 2, 3]  # the line of the epoch that was done again is told once
     assert resumed == whole
-    assert read_predictions(tmp_path / "broken").equals(read_predictions(tmp_path / "whole"))
+    assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 
 
 def test_a_break_during_the_test_does_not_cost_the_training(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +124,7 @@ def test_the_head_starts_from_the_replicates_seed(encoder: Path, tmp_path: Path)
     for replicate, folder in ((0, "a"), (0, "b"), (1, "c")):
         finetune(none, encoder, fake_run(tmp_path / folder, small_videos(), replicate=replicate))
         torch.manual_seed(123)  # a global stream that moves on must not matter
-        frames.append(read_predictions(tmp_path / folder))
+        frames.append(predicted(tmp_path / folder))
     assert frames[0].equals(frames[1])
     assert not frames[0].equals(frames[2])
 

@@ -14,16 +14,16 @@ import fame.evaluation.features
 import fame.evaluation.probe
 from fame.backbones import build_encoder
 from fame.backbones.checkpoint import save_encoder
-from fame.config import Augment, Backbone, Clip, Optim, Probe
+from fame.config import Augment, Clip, Optim, Probe
 from fame.evaluation.logistic import fit_logistic
-from fame.evaluation.predictions import metrics_from, read_predictions
+from fame.evaluation.predictions import metrics_from
 from fame.evaluation.probe import FrozenClassifier, probe
 from tests.fakes import FakeVideos, fake_data, fake_run
-from tests.painted import PaintedVideos, Reader, move, opens
+from tests.painted import PaintedVideos, Reader, move, opens, predicted
+from tests.small import NARROW
 
 CLIP = Clip(frames=2, stride=2, size=16)
 LBFGS = Probe(data=fake_data(), clip=CLIP, solver="lbfgs", clips=2)
-NARROW = Backbone(name="r2plus1d_narrow", width=4)
 SGD = Probe(
     data=fake_data(),
     clip=CLIP,
@@ -37,7 +37,7 @@ SGD = Probe(
 def probed(
     folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, config: Probe = LBFGS, videos: FakeVideos | None = None
 ) -> dict[str, Any]:
-    monkeypatch.setattr("fame.evaluation.probe.open_encoder", opens(encoder))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
     return probe(config, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
 
 
@@ -47,6 +47,7 @@ def test_features_that_are_the_label_are_right_everywhere(config: Probe, tmp_pat
     for head in ("", "balanced/"):
         assert {metrics[head + name] for name in ("top1", "top1/deranged", "top1/neutral", "val/top1")} == {100.0}
         assert metrics[head + "background_gap"] == 0 and metrics[head + "scene_following"] == 0
+    assert metrics["scene/top1"] <= 50
 
 
 @pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
@@ -60,13 +61,13 @@ def test_features_that_are_the_scene_follow_the_scene(config: Probe, tmp_path: P
 def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    metrics = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))["metrics"]
+    result = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))
+    metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
     assert metrics["balanced/top1/deranged"] == 100  # standardised, so even faint features count
     assert metrics["top1/deranged"] < 100
-
-
-def test_scene_is_not_read_off_features_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert probed(tmp_path, monkeypatch, Reader(label=1, scene=0))["metrics"]["scene/top1"] <= 50
+    frame = predicted(tmp_path)
+    assert metrics_from(frame) == metrics and len(frame) == 2 * 6 * 12
+    assert frame["video"][0].endswith(".mp4") and result["artifacts"] == ["predictions.csv"]
 
 
 def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(
@@ -76,15 +77,7 @@ def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_me
     videos._tags["scene"] = [""] * len(videos)
     result = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), videos=videos)
     assert set(result["metrics"]) == {"top1", "val/top1", "val/balanced/top1"}
-    assert set(read_predictions(tmp_path)["head"]) == {"biased"}
-
-
-def test_the_csv_gives_the_metrics_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))
-    metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
-    frame = read_predictions(tmp_path)
-    assert metrics_from(frame) == metrics and len(frame) == 2 * 6 * 12
-    assert frame["video"][0].endswith(".mp4") and result["artifacts"] == ["predictions.csv"]
+    assert set(predicted(tmp_path)["head"]) == {"biased"}
 
 
 def test_each_split_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,7 +120,7 @@ def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path: Path, monk
     resumed = probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
     assert trained == ["probe/biased", "probe/balanced", "probe/balanced"]
     assert resumed == whole
-    assert read_predictions(tmp_path / "broken").equals(read_predictions(tmp_path / "whole"))
+    assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 
 
 def test_a_stage_without_an_encoder_says_so_and_a_saved_one_is_read(tmp_path: Path) -> None:

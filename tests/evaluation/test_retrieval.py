@@ -14,7 +14,6 @@ from torch.nn.functional import normalize
 
 from fame.config import Clip, Retrieval
 from fame.errors import FameError
-from fame.evaluation.features import extract
 from fame.evaluation.retrieval import COLUMNS, FILE, embed, first_right_rank, metrics_from, retrieval
 from tests.fakes import FakeVideos, fake_data, fake_run
 from tests.painted import PaintedVideos, Reader, move, opens
@@ -24,7 +23,7 @@ CONFIG = Retrieval(data=fake_data(), clip=CLIP, clips=2, ranks=(1, 5, 50))
 
 
 def retrieve(folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, videos: FakeVideos | None = None) -> dict:
-    monkeypatch.setattr("fame.evaluation.retrieval.open_encoder", opens(encoder))
+    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
     return retrieval(CONFIG, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
 
 
@@ -34,21 +33,13 @@ def test_features_that_are_the_label_retrieve_it_in_every_scene(tmp_path: Path, 
 
 
 def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = retrieve(tmp_path, monkeypatch, Reader(label=0, scene=1))["metrics"]
+    result = retrieve(tmp_path, monkeypatch, Reader(label=0, scene=1))
+    metrics = result["metrics"]
     assert metrics["R@1"] == 100 and metrics["R@1/deranged"] == 0
-
-
-def test_ranks_beyond_the_gallery_are_capped_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = retrieve(tmp_path, monkeypatch, Reader(label=0, scene=1))
-    assert result["notes"]["gallery"] == 12 and result["notes"]["capped_ranks"] == [50]
-    assert result["metrics"]["R@50/deranged"] == 100
-
-
-def test_the_csv_holds_the_rank_of_every_query_and_gives_the_metrics_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = retrieve(tmp_path, monkeypatch, Reader(label=0, scene=1))
+    assert result["notes"]["gallery"] == 12 and result["notes"]["capped_ranks"] == [50] and metrics["R@50/deranged"] == 100
     frame = pd.read_csv(tmp_path / FILE, dtype={"rank": "Int64"})
     assert list(frame.columns) == COLUMNS and len(frame) == 5 * 12 and set(frame["condition"]) >= {"own", "deranged"}
-    assert metrics_from(frame, CONFIG.ranks, 12) == result["metrics"]
+    assert metrics_from(frame, CONFIG.ranks, 12) == metrics
     # three videos show the scene, so they come first, then all others, wrong ones first among equals: 12 - 3 wrong, then the right
     assert set(frame[frame["condition"] == "deranged"]["rank"]) == {10}
 
@@ -84,12 +75,6 @@ def test_splits_are_centred_apart_so_a_shift_of_one_split_changes_nothing() -> N
     assert float(apart.mean(0).norm()) < 0.2 < float((apart + 1).mean(0).norm())
 
 
-def test_clips_weigh_alike_whatever_their_norm() -> None:
-    features = torch.randn(6, 2, 5, generator=torch.Generator().manual_seed(2))
-    louder = features * torch.tensor([1.0, 100.0])[None, :, None]
-    torch.testing.assert_close(embed(features), embed(louder), atol=1e-5, rtol=0)
-
-
 def brute_rank(similarity: np.ndarray, right: np.ndarray) -> int:
     """Sorted by similarity, wrong before right among equals: the place of the first right one, 0 for none."""
     order = sorted(range(len(similarity)), key=lambda index: (-similarity[index], right[index]))
@@ -112,23 +97,3 @@ def test_constant_features_retrieve_nothing() -> None:
     same = torch.zeros(6, 4)
     labels = torch.tensor([0, 1, 2, 0, 1, 2])
     assert first_right_rank(same, labels, same, labels).tolist() == [5] * 6
-
-
-def test_features_that_are_not_finite_are_refused() -> None:
-    class Broken(Reader):
-        def features(self, clips: torch.Tensor) -> torch.Tensor:
-            return super().features(clips) * torch.inf
-
-    videos = PaintedVideos()
-    with pytest.raises(FameError, match="not finite"):
-        extract(Broken(1, 1), videos, videos.select("test"), clip=CLIP, clips=1, device=torch.device("cpu"))
-
-
-def test_extraction_gives_one_feature_a_clip_and_leaves_the_mode_alone() -> None:
-    videos, encoder = PaintedVideos(), Reader(1, 1)
-    encoder.train()
-    rows = videos.select("test")[[3, 0]]
-    features = extract(encoder, videos, rows, clip=CLIP, clips=3, device=torch.device("cpu"), batch=4)
-    assert features.shape == (2, 3, encoder.dim) and encoder.training
-    assert features[:, 0].argmax(1).tolist() == videos.labels[rows].tolist()
-    assert extract(encoder, videos, rows[:0], clip=CLIP, clips=3, device=torch.device("cpu")).shape == (0, 3, encoder.dim)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from fame.errors import FameError
-from reports.page import build
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
 from studies.harness.recall import recall
@@ -18,7 +17,7 @@ from studies.harness.store import Store
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
 from studies.setting.resolve import all_stages
-from tests.filled import fill
+from tests.filled import fill, reported
 from tests.harness.test_runner import RUNTIME, Here
 
 NAMES = ("retrieval", "temporal_kernels", "mask_quality")
@@ -87,7 +86,7 @@ def test_unpacked_into_an_empty_folder_the_tables_are_the_same(study: tuple[Stor
     done = unpack(parts, there)
     assert done.runs == 3 * len(all_stages(asked.setting, asked.studies)) and not done.already and not done.left_out
     assert recall(there) == recall(store) == asked
-    pages = [build(s, asked.setting, asked.studies, asked.replicates, s.out, commit="0123abcdef") for s in (store, there)]
+    pages = [reported(s, asked.setting, asked.studies, asked.replicates, commit="0123abcdef") for s in (store, there)]
     for room in ("tables", "figures"):
         files = [{path.name: path.read_bytes() for path in (page.parent / room).iterdir()} for page in pages]
         assert files[0] == files[1] and files[0]

@@ -8,8 +8,6 @@ from pathlib import Path
 import pytest
 
 from fame.errors import FameError
-from reports.evidence import Evidence
-from reports.page import build
 from reports.standing import standing
 from studies.harness.parts import unpack
 from studies.harness.store import Store
@@ -18,6 +16,7 @@ from studies.setting.options import Options
 from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.filled import reported, seen
 from tests.harness.test_parts import copied, packed_parts, three_replicates  # noqa: F401 (fixtures)
 
 # ---------------------------------------------------------------- which replicates
@@ -51,13 +50,13 @@ def test_interim_is_said_and_uneven_runs_are_named(study: tuple[Store, Asked], p
     gone = next(stage for stage, _ in all_stages(asked.setting, asked.studies).values() if stage.kind == "masks")
     (store.folder(gone.id, 3) / "result.json").unlink()
     store.fail(gone, 3, "out of memory")
-    found = standing(Evidence(store, asked.setting, asked.replicates), asked.studies)
+    found = standing(seen(store, asked.setting, asked.replicates, asked.studies))
     assert found["interim"] == "interim: 1 of 3 replicates" and found["begun"] == [2, 3] and found["done"] == [2]
     few, lost = found["remarks"]
     fixed = asked.setting.scale.replicates
     assert few == f"This study has 3 replicates (1-3), fewer than the {fixed} that were fixed for the mini scale beforehand."
     assert lost == "Replicate 3 lacks 1 runs that other replicates have, 1 of them failed: masks A."
-    page = build(store, asked.setting, asked.studies, asked.replicates, store.out)
+    page = reported(store, asked.setting, asked.studies, asked.replicates)
     html, report = page.read_text(encoding="utf-8"), json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
     assert "<b>Interim: 1 of 3 replicates.</b>" in html and lost in html and "1 of 3 replicates done" in html
     assert {claim["verdict"] for claim in report["claims"]} <= {"inconclusive", "not run"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 from pathlib import Path
@@ -97,30 +96,6 @@ def test_a_new_start_keeps_what_belongs_to_a_checkpoint_and_drops_the_rest(store
     (folder / "checkpoint.pt").unlink()
     store.begin(STAGE, 0)
     assert not (folder / "metrics.jsonl").exists()
-
-
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (lambda config: config["config"].update(colour="blue"), "colour"),
-        (lambda config: config["config"].pop("stage"), "stage"),
-        (lambda config: config["config"]["clip"].update(frames=1), "clip.frames = 1"),
-        (lambda config: config.pop("config"), "config"),
-    ],
-)
-def test_a_config_of_another_version_is_one_clear_line(store: Store, change, told: str) -> None:
-    path = store.begin(STAGE, 0) / "config.json"
-    config = json.loads(path.read_text())
-    change(config)
-    path.write_text(json.dumps(config))
-    with pytest.raises(FameError) as caught:
-        store.check_versions()
-    message = str(caught.value)
-    assert str(path) in message
-    assert told in message
-    assert "another version" in message
-    assert "move" in message
-    assert "\n" not in message
 
 
 def test_an_out_folder_that_cannot_be_made_is_one_clear_line(tmp_path: Path) -> None:

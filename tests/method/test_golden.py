@@ -13,8 +13,6 @@ import pytest
 import torch
 
 from fame import foreground_mask, mask_maps
-from fame.fast.cpu import masks as fast
-from fame.method.masks import colour_coordinates, colours
 
 KEPT = Path(__file__).parents[1] / "golden" / "official_masks_112.npz"
 WHOLE = Path(__file__).parents[3] / "shared" / "golden" / "official_masks_112.npz"
@@ -60,10 +58,6 @@ def test_the_fast_path_agrees_but_for_colours_on_rounding_edges(path: Path) -> N
     clips = as_clips(file["clips"])
     for beta in BETAS:
         assert iou(foreground_mask(clips, beta=beta, flavour="official"), masks_of(file, beta)).min() >= 0.97
-    index, plain = fast.colours(fast.motion_and_mean(clips)[1], "official"), colours(clips.mean(2), "official")
-    coordinates = torch.stack(colour_coordinates(clips.mean(2), "official"))
-    to_edge = (coordinates - coordinates.floor() - 0.5).abs().amin(0)
-    assert (to_edge[index != plain] <= 1e-5).all()
 
 
 def test_a_clip_alone_has_the_mask_it_has_in_a_batch() -> None:

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import fame.method.merging
 from fame import ForegroundBackgroundMerge, erase_background, foreground_mask
 from fame.config import Merge
 from fame.method.controls import merging_of
@@ -126,39 +125,6 @@ def test_type_and_input_are_kept(dtype) -> None:
     assert ForegroundBackgroundMerge()(clips, noise(seed=1)).dtype == dtype
     assert erase_background(clips).dtype == dtype
     assert torch.equal(clips, before)
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    background=st.sampled_from(["inter", "intra", "still"]),
-    given_sources=st.booleans(),
-    hardness=st.sampled_from(["own", "bool", "0 or 1", "soft"]),
-    batch=st.integers(2, 5),
-    frames=st.integers(2, 6),
-    height=st.integers(16, 40),
-    width=st.integers(16, 40),
-    seed=st.integers(0, 10_000),
-)
-def test_merge_is_the_plain_one_bit_for_bit(background, given_sources, hardness, batch, frames, height, width, seed) -> None:
-    generator = torch.Generator().manual_seed(seed)
-    clips, sources = torch.rand(2, batch, 3, frames, height, width, generator=generator)
-    mask = {
-        "own": None,
-        "bool": torch.rand(batch, height, width, generator=generator) < 0.5,
-        "0 or 1": torch.rand(batch, height, width, generator=generator).round(),
-        "soft": torch.rand(batch, height, width, generator=generator),
-    }[hardness]
-    arguments = (clips, sources if given_sources or background == "intra" else None)
-    merge, before = ForegroundBackgroundMerge(background=background), clips.clone()
-    merged = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fame.method.merging, "choose", lambda *_: None)
-        plain = merge(*arguments, torch.Generator().manual_seed(seed), mask=mask)
-    assert torch.equal(clips, before) and merged.data_ptr() != clips.data_ptr()
-    if hardness == "soft":
-        assert torch.allclose(merged, plain, atol=1e-6, rtol=0)
-    else:
-        assert torch.equal(merged, plain)
 
 
 @pytest.mark.parametrize("given", ["the batch", "sources", "behind"])

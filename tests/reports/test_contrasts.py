@@ -14,7 +14,6 @@ import pytest
 from reports.contrasts import counted, lines, said, table, tables
 from reports.evidence import Evidence
 from reports.figures import curves, effects
-from reports.page import build
 from reports.statistics import holm, judge_contrasts, t_p
 from reports.tables import entries
 from studies.findings import masks, schedules, twins, worlds
@@ -25,7 +24,7 @@ from studies.paper.registry import FINDINGS, STUDIES
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, Scale
 from studies.study import Row, Study
-from tests.filled import fill, result
+from tests.filled import fill, reported, result, seen
 
 SETTING = Setting(QUICK)
 TUNED = "FAME - baseline, each at its best rate"
@@ -64,7 +63,7 @@ def filled(
             stages.setdefault(stage.id, (stage, {}))[1].update(metrics)
         for stage, metrics in stages.values():
             store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
-    return Evidence(store, setting, range(planned))
+    return seen(store, setting, range(planned))
 
 
 def gains(**by_column: float) -> Levels:
@@ -159,10 +158,10 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
         ("2x epochs", "passed"),
         ("4x epochs", "passed"),
     ]
-    drawn = curves.panels(evidence, schedules.SCHEDULES, entries(evidence, schedules.SCHEDULES))
+    drawn = curves.panels(evidence, schedules.SCHEDULES, entries(evidence, "schedules"))
     points = {at: gate.status for panel in drawn[:3] for found in panel.lines.values() for at, _, gate in found if gate}
     assert points == {0.5: "failed", 1.0: "passed", 2.0: "passed", 4.0: "passed"}
-    figure = curves.draw(evidence, "schedules", entries(evidence, schedules.SCHEDULES), tmp_path)
+    figure = curves.draw(evidence, "schedules", entries(evidence, "schedules"), tmp_path)
     assert figure and "Hollow points" in figure.caption and "0.5 (failed)" in figure.caption
     assert ",failed" in figure.csv.read_text(encoding="utf-8")
 
@@ -246,16 +245,16 @@ def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
 def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
     gone = frozenset((masks.BLOB, "", replicate) for replicate in range(4))
     evidence = filled(tmp_path, masks.TRUE_MASK, lambda row: 40.0, leave_out=gone, start=38.0)
-    figure = effects.draw(evidence, "true_mask", entries(evidence, masks.TRUE_MASK), tmp_path)
+    figure = effects.draw(evidence, "true_mask", entries(evidence, "true_mask"), tmp_path)
     assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
     sound = filled(tmp_path / "sound", masks.TRUE_MASK, lambda row: 40.0)
-    whole = effects.draw(sound, "true_mask", entries(sound, masks.TRUE_MASK), tmp_path)
+    whole = effects.draw(sound, "true_mask", entries(sound, "true_mask"), tmp_path)
     assert whole and "Hollow points" not in whole.caption
 
 
 def test_comparisons_as_lines(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS[:1], scale=QUICK, replicates=3, performances=16)
-    found = tables(Evidence(store, setting, range(3)), FINDINGS[:1])
+    found = tables(seen(store, setting, range(3), FINDINGS[:1]))
     measures, rows = lines(found["schedules"])
     assert measures == ["A deranged scenes, linear", "A deranged scenes, balanced head"] and len(rows) == 5
     assert all(said(one).endswith(one["state"]) for _, line in rows for one in line if one)
@@ -265,7 +264,7 @@ def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path
     """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
     ran = (schedules.SCHEDULES, STUDIES[0], temporal_kernels.STUDY)
     store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
-    html = build(store, setting, (schedules.SCHEDULES,), 3, tmp_path).read_text(encoding="utf-8")
+    html = reported(store, setting, (schedules.SCHEDULES,), 3).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
     assert "Does the baseline catch up?" in words and "10 comparisons were made; after Holm" in words
     assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
@@ -275,6 +274,6 @@ def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path
     assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
     assert found["compared"] == 10
     reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
-    assert 'id="C1"' in build(store, setting, (reduced, temporal_kernels.STUDY), 3, tmp_path).read_text(encoding="utf-8")
+    assert 'id="C1"' in reported(store, setting, (reduced, temporal_kernels.STUDY), 3).read_text(encoding="utf-8")
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert "temporal_kernels_figure3" in {figure["name"] for figure in told["figures"]}

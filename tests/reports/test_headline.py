@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from reports.evidence import Evidence
 from reports.headline import CONTROLS, headline
 from studies.harness.store import Store
 from studies.paper.registry import FOR_CLAIMS, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import QUICK
 from studies.study import Method, Row, balanced, fame, moco, random_init
-from tests.filled import result
+from tests.filled import result, seen
 
 SETTING = Setting(QUICK)
 BASE = {"top1": 80.0, "top1/deranged": 20.0, "background_gap": 60.0, "balanced/top1/deranged": 40.0}
@@ -36,7 +35,7 @@ def shown(out: Path, levels: list[tuple[Method, dict[str, float]]], replicates: 
             assert stage
             moved = {name: value + 0.1 * number * replicate for name, value in metrics.items()}
             store.finish(stage, replicate, result(stage, replicate, moved, store.begin(stage, replicate)))
-    found = headline(Evidence(store, SETTING, range(4)))
+    found = headline(seen(store, SETTING, range(4)))
     assert found
     return found
 

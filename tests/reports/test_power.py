@@ -12,6 +12,7 @@ from studies.paper.registry import STUDIES
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, SCALES
 from studies.setting.spread import FILE, UNKNOWN, Spread, spread_at
+from tests.filled import recorded
 
 ENTRY = '[mini]\nsd = 4.0\nreplicates = [1000, 1001, 1002]\nmeasure = "deranged"\nsource = "a run"\n'
 
@@ -48,13 +49,14 @@ def test_impossible_questions_are_refused(arguments: tuple) -> None:
 
 def test_the_plan_is_told_what_ten_replicates_detect(tmp_path: Path) -> None:
     file, setting = tmp_path / "spread.toml", Setting(MINI)
-    stages = set(all_stages(setting, STUDIES))
+    stages, records = set(all_stages(setting, STUDIES)), recorded(setting, STUDIES, range(10))
+    given = recorded(Setting(MINI, pretrained="a" * 64), STUDIES, range(10))
     file.write_text("# nothing yet\n")
-    assert foretold(setting, stages, 10, file=file).endswith(f"deranged scenes): {UNKNOWN}")
+    assert foretold(records, stages, file).endswith(f"deranged scenes): {UNKNOWN}")
     file.write_text(ENTRY)
-    said = foretold(setting, stages, 10, file=file)
+    said = foretold(records, stages, file)
     assert "n = 10" in said and "4.0 points with 80 % power; 95 % half-width 2.9 points" in said and "a run" in said
-    assert foretold(setting, set(), 10, file=file) == "" == foretold(Setting(MINI, pretrained="a" * 64), stages, 10, file=file)
+    assert foretold(records, set(), file) == "" == foretold(given, stages, file)
 
 
 def test_the_committed_file_is_sound() -> None:

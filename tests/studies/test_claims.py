@@ -15,7 +15,7 @@ from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, QUICK, SMOKE
 from studies.study import Row, Study, fame, moco, top1
-from tests.filled import fill, result
+from tests.filled import fill, result, seen
 
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
 MASKS = tuple(study for study in STUDIES if study.name == "mask_quality")
@@ -57,7 +57,7 @@ def test_every_side_of_a_link_is_run_by_some_study(scale) -> None:  # type: igno
 def test_the_gate_of_every_world_of_a_claim_is_run(scale, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     """Random init in each world that a link's encoder stands in is in the studies that the claim needs; masks ask for no gate."""
     setting = Setting(scale)
-    evidence, run = Evidence(Store(tmp_path).prepare(), setting, [0]), all_stages(setting, studies([FOR_CLAIMS]))
+    evidence, run = seen(Store(tmp_path).prepare(), setting, [0]), all_stages(setting, studies([FOR_CLAIMS]))
     wheres = {}
     for claim in CLAIMS:
         for test in claim.tests:
@@ -87,7 +87,7 @@ def verdicts(evidence: Evidence) -> dict[tuple[str, str], dict]:
 
 
 def test_an_empty_store_runs_no_claim(tmp_path: Path) -> None:
-    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(QUICK), [0]), real=RealVideo())
+    found = ledger(seen(Store(tmp_path).prepare(), Setting(QUICK), [0]), real=RealVideo())
     assert {entry["verdict"] for entry in found} == {"not run"}
     assert {entry["id"] for entry in found} == {claim.id for claim in CLAIMS}
     assert {"id", "verdict", "kind", "effect", "interval", "n", "rule"} <= set(found[0])
@@ -108,7 +108,7 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
     """Merged far above: C1 holds by both kinds once the baseline has been shown to learn; without that it stays open."""
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
     set_metrics(store, setting, AREA[0], lambda row, r: 40.0 + r + (10 + r % 2 if row.method != moco() else 0))
-    evidence = Evidence(store, setting, range(4))
+    evidence = seen(store, setting, range(4))
     assert "unknown" in gate(evidence).reason
     found = verdicts(evidence)
     assert found["C1", "mechanism"]["verdict"] == "inconclusive" and "unknown" in found["C1", "mechanism"]["reason"]
@@ -119,7 +119,7 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
             assert stage is not None
             folder = store.begin(stage, replicate)
             store.finish(stage, replicate, result(stage, replicate, {"balanced/top1/deranged": 20.0 + replicate}, folder))
-    found = verdicts(Evidence(store, setting, range(4)))
+    found = verdicts(seen(store, setting, range(4)))
     assert found["C1", "as published"]["verdict"] == "reproduced" and found["C1", "mechanism"]["verdict"] == "reproduced"
     assert found["C1", "mechanism"]["effect"] == pytest.approx(10.5) and found["C1", "mechanism"]["n"] == 4
     assert found["C5", "mechanism"]["verdict"] == "inconclusive" and "selection" in found["C5", "mechanism"]["reason"]
@@ -139,39 +139,39 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
                 for m, x in levels.items()
             }
             store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
-    entry = verdicts(Evidence(store, setting, range(4)))["C11", "mechanism"]
+    entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
     assert all(link["negligible"] for link in entry["links"])
     assert all(link["p_sign_flip"] == pytest.approx(2 / 2**4) for link in entry["links"])  # too few to say more
-    entry = verdicts(Evidence(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
+    entry = verdicts(seen(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
     assert entry["verdict"] == "inconclusive" and f"4 of {MINI.replicates}" in entry["reason"]
 
 
 def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:
     store, setting = fill(tmp_path / "one", studies=MASKS, scale=QUICK, performances=8)
-    entry = verdicts(Evidence(store, setting, [0]))["C11", "mechanism"]
+    entry = verdicts(seen(store, setting, [0]))["C11", "mechanism"]
     assert entry["verdict"] == "inconclusive" and entry["n"] == 1 and entry["over"] == "videos" and entry["interval"] is not None
     store, setting = fill(tmp_path / "smoke", studies=MASKS, scale=SMOKE, replicates=4, performances=8)
-    entry = verdicts(Evidence(store, setting, range(4)))["C11", "mechanism"]
+    entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "inconclusive" and "smoke" in entry["reason"]
 
 
 def test_equality_needs_selection_worlds(tmp_path: Path) -> None:
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
     measure = top1("A")
-    assert equality_delta(Evidence(store, setting, range(4)), measure) is None
+    assert equality_delta(seen(store, setting, range(4)), measure) is None
     for method, level in ((fame(), 56.0), (moco(), 50.0)):
         stage = setting.stage(Row("", method), measure)
         assert stage is not None
         store.finish(stage, 1000, result(stage, 1000, {"top1": level}, store.begin(stage, 1000)))
-    assert equality_delta(Evidence(store, setting, range(4)), measure) == pytest.approx(2.0)
+    assert equality_delta(seen(store, setting, range(4)), measure) == pytest.approx(2.0)
 
 
 def test_one_given_encoder_is_compared_with_nothing(tmp_path: Path) -> None:
     """Every method resolves to the given weights; without care each claim would say that they equal themselves."""
     setting = Setting(SMOKE, pretrained="a" * 64)
     store, setting = fill(tmp_path, setting=setting, replicates=3, performances=8)
-    found = {(entry["id"], entry["kind"]): entry for entry in ledger(Evidence(store, setting, (0, 1, 2)))}
+    found = {(entry["id"], entry["kind"]): entry for entry in ledger(seen(store, setting, (0, 1, 2)))}
     assert found["C9", "as published"]["verdict"] == found["C1", "mechanism"]["verdict"] == "not run"
     assert "one encoder was given" in found["C9", "as published"]["reason"]
     assert found["C11", "mechanism"]["n"] == 3  # masks need no encoder

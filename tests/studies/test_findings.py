@@ -9,18 +9,18 @@ import pytest
 
 from fame.config import OF_TRUTH, Pretrain, StagedData, VideoData
 from fame.errors import FameError
-from reports.effects import reference
-from reports.evidence import Evidence
 from reports.figures import draw_all
 from reports.figures.curves import geometric, panels
 from reports.tables import entries, write
 from studies.findings import backgrounds, masks, twins, worlds
+from studies.paper.baseline import reference
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.cell import Stage
+from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
 from studies.study import Changes, Method, Row, deranged, fame, moco, random_init
-from tests.filled import fill
+from tests.filled import fill, seen
 
 MADE = ("smoke", "quick", "mini")
 SMOKE = Setting(SCALES["smoke"])
@@ -184,15 +184,15 @@ def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
 
 def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS, replicates=1, performances=16)
-    evidence = Evidence(store, setting, (0,))
-    tables = {study.name: entries(evidence, study) for study in FINDINGS}
+    evidence = seen(store, setting, (0,))
+    tables = {study.name: entries(evidence, study.name) for study in FINDINGS}
     drawn = {figure.study: figure for figure in draw_all(evidence, tables, tmp_path) if figure.study}
     assert set(tables) <= set(drawn)
     for study in FINDINGS:
         figure = drawn[study.name]
         assert figure.name == f"{study.name}_{'curve' if study.curve else 'effects'}"
         assert figure.png.stat().st_size > 5000 and figure.svg.exists()
-        assert all(path.exists() for path in write(evidence, study, tables[study.name], tmp_path))
+        assert all(path.exists() for path in write(evidence, described(study), tables[study.name], tmp_path))
         if study.curve:
             with figure.csv.open(encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))
@@ -206,8 +206,8 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
 
 def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS[:1], leave_out=frozenset({"probe"}))
-    evidence = Evidence(store, setting, (0,))
-    tables = {study.name: entries(evidence, study) for study in FINDINGS[:1]}
+    evidence = seen(store, setting, (0,))
+    tables = {study.name: entries(evidence, study.name) for study in FINDINGS[:1]}
     assert not any(panel.drawn for panel in panels(evidence, FINDINGS[0], tables["schedules"]))
     assert all(figure.study != "schedules" for figure in draw_all(evidence, tables, tmp_path))
 

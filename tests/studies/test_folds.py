@@ -15,20 +15,21 @@ import torch
 
 from fame.config import Clip, VideoData
 from fame.data import open_videos
-from fame.data.store import is_prepared
+from fame.data.store import ready_file
 from fame.files import write_json
 from fame.seeds import Seeds
-from reports.evidence import Evidence
 from studies.harness.plan import make_plan
 from studies.harness.recall import recall
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import STUDIES
+from studies.records import Runs
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER
 from studies.study import Row, fame, top1
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.filled import seen
 from tests.miniatures import put
 from tests.programs import ran
 from tests.videos import moving_square, write_video
@@ -129,9 +130,9 @@ def test_folds_share_one_store_and_each_sees_its_own_videos(
     for data in asked[0].setting.every_set:
         data = data.model_copy(update={"codec": codec, "short_side": 32})
         about = (data.manifest, tmp_path, 32, codec)
-        assert not is_prepared(*about)
+        assert not ready_file(*about).exists()
         videos = open_videos(data, Seeds(0), tmp_path, small, 1)
-        assert is_prepared(*about)
+        assert ready_file(*about).exists()
         again = pickle.loads(pickle.dumps(videos))
         rows = torch.arange(len(videos))
         clips, same = (one.clips(rows, torch.zeros_like(rows), CLIP) for one in (videos, again))
@@ -183,14 +184,14 @@ def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tm
     twins = setting.folded(stage)
     for fold, value in enumerate((50.0, 100.0)):
         finish(store, twins[fold], value, ["a", "b", "c", "d"])
-        assert Evidence(store, setting, (0,)).values(stage, "top1") == {}
+        assert seen(store, setting, (0,)).values(Runs("finetune", tuple(twin.id for twin in twins)), "top1") == {}
     finish(store, twins[2], 0.0, ["a", "b", "c", "d"])
-    evidence = Evidence(store, setting, (0,))
-    assert evidence.values(stage, "top1") == {0: 50.0}
-    sample = evidence.sample(stage, "top1", 0)
+    evidence, runs = seen(store, setting, (0,)), Runs("finetune", tuple(twin.id for twin in twins))
+    assert evidence.values(runs, "top1") == {0: 50.0}
+    sample = evidence.sample(runs, "top1", 0)
     assert sample is not None and sample.index.is_unique
     assert len(sample) == 12 and sample.mean() == pytest.approx(50.0)
-    assert Evidence(store, replace(setting, folds=()), (0,)).values(stage, "top1") == {0: 50.0}  # fold 1 alone: its own number
+    assert evidence.values(Runs("finetune", (stage.id,)), "top1") == {0: 50.0}  # fold 1 alone: its own number
     assert "--dataset ucf101 --data-root DIR --fold all --replicates 1" in asked[0].command()
 
 

@@ -11,10 +11,10 @@ from reports.content import video_facts
 from reports.evidence import Evidence
 from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.paper.registry import studies
 from studies.setting.asked import resolve
 from studies.setting.left_out import LeftOut, counted
 from studies.setting.options import Options
+from studies.setting.recording import record
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 
@@ -33,11 +33,10 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     assert sum(asked.folds[0]["A"].counts.values()) == 22
     store.write_setting(asked.to_json())
     assert recall(store) == asked
-    setting = store.setting() or {}
-    facts = video_facts(Evidence(store, asked.setting, asked.replicates), studies(["area_ratio"]), setting)
+    facts = video_facts(Evidence(store, record(asked)))
     assert facts is not None and facts["left_out"] == [one.model_dump() for one in asked.left_out]
     assert facts["left_out_counted"] == counted(asked.left_out)
-    store.write_setting(setting | {"left_out": [{"clip": "a"}]})
+    store.write_setting((store.setting() or {}) | {"left_out": [{"clip": "a"}]})
     with pytest.raises(FameError, match="another version"):
         recall(store)
 

@@ -22,7 +22,7 @@ from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import MINI, PAPER, QUICK, SMOKE
 from studies.study import Measure, Method, Row, random_init
-from tests.filled import predictions, result
+from tests.filled import predictions, result, seen
 
 C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
 SETTING = Setting(QUICK)
@@ -74,7 +74,7 @@ def filled(
             if ("random init", at, replicate) not in leave_out:
                 start = random_init(world={"likeness": at})
                 put(store, stage_of(start, GATE.lesser.measure), replicate, {BALANCED: 14.0})
-    return Evidence(store, SETTING, range(replicates))
+    return seen(store, SETTING, range(replicates))
 
 
 def judged(evidence: Evidence) -> dict:
@@ -183,7 +183,7 @@ def test_a_refuted_claim_is_withheld_by_another_worlds_gate(tmp_path: Path) -> N
 def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
     """The paper's studies leave the likeness 0 runs, which are their own; nothing can be said of them alone."""
     papers = tuple((what, 1.0, replicate) for what in ("FAME", "baseline", "mask") for replicate in range(4))
-    for evidence in (filled(tmp_path / "papers", SUFFERS, leave_out=papers), Evidence(Store(tmp_path).prepare(), SETTING, [0])):
+    for evidence in (filled(tmp_path / "papers", SUFFERS, leave_out=papers), seen(Store(tmp_path).prepare(), SETTING, [0])):
         entry = judged(evidence)
         assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
         assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
@@ -194,8 +194,8 @@ def test_other_reasons_come_first(tmp_path: Path) -> None:
 
     store = Store(tmp_path).prepare()
     real = Setting(PAPER, VideoData(kind="ucf101", manifest="0123456789ab"))
-    assert "has no part for it" in judged(Evidence(store, real, [0]))["reason"]
-    assert "one encoder was given" in judged(Evidence(store, Setting(QUICK, pretrained="a" * 64), [0]))["reason"]
+    assert "has no part for it" in judged(seen(store, real, [0]))["reason"]
+    assert "one encoder was given" in judged(seen(store, Setting(QUICK, pretrained="a" * 64), [0]))["reason"]
 
 
 # ---------------------------------------------------------------- over videos
@@ -223,7 +223,7 @@ def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> No
         folder = store.begin(stage, 0)
         frame.to_csv(folder / "predictions.csv", index=False)
         store.finish(stage, 0, result(stage, 0, metrics_from(frame), folder))
-    evidence = Evidence(store, SETTING, [0])
+    evidence = seen(store, SETTING, [0])
     found = evidence.difference(_number(evidence, gain.greater), _number(evidence, gain.lesser))
     assert (found.n, found.over, found.videos) == (1, "videos", 38)
     assert found.interval and found.interval[0] < found.interval[1]
@@ -255,7 +255,7 @@ def test_gains_of_gains(tmp_path: Path) -> None:
 
 def _number(evidence: Evidence, side: Side):  # type: ignore[no-untyped-def]
     assert isinstance(side.measure, Measure)
-    number = evidence.stage(side.method, side.measure), side.measure.metric
+    number = evidence.runs(side.method, side.measure), side.measure.metric
     return Gain(number, _number(evidence, side.minus)) if side.minus else number
 
 

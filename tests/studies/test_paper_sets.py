@@ -25,6 +25,7 @@ from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
 from studies.setting.paper_sets import SETS, absent, find_sets
+from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from tests import miniatures
 from tests.cli.test_cli import Captured, Stopping, Typed, typed_here  # noqa: F401 (a fixture)
@@ -198,7 +199,7 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
     assert typed("run", *named, *words) == 0, capfd.readouterr().err
     store = Store(out)
     asked = recall(store)
-    seen = set()
+    read = set()
     for stage, _ in all_stages(asked.setting, studies(list(named))).values():
         result = store.result(stage.id, 0)
         assert result is not None
@@ -209,18 +210,18 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
         part = next(part for part, kind in KINDS.items() if kind == data.kind)
         assert result["notes"] == {"kind": data.kind, "root": str(root / FOLDERS[part])}
         assert set(result["data"]) == {data.kind}
-        seen.add((stage.kind == "pretrain", part))
-    assert seen == {(True, "A"), (True, "source"), (False, "A"), (False, "B"), (False, "C")}
+        read.add((stage.kind == "pretrain", part))
+    assert read == {(True, "A"), (True, "source"), (False, "A"), (False, "B"), (False, "C")}
     capfd.readouterr()
     assert typed("run", *named, *words) == 0
     assert capfd.readouterr().out.startswith("0 runs done")
 
     asked = recall(store)
-    evidence = Evidence(store, asked.setting, asked.replicates)
-    found = entries(evidence, studies(["diving48"])[0])
+    evidence = Evidence(store, record(asked))
+    found = entries(evidence, studies(["diving48"])[0].name)
     assert {entry["status"] for entry in found} == {"done"} and compares_levels(evidence)
     assert [entry["published"] for entry in found if entry["row"] == "FAME"] == [67.8, 72.9]
-    facts = video_facts(evidence, asked.studies, store.setting() or {})
+    facts = video_facts(evidence)
     assert facts is not None and facts["absent"] == "" and {one["part"]: one["kind"] for one in facts["sets"]} == KINDS
     assert facts["videos"] == 72
     command = asked.command()
@@ -241,11 +242,11 @@ def test_with_ucf101_alone_the_others_are_absent_and_said_so(tmp_path: Path, cli
     store = Store(out)
     store.write_setting(asked.to_json())
     assert recall(store) == asked
-    evidence = Evidence(store, asked.setting, asked.replicates)
-    assert {entry["status"] for entry in entries(evidence, studies(["diving48"])[0])} == {"not in this dataset"}
+    evidence = Evidence(store, record(asked))
+    assert {entry["status"] for entry in entries(evidence, studies(["diving48"])[0].name)} == {"not in this dataset"}
     claims = {claim["id"]: claim for claim in ledger(evidence) if claim["id"] == "C6"}
     assert claims["C6"]["verdict"] == "not run" and claims["C6"]["reason"].startswith(line)
-    facts = video_facts(evidence, asked.studies, store.setting() or {})
+    facts = video_facts(evidence)
     assert facts is not None and facts["absent"] == asked.absent
 
 

@@ -15,7 +15,6 @@ from fame.errors import FameError
 from fame.files import write_json
 from reports import tables
 from reports.content import content, too_short
-from reports.evidence import Evidence
 from studies.harness.recall import recall
 from studies.harness.store import RESULT, Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
@@ -23,10 +22,12 @@ from studies.setting.asked import resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.protocols import CORRECTED, OFFICIAL
+from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER, SMOKE
 from studies.study import fame, top1
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.filled import seen
 from tests.programs import ran
 from tests.videos import moving_square, write_video
 
@@ -118,21 +119,21 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     result = {"stage": chosen.id, "kind": "finetune", "replicate": 0, "metrics": {"top1": 40.0}}
     notes = {"too_short": {"test": 3, "train": 1}}
     folder = store.folder(chosen.id, 0)
-    folder.mkdir(parents=True)
+    store.begin(chosen, 0)
     write_json(folder / RESULT, result | {"notes": notes, "seconds": 1.0})
-    evidence = Evidence(store, setting, (0,))
-    found = tables.entries(evidence, study)
-    paths = tables.write(evidence, study, found, tmp_path)
+    evidence = seen(store, setting, (0,), (study,))
+    found = tables.entries(evidence, study.name)
+    paths = tables.write(evidence, described(study), found, tmp_path)
     texts = [path.read_text(encoding="utf-8") for path in paths]
     assert all("protocol official, version 1" in text for text in texts[1:])
     assert {line["protocol"] for line in csv.DictReader(texts[0].splitlines())} == {"official 1"}
-    report = content(evidence, (study,), "unknown", None)
+    report = content(evidence, "unknown", None)
     assert report["protocol"] == {"name": "official", "version": 1}
-    assert report["too_short"] == too_short(evidence, (study,)) == {"folder": {"test": 3, "train": 1}}
+    assert report["too_short"] == too_short(evidence) == {"folder": {"test": 3, "train": 1}}
 
-    plain = Evidence(store, Setting(SMOKE), (0,))
+    plain = seen(store, Setting(SMOKE), (0,))
     (tmp_path / "plain").mkdir()
-    paths = tables.write(plain, study, tables.entries(plain, study), tmp_path / "plain")
+    paths = tables.write(plain, described(study), tables.entries(plain, study.name), tmp_path / "plain")
     assert not [path for path in paths if "protocol" in path.read_text(encoding="utf-8")]
 
 

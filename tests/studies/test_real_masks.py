@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from fame.errors import FameError
-from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.real_video import RealVideo, kept
 from studies.harness.store import Store
@@ -23,6 +22,7 @@ from studies.real_masks.clips import Track, Video, clip_frames
 from studies.real_masks.measures import by_sequence, means, measure_all, measure_clip, measure_video
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
+from tests.filled import seen
 
 ROOT = Path(__file__).resolve().parents[2]
 C11 = next(claim for claim in CLAIMS if claim.id == "C11")
@@ -204,7 +204,7 @@ def made_up(gains: list[float], still: int = 2) -> RealVideo:
 
 
 def entry(tmp_path: Path, real: RealVideo, scale=QUICK) -> dict:  # type: ignore[no-untyped-def]
-    found = ledger(Evidence(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
+    found = ledger(seen(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
     assert [one["kind"] for one in found] == ["real video", "mechanism"]
     return found[0]
 

@@ -18,7 +18,7 @@ from studies.setting.asked import resolve
 from studies.setting.options import Options
 from studies.setting.resolve import all_stages
 from studies.study import deranged, top1
-from tests.filled import fill
+from tests.filled import fill, seen
 
 
 def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Path) -> None:
@@ -47,19 +47,19 @@ def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
     asked = resolve(Options(scale="mini", only=("retrieval",)), tmp_path, 1)
     store = Store(tmp_path / "out").prepare()
     store.write_setting(asked.to_json())
-    assert equality_delta(Evidence(store, asked.setting, asked.replicates), deranged("A")) is None
+    assert equality_delta(seen(store, asked.setting, asked.replicates), deranged("A")) is None
     done = unpack(tmp_path / "parts", store)
     assert done.runs == 2 * len(all_stages(apart.setting, apart.studies)) and not done.left_out
     assert store.setting() == asked.to_json()
-    evidence = Evidence(store, asked.setting, asked.replicates)
+    evidence = seen(store, asked.setting, asked.replicates)
     assert evidence.selection == apart.replicates
     gains = evidence.differences(*_sides(evidence), evidence.selection)
     assert len(gains) == 2 and equality_delta(evidence, deranged("A")) == min(EQUAL_AT_MOST, sum(gains.values()) / 6)
     for target in ("A", "B"):
-        assert set(evidence.values(evidence.stage(apart.studies[0].rows[2].method, top1(target)), "top1", apart.replicates))
+        assert set(evidence.values(evidence.runs(apart.studies[0].rows[2].method, top1(target)), "top1", apart.replicates))
 
 
 def _sides(evidence: Evidence):  # type: ignore[no-untyped-def]
     """FAME's and the baseline's accuracy in deranged scenes, as the ledger takes them."""
     rows = studies([SELECTION])[0].rows
-    return [(evidence.stage(row.method, deranged("A")), deranged("A").metric) for row in (rows[2], rows[1])]
+    return [(evidence.runs(row.method, deranged("A")), deranged("A").metric) for row in (rows[2], rows[1])]

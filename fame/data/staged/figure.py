@@ -1,6 +1,6 @@
 """The body of the embedded benchmark's actor: an articulated figure, its joints' angles over time made into capsules.
 
-What it does stands in staged_actions.py. Lengths are in units of the figure's standing height; y grows downwards, as in pixels.
+What it does stands in actions.py. Lengths are in units of the figure's standing height; y grows downwards, as in pixels.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From one performance in one scene to frames and true masks.
 
-The figure's outline is computed once for all conditions of a performance (staged_outline.py). Everything is a pure function of the
+The figure's outline is computed once for all conditions of a performance (outline.py). Everything is a pure function of the
 recipe: no global state, no clock.
 """
 

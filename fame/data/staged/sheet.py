@@ -21,17 +21,21 @@ _OUTLINE = (255, 255, 255)
 _LABEL = 132  # pixels left of a row
 
 
-def contact_sheet(
-    manifest: Manifest, path: Path, *, split: str = "train", videos: int = 8, frames: int = 12, zoom: int = 2, masks: bool = True
-) -> None:
-    """Write a PNG with the first `videos` videos of a split (they take turns over the classes), `frames` evenly spaced frames each.
+def training_sheet(manifest: Manifest, path: Path, *, videos: int = 8, frames: int = 12, zoom: int = 2) -> None:
+    """Write a PNG with the first `videos` training videos, which take turns over the classes, and their outlines."""
+    _sheet(manifest, manifest.select("train")[:videos], path, frames, zoom, masks=True)
 
-    ValueError where the split has no video.
-    """
-    chosen = manifest.select(split)[:videos]
-    if not chosen:
-        raise ValueError(f"{manifest.name} has no split {split!r}; it has {', '.join(manifest.splits)}")
-    rows = [(_title(manifest, video), _strip(manifest, video, frames, zoom, masks)) for video in chosen]
+
+def conditions_sheet(manifest: Manifest, path: Path, *, performances: int = 4, frames: int = 12, zoom: int = 2) -> None:
+    """Write a PNG with the same test performances in every condition that the part has, one under another."""
+    splits = [split for split in manifest.splits if split == "test" or split.startswith("test/")]
+    by_name = {(video.tags["performance"], video.split): video for video in manifest.videos}
+    names = [video.tags["performance"] for video in manifest.select("test")[:performances]]
+    _sheet(manifest, [by_name[name, split] for name in names for split in splits], path, frames, zoom, masks=False)
+
+
+def _sheet(manifest: Manifest, videos: list[Video], path: Path, frames: int, zoom: int, masks: bool) -> None:
+    rows = [(_title(manifest, video), _strip(manifest, video, frames, zoom, masks)) for video in videos]
     height, width = sum(strip.shape[0] + 2 for _, strip in rows), max(strip.shape[1] for _, strip in rows)
     sheet = Image.new("RGB", (_LABEL + width, height), "white")
     pen, top = ImageDraw.Draw(sheet), 0
@@ -43,27 +47,10 @@ def contact_sheet(
     write_atomically(path, lambda beside: sheet.save(beside, format="PNG"))
 
 
-def counterfactual_sheet(manifest: Manifest, path: Path, *, performances: int = 4, frames: int = 12, zoom: int = 2) -> None:
-    """The same performances in every condition that the part has, one under another. ValueError where there is no test video."""
-    splits = [split for split in manifest.splits if split == "test" or split.startswith("test/")]
-    names = [video.tags["performance"] for video in manifest.select("test")[:performances]]
-    by_name = {(video.tags["performance"], video.split): video for video in manifest.videos}
-    videos = [by_name[name, split] for name in names for split in splits]
-    if not videos:
-        raise ValueError(f"{manifest.name} has no test videos")
-    only = Manifest(manifest.name, manifest.root, manifest.classes, [_as("shown", video) for video in videos])
-    contact_sheet(only, path, split="shown", videos=len(videos), frames=frames, zoom=zoom, masks=False)
-
-
-def _as(split: str, video: Video) -> Video:
-    tags = {**video.tags, "condition": video.split}
-    return Video(video.path, video.label, split, video.frames, video.fps, video.width, video.height, tags, video.sha256)
-
-
 def _title(manifest: Manifest, video: Video) -> str:
     scene = video.tags.get("scene_action", "")
     whose = f"scene of {manifest.classes[int(scene)]}" if scene else "no scene"
-    return f"{manifest.classes[video.label]}\n{whose}\n{video.tags.get('condition', video.split)}\n{video.tags['performance']}"
+    return f"{manifest.classes[video.label]}\n{whose}\n{video.split}\n{video.tags['performance']}"
 
 
 def _strip(manifest: Manifest, video: Video, frames: int, zoom: int, masks: bool) -> NDArray[np.uint8]:

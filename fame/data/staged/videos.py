@@ -4,7 +4,7 @@ A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of t
 
     videos/CLASS/v_CLASS_PERFORMANCE[_CONDITION].avi     read through the same decoder as any other data set
     splits/classInd.txt, trainlist01.txt, testlist01.txt, ...   in UCF101's manner
-    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (staged_files.read_masks)
+    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (files.read_masks)
     scenes.csv                                           which scene each video shows, and whose it is
     manifest.json, checksums.txt
 
@@ -22,7 +22,7 @@ import shutil
 from pathlib import Path
 
 from fame.config import StagedData, StagedPart, StagedWorld
-from fame.data.disk import locked
+from fame.data.disk import locked, writing
 from fame.data.manifest import Manifest, Video, file_sha256
 from fame.data.parallel import Progress, counted, each
 from fame.data.staged.files import write_masks, write_video
@@ -41,19 +41,14 @@ def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress:
     at once: one renders, the others wait. FameError where the disk is full or the folder cannot be written.
     """
     folder = cache / "staged" / digest(data, seeds)
-    try:
-        with locked(folder):
-            if not (folder / "manifest.json").exists():
-                _render_all(folder, data, seeds, jobs, progress)
-            elif damaged := damages(folder):
-                again = [item for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged.keys()]
-                _render_into(folder, [item.recipe for item in again], data.world, jobs, progress)
-                if still := damages(folder):
-                    raise FameError(f"{folder}: {_first(still)}; delete the folder and run the command again")
-            return Manifest.load(folder / "manifest.json")
-    except OSError as error:
-        why = error.strerror or error
-        raise FameError(f"{folder}: cannot be rendered ({why}); free some space or choose another --out") from None
+    with writing(folder, "the rendered videos"), locked(folder):
+        if not (folder / "manifest.json").exists():
+            _render_all(folder, data, seeds, jobs, progress)
+        elif damaged := damages(folder):
+            again = [item.recipe for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged.keys()]
+            _render_into(folder, again, data.world, jobs, progress)
+            _check(folder, damages(folder))
+        return Manifest.load(folder / "manifest.json")
 
 
 def digest(data: StagedData, seeds: Seeds) -> str:
@@ -83,14 +78,13 @@ def verify(folder: Path) -> None:
     """Read every file of a rendered part against its checksum; FameError names the first damaged one and counts the others."""
     if not (folder / "checksums.txt").exists():
         raise FameError(f"{folder}: not a rendered part of the embedded benchmark (no checksums.txt)")
-    if wrong := damages(folder, full=True):
-        raise FameError(f"{folder}: {_first(wrong)}; delete it and run the command again, which renders it anew")
+    _check(folder, damages(folder, full=True))
 
 
-def _first(wrong: dict[str, str]) -> str:
-    name, what = next(iter(wrong.items()))
-    more = f" (and {len(wrong) - 1} more damaged files)" if len(wrong) > 1 else ""
-    return f"{name} {what}{more}"
+def _check(folder: Path, wrong: dict[str, str]) -> None:
+    for name, what in wrong.items():
+        more = f" (and {len(wrong) - 1} more damaged files)" if len(wrong) > 1 else ""
+        raise FameError(f"{folder}: {name} {what}{more}; delete the folder and run the command again, which renders it anew")
 
 
 def look_of(world: StagedWorld) -> Look:
@@ -102,8 +96,7 @@ def _render_all(folder: Path, data: StagedData, seeds: Seeds, jobs: int, progres
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     videos = plan(data, seeds)
-    part: StagedPart = getattr(data.world, data.part)
-    classes = [action.capitalize() for action in part.actions]
+    classes = [action.capitalize() for action in getattr(data.world, data.part).actions]
     for name in ("splits", "masks", *(f"videos/{each_class}" for each_class in classes)):
         (partial / name).mkdir(parents=True)
     sums = _render_into(partial, [video.recipe for video in videos], data.world, jobs, progress)

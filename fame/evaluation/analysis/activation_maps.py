@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,20 +20,18 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from fame.backbones import Encoder
 from fame.config import Activation, Augment, Clip
-from fame.data.fitting import check_crop, too_short
+from fame.data.clips import VideoSet
+from fame.data.fitting import too_short
 from fame.evaluation.analysis.exchange import exchange_distances
 from fame.evaluation.analysis.roc import auroc
-from fame.evaluation.features import middle_starts, open_encoder
-from fame.evaluation.predictions import facts, tested_splits
-from fame.files import write_atomically
-from fame.method.augment import centre_crop, normalise
+from fame.evaluation.artifacts import write_arrays, write_table
+from fame.evaluation.features import middle_clips, opened
+from fame.evaluation.predictions import facts
+from fame.method.augment import normalise
+from fame.run import Run
 from fame.training import precision as arithmetic
-
-if TYPE_CHECKING:
-    from fame.backbones import Encoder
-    from fame.data.clips import VideoSet
-    from fame.run import Run
 
 TABLE, MAPS = "activation.csv", "maps.npz"
 BATCH = 16  # clips
@@ -43,10 +41,8 @@ LAYERS = ("layer1", "layer2", "layer3", "layer4")
 
 def activation(config: Activation, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Maps and measures on `config.videos` test videos; writes `activation.csv` and `maps.npz` and returns the stage's result."""
-    arithmetic.set_threads(config.threads)
-    net, _ = open_encoder(encoder, run)
-    videos = run.videos(config.data)
-    rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
+    net, videos, tests = opened(config, encoder, run)
+    rows = evenly(tests["test"], config.videos)
     layer, side = map_layer(net, config.clip, run.device)
     table = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
@@ -76,13 +72,12 @@ def activation(config: Activation, encoder: Path | None, run: Run) -> dict[str, 
     metrics = {name: value for name, value in metrics.items() if value == value}
     arrays = {name: np.stack(value) for name, value in kept.items() if value}
     arrays["videos"] = np.array([table["video"].iloc[place] for place in sorted(shown)])
-    write_atomically(run.folder / TABLE, lambda beside: table.to_csv(beside, index=False))
-    write_atomically(run.folder / MAPS, lambda beside: _save(beside, arrays))
+    artifacts = [write_table(run.folder, TABLE, table), write_arrays(run.folder, MAPS, arrays)]
     notes: dict[str, Any] = {"layer": layer, "map": side, "videos": len(rows), "truth": bool(scores)}
     if distances is not None:
         notes["exchanged"] = int(distances["exchange_ratio"].notna().sum())
     notes |= too_short(videos, ["test"], config.clip)
-    return {"metrics": metrics, "artifacts": [TABLE, MAPS], "notes": notes}
+    return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
 
 
 def evenly(rows: Tensor, count: int) -> Tensor:
@@ -127,18 +122,8 @@ def clip_maps(
     net: Encoder, layer: str, videos: VideoSet, rows: Tensor, config: Activation, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
     """Per row its middle clip (3, T, s, s) in [0, 1], the map (T, s, s) and the true figure bool (T, s, s), None where unknown."""
-    check_crop(videos, rows, config.clip)
-    starts = middle_starts(videos, rows, config.clip)
-    for part, begin in zip(rows.split(BATCH), starts.split(BATCH), strict=True):
-        crops = centre_crop(videos.clips(part, begin, config.clip), config.clip.size, resize=config.clip.resize).to(device)
+    for crops, truth in middle_clips(videos, rows, config.clip, BATCH, device):
         with arithmetic.autocast(arithmetic.resolve(config.precision, device), device):
             heat = activation_map(net, layer, normalise(crops, Augment())).cpu()
-        masks = videos.true_masks(part, begin, config.clip)
-        truth = None if masks is None else centre_crop(masks, config.clip.size, resize=config.clip.resize) >= 0.5
-        for index in range(len(part)):
+        for index in range(len(crops)):
             yield crops[index].cpu(), heat[index], None if truth is None else truth[index]
-
-
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    with path.open("wb") as file:  # a file, as numpy adds .npz to a name
-        np.savez_compressed(file, **arrays)

@@ -12,19 +12,15 @@ scale.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from fame.backbones import Encoder
 from fame.config import Clip, Precision
+from fame.data.clips import VideoSet
 from fame.evaluation.features import extract
-
-if TYPE_CHECKING:
-    from fame.backbones import Encoder
-    from fame.data.clips import VideoSet
 
 NOTHING = float("nan")
 

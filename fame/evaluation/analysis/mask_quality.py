@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,13 +27,12 @@ import torch
 from torch import Tensor
 
 from fame.config import Flavour, Masks, check_beta
-from fame.data.fitting import check_crop, too_short
+from fame.data.fitting import too_short
 from fame.evaluation.analysis.activation_maps import evenly
 from fame.evaluation.analysis.roc import auroc
-from fame.evaluation.features import middle_starts
+from fame.evaluation.artifacts import write_arrays, write_table
+from fame.evaluation.features import middle_clips
 from fame.evaluation.predictions import facts, tested_splits
-from fame.files import write_atomically
-from fame.method.augment import centre_crop
 from fame.method.masks import (
     foreground_mask,
     frame_difference,
@@ -44,10 +43,7 @@ from fame.method.masks import (
     spread_grid,
     top_share,
 )
-
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-    from fame.run import Run
+from fame.run import Run
 
 TABLE, MASKS = "mask_quality.csv", "masks.npz"
 BATCH = 16  # clips
@@ -72,7 +68,8 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
     lines: list[dict[str, Any]] = []
     kept: dict[str, list[np.ndarray]] = {}
-    for place, (clips, truth) in _batches(videos, rows, config, run.device):
+    for number, (clips, truth) in enumerate(middle_clips(videos, rows, config.clip, BATCH, run.device)):
+        place = BATCH * number
         examples = [index for index in range(len(clips)) if place + index in shown]
         if examples:
             for name, value in _examples(clips[examples], None if truth is None else truth[examples], config.variants).items():
@@ -85,13 +82,12 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     table = pd.DataFrame(lines, columns=["video", "label", "variant", "beta", "flavour", "area", *MEASURES])
     arrays = {name: np.concatenate(value) for name, value in kept.items()}
     arrays["videos"] = names["video"].iloc[sorted(shown)].to_numpy(dtype=str)
-    write_atomically(run.folder / TABLE, lambda beside: table.to_csv(beside, index=False))
-    write_atomically(run.folder / MASKS, lambda beside: _save(beside, arrays))
+    artifacts = [write_table(run.folder, TABLE, table), write_arrays(run.folder, MASKS, arrays)]
     notes: dict[str, Any] = {"videos": len(rows), "truth": bool(lines)} | too_short(videos, ["test"], config.clip)
     if lines:
         measured = table.groupby(["variant", "beta", "flavour"])["recall_still"].count()
         notes |= {"with_still_pixels": int(measured.max()), "still_quantile": STILL}
-    return {"metrics": _means(table), "artifacts": [TABLE, MASKS], "notes": notes}
+    return {"metrics": _means(table), "artifacts": artifacts, "notes": notes}
 
 
 def measure(mask: Tensor, score: Tensor, truth: Tensor, still: Tensor) -> dict[str, np.ndarray]:
@@ -133,19 +129,6 @@ def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -
     return {name: plugged[name] if name in plugged else known[name] for name in variants or known}
 
 
-def _batches(
-    videos: VideoSet, rows: Tensor, config: Masks, device: torch.device
-) -> Iterator[tuple[int, tuple[Tensor, Tensor | None]]]:
-    """The place of the first clip, centre crops float (B, 3, T, s, s) on the device, true figures bool (B, T, s, s) or None."""
-    clip = config.clip
-    check_crop(videos, rows, clip)
-    starts = middle_starts(videos, rows, clip)
-    for place, (part, begin) in enumerate(zip(rows.split(BATCH), starts.split(BATCH), strict=True)):
-        clips = centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
-        truth = videos.true_masks(part, begin, clip)
-        yield place * BATCH, (clips, None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5)
-
-
 def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:
     """A line for each clip and mask; `clip` is its index in the batch."""
     still = still_pixels(frame_difference(clips).cpu(), truth.any(1))
@@ -176,12 +159,11 @@ def _examples(clips: Tensor, truth: Tensor | None, variants: tuple[str, ...]) ->
 
 
 def _means(table: pd.DataFrame) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for variant, beta, flavour in table[["variant", "beta", "flavour"]].drop_duplicates().itertuples(index=False):
-        of_one = table[(table["variant"] == variant) & (table["beta"] == beta) & (table["flavour"] == flavour)]
-        means = of_one[list(MEASURES)].mean().dropna()
-        found |= {f"{variant}/{beta:g}/{flavour}/{name}": float(value) for name, value in means.items()}
-    return found
+    return {
+        f"{variant}/{beta:g}/{flavour}/{name}": float(mean)
+        for (variant, beta, flavour), lines in table.groupby(["variant", "beta", "flavour"], sort=False)
+        for name, mean in lines[list(MEASURES)].mean().dropna().items()
+    }
 
 
 def _recall(mask: Tensor, truth: Tensor) -> Tensor:
@@ -198,8 +180,3 @@ def _iou(mask: Tensor, truth: Tensor) -> Tensor:
 def _lift(recall: Tensor, area: Tensor) -> Tensor:
     """NaN where the mask is the whole frame: nothing is left to find."""
     return torch.where(area < 1, (recall - area) / (1 - area), torch.nan)
-
-
-def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    with path.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,11 +18,9 @@ from torch import Tensor
 
 from fame.backbones import build_encoder
 from fame.config import Kernels
+from fame.evaluation.artifacts import write_arrays
 from fame.evaluation.features import open_encoder
-from fame.files import write_atomically
-
-if TYPE_CHECKING:
-    from fame.run import Run
+from fame.run import Run
 
 FILE = "weights.npz"
 SAMPLES = 20_000  # weights kept per layer: more than a violin can show
@@ -66,17 +64,11 @@ def kernels(config: Kernels, encoder: Path | None, run: Run) -> dict[str, Any]:
         metrics[f"ratio/{name}"] = metrics[f"energy/{name}"] / energy_share(start[name])
         metrics[f"spread/{name}"] = float(weights.double().std(correction=0))
         quantiles[name] = np.quantile(weights.numpy(), QUANTILES).tolist()
-    arrays: dict[str, Any] = {name: sample(flat(tensors)) for name, tensors in layers.items()}
-    write_atomically(run.folder / FILE, lambda beside: _save(beside, arrays))
+    arrays = {name: sample(flat(tensors)) for name, tensors in layers.items()}
     notes = {
         "note": net.kernels_note,
         "quantiles": {"at": list(QUANTILES), **quantiles},
         "kernels": {name: [list(w.shape) for w in tensors] for name, tensors in layers.items()},
         "energy_at_start": {name: energy_share(tensors) for name, tensors in start.items()},
     }
-    return {"metrics": metrics, "artifacts": [FILE], "notes": notes}
-
-
-def _save(path: Path, arrays: dict[str, Any]) -> None:
-    with path.open("wb") as file:  # a file, as numpy adds .npz to a name
-        np.savez_compressed(file, **arrays)
+    return {"metrics": metrics, "artifacts": [write_arrays(run.folder, FILE, arrays)], "notes": notes}

@@ -12,10 +12,9 @@ from typing import get_args
 import torch
 
 from fame.backbones import build_encoder, fast_layout
-from fame.config import MASKS, Augment, Backbone, Background, Flavour
+from fame.config import MASKS, Augment, Backbone, Flavour
 from fame.method.augment import colour_normalised
 from fame.method.masks import foreground_mask
-from fame.method.merging import ForegroundBackgroundMerge
 from fame.training import precision
 from fame.training.supervised import Classifier
 
@@ -27,19 +26,10 @@ def main() -> None:
     precision.set_threads(1)
     drawn = torch.Generator().manual_seed(0)
     clips = torch.rand(CLIPS, 3, FRAMES, SIDE, SIDE, generator=drawn)
-    masks_and_merging(clips, drawn)
-    network(colour_normalised(clips, Augment(), drawn))
-
-
-def masks_and_merging(clips: torch.Tensor, drawn: torch.Generator) -> None:
-    """Every mask, hard and soft, and every place that a background can come from."""
     for flavour in get_args(Flavour):
         for variant in MASKS:
             foreground_mask(clips, variant=variant, flavour=flavour)
-    for background in get_args(Background):
-        sources = clips.flip(0) if background == "intra" else None
-        for variant in MASKS:
-            ForegroundBackgroundMerge(0.5, variant, background)(clips, sources, drawn)
+    network(colour_normalised(clips, Augment(), drawn))
 
 
 def network(clips: torch.Tensor) -> None:

@@ -49,18 +49,6 @@ def keep_kernel(  # type: ignore[no-untyped-def]
             highest(blurred, count, kept)
 
 
-@kernel
-def motion_and_mean_kernel(clips, motion, mean):  # type: ignore[no-untyped-def]
-    for i in prange(len(clips)):
-        sum_over_time(clips[i], motion[i], mean[i])
-
-
-@kernel
-def colours_kernel(frames, colour, levels, official):  # type: ignore[no-untyped-def]
-    for i in prange(len(frames)):
-        index_colours(frames[i, 0], frames[i, 1], frames[i, 2], levels, official, colour[i])
-
-
 @inline
 def sum_over_time(clip, motion, mean):  # type: ignore[no-untyped-def]
     """Frame difference and mean frame in one pass; sums over channels first, then over time, as the plain path adds them."""

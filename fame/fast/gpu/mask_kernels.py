@@ -60,15 +60,6 @@ def motion_kernel(clips, motion, colour, frames, pixels, OFFICIAL: tl.constexpr,
 
 
 @triton.jit
-def colours_kernel(frames, colour, pixels, OFFICIAL: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """The colour index of single frames."""
-    clip, position, inside = piece(pixels, BLOCK)
-    red = frames + clip * 3 * pixels + position
-    r, g, b = (tl.load(red, inside, 0.0), tl.load(red + pixels, inside, 0.0), tl.load(red + 2 * pixels, inside, 0.0))
-    tl.store(colour + clip * pixels + position, colour_index(r, g, b, OFFICIAL).to(tl.int16), mask=inside)
-
-
-@triton.jit
 def colour_index(r, g, b, OFFICIAL: tl.constexpr):  # type: ignore[no-untyped-def]
     """See `fame.method.masks.colours`, whose operations these are, in its order; int32, in 0..999 whatever the values."""
     value, least = tl.maximum(tl.maximum(r, g), b), tl.minimum(tl.minimum(r, g), b)

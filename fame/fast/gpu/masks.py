@@ -65,24 +65,6 @@ def _replayed(
     return Replayed(partial(_kept, count=count, bayes=bayes), stream.device)
 
 
-def frame_difference(clips: Tensor) -> Tensor:
-    """The seed region S (B, H, W), float32, of clips as in `keep_highest`."""
-    with on(clips):
-        return motion_and_colours(clips, None)[0]
-
-
-def colours(frames: Tensor, flavour: Flavour) -> Tensor:
-    """(B, 3, H, W) RGB in [0, 1] -> long (B, H, W) in 0..999: the colour index of the fast path, as `fame.method.masks.colours`."""
-    frames = frames.detach().float().contiguous()
-    colour = torch.empty(len(frames), *frames.shape[2:], dtype=torch.int16, device=frames.device)
-    official = flavour == "official"
-    with on(frames):
-        kernels.colours_kernel[_pieces(colour, MAP_BLOCK)](
-            frames, colour, colour[0].numel(), OFFICIAL=official, BLOCK=MAP_BLOCK, num_warps=MAP_WARPS, enable_fp_fusion=False
-        )
-    return colour.long()
-
-
 def motion_and_colours(clips: Tensor, flavour: Flavour | None) -> tuple[Tensor, Tensor | None]:
     """S, float32 (B, H, W) in 0..3, and unless `flavour` is None the colour index of the mean frame, int16 (B, H, W)."""
     clips = clips.detach().float().contiguous()

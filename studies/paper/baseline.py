@@ -1,4 +1,4 @@
-"""What a row is compared with: the baseline of its table.
+"""Find what a row of a table is compared with, and the unit of its numbers.
 
 Levels differ between data sets; differences to a baseline can be compared.
 """
@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from studies.paper.published import published
-from studies.study import Method, Row, Study, moco, random_init
+from studies.study import Measure, Method, Row, Study, moco, random_init
 
 
 @dataclass(frozen=True)
 class Reference:
-    """The baseline's method, and its row and column in our table ("" where it stands in another table)."""
+    """Hold the baseline's method, and its row and column in our table ("" where it stands in another table)."""
 
     method: Method
     label: str
@@ -22,7 +22,7 @@ class Reference:
 
 
 def reference(study: Study, row: Row) -> Reference | None:
-    """The baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
+    """Return the baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
 
     None for the row that is the baseline itself, for rows without an encoder, and for those that are there for the gate alone.
     Where a row differs from the scale (another world, schedule, loss), so does its baseline.
@@ -42,14 +42,21 @@ def reference(study: Study, row: Row) -> Reference | None:
 
 
 def _part(study: Study, method: Method) -> Literal["A", "source"]:
-    """What the baseline is pretrained on: as the row is; for random init, which is on nothing, as the table's own baseline."""
+    """Return what the baseline is pretrained on: as the row is; for random init, on nothing, as the table's own baseline."""
     if method.kind != "random":
         return method.on
     return next((other.method.on for other in study.rows if other.method in (moco("A"), moco("source"))), method.on)  # type: ignore[union-attr]
 
 
 def published_difference(study: Study, row: Row, base: Reference, published_name: str) -> float | None:
-    """The paper's own difference to its own baseline, in points; None where it prints only one of the two, or neither."""
+    """Return the paper's own difference to its own baseline, in points; None where it prints only one of the two, or neither."""
     value = published(study.name, row.label, row.column, published_name)
     origin = published(study.name, base.label, base.column, published_name)
     return round(value.value - origin.value, 2) if value and origin else None
+
+
+def unit(measure: Measure) -> str:
+    """Return "%" for accuracies and recalls, "points" for the gap, "" for shares, AUROCs, ratios and raw weights."""
+    if measure.metric.endswith("background_gap"):
+        return "points"
+    return "%" if measure.protocol in ("finetune", "probe", "retrieval") else ""

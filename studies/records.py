@@ -1,0 +1,150 @@
+"""Read what a study's numbers are and which runs hold them: OUT/cells.csv and OUT/study.json, written when a study runs.
+
+A report joins these records with results and resolves no configuration again, so old results stay readable by newer code.
+studies/setting/recording.py writes them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from fame.errors import FameError
+from fame.files import write_atomically, write_json
+from studies.study import Measure, Method
+
+CELLS, STUDY = "cells.csv", "study.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Hold one number that is shown or judged by: a line of cells.csv. Empty texts where a field has nothing to say.
+
+    `study` is "" for numbers that stand in no table: sides of claims, gates and the headline. `stages` are the ids, one a fold, of
+    the runs that hold `metric`; `upstream` those of the pretrainings they look at. `published` is in percent or points.
+    """
+
+    study: str = ""
+    row: str = ""
+    column: str = ""
+    label: str = ""
+    metric: str = ""
+    unit: str = ""
+    kind: str = ""
+    method: str = ""  # Method.text
+    evaluation: str = ""
+    target: str = ""
+    stages: str = ""
+    upstream: str = ""
+    baseline: str = ""
+    baseline_method: str = ""
+    published: str = ""
+    published_difference: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at."""
+
+    kind: str
+    ids: tuple[str, ...]
+    upstream: tuple[str, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Return the first fold's id."""
+        return self.ids[0]
+
+    def needed(self) -> tuple[str, ...]:
+        """Return all ids, upstream first, each once."""
+        return tuple(dict.fromkeys((*self.upstream, *self.ids)))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Hold what is told of a run beside its result: its kind, a label for the eye, the studies that it serves."""
+
+    kind: str
+    label: str
+    studies: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Hold the cells of a study and what was run on what; `about` is study.json (studies/setting/recording.py lists its keys)."""
+
+    cells: tuple[Cell, ...]
+    about: Mapping[str, Any]
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str], Runs]:
+        return {
+            (cell.method, cell.evaluation, cell.target): Runs(
+                cell.evaluation, tuple(cell.stages.split()), tuple(cell.upstream.split())
+            )
+            for cell in self.cells
+            if cell.stages
+        }
+
+    def runs(self, method: str, evaluation: str, target: str) -> Runs | None:
+        """Return the runs behind a number by `Method.text`; None where the dataset lacks a part of it, or it is not recorded."""
+        return self._found.get((method, evaluation, target))
+
+    def find(self, method: Method | None, measure: Measure) -> Runs | None:
+        """Return the runs behind one side of a comparison; None as `runs`."""
+        return self.runs(method.text if method else "", measure.protocol, measure.target)
+
+    def table(self, study: str) -> list[Cell]:
+        """Return a study's cells, row by row."""
+        return [cell for cell in self.cells if cell.study == study]
+
+    @cached_property
+    def listed(self) -> dict[str, Listed]:
+        """Return every run of the studies' tables by stage id, a pretraining before what looks at it."""
+        found: dict[str, Listed] = {}
+        for cell in (cell for cell in self.cells if cell.study):
+            runs = self.runs(cell.method, cell.evaluation, cell.target)
+            for stage in runs.needed() if runs else ():
+                trained = runs is not None and stage in runs.upstream
+                label = f"pretrain {cell.method}" if trained else f"{cell.evaluation} {cell.target}"
+                one = found.get(stage, Listed("pretrain" if trained else cell.evaluation, label, ()))
+                found[stage] = Listed(one.kind, one.label, tuple(dict.fromkeys((*one.studies, cell.study))))
+        return found
+
+    def write(self, out: Path) -> None:
+        """Write OUT/cells.csv and OUT/study.json, each atomically."""
+        text = io.StringIO()
+        lines = csv.DictWriter(text, [field.name for field in fields(Cell)], lineterminator="\n")
+        lines.writeheader()
+        lines.writerows(asdict(cell) for cell in self.cells)
+        write_atomically(out / CELLS, lambda beside: beside.write_text(text.getvalue(), encoding="utf-8"))
+        write_json(out / STUDY, dict(self.about))
+
+
+def read(out: Path) -> Records:
+    """Return what was recorded in OUT. FameError where nothing was run there, or a file is damaged."""
+    if not (out / CELLS).exists() or not (out / STUDY).exists():
+        raise FameError(f"{out}: nothing was run there yet (no {CELLS}); name the folder with --out, or run something")
+    try:
+        about = json.loads((out / STUDY).read_text(encoding="utf-8"))
+        with (out / CELLS).open(newline="", encoding="utf-8") as file:
+            cells = tuple(_cells(csv.DictReader(file)))
+    except (OSError, ValueError, TypeError) as error:
+        raise FameError(f"{out}: {CELLS} or {STUDY} is damaged ({error}); run the study again, which writes both anew") from None
+    if not isinstance(about, dict) or not cells:
+        raise FameError(f"{out}: {CELLS} or {STUDY} is damaged (empty); run the study again, which writes both anew")
+    return Records(cells, about)
+
+
+def _cells(lines: Iterable[dict[str, str]]) -> Iterable[Cell]:
+    """Make cells of csv lines; columns that a newer or older program wrote are passed over or empty."""
+    known = {field.name for field in fields(Cell)}
+    for line in lines:
+        yield Cell(**{name: value or "" for name, value in line.items() if name in known})

@@ -1,0 +1,161 @@
+"""Record a study for its readers: every number's runs as cells, and what is run on what (studies/records.py reads both)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from studies.findings.contrasts import DECIDING, Best, Finding
+from studies.paper.baseline import published_difference, reference, unit
+from studies.paper.claims import CLAIMS, GAIN, gate_of
+from studies.paper.headline import CONTROLS, MEASURES, METHODS
+from studies.paper.published import published
+from studies.records import Cell, Records
+from studies.setting.asked import Asked
+from studies.setting.left_out import counted
+from studies.setting.paper_sets import absent
+from studies.setting.resolve import Setting
+from studies.study import Measure, Method, Row, Study
+
+Pair = tuple[Method | None, Measure]
+
+
+def record(asked: Asked) -> Records:
+    """Return a study's cells, and what it runs on what."""
+    counts: dict[str, dict[str, int]] = {part: one.counts for fold in asked.folds[:1] for part, one in fold.items()}
+    found = about(asked.setting, asked.studies, asked.replicates, counts)
+    found |= {
+        "left_out": [one.model_dump() for one in asked.left_out],
+        "left_out_counted": list(counted(asked.left_out)),
+        "overrides": asked.options.overrides,
+        "pretrained": asked.weights.model_dump() if asked.weights else None,
+        "command": asked.command(),
+    }
+    return Records(cells(asked.setting, asked.studies), found)
+
+
+def cells(setting: Setting, studies: tuple[Study, ...]) -> tuple[Cell, ...]:
+    """Return the cells of the studies' tables, then those that only claims, gates, contrasts and the headline look at."""
+    tables = [_cell(setting, study, row, measure) for study in studies for row in setting.rows(study) for measure in study.measures]
+    known = {(cell.method, cell.evaluation, cell.target) for cell in tables}
+    others: dict[tuple[str, str, str], Cell] = {}
+    for method, measure in _looked_at(setting, studies):
+        key = (method.text if method else "", measure.protocol, measure.target)
+        if key not in known and key not in others:
+            others[key] = Cell(**_runs(setting, method, measure))
+    return (*tables, *others.values())
+
+
+def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
+    base = None if setting.pretrained or measure.protocol == "masks" else reference(study, row)  # masks are of the videos alone
+    theirs = published(study.name, row.label, row.column, measure.published)
+    theirs_apart = published_difference(study, row, base, measure.published) if base else None
+    return Cell(
+        study=study.name,
+        row=row.label,
+        column=row.column,
+        label=measure.label,
+        metric=measure.metric,
+        unit=unit(measure),
+        kind=measure.kind,
+        baseline=base.label if base else "",
+        baseline_method=base.method.text if base else "",
+        published=_text(theirs.value if theirs else None),
+        published_difference=_text(theirs_apart),
+        source=theirs.source if theirs else "",
+        **_runs(setting, row.method, measure),
+    )
+
+
+def _runs(setting: Setting, method: Method | None, measure: Measure) -> dict[str, str]:
+    stage = setting.stage(Row("", method), measure)
+    folds = setting.folded(stage) if stage else ()
+    return {
+        "method": method.text if method else "",
+        "evaluation": measure.protocol,
+        "target": measure.target,
+        "stages": " ".join(fold.id for fold in folds),
+        "upstream": " ".join(fold.upstream.id for fold in folds if fold.upstream),
+    }
+
+
+def _text(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
+    """Yield what the report looks at beside the tables' rows: baselines, contrasts, claims' sides, gates and the headline."""
+    methods: list[Method] = []
+    for study in studies:
+        for row in setting.rows(study):
+            methods += [row.method] if row.method else []
+            if base := reference(study, row):
+                yield from ((base.method, measure) for measure in study.measures)
+        if isinstance(study, Finding):
+            asked = [*DECIDING, *(one.measure for one in study.contrasts if one.measure)]
+            asked += [term.by for one in study.contrasts for _, term in one.terms if isinstance(term, Best)]
+            yield from ((row.method, measure) for row in study.rows for measure in asked)
+    for link in (link for claim in CLAIMS for test in claim.tests for link in (*test.links, *test.beside)):
+        for side in (*link.greater.parts, *link.lesser.parts):
+            methods += side.encoders
+            if isinstance(side.measure, Measure):
+                yield side.method, side.measure
+                if link.relation == "equal":
+                    yield from ((method, side.measure) for method in GAIN)
+    yield from ((method, measure) for method in (*METHODS.values(), *CONTROLS.values()) for measure in MEASURES.values())
+    for changes in dict.fromkeys(method.changes for method in methods):
+        link = gate_of(changes)
+        yield from ((side.method, side.measure) for side in (link.greater, link.lesser) if isinstance(side.measure, Measure))
+
+
+def about(
+    setting: Setting,
+    studies: tuple[Study, ...],
+    replicates: tuple[int, ...],
+    counts: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Return what is run on what, for study.json; `counts` are the videos per split of each part.
+
+    scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
+    dataset, real (videos), sets (part, kind, manifest, fold, videos per split), splits (of A), folds, absent (a line on the paper's
+    sets that are not there), left_out and left_out_counted (broken videos); protocol with its choices; replicates; studies (name,
+    title, paper, claims, note); pretrained (name, sha256), overrides, command.
+    """
+    protocol = setting.protocol
+    return {
+        "scale": setting.scale.name,
+        "note": setting.sizes.note,
+        "fixed": setting.scale.replicates,
+        "awaited": setting.sizes.replicates,
+        "size": setting.scale.clip.size,
+        "backbone": setting.scale.backbone.name,
+        "dataset": setting.dataset,
+        "real": bool(setting.videos),
+        "sets": [
+            {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
+            for part, one in setting.sets.items()
+        ],
+        "splits": dict(counts.get("A", {})),
+        "folds": 1 + len(setting.folds),
+        "absent": absent(setting.sets) if setting.others is not None else "",
+        "left_out": [],
+        "left_out_counted": [],
+        "protocol": {
+            "name": protocol.name,
+            "version": protocol.version,
+            "said": protocol.said,
+            "about": protocol.about,
+            "choices": [{"field": f"{one.group}.{one.field}", "does": one.does, "source": one.source} for one in protocol.choices],
+        },
+        "replicates": list(replicates),
+        "studies": [described(study) for study in studies],
+        "pretrained": {"name": "", "sha256": setting.pretrained} if setting.pretrained else None,
+        "overrides": {},
+        "command": "",
+    }
+
+
+def described(study: Study) -> dict[str, Any]:
+    """Return what a report prints of a study beside its numbers."""
+    return {"name": study.name, "title": study.title, "paper": study.paper, "claims": list(study.claims), "note": study.note}
