@@ -99,7 +99,7 @@ def run(options: Options) -> None:
 @asking(without=("only", "replicates", "part", "pretrained"))
 def search(
     options: Options,
-    trials: Annotated[int, typer.Option(help="Trials in all; those of earlier starts count.")] = 12,
+    trials: Annotated[int, typer.Option(min=1, help="Betas in all; those of earlier starts count.")] = 12,
     replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
 ) -> None:
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""

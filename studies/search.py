@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from fame.errors import FameError
-from fame.seeds import Seeds
-from studies.beta_curve import Found, Trial, write_search
+from fame.files import write_atomically, write_json
+from fame.seeds import SELECTION_REPLICATES, Seeds
+from studies.harness.store import Store
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.study import Row, fame, moco, top1
@@ -36,18 +38,39 @@ GRID = tuple(round(LOW + STEP * index, 2) for index in range(round((HIGH - LOW) 
 FIRST = (0.5, 1.0, 0.3, 0.7)  # the ablation's betas, the paper's choice and the baseline before the others
 
 
-class Results(Protocol):
-    """What is read of the run store (studies/harness/store.py)."""
+@dataclass(frozen=True)
+class Trial:
+    """A beta that was tried. `value` is validation accuracy in percent. `reused`: the run was there before the trial began."""
 
-    def folder(self, stage_id: str, replicate: int) -> Path: ...
+    number: int
+    beta: float
+    value: float
+    cell: str
+    reused: bool
 
-    def result(self, stage_id: str, replicate: int) -> dict[str, Any] | None: ...
 
-    def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None: ...
+@dataclass(frozen=True)
+class Found:
+    """All trials, a beta each, in the order in which they were tried."""
+
+    trials: tuple[Trial, ...]
+
+    @property
+    def betas(self) -> list[float]:
+        return [trial.beta for trial in self.trials]
+
+    @property
+    def best(self) -> Trial:
+        return max(self.trials, key=lambda trial: trial.value)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every beta of the grid has been tried: more trials tell nothing."""
+        return len(self.trials) == len(GRID)
 
 
 def beta_stage(setting: Setting, beta: float) -> Stage:
-    """The probe whose validation accuracy is the objective; beta = 1.0 is the baseline, as in table 1."""
+    """Return the probe whose validation accuracy is the objective; beta = 1.0 is the baseline, as in table 1."""
     stage = setting.stage(Row(f"{beta}", moco() if beta == 1.0 else fame(beta)), top1("A", "probe"))
     if stage is None or setting.pretrained:
         raise FameError("the search for beta pretrains an encoder for every beta: it goes without --pretrained")
@@ -56,26 +79,24 @@ def beta_stage(setting: Setting, beta: float) -> Stage:
 
 def search_beta(
     setting: Setting,
-    store: Results,
+    store: Store,
     trials: int,
     replicate: int,
-    out: Path,
     execute: Callable[[list[Stage]], None],
     *,
     tracker: Tracker | None = None,
     tell: Callable[[Trial], None] = lambda trial: None,
 ) -> Found:
-    """Search until `trials` trials in total are complete (those of earlier starts count) or the grid is exhausted.
+    """Search until `trials` betas in all are tried (those of earlier starts count) or the grid is exhausted.
 
     `execute(stages)` runs the chain of one trial, upstream first, and leaves finished runs alone; `tell` hears of every trial.
-    Writes OUT/search/beta.json, .csv, .png and .svg. Raises FameError for trials < 1, a journal of another setting or one that
-    cannot be read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
+    A beta proposed once more costs no trial. Writes OUT/search/beta.json, .csv, .png and .svg. Raises FameError for a journal
+    that cannot be read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
     """
-    if trials < 1:
-        raise FameError(f"--trials {trials}: a search needs at least one trial")
-    folder = Path(out).absolute() / "search"
-    cells = " ".join(beta_stage(setting, beta).id for beta in GRID)
-    identity = hashlib.sha256(cells.encode()).hexdigest()[:12]
+    import optuna
+
+    stages = {beta: beta_stage(setting, beta) for beta in GRID}
+    identity = hashlib.sha256(" ".join(stage.id for stage in stages.values()).encode()).hexdigest()[:12]
     about = {
         "scale": setting.scale.name,
         "dataset": setting.dataset,
@@ -84,78 +105,52 @@ def search_beta(
         "objective": f"{METRIC}: {OBJECTIVE}",
         "sampler": f"TPE after {len(FIRST)} given betas, on a grid of {STEP} from {LOW} to {HIGH}",
     }
-    with _journal(folder) as storage:
-        study = _study(storage, f"beta {setting.scale.name} {setting.dataset} {replicate}", identity, folder / "journal.log")
-        while len(done := _completed(study)) < trials and not _exhausted(done):
-            _enqueue(study, done)
-            study.sampler = _sampler(replicate, len(done))
-            trial = _try(study, setting, store, replicate, execute)
+    with _journal(store) as storage:
+        name = f"beta {setting.scale.name} {setting.dataset} {replicate} {identity}"
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
+        for broken in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+            study.tell(broken.number, state=optuna.trial.TrialState.FAIL)  # the process that ran it is gone: see `_journal`
+        while len((found := _found(study)).trials) < min(trials, len(GRID)):
+            asked = _ask(study, found, replicate)
+            beta = round(asked.params["beta"], 2)  # 0.1 + 4 * 0.05 is not quite 0.3, and would be another cell
+            reused = store.finished(stages[beta].id, replicate)
+            if not reused:
+                execute(stages[beta].chain())
+            value = _accuracy(
+                store, stages[beta], beta, replicate
+            )  # an error or interrupt leaves the trial RUNNING, as a kill does
+            asked.set_user_attr("cell", stages[beta].id)
+            asked.set_user_attr("reused", reused)
+            study.tell(asked, value)
+            if beta in found.betas:
+                continue
             if tracker:
-                for link in beta_stage(setting, trial.beta).chain():
+                for link in stages[beta].chain():
                     tracker.mirror_run(store, link.id, replicate, (NAME,))
-            tell(trial)
-        found = Found(max(done, key=lambda trial: trial.value), tuple(done), _exhausted(done))
-        files = write_search(found, folder, about)
+            tell(Trial(len(found.trials), beta, value, stages[beta].id, reused))
+    files = write_search(found, store.out / "search", about)
     if tracker:
         rows = [{"row": f"beta {trial.beta}", "metric": METRIC, "mean": trial.value} for trial in found.trials]
-        rows += [
-            {"row": "best", "metric": name, "mean": value}
-            for name, value in (("beta", found.best.beta), (METRIC, found.best.value))
-        ]
+        rows += [{"row": "best", "metric": "beta", "mean": found.best.beta}]
         tracker.mirror_study(NAME, files, rows, [(trial.cell, replicate) for trial in found.trials], OBJECTIVE, about)
     return found
 
 
-def _try(study: optuna.Study, setting: Setting, store: Results, replicate: int, execute: Callable[[list[Stage]], None]) -> Trial:
-    """One trial. An interrupt passes through and leaves it RUNNING in the journal, just as a kill does; see `_study`."""
-    import optuna
-
-    asked = study.ask({"beta": optuna.distributions.FloatDistribution(LOW, HIGH, step=STEP)})
-    beta = round(asked.params["beta"], 2)  # 0.1 + 4 * 0.05 is not quite 0.3, and would be another cell
-    stage = beta_stage(setting, beta)
-    reused = store.result(stage.id, replicate) is not None
-    if not reused:
-        execute(stage.chain())
-    result = store.result(stage.id, replicate)
-    value = result["metrics"].get(METRIC) if result else None
-    if value is None or not math.isfinite(value):
-        study.tell(asked, state=optuna.trial.TrialState.FAIL)
-        raise FameError(_explain(store, stage, beta, replicate, finished=result is not None))
-    asked.set_user_attr("cell", stage.id)
-    asked.set_user_attr("reused", reused)
-    study.tell(asked, value)
-    return Trial(asked.number, beta, value, stage.id, reused)
-
-
-def _explain(store: Results, stage: Stage, beta: float, replicate: int, finished: bool) -> str:
-    if finished:
-        mend = "the search needs a dataset with a validation split"
-        return f"the search stopped at beta = {beta}: run {stage.id}/{replicate} has no {METRIC}; {mend}"
-    failures = [failure for link in stage.chain() if (failure := store.failure(link.id, replicate))]
-    why = failures[0].get("message", "no reason given") if failures else "it was not finished"
-    return f"the search stopped at beta = {beta}: {why}; the same command tries it again, and completed trials are kept"
-
-
-# ---------------------------------------------------------------- the journal
-
-
 @contextmanager
-def _journal(folder: Path) -> Iterator[optuna.storages.JournalStorage]:
-    """The journal of this OUT, for one process at a time. What a kill may leave, half a line or Optuna's lock, is cleared away."""
+def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
+    """Open the journal of this OUT, for one process at a time. What a kill may leave, half a line or a lock, is cleared away."""
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    path = folder / "journal.log"
-    lock = FileLock(folder / ".search.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise FameError(f"{folder}: another search is at work there; wait for it, or choose another folder with --out") from None
-    except OSError as error:
-        raise FameError(f"{folder}: cannot write there ({error.strerror or error}); choose another folder with --out") from None
-    try:
+    path = store.out / "search" / "journal.log"
+    with store.named_errors():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock = FileLock(path.with_name(".search.lock")).acquire(timeout=0)
+        except Timeout:
+            raise FameError(f"{path.parent}: another search is at work there; wait for it, or choose another --out") from None
+    with lock:
         Path(f"{path}.lock").unlink(missing_ok=True)
         whole = path.read_bytes() if path.exists() else b""
         if whole and not whole.endswith(b"\n"):
@@ -163,59 +158,79 @@ def _journal(folder: Path) -> Iterator[optuna.storages.JournalStorage]:
         try:
             storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
-            raise FameError(f"{path}: this is no journal that Optuna can read ({error!r}); {_mend(path)}") from None
+            why = f"this is no journal that Optuna can read ({error!r})"
+            raise FameError(f"{path}: {why}; move it away, or choose another folder with --out") from None
         yield storage
-    finally:
-        lock.release()
 
 
-def _study(storage: optuna.storages.JournalStorage, name: str, identity: str, journal: Path) -> optuna.Study:
-    """The study `name`, begun or continued. Its identity is that of all cells of the grid."""
+def _found(study: optuna.Study) -> Found:
     import optuna
 
-    study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-    known = study.user_attrs.get("identity")
-    if known is None:
-        study.set_user_attr("identity", identity)
-    elif known != identity:
-        raise FameError(
-            f"{journal}: its study '{name}' was written by another setting (cells {known}, now {identity}); {_mend(journal)}"
-        )
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(trial.number, state=optuna.trial.TrialState.FAIL)  # the process that ran it is gone: see `_journal`
-    return study
+    found: dict[float, Trial] = {}
+    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
+        beta = round(trial.params["beta"], 2)
+        found.setdefault(beta, Trial(len(found), beta, trial.values[0], **trial.user_attrs))
+    return Found(tuple(found.values()))
 
 
-def _mend(journal: Path) -> str:
-    return f"move {journal} away, or choose another folder with --out"
-
-
-def _enqueue(study: optuna.Study, done: list[Trial]) -> None:
-    """Queue the next beta that is given and not proposed: of the first ones, then of trials that were killed or failed."""
+def _ask(study: optuna.Study, found: Found, replicate: int) -> optuna.Trial:
+    """Propose a beta: the first ones, then TPE's, seeded by what is complete, so that a continued search proposes the same."""
     import optuna
 
     state = optuna.trial.TrialState
-    trials = study.get_trials(deepcopy=False)
-    broken = [round(trial.params["beta"], 2) for trial in trials if trial.state == state.FAIL and "beta" in trial.params]
-    left = [beta for beta in (*FIRST, *broken) if beta not in {trial.beta for trial in done}]
-    if left and not any(trial.state == state.WAITING for trial in trials):
+    left = [beta for beta in FIRST if beta not in found.betas]
+    if left and not study.get_trials(deepcopy=False, states=(state.WAITING,)):
         study.enqueue_trial({"beta": left[0]})
+    complete = len(study.get_trials(deepcopy=False, states=(state.COMPLETE,)))
+    seed = Seeds(replicate).of(NAME, complete) % 2**32
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=len(FIRST), seed=seed)
+    return study.ask({"beta": optuna.distributions.FloatDistribution(LOW, HIGH, step=STEP)})
 
 
-def _sampler(replicate: int, completed: int) -> optuna.samplers.BaseSampler:
-    """TPE, seeded anew for every trial by what is complete: a broken and continued search proposes what an unbroken one does."""
-    import optuna
+def _accuracy(store: Store, stage: Stage, beta: float, replicate: int) -> float:
+    """Return the validation accuracy of a run in percent. FameError where it failed or has none."""
+    result = store.result(stage.id, replicate)
+    value = result["metrics"].get(METRIC) if result else None
+    if value is not None and math.isfinite(value):
+        return float(value)
+    if result:
+        why = f"run {stage.id}/{replicate} has no {METRIC}; the search needs a dataset with a validation split"
+    else:
+        failures = [failure["message"] for link in stage.chain() if (failure := store.failure(link.id, replicate))]
+        why = f"{(failures or ['it was not finished'])[0]}; the same command tries it again, and completed trials are kept"
+    raise FameError(f"the search stopped at beta = {beta}: {why}")
 
-    seed = Seeds(replicate).of(NAME, completed) % 2**32
-    return optuna.samplers.TPESampler(n_startup_trials=len(FIRST), seed=seed)
+
+def write_search(found: Found, folder: Path, about: Mapping[str, Any]) -> list[Path]:
+    """Write beta.json, .csv, .png and .svg to `folder` and return their paths. `about`: scale, dataset, replicate, objective."""
+    from pandas import DataFrame
+
+    files = {suffix: folder / f"beta.{suffix}" for suffix in ("json", "csv", "png", "svg")}
+    trials = [asdict(trial) for trial in found.trials]
+    verdicts = {"selection_world": about["replicate"] >= SELECTION_REPLICATES}  # else verdicts look at this world too
+    write_json(files["json"], {**about, **verdicts, "best": asdict(found.best), "trials": trials, "exhausted": found.exhausted})
+    write_atomically(files["csv"], lambda beside: DataFrame(trials).to_csv(beside, index=False))
+    _draw(found, f"{about['scale']}, {about['dataset']}, replicate {about['replicate']}", files["png"], files["svg"])
+    return list(files.values())
 
 
-def _completed(study: optuna.Study) -> list[Trial]:
-    import optuna
+def _draw(found: Found, title: str, *paths: Path) -> None:
+    """Draw validation accuracy over beta; the best beta is marked, and 1.0 is named as the baseline."""
+    import matplotlib
+    from matplotlib.figure import Figure
 
-    trials = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    return [Trial(trial.number, round(trial.params["beta"], 2), trial.values[0], **trial.user_attrs) for trial in trials]
-
-
-def _exhausted(trials: list[Trial]) -> bool:
-    return {trial.beta for trial in trials} >= set(GRID)
+    with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "fame", "axes.spines.top": False, "axes.spines.right": False}):
+        figure = Figure(figsize=(5.2, 3.2), layout="constrained")
+        axes = figure.subplots()
+        axes.plot(*zip(*sorted((trial.beta, trial.value) for trial in found.trials)), "o-", markersize=4)
+        best = found.best
+        axes.plot([best.beta], [best.value], "o", markersize=9, label=f"β = {best.beta}: {best.value:.1f} %")
+        axes.legend()
+        axes.set_xlim(0.05, 1.05)
+        axes.set_xticks([0.1, 0.3, 0.5, 0.7, 1.0], ["0.1", "0.3", "0.5", "0.7", "1.0\n(baseline)"])
+        axes.set_xlabel("β, share of the frame kept as foreground")
+        axes.set_ylabel("validation accuracy, linear probe (%)")
+        axes.set_title(f"{title}: {len(found.trials)} trials", fontsize=9)
+        for path in paths:
+            facts = {"Date": None, "Creator": None}  # the same numbers, the same file
+            write_atomically(path, lambda beside: figure.savefig(beside, format=path.suffix[1:], dpi=150, metadata=facts))  # noqa: B023

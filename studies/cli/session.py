@@ -30,7 +30,7 @@ from studies.setting.resolve import all_stages
 from studies.setting.typed import overruled
 
 if TYPE_CHECKING:
-    from studies.beta_curve import Found, Trial
+    from studies.search import Found, Trial
 
 RESERVE = 200e6  # bytes that shall stay free
 console = Console(width=None if sys.stdout.isatty() else 120)
@@ -109,9 +109,7 @@ class Session:
 
             mirror = tracker(self.store, watcher.note)
             try:
-                return search_beta(
-                    self.asked.setting, self.store, trials, replicate, self.store.out, execute, tracker=mirror, tell=tell
-                )
+                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
             finally:
                 workers.stop()
 

@@ -22,6 +22,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--dataset", "kinetics"], "--dataset kinetics: Input should be 'staged', 'ucf101', 'hmdb51',"),
         (["plan", "--codec", "mp4"], "--codec mp4: Input should be 'raw' or 'jpeg'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
+        (["plan", "--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["plan", "--fold", "4"], "--fold 4: Input should be '1', '2', '3' or 'all'"),
         (["plan", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
         (["plan", "--scale", "paper", "--dataset", "staged"], "scale paper needs real videos: add --dataset"),
@@ -60,7 +61,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["view", "--out", "new"], "no report there yet"),
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
-        (["search", "--scale", "smoke", "--trials", "0"], "--trials 0"),
+        (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
         (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),
     ],
 )
@@ -98,8 +99,8 @@ def test_results_of_another_version_stay_readable(typed: Typed, capfd: Captured)
         path.write_text(json.dumps({"config": {"stage": "flux"}, "upstream": None, "scale": 7}))
     assert typed("report") == 0
     found = json.loads(Path("out/report/report.json").read_text())
-    statuses = [entry["status"] for entry in found["tables"]["temporal_kernels"]]
-    assert "done" in statuses and not {"failed", "not run"} & set(statuses)
+    statuses = {entry["status"] for entry in found["tables"]["temporal_kernels"]}
+    assert statuses and not {"failed", "not run"} & statuses and found["runs"]["finished"] == found["runs"]["planned"]
     cells = Path("out/cells.csv")
     cells.write_text(cells.read_text().splitlines()[0])
     capfd.readouterr()
