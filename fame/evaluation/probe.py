@@ -53,7 +53,7 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
 
     frames: list[pd.DataFrame] = []
     fits: dict[str, Any] = {}
-    head: nn.Module
+    head: Callable[[Tensor], Tensor]
     for name, rows in training.items():
         if config.solver == "lbfgs":
             split = TRAINING_SPLITS[name]
