@@ -45,6 +45,7 @@ def data_render(options: Options) -> None:
 @asking("dataset", "data_root", "fold", "out", "jobs", "exclude_broken", "most_broken", dataset="ucf101")
 def data_scan(options: Options) -> None:
     """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
+    from fame.data.layouts import read_layout
     from fame.data.scan import report_file
     from fame.data.scan_report import BrokenVideos
 
@@ -59,7 +60,9 @@ def data_scan(options: Options) -> None:
         _show_findings(report_file(folders[videos.kind], videos.kind, videos.fold, cache / "scan"))
         counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
         of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        say(f"{videos.kind}{of_fold}: {counts}")
+        classes = read_layout(folders[videos.kind], videos.kind, videos.fold, cache / "scan").classes
+        names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
+        say(f"{videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}")
         say(f"manifest {videos.manifest}")
     if asked.absent:
         say(asked.absent)
