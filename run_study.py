@@ -18,9 +18,9 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
+from reports import answer
 from reports.mirroring import mirror_report
 from reports.page import DATA
-from reports.verdicts import claims_table
 from studies.cli.data_commands import data_app
 from studies.cli.options import asking
 from studies.cli.session import Session, console, standing, tracker
@@ -114,9 +114,7 @@ def reproduce(options: Options) -> None:
     session = Session(options)
     summary = session.run()
     page = make_report(session.store)
-    claims = claims_table(page.parent / DATA)
-    if claims is not None:
-        console.print(claims)
+    console.print(answer.read(page.parent / DATA), highlight=False, markup=False, soft_wrap=True)
     console.print(f"{tally(summary, session)} Report: [bold]{page}[/bold]", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 
@@ -145,6 +143,22 @@ def tell_failures(summary: Summary) -> int:
 def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     console.print(f"report: {make_report(Store(options.out))}", soft_wrap=True)
+
+
+@app.command()
+@asking("out")
+def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STUDY/ROW")]) -> None:
+    """Show what is behind a number: its values, runs, commits, and the command that makes just its row."""
+    from reports.cells import show as shown
+
+    for one in shown(Store(options.out), cell):
+        lines = [f"{one['cell']}  {one['label']}", f"  in {', '.join(one['rows'])}"]
+        for measure, values in one["values"].items():
+            found = ", ".join(f"{value:.3f} (replicate {number})" for number, value in values.items())
+            lines.append(f"  {measure}: {found or 'not run'}")
+        lines += [f"  commit {', '.join(one['commits'])}"] if one["commits"] else []
+        lines += [f"  {one['command']}", f"  {', '.join(one['runs'])}"]
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def make_report(store: Store) -> Path:

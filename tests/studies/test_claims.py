@@ -141,7 +141,7 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
             store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
     entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
-    assert all(link["negligible"] for link in entry["links"])
+    assert all(link["no_gain"] for link in entry["links"])
     assert all(link["p_sign_flip"] == pytest.approx(2 / 2**4) for link in entry["links"])  # too few to say more
     entry = verdicts(seen(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
     assert entry["verdict"] == "inconclusive" and f"4 of {MINI.replicates}" in entry["reason"]
