@@ -39,16 +39,11 @@ LONGER_CONTROL = Finding(
     rows=(
         *(
             row
-            for column in (ONCE, LONG)
+            for column, by in ((ONCE, 1.0), (LONG, 4.0))
             for row in (
-                *twins.optim("epochs_times", column, EPOCHS[column]),
-                Row(TRUE, fame(variant="true", optim={"epochs_times": EPOCHS[column]}), column, EPOCHS[column]),
-                Row(
-                    ALONE,
-                    fame(variant="true", background="empty", optim={"epochs_times": EPOCHS[column]}),
-                    column,
-                    EPOCHS[column],
-                ),
+                *twins.optim("epochs_times", column, by),
+                Row(TRUE, fame(variant="true", optim={"epochs_times": by}), column, by),
+                Row(ALONE, fame(variant="true", background="empty", optim={"epochs_times": by}), column, by),
             )
         ),
         twins.START,

@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-import fame.evaluation.features
 import fame.evaluation.probe
 from fame.backbones import build_encoder
 from fame.backbones.checkpoint import save_encoder
@@ -78,19 +77,6 @@ def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_me
     result = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), videos=videos)
     assert set(result["metrics"]) == {"top1", "val/top1", "val/balanced/top1"}
     assert set(predicted(tmp_path)["head"]) == {"biased"}
-
-
-def test_each_split_is_extracted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, ...]] = []
-    original = fame.evaluation.features.extract
-
-    def counted(encoder: Any, videos: Any, rows: torch.Tensor, **how: Any) -> torch.Tensor:
-        asked.append(tuple(rows.tolist()))
-        return original(encoder, videos, rows, **how)
-
-    monkeypatch.setattr("fame.evaluation.features.extract", counted)
-    probed(tmp_path, monkeypatch, Reader(label=1, scene=1))
-    assert len(asked) == len(set(asked)) == 8  # train, balanced, val and five conditions
 
 
 def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from fame.config import Augment, Merge
 from fame.method.augment import apply_crops, centre_crop, colour, colour_normalised, draw_crops, normalise, random_crops
 from fame.method.controls import Controlled, cropped_truth
 from fame.method.inpainting import inpainted
+from fame.method.shapes import check_values
 from tests.small import noise, seeded
 
 CLIPS = noise(4, 5)
@@ -94,12 +95,19 @@ def test_what_rounding_leaves_is_taken() -> None:
             function(right + 1e-6)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_on_a_gpu_the_first_clips_are_looked_at_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+class Elsewhere(torch.Tensor):
+    """A tensor that says it is on a GPU."""
+
+    device = torch.device("cuda")
+
+
+def test_on_a_gpu_the_first_values_of_a_kind_are_looked_at_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fame.method.shapes, "LOOKED", set())
-    clips = CLIPS.cuda()
+    right, wrong = (values.as_subclass(Elsewhere) for values in (CLIPS, CLIPS * 255))
     for _ in range(2):
         with pytest.raises(ValueError, match="divide 8-bit video by 255"):
-            MERGE(clips * 255)
-    MERGE(clips)
-    MERGE(clips * 255)
+            check_values(wrong, "clips")
+    check_values(right, "clips")
+    check_values(wrong, "clips")
+    with pytest.raises(ValueError, match="sources must lie"):
+        check_values(wrong, "sources")
