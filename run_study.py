@@ -18,9 +18,8 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports import answer
 from reports.mirroring import mirror_report
-from reports.page import DATA
+from reports.page import answer_of
 from studies.cli.data_commands import data_app
 from studies.cli.options import asking
 from studies.cli.session import Session, console, standing, tracker
@@ -114,7 +113,7 @@ def reproduce(options: Options) -> None:
     session = Session(options)
     summary = session.run()
     page = make_report(session.store)
-    console.print(answer.read(page.parent / DATA), highlight=False, markup=False, soft_wrap=True)
+    console.print(answer_of(page), highlight=False, markup=False, soft_wrap=True)
     console.print(f"{tally(summary, session)} Report: [bold]{page}[/bold]", soft_wrap=True)
     raise typer.Exit(tell_failures(summary))
 

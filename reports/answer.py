@@ -1,10 +1,8 @@
-"""The report's first lines: one sentence that answers, and a tally of the verdicts, for the page and for the terminal."""
+"""The report's first lines: one sentence that answers, and a tally of the verdicts."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from reports.evidence import Evidence
@@ -64,19 +62,3 @@ def papers() -> str:
     measure: Measure = top1("A")
     gain = published_difference(study, row, base, measure.published) if base else None
     return f"the paper reports {number(gain, 1, True)} on {measure.published}"
-
-
-def tallied(tally: dict[str, int]) -> str:
-    """Return `0 of 21 verdicts reproduced, 8 not reproduced, 13 inconclusive`; verdicts that were not run come last."""
-    first, *others = [f"{count} {verdict}" for verdict, count in tally.items() if count or verdict == "reproduced"]
-    head = first.replace(" reproduced", f" of {sum(tally.values())} verdicts reproduced")
-    return ", ".join([head, *others])
-
-
-def read(path: Path) -> str:
-    """Return sentence and tally as they stand in report.json, a line each; "" where it cannot be read."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["answer"]
-    except (OSError, ValueError, KeyError):
-        return ""
-    return f"{found['sentence']}\n{tallied(found['tally'])}."

@@ -60,7 +60,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["view", "--out", "new"], "no report there yet"),
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
-        (["search", "--scale", "smoke", "--trials", "0"], "--trials 0"),
+        (["search", "--scale", "smoke", "--trials", "0"], "--trials"),
         (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),
     ],
 )
