@@ -6,6 +6,7 @@ looked at before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def draw_head(layer: nn.Linear, seeds: Seeds, purpose: str) -> None:
 
 
 @torch.inference_mode()
-def classify(head: nn.Module, features: Tensor) -> Tensor:
+def classify(head: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
     """Clip features (N, clips, dim) -> predicted classes (N,): softmax per clip, averaged over the clips of a video."""
     return head(features).softmax(dim=-1).mean(dim=1).argmax(dim=-1)
 

@@ -22,6 +22,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--dataset", "kinetics"], "--dataset kinetics: Input should be 'staged', 'ucf101', 'hmdb51',"),
         (["plan", "--codec", "mp4"], "--codec mp4: Input should be 'raw' or 'jpeg'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
+        (["plan", "--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["plan", "--fold", "4"], "--fold 4: Input should be '1', '2', '3' or 'all'"),
         (["plan", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
         (["plan", "--scale", "paper", "--dataset", "staged"], "scale paper needs real videos: add --dataset"),
@@ -60,7 +61,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["view", "--out", "new"], "no report there yet"),
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
-        (["search", "--scale", "smoke", "--trials", "0"], "--trials"),
+        (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
         (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),
     ],
 )

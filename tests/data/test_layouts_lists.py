@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official
 from fame.data.layouts.official import OFFICIAL
 from fame.errors import FameError
+from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER
-from  import DATASETS
 from tests.data.test_layouts import MAKE, read
-from tests.miniatures import (
-    put,
-)
+from tests.miniatures import put
 
 UCF_TRAIN, UCF_TEST = "ucfTrainTestlist/trainlist01.txt", "ucfTrainTestlist/testlist01.txt"
 KICK = "testTrainMulti_7030_splits/kick_test_split1.txt"

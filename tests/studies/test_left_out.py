@@ -41,12 +41,6 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
         recall(store)
 
 
-def test_a_sound_set_says_nothing(tmp_path: Path) -> None:
-    ucf101(tmp_path / "set", write_video(tmp_path / "clip.avi", 12).read_bytes(), groups=1)
-    options = Options(scale="smoke", dataset="ucf101", data_root=tmp_path / "set", most_broken=0.1)
-    assert resolve(options, tmp_path / "cache", 1).left_out == ()
-
-
 def test_a_line_a_set() -> None:
     one = LeftOut(kind="ucf101", fold=1, video="a.avi", split="train", fault="empty")
     others = [

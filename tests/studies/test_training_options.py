@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import run_study
 from fame.config import Finetune, Pretrain
 from studies.harness.recall import recall
 from studies.harness.store import Store
@@ -16,6 +14,7 @@ from studies.setting.asked import Asked, resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.resolve import all_stages
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 
 
 def asked(tmp_path: Path, **options: Any) -> Asked:
@@ -73,14 +72,10 @@ def test_they_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
     assert found.command() == f"reproduce-paper --scale smoke --dataset staged --replicates 1 {command}".strip()
 
 
-def test_float16_on_a_cpu_stops_a_run_before_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--scale", "smoke", "--precision", "fp16", "--device", "cpu", "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["run_study.py", "run", *words])
-    assert run_study.start(run_study.app) == 2
+def test_float16_on_a_cpu_stops_a_run_before_it_starts(typed: Typed, capfd: Captured) -> None:
+    words = ["--scale", "smoke", "--precision", "fp16", "--device", "cpu"]
+    assert typed("run", *words) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("error: precision fp16 is served by GPUs alone, and the device is cpu: take --precision")
-    assert not list((tmp_path / "out" / "runs").rglob("config.json"))
-    monkeypatch.setattr(sys, "argv", ["run_study.py", "plan", *words])
-    assert run_study.start(run_study.app) == 0
+    assert not list(Path("out/runs").rglob("config.json"))
+    assert typed("plan", *words) == 0

@@ -125,8 +125,8 @@ def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -
         "grid": spread_grid(grid_map(maps["frame_difference"]), height, width),
         "gauss": gaussian_map(height, width, clips.device).expand(len(clips), -1, -1),
     }
-    plugged = {name: plugin_scores(name, clips, SHOWN_BETA).float() for name in variants if name not in known}
-    return {name: plugged[name] if name in plugged else known[name] for name in variants or known}
+    known |= {name: plugin_scores(name, clips, SHOWN_BETA).float() for name in variants if name not in known}
+    return {name: known[name] for name in variants or known}
 
 
 def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:
