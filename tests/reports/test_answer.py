@@ -59,5 +59,5 @@ def test_every_number_opens_its_runs(tmp_path: Path) -> None:
     assert {row for one in both for row in one["rows"]} == {"area_ratio/0.5/single", "area_ratio/0.5/both"}
     assert show(store, both[0]["cell"]) == [one for one in both if one["cell"] == both[0]["cell"]]
     assert both[0]["command"].endswith(f"--only {both[0]['rows'][0]}")
-    with pytest.raises(FameError, match="area_ratio/0.9: no cell and no row"):
+    with pytest.raises(FameError, match=r"area_ratio/0\.9: no cell and no row"):
         show(store, "area_ratio/0.9")
