@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 NAME = "search_beta"
 METRIC = "val/top1"
 OBJECTIVE = "validation accuracy (percent) of the linear probe on A; no test video is looked at"
-LOW, HIGH, STEP = 0.1, 1.0, 0.05
-GRID = tuple(round(LOW + STEP * index, 2) for index in range(round((HIGH - LOW) / STEP) + 1))
+STEP = 0.05
+GRID = tuple(round(STEP * index, 2) for index in range(2, 21))
 FIRST = (0.5, 1.0, 0.3, 0.7)  # the ablation's betas, the paper's choice and the baseline before the others
 
 
@@ -97,14 +97,7 @@ def search_beta(
 
     stages = {beta: beta_stage(setting, beta) for beta in GRID}
     identity = hashlib.sha256(" ".join(stage.id for stage in stages.values()).encode()).hexdigest()[:12]
-    about = {
-        "scale": setting.scale.name,
-        "dataset": setting.dataset,
-        "replicate": replicate,
-        "identity": identity,
-        "objective": f"{METRIC}: {OBJECTIVE}",
-        "sampler": f"TPE after {len(FIRST)} given betas, on a grid of {STEP} from {LOW} to {HIGH}",
-    }
+    about = {"scale": setting.scale.name, "dataset": setting.dataset, "replicate": replicate, "objective": f"{METRIC}: {OBJECTIVE}"}
     with _journal(store) as storage:
         name = f"beta {setting.scale.name} {setting.dataset} {replicate} {identity}"
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
@@ -116,9 +109,8 @@ def search_beta(
             reused = store.finished(stages[beta].id, replicate)
             if not reused:
                 execute(stages[beta].chain())
-            value = _accuracy(
-                store, stages[beta], beta, replicate
-            )  # an error or interrupt leaves the trial RUNNING, as a kill does
+            # an error or an interrupt leaves the trial RUNNING, as a kill does
+            value = _accuracy(store, stages[beta], beta, replicate)
             asked.set_user_attr("cell", stages[beta].id)
             asked.set_user_attr("reused", reused)
             study.tell(asked, value)
@@ -177,14 +169,13 @@ def _ask(study: optuna.Study, found: Found, replicate: int) -> optuna.Trial:
     """Propose a beta: the first ones, then TPE's, seeded by what is complete, so that a continued search proposes the same."""
     import optuna
 
-    state = optuna.trial.TrialState
+    states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     left = [beta for beta in FIRST if beta not in found.betas]
-    if left and not study.get_trials(deepcopy=False, states=(state.WAITING,)):
+    if left and "WAITING" not in states:
         study.enqueue_trial({"beta": left[0]})
-    complete = len(study.get_trials(deepcopy=False, states=(state.COMPLETE,)))
-    seed = Seeds(replicate).of(NAME, complete) % 2**32
+    seed = Seeds(replicate).of(NAME, states.count("COMPLETE")) % 2**32
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=len(FIRST), seed=seed)
-    return study.ask({"beta": optuna.distributions.FloatDistribution(LOW, HIGH, step=STEP)})
+    return study.ask({"beta": optuna.distributions.FloatDistribution(GRID[0], GRID[-1], step=STEP)})
 
 
 def _accuracy(store: Store, stage: Stage, beta: float, replicate: int) -> float:

@@ -21,7 +21,7 @@ from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Ra
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
-from fame.errors import FameError
+from fame.errors import FameError, NotFinite
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -152,7 +152,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
             total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
-                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+                raise NotFinite(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
             # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
             if ranks.size == 1 and step < len(order) and state.due(WITHIN):
                 spent = time.perf_counter() - began

@@ -50,6 +50,7 @@ def data_scan(options: Options) -> None:
         raise FameError(
             "the embedded benchmark is rendered, not scanned: use `data render`, or name a --dataset on disk (ucf101, folder, ...)"
         )
+    from fame.data.layouts import read_layout
     from fame.data.scan import report_file
     from fame.data.scan_report import BrokenVideos
 
@@ -66,7 +67,9 @@ def data_scan(options: Options) -> None:
         _show_findings(report_file(folders[videos.kind], videos.kind, videos.fold, cache / "scan"))
         counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
         of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        console.print(f"{videos.kind}{of_fold}: {counts}", highlight=False)
+        classes = read_layout(folders[videos.kind], videos.kind, videos.fold, cache / "scan").classes
+        names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
+        console.print(f"{videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}", highlight=False, soft_wrap=True)
         console.print(f"manifest {videos.manifest}", highlight=False)
     if asked.absent:
         console.print(asked.absent, highlight=False, soft_wrap=True)

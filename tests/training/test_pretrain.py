@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.backbones.checkpoint import save_encoder
 from fame.config import Augment, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
+from fame.files import sha256_of
 from fame.method.views import Views
 from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
