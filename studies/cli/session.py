@@ -127,7 +127,7 @@ class Session:
         told += [self.asked.absent]
         for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                say(line)
 
 
 def standing(store: Store, asked: Asked) -> str:
@@ -138,6 +138,11 @@ def standing(store: Store, asked: Asked) -> str:
         return ""
     which = f" ({listed(done)})" if done else ""
     return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
         {},
         {"merge": Merge(beta=0.5)},
         {"merge": Merge(beta=0.3, views="both", variant="gauss")},
-        {"merge": Merge(background="intra")},
+        {"merge": Merge(background="intra", variant="dilated")},
         {"merge": Merge(background="still", flavour="official")},
         {"erasing": BackgroundErasing(views="both")},
         {"moco": MoCo(dim=8, queue=16, symmetric=True), "optim": Optim(lr=0.01, batch=5, epochs=2)},
