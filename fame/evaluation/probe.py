@@ -28,7 +28,7 @@ from fame.data.fitting import fitting
 from fame.errors import FameError
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features
-from fame.evaluation.finetune import classify, draw_head
+from fame.evaluation.finetune import classify
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.files import write_atomically
@@ -117,7 +117,7 @@ def _sgd_head(
 ) -> tuple[nn.Linear, dict[str, Any]]:
     """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
     second does not cost the first."""
-    draw_head(model.linear, run.seeds, f"probe/{name}")
+    model.draw_head(run.seeds.of(f"probe/{name}", "head"))
     kept, begun = _kept(run, name), weights_digest(model)
     with suppress(FameError):  # there is none, or it is damaged
         check_whole(kept)

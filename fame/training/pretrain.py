@@ -99,9 +99,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seeds.of("head"))
-        model = Classifier(encoder, len(videos.classes))
+    model = Classifier(encoder, len(videos.classes))
+    model.draw_head(run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 

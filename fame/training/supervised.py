@@ -34,6 +34,12 @@ class Classifier(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.dim, classes)
 
+    def draw_head(self, seed: int) -> None:
+        """Draw the linear layer anew, from `seed` and no global stream."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.linear.reset_parameters()
+
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(self.encoder(clips)))
         return logits
