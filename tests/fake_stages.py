@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from fame.errors import FameError
+from fame.errors import FameError, NotFinite
 from fame.files import write_atomically
 from fame.run import Run
 
@@ -75,6 +75,8 @@ def _trouble(run: Run) -> str:
         raise RuntimeError("it did\nnot work")
     if what == "user":
         raise FameError("the videos are gone; bring them back")
+    if what == "not finite":
+        raise NotFinite("the loss is nan")
     if what == "full":
         Path("/dev/full").write_text("x")
     if what == "quota":

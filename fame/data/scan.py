@@ -25,7 +25,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 
 SCAN = 5  # version of what is kept of a file; raised when more is looked at, or judged otherwise
-_NAMED = 3  # files, or classes, named in a message
+_NAMED = 3  # files named in a message; the list file has them all
 _FACTS = {*VideoInfo.__dataclass_fields__, "sha256"}
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,7 @@ def scan(
     if not any(video.split == "train" for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind == "folder" else f"{kind}-fold{fold}"
-    counts = ", ".join(f"{count} {split}" for split, count in count_splits(videos).items())
-    log.info("%s: %s, %d classes: %s", name, counts, len(listing.classes), _shortened(listing.classes))
+    log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -137,7 +136,7 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
     """Tell what is missing, differs from the published set or is left out: once for each state of the folder."""
     file = memory.with_suffix(f".fold{fold}.missing.txt")
     if is_news(file, "".join(f"{path}\n" for path in listing.missing)) and listing.missing:
-        listed, first = len(listing.missing) + len(listing.entries), _shortened(listing.missing)
+        listed, first = len(listing.missing) + len(listing.entries), ", ".join(listing.missing[:_NAMED])
         log.warning(
             "%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file
         )
@@ -145,7 +144,3 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
     if is_news(memory.with_suffix(f".fold{fold}.counts.txt"), "".join(f"{line}\n" for line in lines)):
         for line in lines:
             log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

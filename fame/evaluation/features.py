@@ -23,16 +23,15 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import sha256_of
 from fame.backbones.given import load_encoder
 from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
 from fame.data.clips import VideoSet
 from fame.data.disk import locked
 from fame.data.fitting import check_crop, too_short
 from fame.data.video import DECODER
-from fame.errors import FameError
+from fame.errors import NotFinite
 from fame.evaluation.predictions import tested_splits
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.run import Run
 from fame.training.precision import autocast, name, resolve, set_threads
@@ -112,7 +111,7 @@ def extract(
     """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
 
     The encoder is put in eval mode. `augment` gives mean and std of the normalisation (default: those of
-    training); nothing is drawn at random. FameError where a feature is NaN or infinite: it would win every comparison.
+    training); nothing is drawn at random. NotFinite where a feature is NaN or infinite: it would win every comparison.
     """
     if not len(rows):
         return torch.empty(0, clips, encoder.dim)
@@ -123,7 +122,7 @@ def extract(
             found.append(encoder(normalise(clip_batch, augment or Augment())).float().cpu())
     features = torch.cat(found).reshape(len(rows), clips, -1)
     if not features.isfinite().all():
-        raise FameError(
+        raise NotFinite(
             "the encoder gives features that are not finite: its training diverged; lower the learning rate and pretrain again"
         )
     return features

@@ -9,7 +9,8 @@ optimiser, whose first use costs a process some seconds of imports.)
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,7 +22,8 @@ MAX_STEPS = 1000
 GRADIENT = 1e-6  # largest component of the gradient at which the solver stops
 
 
-class Standardised(NamedTuple):
+@dataclass(frozen=True)
+class Standardised:
     """Features (..., dim) -> logits (..., classes): standardise with the training statistics, then a linear layer."""
 
     mean: Tensor

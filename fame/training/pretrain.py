@@ -21,7 +21,7 @@ from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Ra
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
-from fame.errors import FameError
+from fame.errors import FameError, NotFinite
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -99,9 +99,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seeds.of("head"))
-        model = Classifier(encoder, len(videos.classes))
+    model = Classifier(encoder, len(videos.classes))
+    model.draw_head(run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 
@@ -152,7 +151,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
             total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
-                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+                raise NotFinite(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
             # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
             if ranks.size == 1 and step < len(order) and state.due(WITHIN):
                 spent = time.perf_counter() - began

@@ -18,7 +18,6 @@ from studies.harness.plan import Plan, make_plan
 from studies.harness.progress import Bars, Lines, Watcher, show_plan
 from studies.harness.runner import run_stages
 from studies.harness.scheduling import Summary
-from studies.harness.status import done_replicates
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.setting.asked import Asked, places, resolve
@@ -128,16 +127,22 @@ class Session:
         told += [self.asked.absent]
         for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                say(line)
 
 
 def standing(store: Store, asked: Asked) -> str:
     """`4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
-    done = done_replicates(store, all_stages(asked.setting, asked.studies), asked.replicates)
+    stages = all_stages(asked.setting, asked.studies)
+    done = [number for number in asked.replicates if all(store.finished(stage_id, number) for stage_id in stages)]
     if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
         return ""
     which = f" ({listed(done)})" if done else ""
     return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

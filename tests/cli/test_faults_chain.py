@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from fame.data.faults import FAULTS
-from fame.data.layouts import read_ucf101
+from fame.data.layouts.ucf101 import read_ucf101
 from tests.data.test_scan_faults import image, noise, overstated, patched, two_sizes, uneven
 from tests.programs import ROOT, ran, started
 from tests.videos import truncate, write_sound, write_video

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fame.data.layouts import Entry, read_class_folders
+from fame.data.layouts import Entry
+from fame.data.layouts.folder import read_class_folders
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
 from tests.data.test_splits import made, own, splits_of

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 
 from fame.config import VideoData
-from fame.data.layouts import Entry, Kind, Listing, group_of, hold_out_sources, read_layout
+from fame.data.layouts import Entry, Kind, Listing, read_layout
 from fame.data.layouts.diving48 import broadcast_of
 from fame.data.layouts.hmdb51 import source_of
 from fame.data.layouts.kinetics import video_of
 from fame.data.layouts.official import OFFICIAL
+from fame.data.layouts.splits import group_of, hold_out_sources
 from fame.data.scan import scan
 from studies.setting.asked import resolve
 from studies.setting.options import Options

@@ -17,7 +17,8 @@ from fame.data import open_videos, scan_report, scan_videos
 from fame.data import scan as scan_module
 from fame.data.faults import VideoError
 from fame.data.inspection import inspect
-from fame.data.layouts import Kind, listing, read_layout, read_ucf101
+from fame.data.layouts import Kind, listing, read_layout
+from fame.data.layouts.ucf101 import read_ucf101
 from fame.data.manifest import Manifest
 from fame.data.scan import scan
 from fame.data.store import ChangedVideo

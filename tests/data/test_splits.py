@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fame.data.layouts import Entry, group_of, hold_out_groups, hold_out_sources, read_class_folders
-from fame.data.layouts.folder import split_by_rule
-from fame.data.layouts.splits import Rule, place_by_hash
+from fame.data.layouts import Entry
+from fame.data.layouts.folder import read_class_folders, split_by_rule
+from fame.data.layouts.splits import Rule, group_of, hold_out_groups, hold_out_sources, place_by_hash
 from fame.errors import FameError
 from tests.miniatures import counts, put
 

@@ -62,6 +62,7 @@ FAULTS: dict[str, Callable[[Path], object]] = {
     "not-a-video: not a video that FFmpeg opens": lambda path: truncate(write_video(path, 40), 0.002),
     "it is a folder": lambda path: path.mkdir(),
     "sound only: it has no video stream": write_sound,
+    "sound only: it has no video": lambda path: write_sound(path.with_suffix(".mp4"), cover=True).replace(path),
     "No such file": lambda path: None,
 }
 

@@ -106,6 +106,11 @@ def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path: Path, monk
     resumed = probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
     assert trained == ["probe/biased", "probe/balanced", "probe/balanced"]
     assert resumed == whole
+    trained.clear()
+    with pytest.raises(KeyboardInterrupt):
+        probed(tmp_path / "other", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+    probed(tmp_path / "other", monkeypatch, build_encoder(NARROW, seed=2), SGD)  # type: ignore[arg-type]
+    assert trained[-2:] == ["probe/biased", "probe/balanced"], "the head of another encoder is not used"
     assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 
 

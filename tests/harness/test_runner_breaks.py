@@ -124,11 +124,33 @@ def test_two_processes_never_execute_one_run(store: Store) -> None:
     assert execute(PRETRAININGS[0], 0, store, RUNTIME)["stage"] == PRETRAININGS[0].id
 
 
-def test_an_evaluation_without_its_encoder_says_what_to_do(store: Store) -> None:
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_damaged_encoder_is_named_and_made_anew_where_it_is_read_and_nothing_else(
+    store: Store, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
     run(store)
     stage = next(stage for stage, _ in STAGES.values() if stage.kind == "probe")
     assert stage.upstream is not None
+    encoder = store.folder(stage.upstream.id, 0) / "encoder.pt"
+    sound = encoder.read_bytes()
+    encoder.unlink() if how == "gone" else encoder.write_bytes(b"W" + sound[1:])
+    assert not run(Store(store.out))[0].done, "nothing reads it"
     (store.folder(stage.id, 0) / "result.json").unlink()
-    (store.folder(stage.upstream.id, 0) / "encoder.pt").unlink()
-    with pytest.raises(FameError, match="has left no encoder; delete"):
-        execute(stage, 0, store, RUNTIME)
+    with pytest.raises(FameError, match="the encoder is damaged or gone; start again, which trains it anew"):
+        execute(stage, 0, Store(store.out), RUNTIME)
+    caplog.clear()
+    summary, _ = run(Store(store.out))
+    assert summary.ok and summary.done == [(stage.upstream.id, 0), (stage.id, 0)]
+    assert [message for message in caplog.messages if str(encoder) in message] and encoder.read_bytes() == sound
+
+
+def test_a_run_that_failed_by_its_numbers_begins_again_and_others_go_on(store: Store) -> None:
+    numbers, other = PRETRAININGS[:2]
+    for stage in (numbers, other):
+        (store.begin(stage, 0) / "checkpoint.pt").write_text("3")
+    trouble(store, **{f"s{numbers.id}": "not finite", f"s{other.id}": "user"})
+    assert set(run(store)[0].failed) == {(numbers.id, 0), (other.id, 0)}
+    trouble(store)
+    assert run(store)[0].ok
+    started = [(store.result(stage.id, 0) or {})["metrics"]["started_at"] for stage in (numbers, other)]
+    assert started == [0.0, 3.0]

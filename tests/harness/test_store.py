@@ -32,7 +32,7 @@ def test_a_run_is_finished_when_its_result_is_written_and_not_before(store: Stor
     assert not store.finished(STAGE.id, 0)
     assert store.result(STAGE.id, 0) is None
     store.finish(STAGE, 0, RESULT)
-    assert store.result(STAGE.id, 0) == RESULT
+    assert store.result(STAGE.id, 0) == RESULT | {"files": {}}
     assert not store.finished(STAGE.id, 1)
     assert folder == store.out / "runs" / STAGE.id / "0"
     assert not list(folder.glob(".*"))
@@ -57,6 +57,26 @@ def test_a_damaged_result_is_named_once_and_counts_as_unfinished(store: Store, t
     assert "done again" in caplog.messages[0]
     store.finish(STAGE, 0, RESULT)
     assert store.finished(STAGE.id, 0)
+
+
+def test_a_changed_number_or_file_makes_a_run_unfinished_and_is_looked_at_once(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = store.begin(STAGE, 0)
+    table, result = folder / "table.csv", folder / "result.json"
+    table.write_text("video,label\na,1\n")
+    store.finish(STAGE, 0, RESULT | {"artifacts": ["table.csv"]})
+    written = result.read_text()
+    result.write_text(written.replace("1.5", "1.6"))
+    assert not store.finished(STAGE.id, 0)
+    result.write_text(written)
+    table.write_text("video,label\na,2\n")
+    assert not store.finished(STAGE.id, 0) and store.table(STAGE.id, 0, "table.csv") is None
+    assert [str(path) in message for path, message in zip((result, table), caplog.messages, strict=True)] == [True, True]
+    table.write_text("video,label\na,1\n")
+    assert store.finished(STAGE.id, 0)
+    table.unlink()
+    assert store.finished(STAGE.id, 0) and not Store(store.out).finished(STAGE.id, 0), "a process looks once"
 
 
 def test_progress_is_that_of_the_last_complete_line(store: Store) -> None:
@@ -125,7 +145,7 @@ def test_a_full_disk_is_told_apart_and_costs_nothing_computed(store: Store, monk
     with pytest.raises(DiskFull, match=r"disk is full.*finished runs are kept"):
         store.finish(STAGE, 1, RESULT)
     store.fail(STAGE, 1, "as the disk is full, this cannot be written either")
-    assert store.result(STAGE.id, 0) == RESULT
+    assert store.finished(STAGE.id, 0)
 
 
 def test_torch_hides_a_full_disk_in_a_runtime_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

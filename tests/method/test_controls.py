@@ -17,7 +17,7 @@ from fame.method.inpainting import inpainted
 from fame.method.masks import kept_pixels
 from fame.training.pretrain import pretrain
 from tests.fakes import FakeVideos, fake_run
-from tests.small import VIDEOS, config, drawn, noise, seeded
+from tests.small import config, drawn, noise, seeded
 
 
 def figures(batch: int, height: int, width: int, seed: int, share: float = 0.05) -> torch.Tensor:
@@ -228,13 +228,6 @@ def test_a_background_filled_elsewhere_is_filled_by_another_clips_mask(tmp_path,
 def test_dilated_masks_have_the_share_beta(tmp_path, masks) -> None:
     drawn(tmp_path, merge=Merge(variant="dilated", beta=0.6, views="both"))
     assert len(masks) == 4 and all((mask.flatten(1).sum(1) == int(0.6 * 256)).all() for mask in masks)
-
-
-@pytest.mark.parametrize("variant", CONTROLS)
-def test_pretraining_runs_on_every_control(tmp_path, variant) -> None:
-    asked = config(merge=Merge(variant=variant), optim=Optim(batch=6, epochs=1))
-    first, again = (pretrain(asked, fake_run(tmp_path / name, VIDEOS))["metrics"] for name in ("first", "again"))
-    assert first == again and first["loss"] > 0
 
 
 def test_videos_without_true_masks_are_named(tmp_path, monkeypatch) -> None:

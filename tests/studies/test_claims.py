@@ -7,14 +7,14 @@ import pytest
 
 from reports.evidence import Evidence
 from reports.gate import gate, sides
-from reports.ledger import equality_delta, gates_of, ledger
+from reports.ledger import gates_of, ledger
 from reports.real_video import RealVideo
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, QUICK, SMOKE
-from studies.study import Row, Study, fame, moco, random_init, top1
+from studies.study import Row, moco, random_init, top1
 from tests.filled import fill, put, seen
 
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
@@ -73,32 +73,20 @@ def test_an_empty_store_runs_no_claim(tmp_path: Path) -> None:
     assert {(entry["id"], entry["verdict"]) for entry in found} == {(claim.id, "not run") for claim in CLAIMS}
 
 
-def set_metrics(store: Store, setting: Setting, study: Study, levels) -> None:  # type: ignore[no-untyped-def]
-    """Finished runs of one study whose metrics are levels(row, replicate), without predictions."""
-    for replicate in range(4):
-        stages: dict[str, tuple] = {}
-        for row, measure, stage in setting.cells(study):
-            assert stage is not None
-            stages.setdefault(stage.id, (stage, {}))[1][measure.metric] = levels(row, replicate)
-        for stage, metrics in stages.values():
-            put(store, stage, replicate, metrics)
-
-
 def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
     """Merged far above: C1 holds by both kinds once the baseline has been shown to learn; without that it stays open."""
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
-    set_metrics(store, setting, AREA[0], lambda row, r: 40.0 + r + (10 + r % 2 if row.method != moco() else 0))
+    for replicate in range(4):
+        for row, _, stage in setting.cells(AREA[0]):
+            level = 40.0 + replicate + (10 + replicate % 2 if row.method != moco() else 0)
+            put(store, stage, replicate, {measure.metric: level for measure in AREA[0].measures})
     evidence = seen(store, setting, range(4))
     assert "unknown" in gate(evidence).reason
     found = verdicts(evidence)
     assert found["C1", "mechanism"]["verdict"] == "inconclusive" and "unknown" in found["C1", "mechanism"]["reason"]
+    start = setting.stage(Row("", random_init()), top1("A", "probe"))
     for replicate in range(4):
-        put(
-            store,
-            setting.stage(Row("", random_init()), top1("A", "probe")),
-            replicate,
-            {"balanced/top1/deranged": 20.0 + replicate},
-        )
+        put(store, start, replicate, {"balanced/top1/deranged": 20.0 + replicate})
     found = verdicts(seen(store, setting, range(4)))
     assert found["C1", "as published"]["verdict"] == "reproduced" and found["C1", "mechanism"]["verdict"] == "reproduced"
     assert found["C1", "mechanism"]["effect"] == pytest.approx(10.5) and found["C1", "mechanism"]["n"] == 4
@@ -128,15 +116,6 @@ def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:
     store, setting = fill(tmp_path / "smoke", studies=MASKS, scale=SMOKE, replicates=4, performances=8)
     entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "inconclusive" and "smoke" in entry["reason"]
-
-
-def test_equality_needs_selection_worlds(tmp_path: Path) -> None:
-    store, setting = Store(tmp_path).prepare(), Setting(QUICK)
-    measure = top1("A")
-    assert equality_delta(seen(store, setting, range(4)), measure) is None
-    for method, level in ((fame(), 56.0), (moco(), 50.0)):
-        put(store, setting.stage(Row("", method), measure), 1000, {"top1": level})
-    assert equality_delta(seen(store, setting, range(4)), measure) == pytest.approx(2.0)
 
 
 def test_one_given_encoder_is_compared_with_nothing(tmp_path: Path) -> None:

@@ -16,11 +16,10 @@ import torch
 from fame.config import Clip, VideoData
 from fame.data import open_videos
 from fame.data.store import ready_file
-from fame.files import write_json
 from fame.seeds import Seeds
 from studies.harness.plan import make_plan
 from studies.harness.recall import recall
-from studies.harness.store import RESULT, Store
+from studies.harness.store import Store
 from studies.paper.registry import STUDIES
 from studies.records import Runs
 from studies.setting.asked import Asked, resolve
@@ -173,7 +172,7 @@ def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
     frame = frame.assign(head="biased", condition="own", performance="", scene_action=np.nan)
     frame.to_csv(folder / "predictions.csv", index=False)
     about = {"stage": stage.id, "kind": stage.kind, "replicate": 0, "metrics": {"top1": value}, "artifacts": ["predictions.csv"]}
-    write_json(folder / RESULT, {"version": 1, **about})
+    store.finish(stage, 0, about)
 
 
 def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tmp_path: Path) -> None:

@@ -12,11 +12,10 @@ import pytest
 
 from fame.config import Pretrain, VideoData
 from fame.errors import FameError
-from fame.files import write_json
 from reports import tables
 from reports.content import content, too_short
 from studies.harness.recall import recall
-from studies.harness.store import RESULT, Store
+from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import resolve
 from studies.setting.cell import Stage
@@ -118,9 +117,8 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     assert chosen is not None
     result = {"stage": chosen.id, "kind": "finetune", "replicate": 0, "metrics": {"top1": 40.0}}
     notes = {"too_short": {"test": 3, "train": 1}}
-    folder = store.folder(chosen.id, 0)
     store.begin(chosen, 0)
-    write_json(folder / RESULT, result | {"notes": notes, "seconds": 1.0})
+    store.finish(chosen, 0, result | {"notes": notes, "seconds": 1.0})
     evidence = seen(store, setting, (0,), (study,))
     found = tables.entries(evidence, study.name)
     paths = tables.write(evidence, described(study), found, tmp_path)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.backbones.checkpoint import save_encoder
 from fame.config import Augment, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
+from fame.files import sha256_of
 from fame.method.views import Views
 from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
@@ -28,7 +29,7 @@ from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
         {},
         {"merge": Merge(beta=0.5)},
         {"merge": Merge(beta=0.3, views="both", variant="gauss")},
-        {"merge": Merge(background="intra")},
+        {"merge": Merge(background="intra", variant="dilated")},
         {"merge": Merge(background="still", flavour="official")},
         {"erasing": BackgroundErasing(views="both")},
         {"moco": MoCo(dim=8, queue=16, symmetric=True), "optim": Optim(lr=0.01, batch=5, epochs=2)},

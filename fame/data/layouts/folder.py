@@ -39,7 +39,8 @@ def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
         raise none_found("folder", missing, root / LIST, root)
     gone = set(missing)
     classes = sorted({name for _, name, _ in videos})
-    entries = [Entry(path, classes.index(name), split) for path, name, split in videos if path not in gone]
+    label = {name: index for index, name in enumerate(classes)}
+    entries = [Entry(path, label[name], split) for path, name, split in videos if path not in gone]
     if divided:  # only what is held out of train can be asked for
         rule = read_rule(root, "folder", ("group", "val", "seed"))
         if "val" not in {split for _, _, split in videos}:
