@@ -19,8 +19,7 @@ from rich.table import Table
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
-from reports.page import DATA
-from reports.verdicts import claims_table
+from reports.page import answer_of
 from studies.cli.data_commands import data_app
 from studies.cli.options import asking
 from studies.cli.session import Session, console, say, standing, tracker
@@ -112,9 +111,7 @@ def reproduce(options: Options) -> None:
     session = Session(options)
     summary = session.run()
     page = make_report(session.store)
-    claims = claims_table(page.parent / DATA)
-    if claims is not None:
-        console.print(claims)
+    say(answer_of(page))
     say(f"{tally(summary, session)} Report: {page}")
     raise typer.Exit(tell_failures(summary))
 
@@ -137,6 +134,22 @@ def tell_failures(summary: Summary) -> int:
 def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     say(f"report: {make_report(Store(options.out))}")
+
+
+@app.command()
+@asking("out")
+def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STUDY/ROW")]) -> None:
+    """Show what is behind a number: its values, runs, commits, and the command that makes just its row."""
+    from reports.cells import show as shown
+
+    for one in shown(Store(options.out), cell):
+        lines = [f"{one['cell']}  {one['label']}", f"  in {', '.join(one['rows'])}"]
+        for measure, values in one["values"].items():
+            found = ", ".join(f"{value:.3f} (replicate {number})" for number, value in values.items())
+            lines.append(f"  {measure}: {found or 'not run'}")
+        lines += [f"  commit {', '.join(one['commits'])}"] if one["commits"] else []
+        lines += [f"  {one['command']}", f"  {', '.join(one['runs'])}"]
+        say("\n".join(lines))
 
 
 def make_report(store: Store) -> Path:

@@ -71,3 +71,13 @@ def _stamp(folder: Path) -> dict[str, Any]:
         return value if isinstance(value["stamp"], str) and isinstance(value["files"], list) else {}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
+
+
+def answer_of(page: Path) -> str:
+    """Return the report's sentence and its tally of verdicts, a line each; "" where report.json cannot be read."""
+    try:
+        found = json.loads(page.with_name(DATA).read_text(encoding="utf-8"))["answer"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    counted = [f"{count} {verdict}" for verdict, count in found["tally"].items()]
+    return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."

@@ -118,9 +118,9 @@ def about(
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
     scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
-    dataset, real (videos), sets (part, kind, manifest, fold, videos per split), splits (of A), folds, absent (a line on the paper's
-    sets that are not there), left_out and left_out_counted (broken videos); protocol with its choices; replicates; studies (name,
-    title, paper, claims, note); pretrained (name, sha256), overrides, command.
+    dataset, real (videos), classes (of staged A), sets (part, kind, manifest, fold, videos per split), splits (of A), folds,
+    absent (a line on the paper's sets that are not there), left_out and left_out_counted (broken videos); protocol with its
+    choices; replicates; studies (name, title, paper, claims, note); pretrained (name, sha256), overrides, command.
     """
     protocol = setting.protocol
     return {
@@ -132,6 +132,7 @@ def about(
         "backbone": setting.scale.backbone.name,
         "dataset": setting.dataset,
         "real": bool(setting.videos),
+        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.videos else None,
         "sets": [
             {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
             for part, one in setting.sets.items()

@@ -106,8 +106,8 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
         assert about["command"] and about["commit"]
         folder = store.out / "report"
         folder.mkdir(exist_ok=True)
-        claims = [{"id": "C1", "kind": "mechanism", "effect": 3.25, "interval": [1, 2], "n": 2, "verdict": "inconclusive"}]
-        (folder / "report.json").write_text(json.dumps({"claims": claims, "tables": {}}))
+        answer = {"sentence": "It is so.", "tally": {"not run": 3}}
+        (folder / "report.json").write_text(json.dumps({"answer": answer, "tables": {}}))
         return folder / "index.html"
 
     monkeypatch.setattr("reports.page.build", build)
@@ -116,7 +116,7 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
     out = capfd.readouterr().out
     assert asked == [(("retrieval", "temporal_kernels"), (0, 1))]
     assert "Report: out/report/index.html" in out
-    assert "+3.25" in out
+    assert "It is so.\nVerdicts on the paper's claims: 3 not run.\n" in out
     assert typed("report") == 0
     assert asked[1] == asked[0], "what was asked for is read from the records"
 
@@ -164,7 +164,7 @@ def test_the_frozen_command_line() -> None:
     assert promised | {"replicates", "part", "only", "pretrained"} <= options
     assert promised | {"trials"} <= set(inspect.signature(run_study.search).parameters)
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
-    assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "pack", "unpack", "data"}
+    assert verbs >= {"list", "plan", "run", "status", "report", "show", "view", "search", "pack", "unpack"}
     data = {command.name for command in run_study.data_app.registered_commands}
     assert data == {"render", "scan", "prepare", "verify", "sheet"}
 

@@ -103,7 +103,7 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
         put(store, stage, replicate, levels | {f"{variant}/0.5/paper/recall_lift": 0.5 + by for variant, by in worse.items()})
     entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
-    assert all(link["negligible"] for link in entry["links"])
+    assert all(link["no_gain"] for link in entry["links"])
     assert all(link["p_sign_flip"] == pytest.approx(2 / 2**4) for link in entry["links"])  # too few to say more
     entry = verdicts(seen(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
     assert entry["verdict"] == "inconclusive" and f"4 of {MINI.replicates}" in entry["reason"]

@@ -29,7 +29,8 @@ def read_ucf101(root: Path, fold: int) -> Listing:
                 raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
             entry = Entry(f"{name}/{path.name}", label[name.lower()], split)
             list_once("ucf101", listed, _stem(entry), entry, file)
-    on_disk = {path.stem.lower(): path for path in reversed(videos_below(videos))}  # v_CLASS_gNN_cNN is unique in the set
+    found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
+    on_disk = {path.stem.lower(): path for path in found}  # v_CLASS_gNN_cNN is unique; of copies the one in its class's folder
     entries, missing = find_listed("ucf101", root, hold_out_groups(listed.values(), fold), _stem, on_disk, lists, videos)
     return Listing(names, entries, missing, left_out(root, on_disk.values(), f"the lists of fold {fold} do not name them"))
 
