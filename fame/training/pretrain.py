@@ -1,8 +1,4 @@
-"""The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
-
-The method in its loop: pairs of views (fame/method/views.py), momentum contrast (fame/method/moco.py), one optimisation step a
-batch.
-"""
+"""Pretrain an encoder, the first stage: by momentum contrast with or without merging, with labels, at random, or from a file."""
 
 from __future__ import annotations
 

@@ -67,14 +67,19 @@ class Session:
         if plan.todo:
             show_plan(console, plan)
             self.show_standing()
-            self.check_device()
+            if self.asked.setting.scale.precision == "fp16":  # `plan` does not ask, as the runs may be another machine's
+                from fame.training.precision import check  # with it comes torch, whose import takes seconds
+
+                check("fp16", self.device)
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
         with self.store.named_errors():
-            record(self.asked).write(self.store.out)
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -111,14 +116,6 @@ class Session:
                 return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
             finally:
                 workers.stop()
-
-    def check_device(self) -> None:
-        """FameError where the device does not serve what is asked; `plan` does not ask, as the runs may be another machine's."""
-        scale = self.asked.setting.scale
-        if scale.precision == "fp16":
-            from fame.training.precision import check  # with it comes torch, whose import takes seconds
-
-            check(scale.precision, self.device)
 
     def show_standing(self) -> None:
         """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""

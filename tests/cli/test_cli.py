@@ -37,7 +37,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     monkeypatch.chdir(tmp_path)
     for kind, fake in FAKES.items():
         monkeypatch.setitem(STAGES, kind, fake)
-    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
         monkeypatch.setattr(f"{module}.tracker", lambda store, warn: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)

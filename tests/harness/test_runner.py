@@ -43,8 +43,8 @@ def trouble(store: Store, **what: str) -> None:
 class Here:
     """An executor in this process: runs one task at each `wait`, and keeps the order in which it was given them."""
 
-    def __init__(self, store: Store, slots: int = 2) -> None:
-        self.store, self.slots = store, slots
+    def __init__(self, store: Store, slots: int = 2, runtime: Runtime = RUNTIME) -> None:
+        self.store, self.slots, self.runtime = store, slots, runtime
         self.given: list[Task] = []
         self.queue: list[Task] = []
         self.answers: dict[tuple[str, int], list[str]] = {}  # instead of running: statuses to give first
@@ -66,7 +66,7 @@ class Here:
         if self.answers.get(task.key):
             return [Outcome(task, self.answers[task.key].pop(0), 0.0, "as the test wants it")]  # type: ignore[arg-type]
         try:
-            execute(task.stage, task.replicate, self.store, RUNTIME)
+            execute(task.stage, task.replicate, self.store, self.runtime)
         except DiskFull as error:
             return [Outcome(task, "disk full", 0.0, str(error))]
         except Exception as error:

@@ -11,10 +11,9 @@ from reports.content import video_facts
 from reports.evidence import Evidence
 from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.setting.asked import resolve
-from studies.setting.left_out import LeftOut, counted
+from studies.setting.asked import LeftOut, resolve
 from studies.setting.options import Options
-from studies.setting.recording import record
+from studies.setting.recording import counted, record
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 

@@ -5,22 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import fake_stages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fame.errors import FameError
-from fame.run import Run
 from reports.content import video_facts
 from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
-from studies.harness import runner
-from studies.harness.executors import Outcome, Task
 from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.harness.worker import STAGES, Runtime, execute
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
@@ -28,8 +23,7 @@ from studies.setting.paper_sets import SETS, absent, find_sets
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from tests import miniatures
-from tests.cli.test_cli import Captured, Stopping, Typed, typed_here  # noqa: F401 (a fixture)
-from tests.fake_stages import FAKES
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.videos import write_video
 
 KINDS = {"A": "ucf101", "B": "hmdb51", "C": "diving48", "source": "kinetics400"}
@@ -144,55 +138,9 @@ def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> 
 # ---------------------------------------------------------------- a study, end to end with fake stages
 
 
-class Opened(fake_stages.FakeSet):
-    def __init__(self, kind: str, root: Path | None) -> None:
-        self.kind, self.root = kind, root
-
-
-def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, exclude_broken: bool) -> Opened:
-    return Opened(data.kind, root)
-
-
-def _looked(config: Any, run: Run) -> dict[str, str]:
-    data = getattr(config, "data", None)
-    if data is None:
-        return {}
-    opened: Any = run.videos(data)
-    return {"kind": opened.kind, "root": str(opened.root)}
-
-
-def pretrain(config: Any, run: Run) -> dict[str, Any]:
-    return fake_stages.pretrain(config, run) | {"notes": _looked(config, run)}
-
-
-def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
-    return fake_stages.evaluate(config, encoder, run) | {"notes": _looked(config, run)}
-
-
-LOOKING = {kind: f"{__name__}:{function.rpartition(':')[2]}" for kind, function in FAKES.items()}
-
-
-class Looking(Stopping):
-    """Runs each task in this process with the stages above, and the runtime that the session made."""
-
-    def __init__(self, out: Path, runtime: Runtime) -> None:
-        super().__init__(Store(out))
-        self.runtime = runtime
-
-    def wait(self, timeout: float) -> list[Outcome]:
-        if not self.queue:
-            return []
-        task: Task = self.queue.pop(0)
-        execute(task.stage, task.replicate, self.store, self.runtime)
-        return [Outcome(task, "done", 0.1)]
-
-
 def test_every_stage_gets_the_videos_of_its_own_part_and_once(
-    four: tuple[Path, Path, Asked], typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured
+    four: tuple[Path, Path, Asked], typed: Typed, capfd: Captured
 ) -> None:
-    for kind, function in LOOKING.items():
-        monkeypatch.setitem(STAGES, kind, function)
-    monkeypatch.setattr(runner, "LocalWorkers", lambda out, jobs, runtime: Looking(out, runtime))
     root, out, _ = four
     words = ("--scale", "paper", "--data-root", str(root), "--out", str(out), "--device", "cpu")
     named = ("diving48", "action_recognition", "background_source")
@@ -205,11 +153,10 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
         assert result is not None
         data = getattr(stage.config, "data", None)
         if data is None:
-            assert result["notes"] == {} and stage.config.objective.kind == "random"
+            assert result["data"] == {} and stage.config.objective.kind == "random"
             continue
         part = next(part for part, kind in KINDS.items() if kind == data.kind)
-        assert result["notes"] == {"kind": data.kind, "root": str(root / FOLDERS[part])}
-        assert set(result["data"]) == {data.kind}
+        assert result["data"] == {data.kind: str(root / FOLDERS[part])}
         read.add((stage.kind == "pretrain", part))
     assert read == {(True, "A"), (True, "source"), (False, "A"), (False, "B"), (False, "C")}
     capfd.readouterr()

@@ -14,7 +14,6 @@ from fame.config import Pretrain, VideoData
 from fame.errors import FameError
 from reports import tables
 from reports.content import content, too_short
-from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import resolve
@@ -80,17 +79,6 @@ def test_a_row_that_names_its_flavour_keeps_it() -> None:
 
 
 # ---------------------------------------------------------------- what was asked for
-
-
-def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp_path: Path) -> None:
-    store = Store(tmp_path).prepare()
-    asked = resolve(Options(scale="smoke", only=("retrieval",), protocol="official"), store.cache, 1)
-    store.write_setting(asked.to_json())
-    back = recall(Store(tmp_path))
-    assert back == asked and back.setting.protocol == OFFICIAL
-    assert "--protocol official" in back.command()
-    plain = resolve(Options(scale="smoke"), store.cache, 1)
-    assert "--protocol" not in plain.command()
 
 
 @pytest.mark.parametrize(
