@@ -33,6 +33,7 @@ from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
+from studies.records import EARLIER, earlier
 from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.replicates import part_of
@@ -227,6 +228,8 @@ def status(options: Options) -> None:
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
     say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked))))}")
+    for name, command in earlier(options.out).items():
+        say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:
         console.print(table)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from studies.harness.store import Store
 from studies.real_masks import SEQUENCES
-from studies.records import CELLS, STUDY, read
+from studies.records import CELLS, STUDY, earlier, read
 
 STAMP = ".stamp.json"
 PAGE = "index.html"
@@ -50,7 +50,7 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None) 
 
 def fingerprint(store: Store, commit: str) -> str:
     """SHA-256 over all that the report is made from: records, results, failures, declared studies, masks on real video, code."""
-    digest = hashlib.sha256(commit.encode())
+    digest = hashlib.sha256(repr((commit, earlier(store.out))).encode())
     code = [
         *ROOM.rglob("*.py"),
         *(ROOM / "templates").iterdir(),

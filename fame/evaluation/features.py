@@ -3,10 +3,8 @@
 The test protocol of the paper: `clips` uniformly spaced clips of a video, centre crop, no augmentation; the encoder in eval mode.
 
 `extract` computes them; `shared_features` keeps them in CACHE/features/KEY.npz, where the next run of whatever process finds them.
-KEY is a hash of all that the numbers depend on, so a file is right or it is not found. A file has 4 bytes for each of videos x
-clips x dim: an encoder's splits come to 1 MB at quick scale, 11 MB at mini, 270 MB for UCF101 at paper scale. The folder is kept
-below `LIMIT` bytes; the files written first go first, as both probe and retrieval follow closely on the pretraining. Whoever still
-wants one of those makes it again.
+KEY is a hash of all that the numbers depend on, so a file is right or it is not found. An encoder's splits come to 11 MB at mini
+scale, 270 MB for UCF101 at paper scale. The folder is kept below `LIMIT` bytes; the files written first go first.
 """
 
 from __future__ import annotations
@@ -110,8 +108,8 @@ def extract(
 ) -> Tensor:
     """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
 
-    The encoder is put in eval mode. `augment` gives mean and std of the normalisation (default: those of
-    training); nothing is drawn at random. NotFinite where a feature is NaN or infinite: it would win every comparison.
+    The encoder is put in eval mode. `augment` gives mean and std of the normalisation (default: those of training). NotFinite where
+    a feature is NaN or infinite: it would win every comparison.
     """
     if not len(rows):
         return torch.empty(0, clips, encoder.dim)

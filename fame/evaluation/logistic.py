@@ -3,8 +3,7 @@
     minimise over W, b:   mean over samples of -log softmax(W z + b)[label]  +  l2/2 |W|^2,      z = (x - mean) / std
 
 The problem is convex (strictly in W for l2 > 0), so the answer does not depend on seed, order or schedule. With l2 = 0 and
-separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`. (scipy's L-BFGS-B rather than torch's
-optimiser, whose first use costs a process some seconds of imports.)
+separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`.
 """
 
 from __future__ import annotations

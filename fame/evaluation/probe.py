@@ -1,8 +1,6 @@
 """The linear probe (paper, table 5): a linear classifier on frozen features, by two solvers, and what else those features tell.
 
-- `lbfgs`: features of `clips` uniform clips of every training video, standardised with the training statistics; every clip is a
-  sample, as at test the outputs, not the features, of a video's clips are averaged. Multinomial logistic regression with l2/2
-  |W|^2 on the weights, solved to convergence in float64: convex, so neither seed nor schedule plays a part.
+- `lbfgs`: logistic regression on features of `clips` uniform clips of every training video (fame/evaluation/logistic.py).
 - `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
 
 Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does

@@ -1,8 +1,4 @@
-"""The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
-
-The method in its loop: pairs of views (fame/method/views.py), momentum contrast (fame/method/moco.py), one optimisation step a
-batch.
-"""
+"""Pretrain an encoder, the first stage: by momentum contrast with or without merging, with labels, at random, or from a file."""
 
 from __future__ import annotations
 
@@ -33,7 +29,6 @@ from fame.training.optimiser import build_optimiser, learning_rate, set_learning
 from fame.training.supervised import Classifier, batches, train_classifier
 
 ENCODER_FILE = "encoder.pt"
-GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
 LOOK = 50  # steps between two looks at whether the loss is still finite
 WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kinetics-400 takes hours on one GPU
 
@@ -52,7 +47,9 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         case Random():
             pass
         case File(weights=digest):
-            notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, digest)
+            if run.given is None:
+                raise FameError("no weights are given: name their file by --pretrained")
+            notes["keys"] = load_given(encoder, run.given, digest)
         case objective:
             train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
             if train is None:

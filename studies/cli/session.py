@@ -77,7 +77,9 @@ class Session:
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
         with self.store.named_errors():
-            record(self.asked).write(self.store.out)
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
         with watching() as watcher:
             return run_stages(
                 self.store,

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,15 @@ import pytest
 from fame.errors import FameError
 from reports.answer import sentence
 from reports.cells import show
-from reports.page import answer_of
+from reports.page import answer_of, build
 from studies.harness.store import Store
+from studies.paper.foreground_mask import MASK_QUALITY as MASK
 from studies.paper.registry import STUDIES
+from studies.records import EARLIER, Records, earlier, read
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
 from studies.study import Row, deranged, fame, moco
-from tests.filled import fill, reported, result, seen
+from tests.filled import fill, recorded, reported, result, seen
 
 AREA = STUDIES[0]
 
@@ -61,3 +64,21 @@ def test_every_number_opens_its_runs(tmp_path: Path) -> None:
     assert both[0]["command"].endswith(f"--only {both[0]['rows'][0]}")
     with pytest.raises(FameError, match=r"area_ratio/0\.9: no cell and no row"):
         show(store, "area_ratio/0.9")
+
+
+def test_a_report_on_another_study_is_kept(tmp_path: Path) -> None:
+    def records(command: str) -> Records:
+        found = recorded(setting, (MASK,), (0,))
+        return replace(found, about={**found.about, "command": command})
+
+    store, setting = fill(tmp_path, studies=(MASK,), performances=6)
+    assert records("first").write(tmp_path) is None
+    first = build(store).read_text(encoding="utf-8")
+    assert records("first").write(tmp_path) is None
+    kept = records("second").write(tmp_path)
+    assert kept and (kept / "index.html").read_text(encoding="utf-8") == first and read(kept).about["command"] == "first"
+    page = build(store)
+    assert f'href="../{EARLIER}/{kept.name}/index.html"><code>first' in page.read_text(encoding="utf-8")
+    assert earlier(tmp_path) == {kept.name: "first"}
+    other = records("first").write(tmp_path)  # back again: the second is put aside, the first made anew
+    assert other and earlier(tmp_path) == {other.name: "second"} and not kept.exists()

@@ -46,8 +46,7 @@ def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action
 def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
     """The paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
 
-    It is above 0 where the method closes more than `share` of the baseline's gap (docs/rules.md). Both are ordered
-    by replicate; ValueError where their lengths differ.
+    It is above 0 where the method closes more than `share` of the baseline's gap. ValueError where lengths differ.
     """
     base, other = np.asarray(baseline, dtype=float), np.asarray(method, dtype=float)
     if base.shape != other.shape:
