@@ -123,7 +123,7 @@ class Records:
         return found
 
     def write(self, out: Path) -> Path | None:
-        """Move OUT/report, with its records, to OUT/earlier/NAME where another command made it; return where, or None."""
+        """Write OUT/cells.csv and OUT/study.json, each atomically; return where a report on another study was put aside."""
         kept = _put_aside(out, str(self.about["command"]))
         text = io.StringIO()
         lines = csv.DictWriter(text, [field.name for field in fields(Cell)], lineterminator="\n")
