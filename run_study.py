@@ -19,11 +19,10 @@ from rich.table import Table
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
-from reports.page import DATA
-from reports.verdicts import claims_table
+from reports.page import answer_of
 from studies.cli.data_commands import data_app
 from studies.cli.options import asking
-from studies.cli.session import Session, console, standing, tracker
+from studies.cli.session import Session, console, say, standing, tracker
 from studies.cli.starting import resuming, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
@@ -34,6 +33,7 @@ from studies.harness.scheduling import Summary
 from studies.harness.status import STATES, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
+from studies.records import EARLIER, earlier
 from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.replicates import part_of
@@ -43,8 +43,6 @@ PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
-
-# ---------------------------------------------------------------- asking
 
 
 @app.command("list")
@@ -59,7 +57,7 @@ def list_studies(
     if rows:
         for study in (*studies(), *FINDINGS):
             for row in study.rows:
-                console.print(row_name(study, row), highlight=False, markup=False, soft_wrap=True)
+                say(row_name(study, row))
         return
     table = Table("study", "paper", "title", "rows", "claims")
     for study in studies():
@@ -82,7 +80,7 @@ def plan(options: Options) -> None:
 
     said = foretold(record(session.asked), set(found.serves))
     if said:
-        console.print(said, highlight=False, markup=False, soft_wrap=True)
+        say(said)
 
 
 @app.command()
@@ -91,7 +89,7 @@ def run(options: Options) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
     session = Session(options)
     summary = session.run()
-    console.print(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}", soft_wrap=True)
+    say(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}")
     raise typer.Exit(tell_failures(summary))
 
 
@@ -105,7 +103,7 @@ def search(
     """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
     found = Session(options).search(trials, replicate)
     ended = ", and every beta of the grid has been tried" if found.exhausted else ""
-    console.print(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}", highlight=False)
+    say(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}")
 
 
 @asking()
@@ -114,14 +112,9 @@ def reproduce(options: Options) -> None:
     session = Session(options)
     summary = session.run()
     page = make_report(session.store)
-    claims = claims_table(page.parent / DATA)
-    if claims is not None:
-        console.print(claims)
-    console.print(f"{tally(summary, session)} Report: [bold]{page}[/bold]", soft_wrap=True)
+    say(answer_of(page))
+    say(f"{tally(summary, session)} Report: {page}")
     raise typer.Exit(tell_failures(summary))
-
-
-# ---------------------------------------------------------------- showing
 
 
 def tally(summary: Summary, session: Session) -> str:
@@ -137,14 +130,27 @@ def tell_failures(summary: Summary) -> int:
     return 0 if summary.ok else 1
 
 
-# ---------------------------------------------------------------- the report
-
-
 @app.command()
 @asking("out")
 def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    console.print(f"report: {make_report(Store(options.out))}", soft_wrap=True)
+    say(f"report: {make_report(Store(options.out))}")
+
+
+@app.command()
+@asking("out")
+def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STUDY/ROW")]) -> None:
+    """Show what is behind a number: its values, runs, commits, and the command that makes just its row."""
+    from reports.cells import show as shown
+
+    for one in shown(Store(options.out), cell):
+        lines = [f"{one['cell']}  {one['label']}", f"  in {', '.join(one['rows'])}"]
+        for measure, values in one["values"].items():
+            found = ", ".join(f"{value:.3f} (replicate {number})" for number, value in values.items())
+            lines.append(f"  {measure}: {found or 'not run'}")
+        lines += [f"  commit {', '.join(one['commits'])}"] if one["commits"] else []
+        lines += [f"  {one['command']}", f"  {', '.join(one['runs'])}"]
+        say("\n".join(lines))
 
 
 def make_report(store: Store) -> Path:
@@ -169,8 +175,6 @@ def view(
     show(options.out, port, browser)
 
 
-# ---------------------------------------------------------------- in parts
-
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packed replicates.")]
 
 
@@ -183,8 +187,7 @@ def pack_parts(options: Options, folder: Folder) -> None:
     store = Store(options.out)
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
-        runs = f"{packed.runs} of {packed.planned} runs"
-        console.print(f"{packed.path}: {runs}, {decimal(packed.size)}", highlight=False, soft_wrap=True)
+        say(f"{packed.path}: {packed.runs} of {packed.planned} runs, {decimal(packed.size)}")
 
 
 @app.command("unpack")
@@ -197,14 +200,10 @@ def unpack_parts(options: Options, folder: Folder) -> None:
     done = unpack(folder, store)
     asked = recall(store)
     record(asked).write(store.out)
-    told = standing(store, asked)
-    console.print(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip(), highlight=False, soft_wrap=True)
+    say(f"{done.runs} runs unpacked, {done.already} were there. {standing(store, asked)}".strip())
     for line in done.left_out:
         print(f"left out: {line}", file=sys.stderr)
     raise typer.Exit(1 if done.left_out else 0)
-
-
-# ---------------------------------------------------------------- what is going on
 
 
 @app.command()
@@ -228,13 +227,11 @@ def status(options: Options) -> None:
     others = sum(stage_id not in stages or replicate not in asked.replicates for stage_id, replicate in store.all())
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
-    done = standing(store, asked)
-    console.print(f"{options.out}: " + ", ".join(told) + f". {done}" * bool(done), highlight=False)
+    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked))))}")
+    for name, command in earlier(options.out).items():
+        say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:
         console.print(table)
-
-
-# ---------------------------------------------------------------- starting
 
 
 def _single(command: Callable[..., None]) -> typer.Typer:

@@ -39,11 +39,6 @@ from studies.study import fame
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def waiting(device: torch.device) -> Callable[[], None]:
-    """Return what waits until the device has nothing left to do."""
-    return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
-
-
 # ---------------------------------------------------------------- mask and merge
 
 
@@ -72,7 +67,7 @@ def merging(device: torch.device, rounds: int, shape: tuple[int, int, int]) -> R
         "reference": lambda: reference_mask.merge(clips, generator=generator),
         "ours": lambda: ours(clips, generator=generator),
     }
-    return ratio(alternate(works, rounds, untimed=5, wait=waiting(device)), "reference", "ours")
+    return ratio(alternate(works, rounds, untimed=5, device=device), "reference", "ours")
 
 
 # ---------------------------------------------------------------- a pretraining step
@@ -155,7 +150,7 @@ def stepping(device: torch.device, rounds: int, scale: Scale) -> Ratio:
     """Compare a whole pretraining step of the narrow network with its eager twin."""
     with tempfile.TemporaryDirectory(prefix="fame-benchmarks-") as folder:
         works = steps(device, scale, Path(folder))
-        return ratio(alternate(works, rounds, untimed=5, wait=waiting(device)), "eager", "ours")
+        return ratio(alternate(works, rounds, untimed=5, device=device), "eager", "ours")
 
 
 # ---------------------------------------------------------------- a whole study

@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from fame.errors import FameError
 
 Work = Callable[[], object]
@@ -35,15 +37,16 @@ def alternate(
     rounds: int,
     *,
     untimed: int = 2,
-    wait: Work = lambda: None,
+    device: torch.device | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, list[float]]:
     """Return the seconds of one call of each of `works` in every one of `rounds` rounds, after `untimed` calls of each.
 
-    `wait` is called before the clock is read; on a GPU it waits for the device. FameError for no round.
+    Before the clock is read it waits until a GPU has nothing left to do. FameError for no round.
     """
     if rounds < 1:
         raise FameError(f"--rounds {rounds}: at least one round is needed")
+    wait = (lambda: torch.cuda.synchronize(device)) if device and device.type == "cuda" else (lambda: None)
 
     def timed(work: Work, calls: int) -> float:
         wait()

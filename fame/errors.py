@@ -16,6 +16,10 @@ class FameError(Exception):
         self.code = code
 
 
+class NotFinite(FameError):
+    """A loss or features that are NaN or infinite: training that goes on from there gives nothing else."""
+
+
 def explain(error: ValidationError, of: str = "") -> str:
     """Return pydantic's first complaint in one line: the field (of `of`), what it was, what it must be."""
     first = error.errors()[0]

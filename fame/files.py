@@ -1,7 +1,8 @@
-"""Write files atomically: a reader sees the old file or the new one, whole."""
+"""Write files atomically: a reader sees the old file or the new one, whole. Compute their checksums."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -24,3 +25,9 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 def write_json(path: Path, value: Any) -> None:
     """`value` as JSON at `path`, atomically."""
     write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))
+
+
+def sha256_of(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

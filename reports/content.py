@@ -7,6 +7,8 @@ from collections import Counter
 from typing import Any
 
 from reports import contrasts
+from reports.answer import answer
+from reports.cells import cells
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
@@ -17,8 +19,10 @@ from studies.records import Cell
 
 def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any]:
     """report.json: scale, commit, tables, claims, runs as every consumer may rely on; headline, contrasts and more beside them."""
-    about = evidence.about
+    about, claims, videos = evidence.about, ledger(evidence), video_facts(evidence)
+    classes = (videos or {}).get("classes") or about["classes"]
     return {
+        "answer": answer(evidence, claims, classes),
         "scale": about["scale"],
         "commit": commit,
         "dataset": about["dataset"],
@@ -29,14 +33,15 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "typed": typed,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "note": about["note"],
-        "videos": video_facts(evidence),
+        "videos": videos,
         "too_short": too_short(evidence),
         "overrides": about["overrides"],
         "pretrained": about["pretrained"],
         "headline": headline(evidence),
         "tables": {study["name"]: entries(evidence, study["name"]) for study in about["studies"]},
         "contrasts": contrasts.tables(evidence),
-        "claims": ledger(evidence),
+        "claims": claims,
+        "cells": cells(evidence),
         "runs": runs(evidence),
     }
 

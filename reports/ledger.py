@@ -66,8 +66,9 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dic
         "over": units if shown.over == "replicates" else shown.over,
         "gates": [gate.to_json() for gate in asked],
         "supported": sum(result.verdict == "supported" for result in results),
-        "links": [_link_json(link, result, units) for link, result in zip(test.links, results, strict=True)],
-        "beside": [_link_json(link, result, units) for link, result in zip(test.beside, beside, strict=True)],
+        "margin": test.margin_of(test.links[weakest]),
+        "links": [_link_json(link, result, test) for link, result in zip(test.links, results, strict=True)],
+        "beside": [_link_json(link, result, test) for link, result in zip(test.beside, beside, strict=True)],
     }
 
 
@@ -180,15 +181,16 @@ def _without_delta(evidence: Evidence, test: Test) -> str:
     return f"the rule has no delta: FAME gains nothing on the selection worlds ({told}; n = {min(map(len, gains.values()))})"
 
 
-def _link_json(link: Link, result: LinkResult, units: str) -> dict[str, Any]:
+def _link_json(link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
     return {
         "link": link.text,
         "verdict": result.verdict,
         "effect": result.estimate.mean,
         "interval": result.estimate.interval,
-        "over": units if result.estimate.over == "replicates" else result.estimate.over,
+        "over": UNITS[test.source] if result.estimate.over == "replicates" else result.estimate.over,
         "n": result.estimate.n,
-        "negligible": result.negligible,
+        "margin": test.margin_of(link),
+        "no_gain": result.no_gain,
         "needed": result.needed,
         "p_sign_flip": result.p_sign_flip,
     }

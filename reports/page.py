@@ -13,7 +13,7 @@ from typing import Any
 
 from studies.harness.store import Store
 from studies.real_masks import SEQUENCES
-from studies.records import CELLS, STUDY, read
+from studies.records import CELLS, STUDY, earlier, read
 
 STAMP = ".stamp.json"
 PAGE = "index.html"
@@ -50,7 +50,7 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None) 
 
 def fingerprint(store: Store, commit: str) -> str:
     """SHA-256 over all that the report is made from: records, results, failures, declared studies, masks on real video, code."""
-    digest = hashlib.sha256(commit.encode())
+    digest = hashlib.sha256(repr((commit, earlier(store.out))).encode())
     code = [
         *ROOM.rglob("*.py"),
         *(ROOM / "templates").iterdir(),
@@ -71,3 +71,13 @@ def _stamp(folder: Path) -> dict[str, Any]:
         return value if isinstance(value["stamp"], str) and isinstance(value["files"], list) else {}
     except (OSError, ValueError, TypeError, KeyError):
         return {}
+
+
+def answer_of(page: Path) -> str:
+    """Return the report's sentence and its tally of verdicts, a line each; "" where report.json cannot be read."""
+    try:
+        found = json.loads(page.with_name(DATA).read_text(encoding="utf-8"))["answer"]
+    except (OSError, ValueError, KeyError):
+        return ""
+    counted = [f"{count} {verdict}" for verdict, count in found["tally"].items()]
+    return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."

@@ -20,7 +20,7 @@ from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise, other_reports, reference_rows
 from studies.paper.registry import FINDINGS
-from studies.records import Records
+from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
 DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure
@@ -100,6 +100,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         few=bool(facts) and facts["videos"] < FEW,
         digits=texts.digits,
         embed=embed,
+        earlier=earlier(evidence.store.out),
     )
 
 

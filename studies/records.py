@@ -7,9 +7,12 @@ studies/setting/recording.py writes them.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +23,7 @@ from fame.files import write_atomically, write_json
 from studies.study import Measure, Method
 
 CELLS, STUDY = "cells.csv", "study.json"
+EARLIER = "earlier"  # folder of reports on other studies in the same OUT
 
 
 @dataclass(frozen=True)
@@ -118,14 +122,47 @@ class Records:
                 found[stage] = Listed(one.kind, one.label, tuple(dict.fromkeys((*one.studies, cell.study))))
         return found
 
-    def write(self, out: Path) -> None:
-        """Write OUT/cells.csv and OUT/study.json, each atomically."""
+    def write(self, out: Path) -> Path | None:
+        """Write OUT/cells.csv and OUT/study.json, each atomically; return where a report on another study was put aside."""
+        kept = _put_aside(out, str(self.about["command"]))
         text = io.StringIO()
         lines = csv.DictWriter(text, [field.name for field in fields(Cell)], lineterminator="\n")
         lines.writeheader()
         lines.writerows(asdict(cell) for cell in self.cells)
         write_atomically(out / CELLS, lambda beside: beside.write_text(text.getvalue(), encoding="utf-8"))
         write_json(out / STUDY, dict(self.about))
+        return kept
+
+
+def _put_aside(out: Path, command: str) -> Path | None:
+    """Move OUT/report to OUT/earlier/NAME, with its records, where it was made by another command; None where there is none."""
+    shutil.rmtree(out / EARLIER / _name(command), ignore_errors=True)  # what is made anew now
+    try:
+        before = str(json.loads((out / STUDY).read_text(encoding="utf-8"))["command"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if before == command or not (out / "report" / "index.html").exists():
+        return None
+    kept = out / EARLIER / _name(before)
+    shutil.rmtree(kept, ignore_errors=True)
+    kept.parent.mkdir(exist_ok=True)
+    (out / "report").rename(kept)
+    for name in (CELLS, STUDY):
+        shutil.copy2(out / name, kept / name)
+    return kept
+
+
+def _name(command: str) -> str:
+    return hashlib.sha256(command.encode()).hexdigest()[:8]
+
+
+def earlier(out: Path) -> dict[str, str]:
+    """Return the commands of the reports that were put aside in OUT, by their folder's name in OUT/earlier."""
+    found = {}
+    for path in sorted((out / EARLIER).glob(f"*/{STUDY}")):
+        with suppress(OSError, ValueError, KeyError):
+            found[path.parent.name] = str(json.loads(path.read_text(encoding="utf-8"))["command"])
+    return found
 
 
 def read(out: Path) -> Records:

@@ -1,9 +1,8 @@
 """The search for beta, the share of the frame kept as foreground: Optuna's TPE on validation accuracy.
 
-The objective is `val/top1` of the linear probe on A: videos of the validation split, never a test video, so the tables stay
-untouched by what is found here. Betas lie on a grid of 0.05, so that trials meet the cells of the ablation (table 1): 0.3, 0.5 and
-0.7 are its rows, and 1.0 is the baseline without merging. A trial is a run like any other, in the store and in MLflow. Trials go
-one after another; the journal (OUT/search/journal.log) survives a kill, and the same command goes on from it.
+The objective is `val/top1` of the linear probe on A: videos of the validation split, never a test video. Betas lie on a grid of
+0.05, so that trials meet the runs of table 1: 0.3, 0.5 and 0.7 are its rows, and 1.0 is the baseline. A trial is a run like any
+other, in the store and in MLflow; the journal (OUT/search/journal.log) survives a kill, and the same command goes on from it.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 NAME = "search_beta"
 METRIC = "val/top1"
 OBJECTIVE = "validation accuracy (percent) of the linear probe on A; no test video is looked at"
-LOW, HIGH, STEP = 0.1, 1.0, 0.05
-GRID = tuple(round(LOW + STEP * index, 2) for index in range(round((HIGH - LOW) / STEP) + 1))
-FIRST = (0.5, 1.0, 0.3, 0.7)  # the ablation's betas, the paper's choice and the baseline before the others
+STEP = 0.05
+GRID = tuple(round(STEP * index, 2) for index in range(2, 21))
+FIRST = (0.5, 1.0, 0.3, 0.7)  # table 1's betas, the paper's choice and the baseline first
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A beta that was tried. `value` is validation accuracy in percent. `reused`: the run was there before the trial began."""
+    """Hold a beta that was tried, its validation accuracy in percent, and whether its run was there before (`reused`)."""
 
     number: int
     beta: float
@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """All trials, a beta each, in the order in which they were tried."""
+    """Hold all trials, a beta each, in the order in which they were tried."""
 
     trials: tuple[Trial, ...]
 
@@ -96,49 +96,50 @@ def search_beta(
     import optuna
 
     stages = {beta: beta_stage(setting, beta) for beta in GRID}
-    identity = hashlib.sha256(" ".join(stage.id for stage in stages.values()).encode()).hexdigest()[:12]
+    ids = "".join(stage.id for stage in stages.values())
+    identity = hashlib.sha256(ids.encode()).hexdigest()[:12]
     about = {
         "scale": setting.scale.name,
         "dataset": setting.dataset,
         "replicate": replicate,
-        "identity": identity,
         "objective": f"{METRIC}: {OBJECTIVE}",
-        "sampler": f"TPE after {len(FIRST)} given betas, on a grid of {STEP} from {LOW} to {HIGH}",
     }
     with _journal(store) as storage:
         name = f"beta {setting.scale.name} {setting.dataset} {replicate} {identity}"
         study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        for broken in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-            study.tell(broken.number, state=optuna.trial.TrialState.FAIL)  # the process that ran it is gone: see `_journal`
+        for broken in study.get_trials(deepcopy=False):
+            if broken.state.name == "RUNNING":  # in a process that was killed: see `_journal`
+                study.tell(broken.number, state=optuna.trial.TrialState.FAIL)
         while len((found := _found(study)).trials) < min(trials, len(GRID)):
             asked = _ask(study, found, replicate)
-            beta = round(asked.params["beta"], 2)  # 0.1 + 4 * 0.05 is not quite 0.3, and would be another cell
-            reused = store.finished(stages[beta].id, replicate)
+            beta = round(asked.params["beta"], 2)  # 0.1 + 4 * 0.05 is not quite 0.3, and would be another run
+            stage = stages[beta]
+            reused = store.finished(stage.id, replicate)
             if not reused:
-                execute(stages[beta].chain())
-            value = _accuracy(
-                store, stages[beta], beta, replicate
-            )  # an error or interrupt leaves the trial RUNNING, as a kill does
-            asked.set_user_attr("cell", stages[beta].id)
+                execute(stage.chain())
+            # an error or an interrupt leaves the trial RUNNING, as a kill does
+            value = _accuracy(store, stage, beta, replicate)
+            asked.set_user_attr("cell", stage.id)
             asked.set_user_attr("reused", reused)
             study.tell(asked, value)
             if beta in found.betas:
                 continue
             if tracker:
-                for link in stages[beta].chain():
+                for link in stage.chain():
                     tracker.mirror_run(store, link.id, replicate, (NAME,))
-            tell(Trial(len(found.trials), beta, value, stages[beta].id, reused))
+            tell(Trial(len(found.trials), beta, value, stage.id, reused))
     files = write_search(found, store.out / "search", about)
     if tracker:
-        rows = [{"row": f"beta {trial.beta}", "metric": METRIC, "mean": trial.value} for trial in found.trials]
-        rows += [{"row": "best", "metric": "beta", "mean": found.best.beta}]
-        tracker.mirror_study(NAME, files, rows, [(trial.cell, replicate) for trial in found.trials], OBJECTIVE, about)
+        rows: list[dict[str, Any]] = [{"row": "best", "metric": "beta", "mean": found.best.beta}]
+        rows += ({"row": f"beta {trial.beta}", "metric": METRIC, "mean": trial.value} for trial in found.trials)
+        runs = [(trial.cell, replicate) for trial in found.trials]
+        tracker.mirror_study(NAME, files, rows, runs, OBJECTIVE, about)
     return found
 
 
 @contextmanager
 def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
-    """Open the journal of this OUT, for one process at a time. What a kill may leave, half a line or a lock, is cleared away."""
+    """Open the journal of OUT, for one process at a time, without half a line or a lock that a kill may leave."""
     import optuna
     from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
@@ -149,14 +150,16 @@ def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
         try:
             lock = FileLock(path.with_name(".search.lock")).acquire(timeout=0)
         except Timeout:
-            raise FameError(f"{path.parent}: another search is at work there; wait for it, or choose another --out") from None
+            mend = "wait for it, or choose another folder with --out"
+            raise FameError(f"{path.parent}: another search is at work there; {mend}") from None
     with lock:
         Path(f"{path}.lock").unlink(missing_ok=True)
         whole = path.read_bytes() if path.exists() else b""
         if whole and not whole.endswith(b"\n"):
             path.write_bytes(whole[: whole.rfind(b"\n") + 1])
         try:
-            storage = optuna.storages.JournalStorage(JournalFileBackend(str(path), JournalFileOpenLock(str(path))))
+            backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
+            storage = optuna.storages.JournalStorage(backend)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
             why = f"this is no journal that Optuna can read ({error!r})"
             raise FameError(f"{path}: {why}; move it away, or choose another folder with --out") from None
@@ -164,27 +167,25 @@ def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
 
 
 def _found(study: optuna.Study) -> Found:
-    import optuna
-
     found: dict[float, Trial] = {}
-    for trial in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,)):
-        beta = round(trial.params["beta"], 2)
-        found.setdefault(beta, Trial(len(found), beta, trial.values[0], **trial.user_attrs))
+    for trial in study.get_trials(deepcopy=False):
+        if trial.state.name == "COMPLETE":
+            beta = round(trial.params["beta"], 2)
+            found.setdefault(beta, Trial(len(found), beta, trial.values[0], **trial.user_attrs))
     return Found(tuple(found.values()))
 
 
 def _ask(study: optuna.Study, found: Found, replicate: int) -> optuna.Trial:
-    """Propose a beta: the first ones, then TPE's, seeded by what is complete, so that a continued search proposes the same."""
+    """Propose a beta: the first ones, then TPE's, seeded by what is complete: a continued search proposes the same."""
     import optuna
 
-    state = optuna.trial.TrialState
+    states = [trial.state.name for trial in study.get_trials(deepcopy=False)]
     left = [beta for beta in FIRST if beta not in found.betas]
-    if left and not study.get_trials(deepcopy=False, states=(state.WAITING,)):
+    if left and "WAITING" not in states:
         study.enqueue_trial({"beta": left[0]})
-    complete = len(study.get_trials(deepcopy=False, states=(state.COMPLETE,)))
-    seed = Seeds(replicate).of(NAME, complete) % 2**32
+    seed = Seeds(replicate).of(NAME, states.count("COMPLETE")) % 2**32
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=len(FIRST), seed=seed)
-    return study.ask({"beta": optuna.distributions.FloatDistribution(LOW, HIGH, step=STEP)})
+    return study.ask({"beta": optuna.distributions.FloatDistribution(GRID[0], GRID[-1], step=STEP)})
 
 
 def _accuracy(store: Store, stage: Stage, beta: float, replicate: int) -> float:
@@ -196,21 +197,29 @@ def _accuracy(store: Store, stage: Stage, beta: float, replicate: int) -> float:
     if result:
         why = f"run {stage.id}/{replicate} has no {METRIC}; the search needs a dataset with a validation split"
     else:
-        failures = [failure["message"] for link in stage.chain() if (failure := store.failure(link.id, replicate))]
-        why = f"{(failures or ['it was not finished'])[0]}; the same command tries it again, and completed trials are kept"
+        failures = (store.failure(link.id, replicate) for link in stage.chain())
+        message = next((failure["message"] for failure in failures if failure), "it was not finished")
+        why = f"{message}; the same command tries it again, and completed trials are kept"
     raise FameError(f"the search stopped at beta = {beta}: {why}")
 
 
 def write_search(found: Found, folder: Path, about: Mapping[str, Any]) -> list[Path]:
-    """Write beta.json, .csv, .png and .svg to `folder` and return their paths. `about`: scale, dataset, replicate, objective."""
+    """Write beta.json, .csv, .png and .svg to `folder` and return their paths; `about` stands in the first."""
     from pandas import DataFrame
 
     files = {suffix: folder / f"beta.{suffix}" for suffix in ("json", "csv", "png", "svg")}
     trials = [asdict(trial) for trial in found.trials]
-    verdicts = {"selection_world": about["replicate"] >= SELECTION_REPLICATES}  # else verdicts look at this world too
-    write_json(files["json"], {**about, **verdicts, "best": asdict(found.best), "trials": trials, "exhausted": found.exhausted})
-    write_atomically(files["csv"], lambda beside: DataFrame(trials).to_csv(beside, index=False))
-    _draw(found, f"{about['scale']}, {about['dataset']}, replicate {about['replicate']}", files["png"], files["svg"])
+    facts = {
+        **about,
+        "selection_world": about["replicate"] >= SELECTION_REPLICATES,  # else verdicts look at this world too
+        "best": asdict(found.best),
+        "trials": trials,
+        "exhausted": found.exhausted,
+    }
+    write_json(files["json"], facts)
+    write_atomically(files["csv"], partial(DataFrame(trials).to_csv, index=False))
+    title = f"{about['scale']}, {about['dataset']}, replicate {about['replicate']}: {len(trials)} trials"
+    _draw(found, title, files["png"], files["svg"])
     return list(files.values())
 
 
@@ -219,18 +228,16 @@ def _draw(found: Found, title: str, *paths: Path) -> None:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"font.size": 9, "svg.hashsalt": "fame", "axes.spines.top": False, "axes.spines.right": False}):
+    with matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, "svg.hashsalt": "fame"}):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.plot(*zip(*sorted((trial.beta, trial.value) for trial in found.trials)), "o-", markersize=4)
         best = found.best
-        axes.plot([best.beta], [best.value], "o", markersize=9, label=f"β = {best.beta}: {best.value:.1f} %")
+        axes.plot(best.beta, best.value, "o", markersize=9, label=f"β = {best.beta}: {best.value:.1f} %")
         axes.legend()
-        axes.set_xlim(0.05, 1.05)
         axes.set_xticks([0.1, 0.3, 0.5, 0.7, 1.0], ["0.1", "0.3", "0.5", "0.7", "1.0\n(baseline)"])
-        axes.set_xlabel("β, share of the frame kept as foreground")
-        axes.set_ylabel("validation accuracy, linear probe (%)")
-        axes.set_title(f"{title}: {len(found.trials)} trials", fontsize=9)
-        for path in paths:
-            facts = {"Date": None, "Creator": None}  # the same numbers, the same file
-            write_atomically(path, lambda beside: figure.savefig(beside, format=path.suffix[1:], dpi=150, metadata=facts))  # noqa: B023
+        axes.set(xlim=(0.05, 1.05), xlabel="β, share of the frame kept as foreground")
+        axes.set(ylabel="validation accuracy, linear probe (%)", title=title)
+        for path in paths:  # without date: the same numbers, the same file
+            facts = {"Date": None, "Creator": None}
+            write_atomically(path, partial(figure.savefig, format=path.suffix[1:], dpi=150, metadata=facts))

@@ -4,8 +4,7 @@ Every finished run is mirrored once, in the experiment `runs`; every study has a
 tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names. To make
 it anew, delete OUT/mlflow.db (on a server: OUT/mlflow.json) and call `run_study.py report`.
 
-Importing MLflow and opening its database takes some ten seconds, so what has been mirrored is noted in OUT/mlflow.json, and where
-nothing is new MLflow is not even imported.
+Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
 
 
 def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
-    """Turn an error of tracking into one warning and False; the tracker then does nothing more: a dead server costs one timeout."""
+    """Turn an error of tracking into one warning and False. The tracker then rests: a dead server costs one timeout."""
 
     @wraps(method)
     def guarded(self: Tracker, *args: Any, **kwargs: Any) -> bool:
@@ -61,7 +60,7 @@ def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
 
 
 class Tracker:
-    """Mirror one OUT folder; cheap to make. Its methods return whether the mirror now holds what was given."""
+    """Mirror one OUT folder. The methods return whether the mirror now holds what was given."""
 
     def __init__(self, out: Path | str, warn: Callable[[str], object] = print) -> None:
         self.out = Path(out).absolute()
@@ -76,7 +75,7 @@ class Tracker:
     def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Sequence[str] = ()) -> bool:
         """Mirror a finished run: parameters, metrics over epochs, final metrics and small artifacts.
 
-        Mirrored before, only its tag `studies` changes, where `serves` names one that it lacks. False where it is not finished.
+        Mirrored before, only its tag `studies` grows by those that it `serves`. False where it is not finished.
         """
         key = f"{stage_id}/{replicate}"
         noted = self._noted["runs"].get(key, {"run": None, "serves": []})
@@ -86,7 +85,8 @@ class Tracker:
         stage = store.stage(stage_id, replicate) if result else None
         if not result or not stage:
             return False
-        run = noted["run"] or self._found(stage_id, replicate) or self._write(store.folder(stage_id, replicate), stage, result)
+        folder = store.folder(stage_id, replicate)
+        run = noted["run"] or self._found(folder) or self._write(folder, stage, result)
         studies = sorted({*serves, *noted["serves"]})
         self.client.set_tag(run, "studies", ", ".join(studies))
         self._noted["runs"][key] = {"run": run, "serves": studies}
@@ -95,7 +95,13 @@ class Tracker:
 
     @never_fails
     def mirror_study(
-        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[tuple[str, int]], note: str, about: Row
+        self,
+        name: str,
+        files: Iterable[Path],
+        rows: Iterable[Row],
+        runs: Iterable[tuple[str, int]],
+        note: str,
+        about: Row,
     ) -> bool:
         """Mirror a study as the one run of the experiment `name`, described by `note`.
 
@@ -104,36 +110,40 @@ class Tracker:
         where something has changed, and replaced where `about` (scale, dataset) or the names of the numbers have.
         """
         paths, numbers = sorted({*files}), metrics_of(name, rows)
-        facts = {key: str(value) for key, value in about.items()}
-        noted = self._noted["runs"]
-        links = [(stage, number, noted[key]["run"]) for stage, number in runs if (key := f"{stage}/{number}") in noted]
-        content = b"".join(path.name.encode() + path.read_bytes() for path in paths)
-        digest = hashlib.sha256(repr((numbers, links, note, facts)).encode() + content).hexdigest()[:16]
-        if self._noted["studies"].get(name) == digest:
+        tags = {"fame.study": name} | {key: str(value) for key, value in about.items()}
+        links = ["stage,replicate,run"]
+        for stage, replicate in runs:
+            if run := self._noted["runs"].get(f"{stage}/{replicate}"):
+                links.append(f"{stage},{replicate},{run['run']}")
+        digest = hashlib.sha256(repr((numbers, links, note, tags)).encode())
+        for path in paths:
+            digest.update(path.name.encode() + path.read_bytes())
+        state, noted = digest.hexdigest()[:16], self._noted["studies"].get(name)
+        if noted == state:
             return True
 
-        experiment = self._experiment(name)
-        self.client.set_experiment_tag(experiment, "mlflow.note.content", note)
-        run, known = None, name in self._noted["studies"]  # MLflow would write to the first OUT of a run that was copied
-        for old in self.client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
-            if known and facts.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys():
-                run = old.info.run_id
+        client, experiment = self.client, self._experiment(name)
+        client.set_experiment_tag(experiment, "mlflow.note.content", note)
+        kept = None
+        for old in client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
+            same = tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys()
+            if noted and same:  # not noted: OUT may be a copy, and MLflow keep the first one's place in memory
+                kept = old
             else:
-                self.client.delete_run(old.info.run_id)
-        run = run or self.client.create_run(experiment, tags={"fame.study": name, **facts}, run_name=name).info.run_id
-        self._log(run, [(key, value, 0) for key, value in numbers.items()], int(1000 * time.time()))
+                client.delete_run(old.info.run_id)
+        run_id = (kept or client.create_run(experiment, tags=tags, run_name=name)).info.run_id
+        self._log(run_id, [(key, value, 0) for key, value in numbers.items()], int(1000 * time.time()))
         for path in paths:
-            self.client.log_artifact(run, str(path), path.parent.name)
-        table = ["stage,replicate,run", *(",".join(map(str, link)) for link in links), ""]
-        self.client.log_text(run, "\n".join(table), "runs.csv")
-        self.client.set_terminated(run)
-        self._noted["studies"][name] = digest
+            client.log_artifact(run_id, str(path), path.parent.name)
+        client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
+        client.set_terminated(run_id)
+        self._noted["studies"][name] = state
         write_json(self.notes, self._noted)
         return True
 
-    def _found(self, stage_id: str, replicate: int) -> str | None:
-        """Return the run of an earlier mirroring that was not noted. One that was broken off while it was written is removed."""
-        where = f"tags.`fame.cell` = '{stage_id}' AND tags.`fame.replicate` = '{replicate}'"
+    def _found(self, folder: Path) -> str | None:
+        """Return the MLflow run of a folder that was mirrored but not noted; one whose writing was broken off is removed."""
+        where = f"tags.`fame.cell` = '{folder.parent.name}' AND tags.`fame.replicate` = '{folder.name}'"
         for run in self.client.search_runs([self._experiment("runs")], where):
             if run.info.status == "FINISHED":
                 return str(run.info.run_id)
@@ -141,7 +151,7 @@ class Tracker:
         return None
 
     def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
-        """Write a new MLflow run. It becomes `FINISHED` last, which is how `_found` knows one whose writing was broken off."""
+        """Write a new MLflow run; it becomes `FINISHED` last, by which `_found` knows it as whole."""
         from mlflow.entities import Param
         from pandas import json_normalize
 
@@ -153,33 +163,39 @@ class Tracker:
             "mlflow.source.git.commit": result["commit"],
         }
         end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)  # milliseconds
-        name = f"{' after '.join(label(link) for link in reversed(stage.chain()))} · {folder.name}"
-        run = self.client.create_run(self._experiment("runs"), end - int(1000 * result["seconds"]), tags, name).info.run_id
+        start = end - int(1000 * result["seconds"])
+        name = " after ".join(label(link) for link in reversed(stage.chain()))
+        client, experiment = self.client, self._experiment("runs")
+        run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
         config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
         if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
             upstream = stage.upstream.config.model_dump(mode="json")
-            config["upstream"] = {**(upstream.get("objective") or {}), "part": (upstream.get("data") or {}).get("part")}
-        params = [Param(str(key), str(value)) for key, value in json_normalize(config).to_dict("records")[0].items()]
+            part = (upstream.get("data") or {}).get("part")
+            config["upstream"] = {**(upstream.get("objective") or {}), "part": part}
+        (fields,) = json_normalize(config).to_dict("records")
+        params = [Param(str(key), str(value)) for key, value in fields.items()]
         for first in range(0, len(params), 100):  # a server takes no more in a call, and 1000 metrics
-            self.client.log_batch(run, params=params[first : first + 100])
+            client.log_batch(run, params=params[first : first + 100])
         series = list(epochs(folder / METRICS))
         last = max((step for _, _, step in series), default=0)
-        final = [(metric, value, last) for metric, value in result["metrics"].items() if isinstance(value, int | float)]
-        self._log(run, series + final, end)
+        for metric, value in result["metrics"].items():
+            if isinstance(value, int | float):
+                series.append((metric, value, last))
+        self._log(run, series, end)
         for file in (folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])):
             if file.is_file() and file.stat().st_size <= LARGEST_ARTIFACT:
-                self.client.log_artifact(run, str(file))
-        self.client.set_terminated(run, end_time=end)
+                client.log_artifact(run, str(file))
+        client.set_terminated(run, end_time=end)
         return run
 
     @cached_property
     def client(self) -> MlflowClient:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # MLflow reads these when it is imported
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds
         from mlflow.tracking.client import MlflowClient
 
-        for logger in ("mlflow", "alembic"):  # each step of the first database's making is a line otherwise
+        for logger in ("mlflow", "alembic"):  # else making a database takes many lines
             logging.getLogger(logger).setLevel(logging.ERROR)
         client = MlflowClient(self.uri)
         if self.artifacts:
@@ -189,10 +205,12 @@ class Tracker:
     def _experiment(self, name: str) -> str:
         """Return the id of the experiment `name`, made where it is missing."""
         found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        if found:
+            return str(found.experiment_id)
+        return self.client.create_experiment(name, artifact_location=self.artifacts)
 
     def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
-        """Log (name, value, step), all at `moment` (milliseconds); of two values at one step, as after a break, the later one."""
+        """Log (name, value, step), all at `moment` in milliseconds; of two values at one step the later one."""
         from mlflow.entities import Metric
 
         latest = {(metric_name(key), step): value for key, value, step in metrics}
@@ -202,7 +220,7 @@ class Tracker:
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
-        """{"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}; void for another address."""
+        """Hold {"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}."""
         nothing: dict[str, Any] = {"address": redacted(self.uri), "runs": {}, "studies": {}}
         if self.artifacts and not (self.out / "mlflow.db").exists():
             shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
@@ -215,7 +233,7 @@ class Tracker:
 
 
 class Mirroring:
-    """Mirror finished runs in a thread of its own: importing MLflow takes seconds that workers can use."""
+    """Mirror finished runs in a thread of its own, as importing MLflow takes seconds."""
 
     def __init__(self, store: Store, tracker: Tracker | None, serves: Mapping[str, tuple[str, ...]]) -> None:
         self.store, self.tracker, self.serves = store, tracker, serves
@@ -234,21 +252,21 @@ class Mirroring:
     def _work(self) -> None:
         for task in iter(self.tasks.get, None):
             if self.tracker:
-                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, self.serves.get(task.stage.id, ()))
+                serves = self.serves.get(task.stage.id, ())
+                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, serves)
 
 
 def relocate(database: Path, artifacts: str) -> None:
-    """Point a database that was moved or copied with its OUT to the `artifacts` beside it, a file URI: MLflow's are absolute."""
+    """Point a database that was moved or copied with its OUT to `artifacts`, a file URI beside it; MLflow's are absolute."""
+    run = "'/' || run_uuid || '/artifacts'"
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE experiments SET artifact_location = ? WHERE artifact_location LIKE '%/mlartifacts'", [artifacts])
-        run = "'/' || run_uuid || '/artifacts'"
-        connection.execute(
-            f"UPDATE runs SET artifact_uri = ? || {run} WHERE artifact_uri LIKE '%/mlartifacts' || {run}", [artifacts]
-        )
+        for table, column, tail in (("experiments", "artifact_location", "''"), ("runs", "artifact_uri", run)):
+            change = f"UPDATE {table} SET {column} = ? || {tail}"
+            connection.execute(f"{change} WHERE {column} LIKE '%/mlartifacts' || {tail}", [artifacts])
 
 
 def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:
-    """Return the means of a table's rows by unique names STUDY/ROW/COLUMN/MEASURE, in the characters that MLflow keeps."""
+    """Return the means of a table's rows by unique names STUDY/ROW/COLUMN/MEASURE."""
     found: dict[str, float] = {}
     for row in rows:
         if row.get("mean") is not None:
@@ -262,12 +280,12 @@ def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:
 
 def metric_name(name: str) -> str:
     """Return `name` as a path without dots, in the characters that MLflow keeps (letters, digits, _ - . / and space)."""
-    plain = re.sub(r"[^\w/.\- ]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]  # cut first: a cut may leave an empty part
+    plain = re.sub(r"[^\w/.\- ]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]
     return "/".join(part.lstrip(".") for part in plain.split("/") if part.strip(".")) or "_"
 
 
 def epochs(file: Path) -> Iterator[tuple[str, float, int]]:
-    """Read (name, value, step) of every number in a `metrics.jsonl`; lines without a step, or torn by a kill, are passed over."""
+    """Read (name, value, step) of every number in a `metrics.jsonl`, without lines that lack a step or are torn."""
     for line in file.read_bytes().splitlines() if file.exists() else ():
         with suppress(ValueError, KeyError, TypeError):
             values = json.loads(line)

@@ -186,6 +186,12 @@ def result(stage: Stage, replicate: int, metrics: dict[str, float], folder: Path
     }
 
 
+def put(store: Store, stage: Stage | None, replicate: int, metrics: dict[str, float]) -> None:
+    """Finish a run with these metrics, without predictions."""
+    assert stage is not None
+    store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
+
+
 def recorded(setting: Setting, studies: Sequence[Study], replicates: Sequence[int]) -> Records:
     return Records(cells(setting, tuple(studies)), about(setting, tuple(studies), tuple(replicates)))
 
@@ -204,4 +210,4 @@ def reported(store: Store, setting: Setting, studies: Sequence[Study], replicate
     return build(store, **words)
 
 
-__all__ = ["QUICK", "fill", "recorded", "reported", "seen"]
+__all__ = ["QUICK", "fill", "put", "recorded", "reported", "seen"]

@@ -10,6 +10,7 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -70,10 +71,16 @@ def encode(
         add_silence(container, silence, sound)
 
 
-def write_sound(path: Path) -> Path:
-    """A file with an audio stream and no video."""
+def write_sound(path: Path, cover: bool = False) -> Path:
+    """A file with an audio stream and no video; with `cover` one with a picture attached, as music has it."""
     with av.open(str(path), "w") as container:
-        add_silence(container, silent(container), 1)
+        stream = silent(container)
+        if cover:
+            picture = cast(VideoStream, container.add_stream("mjpeg", rate=1))
+            picture.width, picture.height, picture.pix_fmt, picture.disposition = 32, 32, "yuvj420p", Disposition.attached_pic
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
+            container.mux(picture.encode())
+        add_silence(container, stream, 1)
     return path
 
 

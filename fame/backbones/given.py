@@ -15,11 +15,11 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, read_weights, sha256_of
+from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, read_weights
 from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 
 log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)

@@ -1,7 +1,7 @@
 """Scan a folder of videos into a manifest: every listed video is opened, decoded whole and hashed, once.
 
-The result of each file is kept in the cache by path, size and time of change, one JSON line a file, so that a scan that is
-interrupted goes on where it was, and a second one only looks at the folder.
+The result of each file is kept in the cache by path, size and time of change, one JSON line a file: an interrupted
+scan goes on where it was, and a second one only looks at the folder.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 
 SCAN = 5  # version of what is kept of a file; raised when more is looked at, or judged otherwise
-_NAMED = 3  # files, or classes, named in a message
+_NAMED = 3  # files named in a message; the list file has them all
 _FACTS = {*VideoInfo.__dataclass_fields__, "sha256"}
 
 log = logging.getLogger(__name__)
@@ -54,8 +54,7 @@ def scan(
     if not any(video.split == "train" for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind == "folder" else f"{kind}-fold{fold}"
-    counts = ", ".join(f"{count} {split}" for split, count in count_splits(videos).items())
-    log.info("%s: %s, %d classes: %s", name, counts, len(listing.classes), _shortened(listing.classes))
+    log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -71,7 +70,7 @@ def _memory(root: Path, kind: Kind, cache: Path) -> Path:
 def _facts(
     root: Path, entries: list[Entry], memory: Path, jobs: int, progress: Progress | None
 ) -> tuple[dict[str, Facts], dict[str, VideoError]]:
-    """What is known of each file, and the faults of the broken ones. Faults that mend without a change of the file are not kept."""
+    """Return what is known of each file, and the faults of the broken ones."""
     remembered = _recall(memory)
     keys = {entry.path: _key(root / entry.path) for entry in entries}
     known = {path: remembered[path] for path, key in keys.items() if path in remembered and remembered[path]["key"] == key}
@@ -115,7 +114,7 @@ def _key(path: Path) -> list[Any]:
 
 
 def _recall(memory: Path) -> dict[str, Any]:
-    """Remembered results by path; later lines win, a torn or damaged line is passed over: its file is looked at again."""
+    """Return remembered results by path; later lines win, a damaged line is passed over."""
     recalled: dict[str, Any] = {}
     for line in memory.read_text(encoding="utf-8", errors="replace").splitlines() if memory.is_file() else ():
         try:
@@ -137,7 +136,7 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
     """Tell what is missing, differs from the published set or is left out: once for each state of the folder."""
     file = memory.with_suffix(f".fold{fold}.missing.txt")
     if is_news(file, "".join(f"{path}\n" for path in listing.missing)) and listing.missing:
-        listed, first = len(listing.missing) + len(listing.entries), _shortened(listing.missing)
+        listed, first = len(listing.missing) + len(listing.entries), ", ".join(listing.missing[:_NAMED])
         log.warning(
             "%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file
         )
@@ -145,7 +144,3 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
     if is_news(memory.with_suffix(f".fold{fold}.counts.txt"), "".join(f"{line}\n" for line in lines)):
         for line in lines:
             log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
-
-
-def _shortened(names: list[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")

@@ -3,10 +3,8 @@
 The test protocol of the paper: `clips` uniformly spaced clips of a video, centre crop, no augmentation; the encoder in eval mode.
 
 `extract` computes them; `shared_features` keeps them in CACHE/features/KEY.npz, where the next run of whatever process finds them.
-KEY is a hash of all that the numbers depend on, so a file is right or it is not found. A file has 4 bytes for each of videos x
-clips x dim: an encoder's splits come to 1 MB at quick scale, 11 MB at mini, 270 MB for UCF101 at paper scale. The folder is kept
-below `LIMIT` bytes; the files written first go first, as both probe and retrieval follow closely on the pretraining. Whoever still
-wants one of those makes it again.
+KEY is a hash of all that the numbers depend on, so a file is right or it is not found. An encoder's splits come to 11 MB at mini
+scale, 270 MB for UCF101 at paper scale. The folder is kept below `LIMIT` bytes; the files written first go first.
 """
 
 from __future__ import annotations
@@ -23,16 +21,15 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import sha256_of
 from fame.backbones.given import load_encoder
 from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
 from fame.data.clips import VideoSet
 from fame.data.disk import locked
 from fame.data.fitting import check_crop, too_short
 from fame.data.video import DECODER
-from fame.errors import FameError
+from fame.errors import NotFinite
 from fame.evaluation.predictions import tested_splits
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.run import Run
 from fame.training.precision import autocast, name, resolve, set_threads
@@ -111,24 +108,19 @@ def extract(
 ) -> Tensor:
     """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
 
-    The encoder is put in eval mode and left as it was found. `augment` gives mean and std of the normalisation (default: those of
-    training); nothing is drawn at random. FameError where a feature is NaN or infinite: it would win every comparison.
+    The encoder is put in eval mode. `augment` gives mean and std of the normalisation (default: those of training). NotFinite where
+    a feature is NaN or infinite: it would win every comparison.
     """
     if not len(rows):
         return torch.empty(0, clips, encoder.dim)
-    dtype = resolve(precision, device)
-    before = encoder.training
     encoder.eval()
     found = []
-    try:
-        for clip_batch in batches(videos, rows, clip, clips, batch, device):
-            with autocast(dtype, device):
-                found.append(encoder(normalise(clip_batch, augment or Augment())).float().cpu())
-    finally:
-        encoder.train(before)
+    for clip_batch in batches(videos, rows, clip, clips, batch, device):
+        with autocast(resolve(precision, device), device):
+            found.append(encoder(normalise(clip_batch, augment or Augment())).float().cpu())
     features = torch.cat(found).reshape(len(rows), clips, -1)
     if not features.isfinite().all():
-        raise FameError(
+        raise NotFinite(
             "the encoder gives features that are not finite: its training diverged; lower the learning rate and pretrain again"
         )
     return features
@@ -150,27 +142,17 @@ def shared_features(
 
     if run.cache is None or encoder is None:
         return extracted()
+    dtype = name(resolve(config.precision, run.device))
     about = {
         "version": VERSION,
         "encoder": sha256_of(encoder),
-        "videos": [
-            videos.store.manifest,
-            videos.store.short_side,
-            DECODER,
-            *(["jpeg"] if videos.store.codec == "jpeg" else []),  # its pixels are not the raw ones
-        ],
+        "videos": [videos.store.manifest, videos.store.short_side, videos.store.codec, DECODER],
         "rows": hashlib.sha256(rows.numpy().tobytes()).hexdigest(),
         "clip": identified(config.clip),
         "clips": config.clips,
         "normalised": [normal.mean, normal.std],
         # not science, but rounding depends on it
-        "arithmetic": [
-            name(resolve(config.precision, run.device)),
-            run.device.type,
-            torch.get_num_threads(),
-            BATCH,
-            torch.__version__,
-        ],
+        "arithmetic": [dtype, run.device.type, torch.get_num_threads(), BATCH, torch.__version__],
     }
     key = json.dumps(about, sort_keys=True)
     file = run.cache / FOLDER / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.npz"

@@ -6,33 +6,26 @@ looked at before it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from fame.config import Finetune
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import extract, notes_of, opened
 from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.run import Run
-from fame.seeds import Seeds
 from fame.training.supervised import Classifier, train_classifier
 
 HEAD = "biased"
 
 
-def draw_head(layer: nn.Linear, seeds: Seeds, purpose: str) -> None:
-    """Draw the weights of `layer` anew, in place, from the seed of (`purpose`, "head") and from no global stream."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seeds.of(purpose, "head"))
-        layer.reset_parameters()
-
-
 @torch.inference_mode()
-def classify(head: nn.Module, features: Tensor) -> Tensor:
+def classify(head: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
     """Clip features (N, clips, dim) -> predicted classes (N,): softmax per clip, averaged over the clips of a video."""
     return head(features).softmax(dim=-1).mean(dim=1).argmax(dim=-1)
 
@@ -41,7 +34,7 @@ def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]
     """Finetune and test; continues from `checkpoint.pt`. Writes `predictions.csv` and returns the stage's result."""
     net, videos, tests = opened(config, encoder, run)
     model = Classifier(net, len(videos.classes), config.dropout)
-    draw_head(model.linear, run.seeds, "finetune")
+    model.draw_head(run.seeds.of("finetune", "head"))
     # keep: until it is tested, as a break during the test must not cost the training
     trained = train_classifier(model, videos, training_rows(videos, config.clip), config, run, purpose="finetune", keep=True)
     how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}

@@ -3,25 +3,26 @@
     minimise over W, b:   mean over samples of -log softmax(W z + b)[label]  +  l2/2 |W|^2,      z = (x - mean) / std
 
 The problem is convex (strictly in W for l2 > 0), so the answer does not depend on seed, order or schedule. With l2 = 0 and
-separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`. (scipy's L-BFGS-B rather than torch's
-optimiser, whose first use costs a process some seconds of imports.)
+separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from scipy.optimize import minimize
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 MAX_STEPS = 1000
 GRADIENT = 1e-6  # largest component of the gradient at which the solver stops
 
 
-class Standardised(nn.Module):
+@dataclass(frozen=True)
+class Standardised:
     """Features (..., dim) -> logits (..., classes): standardise with the training statistics, then a linear layer."""
 
     mean: Tensor
@@ -29,14 +30,7 @@ class Standardised(nn.Module):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, mean: Tensor, std: Tensor, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mean", mean)
-        self.register_buffer("std", std)
-        self.register_buffer("weight", weight)
-        self.register_buffer("bias", bias)
-
-    def forward(self, features: Tensor) -> Tensor:
+    def __call__(self, features: Tensor) -> Tensor:
         return (features.to(self.mean) - self.mean) / self.std @ self.weight.T + self.bias
 
 

@@ -1,8 +1,7 @@
 """What a classifier said about every video, as a table; every accuracy is a function of that table.
 
 `predictions.csv` has one line a video and head: `video, performance, condition, head, label, predicted, scene_action`. The
-condition is `own` for split `test`, the rest of the name for `test/...`, and `val` or `val/balanced`. `metrics_from` works alike
-on a frame in memory and on one that is read back, so a report can recompute (and bootstrap over videos) what a stage reported.
+condition is `own` for split `test`, the rest of the name for `test/...`, and `val` or `val/balanced`.
 """
 
 from __future__ import annotations

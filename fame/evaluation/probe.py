@@ -1,8 +1,6 @@
 """The linear probe (paper, table 5): a linear classifier on frozen features, by two solvers, and what else those features tell.
 
-- `lbfgs`: features of `clips` uniform clips of every training video, standardised with the training statistics; every clip is a
-  sample, as at test the outputs, not the features, of a video's clips are averaged. Multinomial logistic regression with l2/2
-  |W|^2 on the weights, solved to convergence in float64: convex, so neither seed nor schedule plays a part.
+- `lbfgs`: logistic regression on features of `clips` uniform clips of every training video (fame/evaluation/logistic.py).
 - `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
 
 Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does
@@ -12,6 +10,7 @@ not go with the action. A third classifier reads the scene family off the same f
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +19,14 @@ import torch
 from torch import Tensor, nn
 
 from fame.backbones import Encoder
-from fame.backbones.checkpoint import read_weights
+from fame.backbones.checkpoint import check_whole, read_weights, weights_digest
 from fame.config import Probe
 from fame.data.clips import VideoSet
 from fame.data.fitting import fitting
+from fame.errors import FameError
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features
-from fame.evaluation.finetune import classify, draw_head
+from fame.evaluation.finetune import classify
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.files import write_atomically
@@ -51,7 +51,7 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
 
     frames: list[pd.DataFrame] = []
     fits: dict[str, Any] = {}
-    head: nn.Module
+    head: Callable[[Tensor], Tensor]
     for name, rows in training.items():
         if config.solver == "lbfgs":
             split = TRAINING_SPLITS[name]
@@ -115,15 +115,17 @@ def _sgd_head(
 ) -> tuple[nn.Linear, dict[str, Any]]:
     """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
     second does not cost the first."""
-    draw_head(model.linear, run.seeds, f"probe/{name}")
-    kept = _kept(run, name)
-    if kept.exists():
+    model.draw_head(run.seeds.of(f"probe/{name}", "head"))
+    kept, begun = _kept(run, name), weights_digest(model)
+    with suppress(FameError):  # there is none, or it is damaged
+        check_whole(kept)
         state = read_weights(kept)
-        model.linear.load_state_dict(state["head"])
-        return model.linear, state["training"]
+        if state.get("begun") == begun:
+            model.linear.load_state_dict(state["head"])
+            return model.linear, state["training"]
     trained = train_classifier(model, videos, rows, config, run, purpose=f"probe/{name}")
     head = model.linear.cpu()
-    state = {"head": head.state_dict(), "training": trained}
+    state = {"begun": begun, "head": head.state_dict(), "training": trained}
     write_atomically(kept, lambda beside: torch.save(state, beside))
     return head, trained
 

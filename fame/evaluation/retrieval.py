@@ -2,7 +2,7 @@
 
 The features of `clips` uniform clips are L2-normalised each, averaged, centred per split, L2-normalised; similarity is the
 cosine; the training videos are the gallery and every test condition is a set of queries. R@k is the percentage of queries with a
-neighbour of the right class among the k nearest. Clips are normalised with the mean and std of training.
+neighbour of the right class among the k nearest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Visual augmentation of whole batches, the same for all frames of a clip, as in the released code (PAPER section 1, last part).
+"""Augment whole batches, all frames of a clip alike, as in the released code.
 
-Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws all its
-random numbers first, a fixed count per clip, from the generator it is given (None: torch's global one). So the draws do not depend
-on probabilities, on strengths or on whether the videos have one size, and two methods with equal seeds see equal crops.
+Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws a fixed
+count of random numbers a clip, whatever probabilities, strengths and sizes are: methods with equal seeds see equal crops.
 """
 
 from __future__ import annotations
@@ -110,8 +109,8 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
     """Apply grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
 
     Jitter: factors of brightness, contrast, saturation and a hue turn drawn per clip, applied in one of four orders drawn for
-    the batch, which of them drawn per clip: each clip's order is uniform. Contrast pulls towards the mean luma of the whole clip.
-    Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip. ValueError for other clips.
+    the batch. Contrast pulls towards the mean luma of the whole clip. Blur: kernel about a tenth of the side (none below 20
+    pixels), sigma drawn per clip. ValueError for other clips.
     """
     check_clips(clips)
     return recolour(clips, draw_colours(len(clips), augment, generator))

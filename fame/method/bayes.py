@@ -11,7 +11,7 @@ BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 
 
 class Bayes(NamedTuple):
-    """Hold what the colour posterior presumes; the defaults are the paper's.
+    """Hold prior and samples of the colour posterior; the defaults are the paper's.
 
         P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
 

@@ -1,18 +1,17 @@
-"""Controls: what merging gains from a mask that is no method's (docs/rules.md).
+"""Give controls their masks: what merging gains from a mask that is no method's (docs/rules.md).
 
     true     the true figure, wherever it is in any frame of the clip, at its own area
-    dilated  the true figure grown to the share beta of the frame; where it is larger already, it stays whole
+    dilated  the true figure grown to the share beta of the frame; a larger one stays whole
     other    FAME's mask of another clip of the batch
     blob     a random smooth shape of the share beta
 
 And two backgrounds that are no method's:
 
-    empty      as inter, but another clip's scene without its figure, filled from around it and as still as the camera
-    elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, and the figure mostly stays
+    empty      as inter, but another clip's scene without its true figure, filled from around it
+    elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays
 
-True masks go through the very crop and flip of their clip. Which clip lends its mask and what a blob looks like come from a stream
-of their own, so backgrounds, crops and colours are those of FAME at the same replicate: the difference is the mask alone, or what
-stands in the background.
+True masks go through the crop and flip of their clip. Controls draw from a stream of their own, so backgrounds, crops and colours
+are those of FAME at the same replicate.
 """
 
 from __future__ import annotations
@@ -102,9 +101,8 @@ class Controlled:
 def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:
     """The figure in any frame, bool (B, size, size), after the crop and flip that `random_crops` drew from the same `state`.
 
-    truth: bool (B, T, H, W) at the stored size, on any device. state: a copy of the generator as it was before the clips were
-    cropped (`Generator.clone_state`), so that the clips' own stream is read as without a control. A crop can miss the figure: its
-    mask is then empty.
+    truth: bool (B, T, H, W) at the stored size. state: a copy of the generator as it was before the clips were cropped. A crop can
+    miss the figure: its mask is then empty.
     """
     return (random_crops(truth, size, augment, state) >= 0.5).any(1)
 

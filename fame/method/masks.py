@@ -6,16 +6,15 @@ A clip is X, C x T x H x W in [0, 1]; one mask serves all its frames.
     P(F|x)  = P(x|F) / (P(x|F) + P(x|B))                                  colour posterior, equal priors
     M       = the beta*H*W pixels of the highest posterior
 
-P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B) that of the 10 % it ranks lowest; neither share
-depends on beta. `Bayes` names prior and shares, so that a study can ask what they matter. What the formulas leave open (1000
-colours, a background count that starts at 1, the smoothing before each ranking) is as in the released code. Flavour `official`
-also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
+P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B) that of the 10 % it ranks lowest (`Bayes`). What
+the formulas leave open (1000 colours, a background count that starts at 1, the smoothing before each ranking) is as in the released
+code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
 
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
 
-This file is the definition, in plain torch, for every device and for torch.compile; it never waits for the device. Unless asked for
-`exact`, `foreground_mask` takes the same steps in fewer passes over memory where fame/fast/ has a function for the device.
+This file is the definition, in plain torch, for every device and for torch.compile. Unless asked for `exact`, `foreground_mask`
+takes the same steps in fewer passes over memory where fame/fast/ has a function for the device.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def foreground_mask(
     prior: float = PAPER.prior,
     sampled: tuple[float, float] = PAPER.sampled,
 ) -> Tensor:
-    """The mask of what to keep, one a clip.
+    """Return the mask of what to keep, one a clip.
 
     clips: float (B, 3, T, H, W) in [0, 1], T >= 2, H and W >= 16; beta: share of the frame kept, in (0, 1].
     Returns float32 (B, H, W), without gradient:
@@ -56,8 +55,7 @@ def foreground_mask(
       grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
-    exact: in plain torch on every device. The fast paths differ from it by rounding alone: in pixels whose scores tie, and where a
-    colour lies within 1e-5 of an edge between two levels.
+    exact: in plain torch. The fast paths differ by rounding alone: where scores tie, or a colour lies within 1e-5 of an edge.
     prior, sampled: of the fame mask, as `Bayes` has them.
     Raises ValueError for a wrong shape, values that are NaN or outside [0, 1] (`check_values`), beta outside (0, 1], an unknown
     variant or flavour, a prior outside (0, 1), shares that are 0 or overlap.

@@ -24,7 +24,7 @@ BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
 
 
 class ForegroundBackgroundMerge(nn.Module):
-    """Keeps a clip's foreground and puts another clip's background behind it; usable alone in any training loop.
+    """Keep a clip's foreground and put another clip's background behind it.
 
     variant, beta, flavour: the mask, as in `foreground_mask`. beta = 1.0 keeps everything and returns the clips as they are (the
     baseline); only gauss, which ignores beta, still merges.
@@ -32,10 +32,9 @@ class ForegroundBackgroundMerge(nn.Module):
       inter  another clip of the batch, or the row of `sources` with the same number if they are given
       intra  the same row of `sources`: another clip of the same video
       still  as inter, but one random frame of Y stands still for all T
-      inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it: not in the paper, see
-             docs/findings.md for what it is worth
-    partners, whose backgrounds a batch's clips get: `others` never a clip's own; `any` permutes the batch plainly, so a clip can be
-    its own background. None: as the flavour has it, `others` in `paper`, `any` in `official`.
+      inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it; not in the paper
+    partners, whose backgrounds a batch's clips get: `others` never a clip's own, `any` perhaps its own. None: as the flavour has
+    it, `others` in `paper`, `any` in `official`.
     prior, sampled: of the fame mask, as in `foreground_mask`.
     generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
     """
@@ -71,12 +70,11 @@ class ForegroundBackgroundMerge(nn.Module):
         mask: Tensor | None = None,
         behind: Tensor | None = None,
     ) -> Tensor:
-        """Merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
+        """Return merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
 
-        sources: clips of the same shape, taken row by row and never permuted. mask: (B, H, W) in 0..1 to use in place of the clip's
-        own (for controls; it is used whatever beta is). behind: clips of the same shape from whose rows the backgrounds are drawn
-        in place of `clips` (for controls). Raises ValueError for wrong shapes or values, both sources and behind, intra without
-        sources, and a batch of one without sources, which holds no other clip.
+        sources: clips of the same shape, taken row by row. mask: (B, H, W), bool or in 0..1, in place of the clip's own. behind:
+        clips of the same shape from whose rows the backgrounds are drawn in place of `clips`. Raises ValueError for wrong shapes or
+        values, both sources and behind, intra without sources, and a batch of one without sources.
         """
         check_clips(clips, moving=True)
         for name, given in (("sources", sources), ("behind", behind)):
@@ -121,7 +119,7 @@ class ForegroundBackgroundMerge(nn.Module):
 
 
 def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
-    """X * M + Y * (1 - M), shape and type of `clips`, float (B, 3, T, H, W); where the mask is 0 or 1, not a bit of X or Y changes.
+    """Return X * M + Y * (1 - M), shape and type of `clips`; where the mask is 0 or 1, not a bit of X or Y changes.
 
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
@@ -143,7 +141,7 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
 
 def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
-    """Background erasing: one random frame of each clip is added to all its frames, with a weight w ~ U(0, weight_max) a clip.
+    """Add one random frame of each clip to all its frames, with a weight w ~ U(0, weight_max) a clip.
 
     clips: float (B, 3, T, H, W); the result has the same shape, type and range. Raises ValueError unless 0 <= weight_max <= 1.
     """
@@ -158,10 +156,9 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
 
 
 def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """A permutation without fixed points, (count,) long: `count` numbers put in random order, each sent to the next one round.
+    """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones.
 
-    Uniform over the (count - 1)! cyclic permutations, a subset of all derangements; each element is sent to each other one with
-    equal chance. Needs no rejection, hence no loop that waits for the device.
+    Needs no rejection, hence no loop that waits for the device.
     """
     order = random_permutation(count, generator, _home(generator, device))
     # made where it is drawn: on a GPU these would be launches of their own

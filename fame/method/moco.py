@@ -2,8 +2,7 @@
 
 The released code's symmetric loss is kept, with its one peculiarity: both views are queries in turn, only the first turn moves the
 momentum encoder, and both turns enqueue, so the negatives of the second query contain the first key of the very same clip.
-`MoCo.own_key = False` takes that one key, and nothing else, out of the second query's negatives: it is masked in the queue. To
-enqueue after both turns would also exchange the other clips' fresh keys for the oldest ones, and be a second change.
+`MoCo.own_key = False` takes that one key, and nothing else, out of the second query's negatives.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ class MomentumContrast(nn.Module):
         """What `forward` gives, as parts that add up to it: one a turn and piece of the batch, each made when it is asked for.
 
         A backward pass after each part keeps one part's graph in memory. The step is that of the whole batch: the momentum encoder
-        moves once, all queries of a turn see the same queue, and the keys of the whole batch enter it together.
+        moves once, and the keys of the whole batch enter the queue together.
         """
         turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
         self.follow()
@@ -133,8 +132,7 @@ class MomentumContrast(nn.Module):
         """Points of the momentum encoder, without gradients.
 
         On several ranks, or in several pieces, the clips are shuffled across them, and the points back, so that the batch's
-        statistics do not tell a query its key. One device with one piece cannot do that: there `key_norm` ema takes the statistics
-        out, and then no shuffle is needed.
+        statistics do not tell a query its key. `key_norm` ema takes the statistics out, and needs no shuffle.
         """
         ranks = here()
         with torch.inference_mode():

@@ -1,8 +1,7 @@
-"""The pairs of views that pretraining contrasts: two random clips of each video, one or both of them merged (paper, section 3).
+"""Make the pairs of views that pretraining contrasts: two random clips of each video, one or both merged (paper, section 3).
 
-The order of a clip's treatment is the released code's: crop and flip; merging or erasing; colour; normalisation. Order, starts,
-views and merging draw from streams of their own, so two methods at one replicate see the same clips in the same order, and their
-difference is merging alone. So are a control's masks (fame/method/controls.py).
+Order, starts, views, merging and controls draw from streams of their own, so two methods at one replicate see the same clips in the
+same order, and their difference is merging alone.
 """
 
 from __future__ import annotations
@@ -44,8 +43,7 @@ class Boxed(NamedTuple):
 class Views:
     """Pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
 
-    Each random choice has a stream of its own (and each rank its own streams), so no choice depends on whether another one was
-    made, and clips can be read ahead.
+    Each random choice of each rank has a stream of its own, so clips can be read ahead.
     `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
     """
 
@@ -121,10 +119,7 @@ class Views:
         return Raw(raw, truth)
 
     def make(self, raw: list[Raw]) -> tuple[Tensor, Tensor]:
-        """The pair of views of raw clips, as `read` gives them.
-
-        All boxes are drawn first, in a fixed order. One view is finished before the other's clips are cropped: they can then
-        have the memory of the first one's, which still lies in the processor's cache."""
+        """Return the pair of views of raw clips, as `read` gives them; all boxes are drawn first, in a fixed order."""
         boxed = [self._boxed(one, self.views if number < 2 else self.merging) for number, one in enumerate(raw)]
         view0, view1 = (self._view(number, *pair) for number, pair in enumerate(zip_longest(boxed[:2], boxed[2:])))
         return view0, view1

@@ -1,12 +1,10 @@
-"""One optimisation step: gradients of a batch, taken whole or in pieces, and the move of the weights.
+"""Take one optimisation step: gradients of a batch, whole or in pieces, and the move of the weights.
 
-With `accumulate` pieces the networks see a batch piece by piece and the backward pass follows each at once, so the graph of one
-piece alone is in memory; the gradients add up to the whole batch's. What is drawn, and how often weights, momentum encoder and
-queue move, is as with the whole batch; the learning rate is not rescaled. Batch norm sees a piece.
+With `accumulate` pieces the graph of one piece alone is in memory; the gradients add up to the whole batch's. Draws, moves of the
+momentum encoder and the learning rate are as with the whole batch. Batch norm sees a piece.
 
-In float16 a step whose scaled gradients overflow is left out: the weights and the optimiser stay as they are. The momentum encoder
-and the queue have moved by then and are not taken back, as keys have no gradient and do not depend on the scale. Gradients are
-averaged over ranks before they are looked at, so all ranks leave out the same steps.
+In float16 a step whose scaled gradients overflow is left out, on all ranks: weights and optimiser stay as they are, the momentum
+encoder and the queue have moved.
 """
 
 from __future__ import annotations
@@ -63,9 +61,8 @@ def start_momentum(optimiser: torch.optim.SGD) -> None:
 class ContrastStep:
     """A step of momentum contrast on a pair of views, on all ranks together.
 
-    With a whole batch, gradients are averaged over ranks while the backward pass makes them; with pieces, or `compiled` networks,
-    which know nothing of ranks then, once after it. On one GPU everything up to the gradients is replayed as a CUDA graph
-    (fame/training/graphs.py), unless keys are shuffled, by a counter that Python reads.
+    Gradients are averaged over ranks during the backward pass; with pieces or `compiled` networks, after it. On one GPU everything
+    up to the gradients is replayed as a CUDA graph, unless keys are shuffled, by a counter that Python reads.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""A function of fixed shapes replayed as a CUDA graph, so that a step of many small kernels does not wait for Python's launches.
+"""Replay a function of fixed shapes as a CUDA graph, so that a step of many small kernels does not wait for Python's launches.
 
-The kernels, the memory they work on and their order are those of a call, so are the numbers; it is no choice of the reader's and
-enters no identity. The first calls are plain ones: they compile, allocate and look for algorithms, none of which can be captured.
+The kernels and their order are those of a call, so are the numbers. The first calls are plain ones: they compile, allocate and look
+for algorithms, none of which can be captured.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Choose the arithmetic of a run: 32-bit on a CPU; on a GPU bfloat16 where it has units for it, float16 where it is asked for.
 
-`auto` is resolved on the machine, and what came is written in the run's notes. float16 has few exponents: in training the loss is
-scaled so that small gradients do not vanish, and a step whose gradients overflow is left out and the scale halved.
+`auto` is resolved on the machine; the run's notes say to what. In float16 the loss is scaled: small gradients would vanish.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""The first stage: an encoder, by momentum contrast with or without merging, with labels, at random, or from a given file.
-
-The method in its loop: pairs of views (fame/method/views.py), momentum contrast (fame/method/moco.py), one optimisation step a
-batch.
-"""
+"""Pretrain an encoder, the first stage: by momentum contrast with or without merging, with labels, at random, or from a file."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Ra
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
-from fame.errors import FameError
+from fame.errors import FameError, NotFinite
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -33,7 +29,6 @@ from fame.training.optimiser import build_optimiser, learning_rate, set_learning
 from fame.training.supervised import Classifier, batches, train_classifier
 
 ENCODER_FILE = "encoder.pt"
-GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
 LOOK = 50  # steps between two looks at whether the loss is still finite
 WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kinetics-400 takes hours on one GPU
 
@@ -52,7 +47,9 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         case Random():
             pass
         case File(weights=digest):
-            notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, digest)
+            if run.given is None:
+                raise FameError("no weights are given: name their file by --pretrained")
+            notes["keys"] = load_given(encoder, run.given, digest)
         case objective:
             train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
             if train is None:
@@ -99,9 +96,8 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(run.seeds.of("head"))
-        model = Classifier(encoder, len(videos.classes))
+    model = Classifier(encoder, len(videos.classes))
+    model.draw_head(run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 
@@ -152,7 +148,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
             total += torch.stack([loss, right]).double()
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
-                raise FameError(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+                raise NotFinite(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
             # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
             if ranks.size == 1 and step < len(order) and state.due(WITHIN):
                 spent = time.perf_counter() - began

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState
+from fame.backbones.checkpoint import TrainingState, weights_digest
 from fame.config import Finetune, Pretrain, Probe
 from fame.data.clips import VideoSet
-from fame.errors import FameError
+from fame.errors import NotFinite
 from fame.method.augment import colour_normalised, random_crops
 from fame.method.moco import cut
 from fame.run import Run
@@ -33,6 +33,12 @@ class Classifier(nn.Module):
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
         self.linear = nn.Linear(encoder.dim, classes)
+
+    def draw_head(self, seed: int) -> None:
+        """Draw the linear layer anew, from `seed` and no global stream."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.linear.reset_parameters()
 
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(self.encoder(clips)))
@@ -64,17 +70,18 @@ def train_classifier(
     precision, and a pretraining's in how many pieces a batch is taken, whose gradients add up to the batch's. `purpose` names the
     random streams (order, views, dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the
     same thing was broken off, and gives the same weights bit for bit; the file is removed at the end unless `keep`. Returns `loss`
-    and `accuracy` (percent, training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises FameError when the loss is
+    and `accuracy` (percent, training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises NotFinite when the loss is
     no longer finite.
     """
     device, clip, augment, optim = run.device, config.clip, config.augment, config.optim
     accumulate = config.accumulate if isinstance(config, Pretrain) else 1
     dtype = resolve(config.precision, device)
+    given = weights_digest(model)
     model = fast_layout(model.to(device))
     labels = videos.labels.to(device)
     optimiser = build_optimiser(optim, model.parameters())
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
-    parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn]
+    parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn, given]
     parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
     scale = scaler(dtype, device)
     state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
@@ -101,7 +108,7 @@ def train_classifier(
                         logits = model(some)
                     loss = functional.cross_entropy(logits.float(), target)
                     if not torch.isfinite(loss):
-                        raise FameError(
+                        raise NotFinite(
                             f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
                         )
                     share = len(some) / len(clips)

@@ -34,7 +34,7 @@ class LinkResult:
     estimate: Estimate
     verdict: LinkVerdict
     p_refuted: float = 1.0  # one-sided, not adjusted
-    negligible: bool = False  # the upper bound lies below the margin
+    no_gain: bool = False  # the upper bound lies below the margin
     needed: int | None = None
     p_sign_flip: float | None = None  # shown beside the verdict, which it does not decide
 

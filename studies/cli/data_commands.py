@@ -13,7 +13,7 @@ from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.cli.options import asking
-from studies.cli.session import console, watching
+from studies.cli.session import console, say, watching
 from studies.harness.hardware import default_jobs
 from studies.harness.progress import Watcher
 from studies.harness.store import Store
@@ -32,44 +32,40 @@ data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, pre
 @asking("scale", "replicates", "part", "out", "jobs")
 def data_render(options: Options) -> None:
     """Render the embedded benchmark, all its sets, and store it decoded."""
-    store = Store(options.out).prepare()
     from fame.data import open_videos
 
+    store = Store(options.out).prepare()
     with watching() as watcher:
         for replicate, part, data in _parts(options, store):
-            tell = _naming(watcher, f"{part} · {replicate}")
-            open_videos(data, Seeds(replicate), store.cache, None, options.jobs or default_jobs("cpu"), tell)
-    console.print(f"rendered into {store.cache}", soft_wrap=True)
+            open_videos(data, Seeds(replicate), store.cache, None, _jobs(options), _naming(watcher, replicate, part))
+    say(f"rendered into {store.cache}")
 
 
 @data_app.command("scan")
 @asking("dataset", "data_root", "fold", "out", "jobs", "exclude_broken", "most_broken", dataset="ucf101")
 def data_scan(options: Options) -> None:
     """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
-    if options.dataset == "staged":
-        raise FameError(
-            "the embedded benchmark is rendered, not scanned: use `data render`, or name a --dataset on disk (ucf101, folder, ...)"
-        )
+    from fame.data.layouts import read_layout
     from fame.data.scan import report_file
     from fame.data.scan_report import BrokenVideos
 
-    cache = Store(options.out).prepare().cache
+    cache, folders = _on_disk(options)
     try:
         with watching() as watcher:
-            options = options.model_copy(update={"scale": "paper"})
-            asked = resolve(options, cache, options.jobs or default_jobs("cpu"), watcher.data)
+            asked = resolve(options.model_copy(update={"scale": "paper"}), cache, _jobs(options), watcher.data)
     except BrokenVideos as error:
         _show_findings(error.report)
         raise
-    folders = dict(places(options).values())
     for videos in asked.setting.every_set:
         _show_findings(report_file(folders[videos.kind], videos.kind, videos.fold, cache / "scan"))
         counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
         of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        console.print(f"{videos.kind}{of_fold}: {counts}", highlight=False)
-        console.print(f"manifest {videos.manifest}", highlight=False)
+        classes = read_layout(folders[videos.kind], videos.kind, videos.fold, cache / "scan").classes
+        names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
+        say(f"{videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}")
+        say(f"manifest {videos.manifest}")
     if asked.absent:
-        console.print(asked.absent, highlight=False, soft_wrap=True)
+        say(asked.absent)
 
 
 @data_app.command("prepare")
@@ -83,27 +79,31 @@ def data_prepare(
     check: Annotated[bool, typer.Option("--check", help="Read all stored frames against their checksums; mend them.")] = False,
 ) -> None:
     """Decode every video of a dataset on disk and store it at the size of scale and protocol; a run does it too, if need be."""
-    if options.dataset == "staged":
-        raise FameError("the embedded benchmark is stored as it is rendered: use `data render`, or name a --dataset on disk")
     from fame.data import open_videos
 
-    cache, jobs = Store(options.out).prepare().cache, options.jobs or default_jobs("cpu")
+    cache, folders = _on_disk(options)
+    lines: dict[Path, str] = {}  # folds of a set share a folder
     with watching() as watcher:
-        asked, folders = resolve(options, cache, jobs, watcher.data), dict(places(options).values())
-        lines: dict[Path, str] = {}  # folds of a set share a folder
-        for data in asked.setting.every_set:
-            videos = open_videos(data, Seeds(0), cache, folders[data.kind], jobs, watcher.data, options.broken)
+        for data in resolve(options, cache, _jobs(options), watcher.data).setting.every_set:
+            videos = open_videos(data, Seeds(0), cache, folders[data.kind], _jobs(options), watcher.data, options.broken)
             if videos.store.folder not in lines:
+                frames, used = int(videos.length.sum()), videos.store.bytes
+                size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
                 found = _checked(videos, watcher) if check else ""
-                lines[videos.store.folder] = _stored(videos) + found
+                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}{found}"
     for line in lines.values():
-        console.print(line, soft_wrap=True, highlight=False)
+        say(line)
 
 
-def _stored(videos: VideoSet) -> str:
-    frames, used = int(videos.length.sum()), videos.store.bytes
-    size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
-    return f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}"
+def _on_disk(options: Options) -> tuple[Path, dict[str, Path]]:
+    """Return the cache, and the folder of each kind of set; FameError for the embedded benchmark, which is rendered."""
+    if options.dataset == "staged":
+        raise FameError("the embedded benchmark is rendered, not scanned or prepared: use `data render`, or another --dataset")
+    return Store(options.out).prepare().cache, dict(places(options).values())
+
+
+def _jobs(options: Options) -> int:
+    return options.jobs or default_jobs("cpu")
 
 
 def _checked(videos: VideoSet, watcher: Watcher) -> str:
@@ -127,7 +127,7 @@ def _show_findings(report: Path) -> None:
     for name, counts in counted_by(found).items():
         table.add_row(kinds[name], name, *(str(counts[split] or "") for split in SPLITS))
     console.print(table)
-    console.print(f"each is listed in {report}", soft_wrap=True, highlight=False)
+    say(f"each is listed in {report}")
 
 
 @data_app.command("verify")
@@ -141,23 +141,22 @@ def data_verify(options: Options) -> None:
         raise FameError(f"{options.out}: no rendered benchmark there; `data render` makes one")
     for part in parts:
         verify(part)
-        console.print(f"{part}: sound", soft_wrap=True)
+        say(f"{part}: sound")
 
 
 @data_app.command("sheet")
 @asking("scale", "replicates", "part", "out", "jobs")
 def data_sheet(options: Options) -> None:
     """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
-    store, jobs = Store(options.out).prepare(), options.jobs or default_jobs("cpu")
     from fame.data.staged.sheet import conditions_sheet, training_sheet
     from fame.data.staged.videos import render
 
-    folder = options.out / "sheets"
+    store, folder = Store(options.out).prepare(), options.out / "sheets"
     with store.named_errors():
         folder.mkdir(parents=True, exist_ok=True)
     with watching() as watcher:
         for replicate, part, data in _parts(options, store):
-            manifest = render(data, Seeds(replicate), store.cache, jobs, _naming(watcher, f"{part} · {replicate}"))
+            manifest = render(data, Seeds(replicate), store.cache, _jobs(options), _naming(watcher, replicate, part))
             for name, draw in (("train", training_sheet), ("conditions", conditions_sheet)):
                 path = folder / f"{options.scale}-{part}-{replicate}-{name}.png"
                 draw(manifest, path)
@@ -174,5 +173,5 @@ def _parts(options: Options, store: Store) -> Iterator[tuple[int, str, StagedDat
                 yield replicate, part, data
 
 
-def _naming(watcher: Watcher, name: str) -> Callable[[str, int, int], None]:
-    return lambda what, done, total: watcher.data(f"{what} {name}", done, total)
+def _naming(watcher: Watcher, replicate: int, part: str) -> Callable[[str, int, int], None]:
+    return lambda what, done, total: watcher.data(f"{what} {part} · {replicate}", done, total)

@@ -18,7 +18,6 @@ from studies.harness.plan import Plan, make_plan
 from studies.harness.progress import Bars, Lines, Watcher, show_plan
 from studies.harness.runner import run_stages
 from studies.harness.scheduling import Summary
-from studies.harness.status import done_replicates
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.setting.asked import Asked, places, resolve
@@ -68,14 +67,19 @@ class Session:
         if plan.todo:
             show_plan(console, plan)
             self.show_standing()
-            self.check_device()
+            if self.asked.setting.scale.precision == "fp16":  # `plan` does not ask, as the runs may be another machine's
+                from fame.training.precision import check  # with it comes torch, whose import takes seconds
+
+                check("fp16", self.device)
             free = shutil.disk_usage(self.store.out).free
             if plan.bytes + RESERVE > free:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.store.write_setting(self.asked.to_json())
         with self.store.named_errors():
-            record(self.asked).write(self.store.out)
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -113,14 +117,6 @@ class Session:
             finally:
                 workers.stop()
 
-    def check_device(self) -> None:
-        """FameError where the device does not serve what is asked; `plan` does not ask, as the runs may be another machine's."""
-        scale = self.asked.setting.scale
-        if scale.precision == "fp16":
-            from fame.training.precision import check  # with it comes torch, whose import takes seconds
-
-            check(scale.precision, self.device)
-
     def show_standing(self) -> None:
         """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
         told = [standing(self.store, self.asked)]
@@ -128,16 +124,22 @@ class Session:
         told += [self.asked.absent]
         for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                say(line)
 
 
 def standing(store: Store, asked: Asked) -> str:
     """`4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
-    done = done_replicates(store, all_stages(asked.setting, asked.studies), asked.replicates)
+    stages = all_stages(asked.setting, asked.studies)
+    done = [number for number in asked.replicates if all(store.finished(stage_id, number) for stage_id in stages)]
     if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
         return ""
     which = f" ({listed(done)})" if done else ""
     return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

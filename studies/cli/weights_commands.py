@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from fame.errors import FameError
-from studies.cli.session import console
+from studies.cli.session import console, say
 
 weights_app = typer.Typer(no_args_is_help=True, help="Files of weights: what is in them, and exchange with the released code.")
 
@@ -26,9 +26,9 @@ def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -
 
     encoder = load_encoder(file, backbone)
     assert encoder.loaded is not None
-    console.print(str(encoder.loaded), highlight=False, markup=False, soft_wrap=True)
+    say(str(encoder.loaded))
     number = sum(weight.numel() for weight in encoder.parameters())
-    console.print(f"{number:,} parameters, features of {encoder.dim} dimensions", highlight=False)
+    say(f"{number:,} parameters, features of {encoder.dim} dimensions")
     if keys:
         table = Table("key", "used as", "left as")
         for name, ours in encoder.loaded.keys.used.items():
@@ -56,5 +56,4 @@ def weights_export(encoder: Weights, file: Target, backbone: Fits = None) -> Non
     if wrong:
         file.unlink()
         raise FameError(f"{file} did not hold what was written ({wrong[0]}, ...) and is taken away: try another disk")
-    told = f"{file}: {described(ours.loaded.backbone)}, {len(back)} keys module.encoder_q.*, read back bit for bit"
-    console.print(told, highlight=False, markup=False, soft_wrap=True)
+    say(f"{file}: {described(ours.loaded.backbone)}, {len(back)} keys module.encoder_q.*, read back bit for bit")

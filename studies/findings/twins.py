@@ -22,14 +22,14 @@ MASK_LIFT, SEED_LIFT = MASK_MEASURES[0], MASK_MEASURES[2]
 OF_VIDEOS = "The masks are those of the row's videos, whichever method stands beside them."
 
 
-def worlds(field: str, columns: Mapping[str, float]) -> tuple[Row, ...]:
-    """Return both methods in each changed world, in which they are tested too, and the gate's row of that world."""
+def worlds(field: str, columns: Mapping[str, float], betas: Mapping[str, float | None] = {FAME: None}) -> tuple[Row, ...]:
+    """Return baseline and FAME (rows of several betas) in each changed world, where they are tested too, and that world's gate."""
     return tuple(
         row
         for column, value in columns.items()
         for row in (
             Row(BASELINE, moco(world={field: value}), column, value),
-            Row(FAME, fame(world={field: value}), column, value),
+            *(Row(label, fame(beta, world={field: value}), column, value) for label, beta in betas.items()),
             Row(RANDOM, random_init(world={field: value}), column, value, gate=True),
         )
     )

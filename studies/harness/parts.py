@@ -1,11 +1,12 @@
 """Pack finished runs of a study into an archive a replicate, and put them back on another machine, where the study goes on.
 
 `replicate-0003.tar.gz` holds setting.json and runs/STAGE/REPLICATE/*: results, tables and encoders, no checkpoints. Videos and
-caches stay behind; they are made again from the seed.
+caches stay behind; they are made again from the seed. Results hold the checksums of their files, which are checked on both sides.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -20,19 +21,18 @@ from filelock import FileLock, Timeout
 
 from fame.errors import FameError
 from fame.files import write_atomically
-from studies.harness.store import CHECKPOINT, FAILURE, RESULT, SETTING, Store
-from studies.harness.worker import LOCK
+from studies.harness.store import CHECKPOINT, FAILURE, LOCK, RESULT, SETTING, Store
 from studies.paper.registry import SELECTION
 from studies.setting.asked import Asked, read_asked
 from studies.setting.replicates import listed
 from studies.setting.resolve import all_stages
 
-MEMBER = re.compile(r"runs/[0-9a-f]{12}/(0|[1-9]\d*)/\w[\w.-]*", re.ASCII)
+MEMBER = r"runs/[0-9a-f]{{12}}/{replicate}/\w[\w.-]*"
 
 
 @dataclass(frozen=True)
 class Packed:
-    """An archive that was written: of `planned` runs `runs` were finished. `size` in bytes."""
+    """Describe an archive that was written: of `planned` runs `runs` were finished. `size` in bytes."""
 
     path: Path
     runs: int
@@ -42,7 +42,7 @@ class Packed:
 
 @dataclass
 class Unpacked:
-    """How many runs were put back, how many were there already, and a line for each thing that was left out."""
+    """Count the runs that were put back and those that were there, with a line for each thing that was left out."""
 
     runs: int = 0
     already: int = 0
@@ -55,29 +55,23 @@ def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = (
     FameError where nothing is finished, and where an archive that lies there holds runs that would be lost.
     """
     stages = all_stages(asked.setting, asked.studies)
-    runs = {
-        replicate: [store.folder(stage_id, replicate) for stage_id in stages if store.finished(stage_id, replicate)]
-        for replicate in replicates or asked.replicates
-    }
-    empty = [replicate for replicate, folders in runs.items() if not folders]
-    if replicates and empty:
-        raise FameError(f"{store.out}: no run of replicate {empty[0]} is finished; nothing was packed")
-    if len(empty) == len(runs):
+    packed = []
+    for replicate in replicates or asked.replicates:
+        runs = [store.folder(stage_id, replicate) for stage_id in stages if store.whole(stage_id, replicate)]
+        if runs:
+            path = folder / f"replicate-{replicate:04d}.tar.gz"
+            _check_nothing_lost(path, {run.relative_to(store.out).as_posix() for run in runs})
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(path, lambda beside, runs=runs: _write(beside, store.out, runs, asked))  # type: ignore[misc]
+            except OSError as error:
+                raise FameError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
+            packed.append(Packed(path, len(runs), len(stages), path.stat().st_size))
+        elif replicates:
+            raise FameError(f"{store.out}: no run of replicate {replicate} is finished; it is not packed")
+    if not packed:
         numbers = listed(asked.replicates)
         raise FameError(f"{store.out}: no run of its study is finished (replicates: {numbers}); there is nothing to pack")
-    setting = json.dumps(asked.to_json(), indent=1, sort_keys=True) + "\n"
-    packed = []
-    for replicate, folders in runs.items():
-        if not folders:
-            continue
-        path = folder / f"replicate-{replicate:04d}.tar.gz"
-        _check_nothing_lost(path, {run.relative_to(store.out).as_posix() for run in folders})
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(path, lambda beside, folders=folders: _write(beside, store.out, folders, setting))  # type: ignore[misc]
-        except OSError as error:
-            raise FameError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
-        packed.append(Packed(path, len(folders), len(stages), path.stat().st_size))
     return packed
 
 
@@ -92,18 +86,21 @@ def unpack(folder: Path, store: Store) -> Unpacked:
     done = Unpacked()
     for path in paths:
         with tempfile.TemporaryDirectory(dir=store.out, prefix=".unpacking-") as place, store.named_errors():
-            _extract(path, Path(place))
-            for run in sorted(Path(place).glob("runs/*/*")):
-                _put(store, run, done)
-            _take_setting(store, path, json.loads((Path(place) / SETTING).read_text(encoding="utf-8")), done)
+            unpacked = Store(place)
+            setting = _extract(path, unpacked)
+            for stage_id, replicate in unpacked.all():
+                _put(store, unpacked.folder(stage_id, replicate), stage_id, replicate, done)
+            _take_setting(store, path, setting, done)
     return done
 
 
-def _write(path: Path, out: Path, folders: list[Path], setting: str) -> None:
-    with tarfile.open(path, "w:gz") as file, tempfile.TemporaryDirectory() as place:
-        (Path(place) / SETTING).write_text(setting, encoding="utf-8")
-        file.add(Path(place) / SETTING, SETTING)
-        for part in (part for run in folders for part in sorted(run.iterdir())):
+def _write(path: Path, out: Path, runs: list[Path], asked: Asked) -> None:
+    setting = (json.dumps(asked.to_json(), indent=1, sort_keys=True) + "\n").encode()
+    with tarfile.open(path, "w:gz") as file:
+        entry = tarfile.TarInfo(SETTING)
+        entry.size = len(setting)
+        file.addfile(entry, io.BytesIO(setting))
+        for part in (part for run in runs for part in sorted(run.iterdir())):
             if part.is_file() and not part.name.startswith(".") and part.name not in (CHECKPOINT, FAILURE):
                 file.add(part, part.relative_to(out).as_posix())
 
@@ -122,28 +119,28 @@ def _check_nothing_lost(path: Path, runs: set[str]) -> None:
         raise FameError(f"{path}: {what}; unpack {path.parent} first, or pack into another folder")
 
 
-def _extract(path: Path, place: Path) -> None:
-    """Extract an archive of which every member is a plain file that `pack` writes; FameError for any other."""
+def _extract(path: Path, unpacked: Store) -> dict[str, Any]:
+    """Extract an archive of whole runs and plain files that `pack` writes, and return its setting; FameError for any other."""
+    number = path.name.removeprefix("replicate-").removesuffix(".tar.gz")
     try:
-        replicate = int(re.fullmatch(r"replicate-(\d+)\.tar\.gz", path.name)[1])  # type: ignore[index]
+        member = re.compile(rf"{re.escape(SETTING)}|{MEMBER.format(replicate=int(number))}", re.ASCII)
         with tarfile.open(path) as file:
             for entry in file:
-                match = MEMBER.fullmatch(entry.name)
-                if not entry.isreg() or not (entry.name == SETTING or (match and int(match[1]) == replicate)):
+                if not entry.isreg() or not member.fullmatch(entry.name):
                     raise ValueError(f"it holds {entry.name!r}")
-            file.extractall(place, filter="data")
-        whole = (place / SETTING).is_file() and all((run / RESULT).is_file() for run in place.glob("runs/*/*"))
-        if not whole or not isinstance(json.loads((place / SETTING).read_text(encoding="utf-8")), dict):
-            raise ValueError(f"a {RESULT} or {SETTING} is missing")
-    except (OSError, EOFError, tarfile.TarError, ValueError, TypeError) as error:
+            file.extractall(unpacked.out, filter="data")
+        setting = unpacked.setting()
+        if setting is None or not all(unpacked.whole(*key) for key in unpacked.all()):
+            raise ValueError(f"a {RESULT} or {SETTING} is missing or damaged")
+    except (OSError, EOFError, tarfile.TarError, ValueError) as error:
         why = " ".join(str(error).split())
         raise FameError(f"{path}: is damaged, or not what `pack` wrote ({why}); nothing of it is used, fetch it again") from None
+    return setting
 
 
-def _put(store: Store, unpacked: Path, done: Unpacked) -> None:
+def _put(store: Store, unpacked: Path, stage_id: str, replicate: int, done: Unpacked) -> None:
     """Move one run into the store, its result last, so that it is finished only when it is whole."""
-    stage_id, replicate = unpacked.parent.name, int(unpacked.name)
-    if store.finished(stage_id, replicate):
+    if store.whole(stage_id, replicate):
         done.already += 1
         return
     folder = store.folder(stage_id, replicate)

@@ -6,8 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fame.config import Data, MoCoObjective, Pretrain, StagedData
+from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.harness.executors import Task
 from studies.harness.forecast import Forecast, Sizes
@@ -80,7 +82,12 @@ def make_plan(
     device: str = "cpu",
     sizes: Sizes = staged_sizes,
 ) -> Plan:
-    """Look at the store and count."""
+    """Look at the store and count. FameError where a set that is to be evaluated on has no test video: before any run."""
+    for stage, _ in stages.values():
+        data: Any = getattr(stage.config, "data", None)
+        counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
+        if counts and not counts.get("test"):
+            raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
     done = {task.key for task in tasks if store.finished(*task.key)}

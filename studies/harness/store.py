@@ -1,12 +1,14 @@
-"""Runs on disk: the files are the truth, everything else (MLflow, tables, figures) is made from them.
+"""Keep runs on disk: the files are the truth, everything else (MLflow, tables, figures) is made from them.
 
 `OUT/runs/STAGE/REPLICATE/` holds a run. `result.json` is written last and atomically, so a folder with that file is a finished run;
 a folder without it is unfinished, whatever else lies there, and is continued or done again (docs/architecture.md, "A run on disk").
+It holds the checksums of the run's files and of itself, which every process looks at once: a run with damage is done again.
 """
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from fame.errors import FameError
-from fame.files import write_json
+from fame.files import sha256_of, write_json
 from studies.setting.cell import Stage
 
 if TYPE_CHECKING:
@@ -36,17 +38,21 @@ FAILURE = "failure.json"
 METRICS = "metrics.jsonl"
 ENCODER = "encoder.pt"  # what a pretraining leaves for its evaluations
 SETTING = "setting.json"
+LOCK = ".lock"  # held by the process that is at the run
+CHECKSUM = "checksum"  # of result.json: of all that it holds beside this
+FILES = "files"  # in result.json: SHA-256 of each of the run's files, by name
 FULL = 1 << 20  # bytes left on a disk that counts as full
 
 
 class Store:
-    """The runs of one output folder. Reading needs neither torch nor the data."""
+    """Read and write the runs of one output folder. Reading needs neither torch nor the data."""
 
     def __init__(self, out: Path | str) -> None:
         self.out = Path(out)
         self.runs = self.out / "runs"
         self.cache = self.out / "cache"
         self._warned: set[Path] = set()
+        self._sound: set[tuple[Path, str]] = set()  # files that were read, each with the checksum that it has
 
     def prepare(self) -> Store:
         """Make the folders. FameError where that is not allowed."""
@@ -69,40 +75,50 @@ class Store:
     # ------------------------------------------------------------ reading
 
     def result(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
-        """What a finished run found; None where it is not finished. A damaged file is named once and counts as not finished."""
+        """Return what a finished run found, None where it is not finished. Damage is named once, and the run counts as unfinished.
+
+        The encoder, which is large, is looked at where it is read: see `whole`.
+        """
         path = self.folder(stage_id, replicate) / RESULT
         try:
-            text = path.read_text(encoding="utf-8")
+            value = json.loads(path.read_text(encoding="utf-8"))
+            if value.pop(CHECKSUM, None) != _checksum(value) or value["stage"] != stage_id:
+                raise ValueError(f"it is not what stage {stage_id} wrote")
+            return value if all(self._unchanged(path.with_name(name), value) for name in value[FILES] if name != ENCODER) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._warn(path, str(error))
             return None
-        try:
-            value = json.loads(text)
-        except json.JSONDecodeError as error:
-            self._warn(path, str(error))
-            return None
-        if not isinstance(value, dict) or not isinstance(value.get("metrics"), dict) or value.get("stage") != stage_id:
-            self._warn(path, f"it is no result of stage {stage_id}")
-            return None
-        return value
 
     def finished(self, stage_id: str, replicate: int) -> bool:
         return self.result(stage_id, replicate) is not None
 
     def whole(self, stage_id: str, replicate: int) -> bool:
-        return self.finished(stage_id, replicate)
+        """Return whether a run is finished and the encoder that it may have left is what was written."""
+        result = self.result(stage_id, replicate)
+        path = self.folder(stage_id, replicate) / ENCODER
+        return result is not None and (ENCODER not in result[FILES] or self._unchanged(path, result))
+
+    def _unchanged(self, path: Path, result: dict[str, Any]) -> bool:
+        """Return whether a file has the checksum in its run's result; it is read once, and named where it has not."""
+        digest = result[FILES][path.name]
+        with suppress(OSError):
+            if (path, digest) in self._sound or sha256_of(path) == digest:
+                self._sound.add((path, digest))
+                return True
+        self._warn(path, "changed or gone")
+        return False
 
     def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
-        """Message, traceback and time of the last failure of a run that has not finished since."""
+        """Return message, traceback and time of the last failure of a run that has not finished since."""
         if self.finished(stage_id, replicate):
             return None
         value = _read_json(self.folder(stage_id, replicate) / FAILURE)
         return value if isinstance(value, dict) else None
 
     def progress(self, stage_id: str, replicate: int) -> tuple[int, int] | None:
-        """(step, steps) of the last complete line of metrics.jsonl that tells them; a line being written is passed over."""
+        """Return (step, steps) of the last complete line of metrics.jsonl that tells them; a line being written is passed over."""
         path = self.folder(stage_id, replicate) / METRICS
         try:
             with path.open("rb") as file:
@@ -119,25 +135,18 @@ class Store:
                 continue
         return None
 
-    def predictions(self, stage_id: str, replicate: int) -> pandas.DataFrame | None:
-        """predictions.csv of a finished run, None where it has none."""
-        return self.table(stage_id, replicate, "predictions.csv")
-
     def table(self, stage_id: str, replicate: int, name: str) -> pandas.DataFrame | None:
-        """A csv artefact of a finished run as a DataFrame; None where the run is unfinished or has no such file."""
+        """Return a csv artefact of a finished run as a DataFrame; None where the run is unfinished or has no such file."""
         path = self.folder(stage_id, replicate) / name
         if not path.exists() or not self.finished(stage_id, replicate):
             return None
         import pandas
 
         types = {"video": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
-        try:
-            return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
-        except (OSError, ValueError) as error:
-            raise FameError(f"{path}: cannot be read ({error}); delete the run's folder and run it again") from None
+        return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
 
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
-        """The configuration of a run, from its config.json; None where this program has no such configuration (any more)."""
+        """Return a run's configuration, from its config.json; None where this program has no such configuration (any more)."""
         try:
             return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG))
         except (ValidationError, KeyError, TypeError, AttributeError):
@@ -149,7 +158,7 @@ class Store:
         return dict(value.get("config") or {}) if isinstance(value, dict) else {}
 
     def all(self) -> Iterator[tuple[str, int]]:
-        """(stage id, replicate) of every run folder, finished or not, in order."""
+        """Yield (stage id, replicate) of every run folder, finished or not, in order."""
         if not self.runs.is_dir():
             return
         for stage in sorted(path for path in self.runs.iterdir() if path.is_dir()):
@@ -157,7 +166,7 @@ class Store:
                 yield stage.name, int(name)
 
     def setting(self) -> dict[str, Any] | None:
-        """What was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""
+        """Return what was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""
         value = _read_json(self.out / SETTING)
         return value if isinstance(value, dict) else None
 
@@ -169,10 +178,11 @@ class Store:
                 write_json(self.out / SETTING, value)
 
     def begin(self, stage: Stage, replicate: int) -> Path:
-        """The run's folder, with config.json. What an unfinished run left is kept if it has a checkpoint to continue from."""
+        """Make the run's folder, unfinished, with config.json. What an earlier start left is kept if there is a checkpoint."""
         folder = self.folder(stage.id, replicate)
         with self.named_errors():
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / RESULT).unlink(missing_ok=True)
             for left in folder.glob(".*"):
                 if left.suffix[1:].isdigit():  # write_atomically's neighbour, of a process that was killed
                     left.unlink(missing_ok=True)
@@ -184,10 +194,12 @@ class Store:
         return folder
 
     def finish(self, stage: Stage, replicate: int, result: dict[str, Any]) -> None:
-        """Write result.json, atomically and last: from here on the run is finished."""
+        """Write result.json with checksums, atomically and last: from here on the run is finished."""
         folder = self.folder(stage.id, replicate)
         with self.named_errors():
-            write_json(folder / RESULT, result)
+            named = [folder / name for name in result.get("artifacts", ())]
+            value = json.loads(json.dumps(result | {FILES: {path.name: sha256_of(path) for path in named if path.exists()}}))
+            write_json(folder / RESULT, value | {CHECKSUM: _checksum(value)})
         (folder / FAILURE).unlink(missing_ok=True)
 
     def fail(self, stage: Stage, replicate: int, message: str, error: BaseException | None = None) -> None:
@@ -210,16 +222,17 @@ class Store:
             raise (self.full_disk(error) or FameError(f"{self.out}: cannot write ({error}); check its permissions")) from None
 
     def full_disk(self, error: BaseException) -> DiskFull | None:
-        """The message for a full disk, if that is what is behind `error` (torch hides ENOSPC in a RuntimeError); else None."""
+        """Return the error for a full disk if that is behind `error` (torch hides ENOSPC in a RuntimeError), else None."""
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         with suppress(OSError):
             full = full or (isinstance(error, OSError | RuntimeError) and shutil.disk_usage(self.out).free < FULL)
         return DiskFull(self.out) if full else None
 
     def _warn(self, path: Path, why: str) -> None:
+        """Name damage, once."""
         if path not in self._warned:
             self._warned.add(path)
-            log.warning("%s is damaged (%s): the run counts as not finished and will be done again", path, why)
+            log.warning("%s is damaged (%s): its run counts as unfinished and will be done again", path, why)
 
 
 class DiskFull(FameError):
@@ -230,8 +243,12 @@ class DiskFull(FameError):
 
 
 def _read_json(path: Path) -> Any:
-    """The JSON value at `path`; None where it is missing or is none."""
+    """Return the JSON value at `path`; None where it is missing or is none."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def _checksum(result: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()

@@ -1,13 +1,12 @@
-"""One run in one process: the run's folder, what the stage needs, the stage, and last the result.
+"""Execute one run in one process: the run's folder, what the stage needs, the stage, and last the result.
 
-The stages themselves live in `fame/`; here they are only named, so that a process imports what it runs and no more. A runner hands
+The stages themselves are in `fame/`; here they are only named, so that a process imports what it runs and no more. A runner hands
 the same table to its workers, which is also how tests put other stages in their place.
 """
 
 from __future__ import annotations
 
 import importlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from fame.config import File
-from fame.errors import FameError
+from fame.errors import FameError, NotFinite
 from studies.harness.hardware import commit, hardware, resolve_device, versions
-from studies.harness.store import CHECKPOINT, ENCODER, Store
+from studies.harness.store import CHECKPOINT, ENCODER, LOCK, Store
 from studies.setting.cell import Stage
 
 if TYPE_CHECKING:
@@ -37,8 +35,6 @@ STAGES: dict[str, str] = {
     "activation": "fame.evaluation.analysis.activation_maps:activation",
     "masks": "fame.evaluation.analysis.mask_quality:masks",
 }
-GIVEN = "given.pt"  # the weights file of pretraining kind `file`, linked into the run's folder
-LOCK = ".lock"
 
 
 class Busy(Exception):
@@ -47,7 +43,7 @@ class Busy(Exception):
 
 @dataclass(frozen=True)
 class Runtime:
-    """All that a run is given and that is in no identity: where it computes, where files are. It travels to workers by pickle."""
+    """Hold what a run is given and what is in no identity: where it computes, where files are. Workers get it by pickle."""
 
     device: str = "cpu"
     data_root: Path | None = None
@@ -57,16 +53,16 @@ class Runtime:
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
     def root_of(self, data: StagedData | VideoData) -> Path | None:
-        """The folder of the videos that a configuration names."""
+        """Return the folder of the videos that a configuration names."""
         return self.roots.get(data.kind, self.data_root)
 
     def entry(self, kind: str) -> Callable[..., Any]:
-        """The function behind a name of `stages`, imported now."""
+        """Return the function behind a name of `stages`, imported now."""
         module, _, name = self.stages[kind].partition(":")
         return getattr(importlib.import_module(module), name)
 
 
-_opened: dict[tuple[str, int, str], Any] = {}  # a process opens each set once: it is memory-mapped and shared
+_opened: dict[tuple[str, int, str], Any] = {}
 
 
 def open_once(
@@ -77,7 +73,7 @@ def open_once(
     jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> VideoSet:
-    """`fame.data.open_videos`, remembered for the life of the process."""
+    """Call `fame.data.open_videos`, once a process for each set."""
     key = (data.model_dump_json(), seeds.replicate, str(cache))
     if key not in _opened:
         _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.root_of(data), jobs, progress, runtime.most_broken)
@@ -90,14 +86,12 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None 
     A finished run is returned as it is. Raises Busy while another process holds the run, FameError with a clear line where the user
     can mend it, and whatever the stage raises; failure.json is written in the last two cases.
     """
-    if (found := store.result(stage.id, replicate)) is not None:
-        return found
     folder = store.folder(stage.id, replicate)
     with store.named_errors():
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / LOCK, timeout=0):  # the system frees it when this process ends, however it ends
-            if (found := store.result(stage.id, replicate)) is not None:
+            if store.whole(stage.id, replicate) and (found := store.result(stage.id, replicate)):
                 return found
             try:
                 store.begin(stage, replicate)
@@ -106,6 +100,8 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None 
             except Exception as error:
                 told = store.full_disk(error) or error
                 store.fail(stage, replicate, message_of(told), error)
+                if isinstance(error, NotFinite):  # from its last checkpoint it would fail again
+                    (folder / CHECKPOINT).unlink(missing_ok=True)
                 raise told from (None if told is error else error)
             return result
     except Timeout:
@@ -113,7 +109,7 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None 
 
 
 def message_of(error: BaseException) -> str:
-    """One line: the text of a FameError alone, other exceptions with their type."""
+    """Return one line: the text of a FameError alone, other exceptions with their type."""
     text = " ".join(str(error).split())
     return text if isinstance(error, FameError) else f"{type(error).__name__}: {text}" if text else type(error).__name__
 
@@ -135,16 +131,12 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
         used[getattr(data, "part", data.kind)] = opened.manifest.digest()
         return opened
 
-    run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos, cache=store.cache)
+    run = Run(folder, seeds, torch.device(device), videos, store.cache, given=runtime.pretrained)
     resumed = (folder / CHECKPOINT).exists()
-    given = folder / GIVEN
-    if isinstance(getattr(stage.config, "objective", None), File):
-        _link(runtime.pretrained, given)
     compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
     start = time.monotonic()
     given_to = () if stage.kind == "pretrain" else (_encoder(stage, replicate, store),)
     found = compute(stage.config, *given_to, run)
-    given.unlink(missing_ok=True)
     return {
         "stage": stage.id,
         "kind": stage.kind,
@@ -164,22 +156,10 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
 
 
 def _encoder(stage: Stage, replicate: int, store: Store) -> Path | None:
-    """The file that the upstream run left; None for an evaluation that needs no encoder."""
+    """Return the file that the upstream run left; None for an evaluation that needs no encoder. FameError where it is damaged."""
     if stage.upstream is None:
         return None
     path = store.folder(stage.upstream.id, replicate) / ENCODER
-    if not path.exists():
-        mend = f"delete {path.parent} and start again, which trains it anew"
-        raise FameError(f"{path}: the pretraining that {stage.kind} {stage.id} looks at has left no encoder; {mend}")
+    if not store.whole(stage.upstream.id, replicate) or not path.exists():
+        raise FameError(f"{path}: the encoder is damaged or gone; start again, which trains it anew")
     return path
-
-
-def _link(pretrained: Path | None, given: Path) -> None:
-    """Put the user's weights file into the run's folder: a link, or a copy where links are not allowed."""
-    if pretrained is None or not pretrained.is_file():
-        raise FameError(f"--pretrained {pretrained}: there is no such file; name the weights file that is to be evaluated")
-    given.unlink(missing_ok=True)
-    try:
-        given.symlink_to(pretrained.resolve())
-    except OSError:
-        shutil.copyfile(pretrained, given)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -103,26 +102,16 @@ def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
     The stride is STRIDE unless no stretch holds such a clip, then 1; the clips of a stretch lie in its middle. Empty where
     even that is too long.
     """
-    stretches = list(_stretches(video.known()))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], video.known(), [False]])))  # of the annotated stretches: first, end
     for stride in (STRIDE, 1):
         span = (FRAMES - 1) * stride + 1
         clips = []
-        for first, length in stretches:
-            begin = first + length % span // 2
-            clips += [begin + index * span + stride * np.arange(FRAMES) for index in range(length // span)]
+        for first, end in edges.reshape(-1, 2).tolist():
+            begin = first + (end - first) % span // 2
+            clips += [start + stride * np.arange(FRAMES) for start in range(begin, end - span + 1, span)]
         if clips:
             return clips, stride
     return [], 0
-
-
-def _stretches(known: Truth) -> Iterator[tuple[int, int]]:
-    """Yield first frame and length of every run of annotated frames."""
-    place = 0
-    for is_known, run in groupby(known.tolist()):
-        length = len(list(run))
-        if is_known:
-            yield place, length
-        place += length
 
 
 def read_images(files: Sequence[Path]) -> Frames:

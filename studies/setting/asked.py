@@ -16,7 +16,6 @@ from fame.errors import FameError, explain
 from fame.plugins import Plugin, load, loaded
 from studies.paper.registry import studies
 from studies.setting.changes import changed
-from studies.setting.left_out import LeftOut, left_out_by
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets
 from studies.setting.protocols import PROTOCOLS
@@ -34,6 +33,16 @@ class Scanned(Config):
 
     data: VideoData
     counts: dict[str, int]
+
+
+class LeftOut(Config):
+    """A broken video that is left out: its set, its path there, its split, and the fault's name (fame/data/faults.py)."""
+
+    kind: str
+    fold: int
+    video: str
+    split: str
+    fault: str
 
 
 class Weights(Config):
@@ -125,10 +134,13 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         from fame.data.fitting import check_manifest
         from fame.data.manifest import count_splits
         from fame.data.scan import report_file
+        from fame.data.scan_report import read_report
 
         protocol = PROTOCOLS[options.protocol]
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, options.broken)
-        left_out.extend(left_out_by(report_file(root, kind, fold, cache / "scan"), kind, fold))
+        for one in read_report(report_file(root, kind, fold, cache / "scan")):
+            if one.what == "fault":
+                left_out.append(LeftOut(kind=kind, fold=fold, video=one.video, split=one.split, fault=one.name))
         stored = dict(protocol.changes("data")).get("short_side", max(scale.short_side, scale.clip.size))
         check_manifest(manifest, changed(scale.clip, protocol.changes("clip"), "clip"))
         codec = options.codec or "raw"

@@ -10,6 +10,7 @@ Names are compared without case, hyphens, underscores, blanks. A part without a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,7 @@ def find_sets(root: Path) -> dict[PaperSet, Path]:
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     found: dict[PaperSet, Path] = {}
     for one in SETS:
-        matching = [path for path in folders if _plain(path.name) in one.spellings]
+        matching = [path for path in folders if re.sub(r"[\W_]", "", path.name.casefold()) in one.spellings]
         if len(matching) > 1:
             names = " and ".join(path.name for path in matching)
             raise FameError(f"--data-root {root}: {names} may both be {one.title}; rename the one that is not meant")
@@ -68,10 +69,6 @@ def _unpacked(root: Path, folder: Path, one: PaperSet) -> Path:
     """The set's own folder; `root` where the archives were unpacked side by side (`DIR/UCF-101`, `DIR/ucfTrainTestlist`)."""
     beside = any((root / name).is_dir() for name in one.lists) and not any((folder / name).is_dir() for name in one.lists)
     return root if beside else folder
-
-
-def _plain(name: str) -> str:
-    return "".join(letter for letter in name.casefold() if letter.isalnum())
 
 
 def absent(parts: Iterable[str]) -> str:

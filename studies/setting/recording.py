@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
@@ -12,8 +13,7 @@ from studies.paper.claims import CLAIMS, GAIN, gate_of
 from studies.paper.headline import CONTROLS, MEASURES, METHODS
 from studies.paper.published import published
 from studies.records import Cell, Records
-from studies.setting.asked import Asked
-from studies.setting.left_out import counted
+from studies.setting.asked import Asked, LeftOut
 from studies.setting.paper_sets import absent
 from studies.setting.resolve import Setting
 from studies.study import Measure, Method, Row, Study
@@ -27,7 +27,7 @@ def record(asked: Asked) -> Records:
     found = about(asked.setting, asked.studies, asked.replicates, counts)
     found |= {
         "left_out": [one.model_dump() for one in asked.left_out],
-        "left_out_counted": list(counted(asked.left_out)),
+        "left_out_counted": counted(asked.left_out),
         "overrides": asked.options.overrides,
         "pretrained": asked.weights.model_dump() if asked.weights else None,
         "command": asked.command(),
@@ -45,6 +45,22 @@ def cells(setting: Setting, studies: tuple[Study, ...]) -> tuple[Cell, ...]:
         if key not in known and key not in others:
             others[key] = Cell(**_runs(setting, method, measure))
     return (*tables, *others.values())
+
+
+def counted(left_out: Iterable[LeftOut]) -> list[str]:
+    """Return a line a set: `ucf101, fold 1: 3 broken videos left out: 2 train, 1 test (2 truncated, 1 empty)`."""
+    sets: dict[tuple[str, int], list[LeftOut]] = {}
+    for one in left_out:
+        sets.setdefault((one.kind, one.fold), []).append(one)
+    lines = []
+    for (kind, fold), broken in sets.items():
+        splits, faults = (
+            ", ".join(f"{count} {name}" for name, count in Counter(names).items())
+            for names in ([one.split for one in broken], [one.fault for one in broken])
+        )
+        many = "1 broken video" if len(broken) == 1 else f"{len(broken)} broken videos"
+        lines.append(f"{kind}, fold {fold}: {many} left out: {splits} ({faults})")
+    return lines
 
 
 def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
@@ -118,9 +134,9 @@ def about(
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
     scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
-    dataset, real (videos), sets (part, kind, manifest, fold, videos per split), splits (of A), folds, absent (a line on the paper's
-    sets that are not there), left_out and left_out_counted (broken videos); protocol with its choices; replicates; studies (name,
-    title, paper, claims, note); pretrained (name, sha256), overrides, command.
+    dataset, real (videos), classes (of staged A), sets (part, kind, manifest, fold, videos per split), splits (of A), folds,
+    absent (a line on the paper's sets that are not there), left_out and left_out_counted (broken videos); protocol with its
+    choices; replicates; studies (name, title, paper, claims, note); pretrained (name, sha256), overrides, command.
     """
     protocol = setting.protocol
     return {
@@ -132,6 +148,7 @@ def about(
         "backbone": setting.scale.backbone.name,
         "dataset": setting.dataset,
         "real": bool(setting.videos),
+        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.videos else None,
         "sets": [
             {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
             for part, one in setting.sets.items()

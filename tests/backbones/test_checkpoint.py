@@ -62,7 +62,7 @@ def test_a_state_is_written_after_a_while_or_when_it_is_the_last(tmp_path, monke
     assert training(run)[2].restore() == (6, {})
 
 
-@pytest.mark.parametrize("harm", ["another", "replicate", "truncated", "empty", "incomplete", "misshapen"])
+@pytest.mark.parametrize("harm", ["another", "replicate", "truncated", "changed", "empty", "incomplete", "misshapen"])
 def test_a_checkpoint_that_does_not_belong_is_passed_over_with_a_note(tmp_path, harm):
     run = fake_run(tmp_path)
     model, _, state = training(run)
@@ -70,6 +70,9 @@ def test_a_checkpoint_that_does_not_belong_is_passed_over_with_a_note(tmp_path, 
     content = torch.load(state.path, weights_only=True)
     if harm == "truncated":
         state.path.write_bytes(state.path.read_bytes()[:-200])
+    elif harm == "changed":
+        raw = content["modules"]["0.weight"].numpy().tobytes()
+        state.path.write_bytes(state.path.read_bytes().replace(raw, raw[:-1] + bytes([raw[-1] ^ 1])))
     elif harm == "empty":
         state.path.write_bytes(b"")
     elif harm == "incomplete":

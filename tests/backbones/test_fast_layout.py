@@ -18,7 +18,14 @@ from fame.config import Backbone
 from fame.fast.cpu import unit as units
 
 torch.set_num_threads(1)
-NETWORKS = {"r2plus1d_narrow": (8, 32), "r3d_18": (4, 32), "s3d": (16, 64), "r2plus1d_18": (4, 32)}  # frames, pixels
+NETWORKS = {  # frames, pixels
+    "r2plus1d_narrow": (8, 32),
+    "r3d_18": (4, 32),
+    "s3d": (16, 64),
+    "r2plus1d_18": (4, 32),
+    "i3d": (9, 40),
+    "c3d": (8, 16),
+}
 KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7), (7, 1, 1))
 
 
@@ -30,6 +37,72 @@ def chain(conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool) -> Chain:
 
 def close(ours: torch.Tensor, right: torch.Tensor, share: float) -> bool:
     return (ours.double() - right.double()).norm() <= share * right.double().norm() + 1e-4
+
+
+def compare_unit(run, conv: nn.Conv3d, norm: nn.BatchNorm3d, x: torch.Tensor, relu: bool, added: bool) -> None:
+    """`run(x, residual)` gives the results, gradients and statistics of `conv`, `norm`, addition and ReLU in 64 bits.
+
+    `conv`, `norm` and what `run` is given lie on the device of the former; x, on the CPU, may be far from zero.
+    """
+    device, far = conv.weight.device, bool(x.mean() > 10)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2)
+        norm.bias.uniform_(-1, 1)
+    right_conv, right_norm = (copy.deepcopy(part).cpu().double() for part in (conv, norm))
+    a, b = x.to(device, copy=True).requires_grad_(), x.double().requires_grad_()
+    y = right_norm(right_conv(b))
+    extra = torch.randn(y.shape)
+    c, d = extra.to(device, copy=True).requires_grad_(), extra.double().requires_grad_()
+    y = y + d if added else y
+    if relu and (y.abs() < 1e-3).any():
+        return  # at the edge of ReLU a value may fall to either side
+    y = functional.relu(y) if relu else y
+    found = run(a, c if added else None)
+    slope = torch.randn(y.shape)
+    y.backward(slope.double())
+    found.backward(slope.to(device))
+    loose = 2e-2 if far else 1e-4
+    assert close(found.cpu(), y, loose)
+    # a norm of few values takes nearly all of a gradient away: what is left of it is compared with what came
+    assert (a.grad.cpu().double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
+    for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
+        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
+            assert (p.grad.cpu().double() - q.grad).norm() <= loose * max(q.grad.norm(), slope.norm() * (101 if far else 1))
+    if added:
+        assert close(c.grad.cpu(), d.grad, 1e-5)
+    assert torch.allclose(norm.running_mean.cpu().double(), right_norm.running_mean, rtol=1e-4, atol=1e-4)
+    assert torch.allclose(norm.running_var.cpu().double(), right_norm.running_var, rtol=1e-2, atol=1e-4)
+    assert int(norm.num_batches_tracked) == 1
+
+
+def compare_networks(plain: nn.Module, ours: nn.Module, frames: int, pixels: int) -> None:
+    """Both give the same gradients, statistics and, in eval mode, outputs; `ours` on any device, `plain` is made 64-bit."""
+    device, plain = next(ours.parameters()).device, plain.double()
+    clips, weights = torch.randn(4, 3, frames, pixels, pixels), torch.randn(4, plain.dim)
+    (plain(clips.double()) * weights).sum().backward()
+    (ours(clips.to(device)) * weights.to(device)).sum().backward()
+    largest = max(weight.grad.norm() for weight in plain.parameters())
+    for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
+        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding, as of a shift that the next batch norm takes out: no direction
+            assert a.grad.norm() < 1e-4 * largest, part
+            continue
+        assert functional.cosine_similarity(a.grad.cpu().double().flatten(), b.grad.flatten(), 0) > 0.99, part
+    for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
+        assert torch.allclose(a.cpu().double(), b.double(), rtol=1e-2, atol=1e-4), part
+    assert list(ours.state_dict()) == list(plain.state_dict())
+    for gradients in (False, True):  # with them, eval mode is torch's own
+        with torch.set_grad_enabled(gradients):
+            found = ours.eval()(clips.to(device)).cpu()
+            assert torch.allclose(found.double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
+
+
+def uneven(name: str) -> nn.Module:
+    """A network whose batch norms have other weights than one, and than the narrow network's zeros, which would hide half of it."""
+    plain = build_encoder(Backbone(name=name, width=8), 1)
+    for weight in plain.parameters():
+        if weight.dim() == 1:
+            nn.init.uniform_(weight, 0.5, 1)
+    return plain
 
 
 @settings(max_examples=100, deadline=None)
@@ -50,37 +123,9 @@ def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, st
         return
     conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
     norm = nn.BatchNorm3d(channels[1])
-    with torch.no_grad():
-        norm.weight.uniform_(0.5, 2)
-        norm.bias.uniform_(-1, 1)
-    right_conv, right_norm = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
     ours = chain(conv, norm, relu)
-    x = torch.randn(4, channels[0], *size) + offset
-    a, b = x.clone().requires_grad_(), x.double().requires_grad_()
-    y = right_norm(right_conv(b))
-    extra = torch.randn(y.shape)
-    c, d = extra.clone().requires_grad_(), extra.double().requires_grad_()
-    y = y + d if added else y
-    if relu and (y.abs() < 1e-3).any():
-        return  # at the edge of ReLU a value may fall to either side
-    y = functional.relu(y) if relu else y
     with mock.patch.object(units, "CLIP", units.CLIP if direct else 0):  # else by the library
-        found = ours(a, c if added else None)
-    slope = torch.randn(y.shape)
-    y.backward(slope.double())
-    found.backward(slope)
-    loose = 1e-4 if not offset else 2e-2
-    assert close(found, y, loose)
-    # a norm of few values takes nearly all of a gradient away: what is left of it is compared with what came
-    assert (a.grad.double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
-    for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
-        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
-            assert (p.grad.double() - q.grad).norm() <= loose * max(q.grad.norm(), slope.norm() * (1 + offset))
-    if added:
-        assert close(c.grad, d.grad, 1e-5)
-    assert torch.allclose(norm.running_mean.double(), right_norm.running_mean, rtol=1e-4, atol=1e-4)
-    assert torch.allclose(norm.running_var.double(), right_norm.running_var, rtol=1e-2, atol=1e-4)
-    assert int(norm.num_batches_tracked) == 1
+        compare_unit(ours, conv, norm, torch.randn(4, channels[0], *size) + offset, relu, added)
 
 
 def test_a_single_value_a_channel_is_refused_as_torch_refuses_it():
@@ -116,32 +161,11 @@ def test_what_is_no_chain_is_left_as_it_is():
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
-    frames, pixels = NETWORKS[name]
-    plain = build_encoder(Backbone(name=name, width=8), 1)
-    for weight in plain.parameters():
-        if weight.dim() == 1:
-            nn.init.uniform_(weight, 0.5, 1)  # the narrow network's zeros would hide half of it
+    plain = uneven(name)
     ours = fast_layout(copy.deepcopy(plain))
     held = sum(len(part.units()) for part in ours.modules() if isinstance(part, Chain))
     assert held >= sum(isinstance(part, nn.Conv3d) for part in ours.modules())  # none is left to torch (nested chains count twice)
-    plain = plain.double()
-    clips = torch.randn(4, 3, frames, pixels, pixels)
-    weights = torch.randn(4, plain.dim)
-    (plain(clips.double()) * weights).sum().backward()
-    (ours(clips) * weights).sum().backward()
-    largest = max(weight.grad.norm() for weight in plain.parameters())
-    for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding, as of a shift that the next batch norm takes out: no direction
-            assert a.grad.norm() < 1e-4 * largest, part
-            continue
-        assert functional.cosine_similarity(a.grad.double().flatten(), b.grad.flatten(), 0) > 0.99, part
-    for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
-        assert torch.allclose(a.double(), b.double(), rtol=1e-2, atol=1e-4), part
-    assert list(ours.state_dict()) == list(plain.state_dict())
-    with torch.no_grad():
-        assert torch.allclose(ours.eval()(clips).double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
-    # with gradients, eval mode is torch's own
-    assert torch.allclose(ours(clips).double(), plain(clips.double()), rtol=1e-2, atol=1e-2)
+    compare_networks(plain, ours, *NETWORKS[name])
 
 
 @pytest.mark.parametrize("fast", [False, True])

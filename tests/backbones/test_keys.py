@@ -25,11 +25,12 @@ from typer.testing import CliRunner
 import fame
 import run_study
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.backbones.checkpoint import save_encoder
 from fame.backbones.given import NAMES, export_encoder, fitting, load_given
 from fame.backbones.keys import fit, fits, released
 from fame.config import Backbone
 from fame.errors import FameError
+from fame.files import sha256_of
 
 NARROW = Backbone(name="r2plus1d_narrow", width=4)
 HEADS = {"i3d": ("id_head.2", "id_head.4"), "r2plus1d_18": ("fc.0", "fc.2"), "r2plus1d_narrow": ("fc.0", "fc.2")}

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 import run_study
+from fame.config import Clip
 from studies.harness.recall import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
-from studies.paper.registry import studies
+from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.records import read
 from studies.setting.asked import resolve
 from studies.setting.options import Options
-from studies.setting.resolve import Setting
+from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
 from studies.setting.spread import spread_at
 from tests.fake_stages import FAKES
 from tests.harness.test_runner import Here
 
-ROOT = Path(__file__).resolve().parents[2]
 Typed = Callable[..., int]
 Captured = pytest.CaptureFixture[str]
 
@@ -34,7 +37,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     monkeypatch.chdir(tmp_path)
     for kind, fake in FAKES.items():
         monkeypatch.setitem(STAGES, kind, fake)
-    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
         monkeypatch.setattr(f"{module}.tracker", lambda store, warn: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)
@@ -51,9 +54,6 @@ class Stopping(Here):
         """It has no process to end."""
 
 
-# ---------------------------------------------------------------- what it does
-
-
 def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
     assert typed("run", "area_ratio", "--scale", "smoke", "--replicates", "2") == 0
     out = capfd.readouterr().out
@@ -68,10 +68,9 @@ def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
 
 
 def test_failures_are_listed_and_the_exit_code_is_1(typed: Typed, capfd: Captured) -> None:
-    setting = Setting(SCALES["smoke"])
-    from studies.setting.resolve import all_stages
-
-    broken = next(stage for stage, _ in all_stages(setting, studies(["retrieval"])).values() if stage.kind == "pretrain")
+    broken = next(
+        stage for stage, _ in all_stages(Setting(SCALES["smoke"]), studies(["retrieval"])).values() if stage.kind == "pretrain"
+    )
     Store("out").prepare()
     Path("out/plan.json").write_text(json.dumps({broken.id: "fail"}))
     assert typed("run", "retrieval", "--scale", "smoke") == 1
@@ -85,8 +84,6 @@ def test_failures_are_listed_and_the_exit_code_is_1(typed: Typed, capfd: Capture
 
 
 def test_status_tells_running_from_broken_off(typed: Typed, capfd: Captured) -> None:
-    from filelock import FileLock
-
     assert typed("run", "temporal_kernels", "--scale", "smoke") == 0
     (folder,) = [path.parent for path in list(Path("out/runs").rglob("encoder.pt"))[:1]]
     (folder / "result.json").unlink()
@@ -109,8 +106,8 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
         assert about["command"] and about["commit"]
         folder = store.out / "report"
         folder.mkdir(exist_ok=True)
-        claims = [{"id": "C1", "kind": "mechanism", "effect": 3.25, "interval": [1, 2], "n": 2, "verdict": "inconclusive"}]
-        (folder / "report.json").write_text(json.dumps({"claims": claims, "tables": {}}))
+        answer = {"sentence": "It is so.", "tally": {"not run": 3}}
+        (folder / "report.json").write_text(json.dumps({"answer": answer, "tables": {}}))
         return folder / "index.html"
 
     monkeypatch.setattr("reports.page.build", build)
@@ -119,7 +116,7 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(
     out = capfd.readouterr().out
     assert asked == [(("retrieval", "temporal_kernels"), (0, 1))]
     assert "Report: out/report/index.html" in out
-    assert "+3.25" in out
+    assert "It is so.\nVerdicts on the paper's claims: 3 not run.\n" in out
     assert typed("report") == 0
     assert asked[1] == asked[0], "what was asked for is read from the records"
 
@@ -147,35 +144,27 @@ def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest
     assert out.count("done in") == 2, "a trial that is there is not run again"
 
 
-def test_list_names_every_study(typed: Typed, capfd: Captured) -> None:
-    assert typed("list") == 0
-    out = capfd.readouterr().out
-    for name in ("area_ratio", "table 1", "retrieval", "activation_maps", "figure 1", "C12"):
-        assert name in out
-
-
-def test_list_shows_findings_apart_with_their_questions(typed: Typed, capfd: Captured) -> None:
-    from studies.paper.registry import FINDINGS, STUDIES
-
+def test_list_shows_studies_and_apart_from_them_findings_with_their_questions(typed: Typed, capfd: Captured) -> None:
     assert typed("list") == 0
     papers, mark, findings = capfd.readouterr().out.partition("question")
-    assert mark and "Does the baseline catch up?" in findings and "C10" in findings
+    assert mark and "table 1" in papers and "C12" in papers and "Does the baseline catch up?" in findings and "C10" in findings
     for study in FINDINGS:
-        assert study.name in findings and study.question in findings
-        assert f" {study.name} " not in papers
+        assert study.name in findings and study.question in findings and f" {study.name} " not in papers
     assert all(f" {study.name} " in papers for study in STUDIES)
+    assert typed("list", "--rows") == 0
+    names = capfd.readouterr().out.splitlines()
+    assert "area_ratio/0.5/single" in names
+    assert all(len(studies([name])[0].rows) == 1 for name in names)
 
 
 def test_the_frozen_command_line() -> None:
     """What scripts and readers rely on. Take nothing away."""
-    import inspect
-
     options = set(inspect.signature(run_study.reproduce).parameters)
     promised = {"scale", "dataset", "data_root", "out", "device", "jobs", "backbone", "exclude_broken"}
     assert promised | {"replicates", "part", "only", "pretrained"} <= options
     assert promised | {"trials"} <= set(inspect.signature(run_study.search).parameters)
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
-    assert verbs | {"data"} == {"list", "plan", "run", "status", "report", "view", "search", "pack", "unpack", "data"}
+    assert verbs >= {"list", "plan", "run", "status", "report", "show", "view", "search", "pack", "unpack"}
     data = {command.name for command in run_study.data_app.registered_commands}
     assert data == {"render", "scan", "prepare", "verify", "sheet"}
 
@@ -206,35 +195,20 @@ def test_plan_says_which_effect_so_many_replicates_detect(
     assert told is None or line.endswith(told)
 
 
-# ---------------------------------------------------------------- choices
-
-
-def test_choices_come_back_from_setting_json(tmp_path: Path) -> None:
+def test_options_come_back_from_setting_json(tmp_path: Path) -> None:
     store = Store(tmp_path).prepare()
     weights = tmp_path / "w.pt"
     weights.write_bytes(b"weights")
-    choices = Options(scale="smoke", replicates=3, only=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
-    asked = resolve(choices, store.cache, 1)
+    options = Options(scale="smoke", replicates=3, only=("retrieval",), pretrained=weights, frames=6, size=48, epochs=1)
+    asked = resolve(options, store.cache, 1)
     store.write_setting(asked.to_json())
-    back = recall(Store(tmp_path))
-    assert back == asked
-    assert back.setting.scale.clip.frames == 6
-    assert back.setting.scale.pretrain.epochs == back.setting.scale.source_epochs == 1
-    assert back.setting.pretrained is not None and len(back.setting.pretrained) == 64
-    assert json.loads((tmp_path / "setting.json").read_text())["weights"]["name"] == "w.pt"
-
-
-def test_overrides_change_the_scale_and_nothing_else() -> None:
-    base = SCALES["quick"]
-    assert Options().sized() == base
-    changed = Options(frames=4).sized()
-    assert changed.clip == base.clip.model_copy(update={"frames": 4})
-    assert changed.finetune == base.finetune
-
-
-def test_every_row_is_listed_by_the_name_that_only_takes(typed: Typed, capfd: Captured) -> None:
-    assert typed("list", "--rows") == 0
-    names = capfd.readouterr().out.splitlines()
-    assert "area_ratio/0.5/single" in names
-    for name in names:
-        assert len(studies([name])[0].rows) == 1
+    assert recall(store) == asked and recall(store).setting == asked.setting
+    scale = asked.setting.scale
+    assert scale == replace(
+        SCALES["smoke"],
+        clip=Clip(frames=6, stride=2, size=48),
+        pretrain=SCALES["smoke"].pretrain.model_copy(update={"epochs": 1}),
+        source_epochs=1,
+    )
+    assert asked.command().endswith("--replicates 3 --only retrieval --frames 6 --size 48 --epochs 1 --pretrained w.pt")
+    assert asked.setting.pretrained is not None and len(asked.setting.pretrained) == 64

@@ -22,6 +22,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--dataset", "kinetics"], "--dataset kinetics: Input should be 'staged', 'ucf101', 'hmdb51',"),
         (["plan", "--codec", "mp4"], "--codec mp4: Input should be 'raw' or 'jpeg'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
+        (["plan", "--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["plan", "--fold", "4"], "--fold 4: Input should be '1', '2', '3' or 'all'"),
         (["plan", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
         (["plan", "--scale", "paper", "--dataset", "staged"], "scale paper needs real videos: add --dataset"),
@@ -55,19 +56,21 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["no-such-verb"], "no-such-verb"),
         (["status", "--out", "new"], "new: nothing was run there yet"),
         (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read ("),
+        (["status", "--out", "foreign"], "foreign/setting.json: damaged, or of another version of the program (options = 3: "),
         (["report", "--out", "damaged"], "damaged: nothing was run there yet"),
         (["report", "--out", "new"], "new: nothing was run there yet"),
         (["view", "--out", "new"], "no report there yet"),
         (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
-        (["search", "--scale", "smoke", "--trials", "0"], "--trials 0"),
+        (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
         (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),
     ],
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
     Path("file").write_text("")
-    Path("damaged").mkdir()
-    Path("damaged/setting.json").write_text('{"options": ')
+    for name, text in (("damaged", '{"options": '), ("foreign", '{"options": 3, "replicates": [0]}')):
+        Path(name).mkdir()
+        Path(name, "setting.json").write_text(text)
     assert typed(*words) == 2
     out, err = capfd.readouterr()
     assert told in err

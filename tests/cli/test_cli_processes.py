@@ -8,17 +8,25 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from studies.harness.store import Store
-from studies.setting.resolve import Setting
+from studies.paper.registry import studies
+from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
-from tests.cli.test_cli import ROOT, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.cli.test_cli import Typed, typed_here  # noqa: F401 (a fixture)
 from tests.harness.test_runner_workers import living
+from tests.programs import ROOT, ran
 
-# ---------------------------------------------------------------- processes
+
+def until(true: Callable[[], bool], seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: Path) -> None:
@@ -42,42 +50,28 @@ def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: 
 @pytest.mark.long
 def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> None:
     """The real program with slow fake stages, in a session of its own that gets SIGINT as from a terminal."""
-    driver = tmp_path / "driver.py"
-    driver.write_text(
+    (tmp_path / "driver.py").write_text(
         f"import sys\nsys.path[:0] = [{str(ROOT / 'tests')!r}, {str(ROOT)!r}]\n"
-        "from fake_stages import FAKES\nimport studies.harness.worker\nstudies.worker.STAGES.update(FAKES)\n"
+        "from fake_stages import FAKES\nfrom studies.harness.worker import STAGES\nSTAGES.update(FAKES)\n"
         "import run_study\n"
         "if __name__ == '__main__':\n    sys.exit(run_study.start(run_study.app))\n"
     )
-    from studies.paper.registry import studies
-    from studies.setting.resolve import all_stages
-
     stages = [stage for stage, _ in all_stages(Setting(SCALES["smoke"]), studies(["temporal_kernels"])).values()]
     slow = {stage.id: "slow" for stage in stages if stage.kind == "pretrain"}
     store = Store(tmp_path / "out").prepare()
     (store.out / "plan.json").write_text(json.dumps(slow))
     words = [sys.executable, "driver.py", "run", "temporal_kernels", "--scale", "smoke", "--jobs", "2", "--device", "cpu"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
-    program = subprocess.Popen(
-        words, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, env=environment
-    )
-    deadline = time.monotonic() + 120
-    while not any(store.progress(stage_id, 0) for stage_id in slow):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    program = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    until(lambda: any(store.progress(stage_id, 0) for stage_id in slow))
     os.killpg(program.pid, signal.SIGINT)
     _, err = program.communicate(timeout=60)
-    assert program.returncode == 130
-    assert "Traceback" not in err
+    assert program.returncode == 130 and "Traceback" not in err
     (line,) = [line for line in err.splitlines() if line.startswith("stopped")]
     command = line.split("Continue with: ")[1]
     assert command.endswith("driver.py run temporal_kernels --scale smoke --jobs 2 --device cpu")
-    deadline = time.monotonic() + 10
-    while living(program.pid):
-        assert time.monotonic() < deadline, "a process was left behind"
-        time.sleep(0.1)
+    until(lambda: not living(program.pid), 10)
     (store.out / "plan.json").unlink()
-    again = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
+    again = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, timeout=300)
     assert again.returncode == 0, again.stderr
     assert all(store.finished(stage.id, 0) for stage in stages)
 
@@ -85,19 +79,13 @@ def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> No
 @pytest.mark.long
 def test_a_study_end_to_end_at_smoke_scale(tmp_path: Path) -> None:
     """Real videos rendered, real training, real evaluation, the report; and a second call that has nothing to do."""
-    words = [sys.executable, "-c", "import run_study; run_study.reproduce_paper()"]
-    words += ["--scale", "smoke", "--only", "background_source", "--only", "retrieval", "--device", "cpu"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    first = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=1200, env=environment)
-    assert first.returncode == 0, first.stderr
+    words = ["--scale", "smoke", "--only", "background_source", "--only", "retrieval", "--device", "cpu"]
+    ran(*words, cwd=tmp_path)
     assert (tmp_path / "out" / "report" / "index.html").stat().st_size > 1000
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
     assert {row["metric"] for row in report["tables"]["background_source"]} >= {"top1", "top1/deranged", "background_gap"}
-    assert (tmp_path / "out" / "mlflow.db").exists()
     results = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("result.json")}
     began = time.monotonic()
-    second = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, env=environment)
-    assert second.returncode == 0, second.stderr
+    assert "0 runs done" in ran(*words, cwd=tmp_path)[0]
     assert time.monotonic() - began < 10
-    assert "0 runs done" in second.stdout
     assert results == {path: path.stat().st_mtime_ns for path in results}

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from fame.data.layouts import Kind, Listing, read_layout
+from fame.data.layouts import Kind, read_layout
 from tests.miniatures import counts, diving48, folder, hmdb51, kinetics, put, ucf101
+from tests.programs import ran
 from tests.videos import moving_square, write_video
 
 pytestmark = pytest.mark.long
-ROOT = Path(__file__).parents[2]
 
 
 def kinetics_with_gaps(root: Path, content: bytes) -> Path:
@@ -70,17 +67,6 @@ def made(make: Make, root: Path, content: bytes) -> Path:
     return root
 
 
-def ran(program: list[str], *words: str, cwd: Path) -> str:
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, *program, *words], cwd=cwd, capture_output=True, text=True, timeout=600, env=environment)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
-    return done.stdout + done.stderr
-
-
-def told_of_gaps(listing: Listing, said: str) -> bool:
-    return f"{len(listing.missing)} of {len(listing.missing) + len(listing.entries)} listed videos are not on disk" in said
-
-
 @pytest.mark.parametrize("name", SETS)
 def test_from_the_folder_to_the_report(name: str, content: bytes, tmp_path: Path) -> None:
     kind, make, codec = SETS[name]
@@ -88,10 +74,11 @@ def test_from_the_folder_to_the_report(name: str, content: bytes, tmp_path: Path
     listing = read_layout(root, kind, 1, tmp_path / "out" / "cache" / "scan")
     words = ["--dataset", kind, "--data-root", "the set", "--scale", "smoke", "--only", "area_ratio/0.5/single"]
     words += ["--codec", codec, "--device", "cpu", "--jobs", "2"]
-    planned = ran([str(ROOT / "run_study.py")], "plan", *words, cwd=tmp_path)
+    planned = "".join(ran("plan", *words, cwd=tmp_path))
     assert "3 runs, 3 to do" in planned and not list((tmp_path / "out" / "runs").rglob("*"))
-    assert told_of_gaps(listing, planned) == bool(listing.missing) == (name == "kinetics400 with gaps")
-    done = ran(["-c", "import run_study; run_study.reproduce_paper()"], *words, cwd=tmp_path)
+    gaps = f"{len(listing.missing)} of {len(listing.missing) + len(listing.entries)} listed videos are not on disk"
+    assert (gaps in planned) == bool(listing.missing) == (name == "kinetics400 with gaps")
+    done = "".join(ran(*words, cwd=tmp_path))
     assert "3 runs done, 0 were there." in done and "listed videos are not on disk" not in done  # that was told
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["dataset"] == kind and report["videos"]["splits"] == counts(listing)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,12 +66,6 @@ def test_a_store_of_another_manifest_is_refused(videos: VideoSet) -> None:
     other = replace(videos.manifest, videos=videos.manifest.videos[::-1])
     with pytest.raises(ValueError, match="another manifest"):
         VideoSet(other, videos.store)
-
-
-def test_it_travels_to_another_process(videos: VideoSet) -> None:
-    sent = pickle.loads(pickle.dumps(videos))
-    rows = torch.arange(4)
-    assert torch.equal(sent.clips(rows, torch.zeros(4, dtype=torch.long), CLIP), videos.clips(rows, rows * 0, CLIP))
 
 
 # ---------------------------------------------------------------- windows

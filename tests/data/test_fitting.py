@@ -1,4 +1,4 @@
-"""Clips and videos that do not fit: native frames cropped as they are, short videos dropped or stood in for, clear errors."""
+"""Clips and videos that do not fit: native frames cropped, short videos dropped or stood in for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fame.data.video import decode
 from fame.errors import FameError
 from fame.evaluation import predictions
 from fame.evaluation.features import batches
-from fame.method.augment import centre_crop, random_crops
+from fame.method.augment import centre_crop
 from fame.seeds import Seeds
 from fame.training.pretrain import Views, pretrain
 from tests.fakes import FakeVideos, contrast, fake_data, fake_run
@@ -76,15 +76,6 @@ def test_stores_of_two_sizes_lie_beside_each_other_and_native_frames_are_the_fil
     row = at["train/a/2.avi"]
     clip = native.clips(torch.tensor([row]), torch.tensor([0]), Clip(frames=20, stride=1, size=32))[0]
     assert np.array_equal(clip.numpy(), decode(root / "set" / "train/a/2.avi"))
-
-
-def test_random_crops_are_cut_from_the_native_frame(root: Path) -> None:
-    """A box of the whole frame's area keeps all 90 columns of it, which a store at 32 pixels has lost."""
-    videos, whole = opened(root), Augment(area=(1.0, 1.0), flip=0.0)
-    rows = torch.tensor([row for row, path in enumerate(videos.tag("path")) if path.startswith("train")])
-    raw = videos.clips(rows, torch.zeros(len(rows), dtype=torch.long), LOOPED)
-    assert {tuple(one.shape[1:3]) for one in raw} == {(60, 90), (72, 50)}
-    assert random_crops(raw, 32, whole, torch.Generator().manual_seed(0)).shape == (3, 3, 4, 32, 32)
 
 
 def test_a_video_smaller_than_the_crop_is_named_before_anything_is_run(root: Path) -> None:

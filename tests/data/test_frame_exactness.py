@@ -20,8 +20,6 @@ from simplejpeg import decode_jpeg, encode_jpeg
 from fame.config import Clip, VideoData
 from fame.data import open_videos, scan_videos
 from fame.data.clips import VideoSet
-from fame.data.scan import report_file
-from fame.data.scan_report import read_report
 from fame.data.store import QUALITY
 from fame.data.video import decode
 from fame.seeds import Seeds
@@ -103,14 +101,6 @@ def test_the_files_are_what_they_are_made_for(sets: dict[str, VideoSet]) -> None
         steps = np.diff([frame.pts for frame in shown if frame.pts is not None])
         if clock is halting:
             assert steps.max() > 4 * np.median(steps), name
-
-
-def test_uneven_times_are_a_remark_and_no_fault(sets: dict[str, VideoSet]) -> None:
-    """A Matroska file states a duration and no count: at its upper rate it would have 80 frames, and it has 50 and is whole."""
-    root = sets["raw"].manifest.root
-    found = read_report(report_file(root, "folder", 1, root.parent / "cache" / "scan"))
-    assert {f.video for f in found if f.name == "variable-rate"} == {"train/a/uneven.mp4", "train/a/uneven.mkv"}
-    assert not [f for f in found if f.what == "fault"]
 
 
 def test_every_frame_decodes_at_its_number(decoded: list[NDArray[np.uint8]], sets: dict[str, VideoSet]) -> None:

@@ -56,19 +56,13 @@ def test_scaled_sizes() -> None:
     assert scaled_size(48, 48, 48) == (48, 48)
 
 
-def test_a_single_frame_decodes_and_is_no_video(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "one.avi", 1)
-    assert decode(path).shape[0] == 1
-    with pytest.raises(VideoError, match="one-frame: a single frame shows no motion"):
-        inspect(path)
-
-
 FAULTS: dict[str, Callable[[Path], object]] = {
     "the file is empty": lambda path: path.touch(),
     "not a video": lambda path: path.write_text("not a video\n" * 50),
     "not-a-video: not a video that FFmpeg opens": lambda path: truncate(write_video(path, 40), 0.002),
     "it is a folder": lambda path: path.mkdir(),
     "sound only: it has no video stream": write_sound,
+    "sound only: it has no video": lambda path: write_sound(path.with_suffix(".mp4"), cover=True).replace(path),
     "No such file": lambda path: None,
 }
 

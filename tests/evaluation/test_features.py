@@ -216,10 +216,10 @@ def test_the_folder_is_bounded_and_the_oldest_goes_first(
     assert torch.equal(share(Reader(1, 1), clips=1), alone)
 
 
-def test_extraction_gives_one_feature_a_clip_and_leaves_the_mode_alone(videos: PaintedVideos) -> None:
+def test_extraction_gives_one_feature_a_clip_in_eval_mode(videos: PaintedVideos) -> None:
     encoder = Reader(1, 1).train()
     rows = videos.select("test")[[3, 0]]
     features = extract(encoder, videos, rows, clip=CLIP, clips=3, device=CPU, batch=4)
-    assert features.shape == (2, 3, encoder.dim) and encoder.training
+    assert features.shape == (2, 3, encoder.dim) and not encoder.training
     assert features[:, 0].argmax(1).tolist() == videos.labels[rows].tolist()
     assert extract(encoder, videos, rows[:0], clip=CLIP, clips=3, device=CPU).shape == (0, 3, encoder.dim)

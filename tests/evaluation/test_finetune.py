@@ -94,6 +94,16 @@ def epochs_in(folder: Path) -> list[int]:
     return [line["step"] for line in lines(folder) if line.get("purpose") == "finetune"]
 
 
+def test_what_was_trained_from_another_encoder_is_not_continued(encoder: Path, tmp_path: Path) -> None:
+    """As where the encoder was damaged and has been made anew."""
+    run = fake_run(tmp_path / "broken", small_videos())
+    with pytest.raises(Stopped):
+        finetune(CONFIG, encoder, breaking(run))
+    save_encoder(build_encoder(NARROW, seed=6), NARROW, encoder)
+    whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
+    assert finetune(CONFIG, encoder, run) == whole
+
+
 def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder: Path, tmp_path: Path) -> None:
     whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
     run = fake_run(tmp_path / "broken", small_videos())

@@ -28,7 +28,7 @@ FLAVOURS = ("paper", "official")
 
 
 BLOCKS = {
-    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 65536},
+    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 8192},
     "small": {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256},  # many programs, many rounds of each loop
     "large": {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 65536},  # few, which the interpreter likes
 }

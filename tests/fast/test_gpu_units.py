@@ -13,10 +13,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
 
-from fame.backbones import build_encoder, fast_layout
-from fame.backbones.chain import Chain
-from fame.config import Backbone
-from tests.backbones.test_fast_layout import close
+from fame.backbones import fast_layout
+from tests.backbones.test_fast_layout import close, compare_networks, compare_unit, uneven
 
 gpu = pytest.importorskip("fame.fast.gpu.unit", exc_type=ImportError)  # where there is no Triton
 from fame.fast.gpu import batch_norm, convolution, stem  # noqa: E402
@@ -56,43 +54,20 @@ def test_a_unit_is_convolution_norm_addition_and_relu(
     if on_kernels.type == "cpu" and kernel == (1, 1, 1) and max(stride) > 1 and channels[0] % 8:
         return  # plain torch 2.15 writes beyond the memory of these gradients on some CPUs
     padding = tuple(k // 2 for k in kernel)
-    conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False)
-    norm = nn.BatchNorm3d(channels[1])
-    with torch.no_grad():
-        norm.weight.uniform_(0.5, 2)
-        norm.bias.uniform_(-1, 1)
-    right_conv, right_norm = copy.deepcopy(conv).double(), copy.deepcopy(norm).double()
-    conv, norm = conv.to(on_kernels), norm.to(on_kernels)
-    x = torch.randn(4, channels[0], *size) + offset
-    a, b = x.to(on_kernels, copy=True).requires_grad_(), x.double().requires_grad_()
-    y = right_norm(right_conv(b))
-    extra = torch.randn(y.shape)
-    c, d = extra.to(on_kernels, copy=True).requires_grad_(), extra.double().requires_grad_()
-    y = y + d if added else y
-    if relu and (y.abs() < 1e-3).any():
-        return  # at the edge of ReLU a value may fall to either side
-    y = functional.relu(y) if relu else y
-    counted.clear()
+    conv = nn.Conv3d(*channels, kernel, (stride[0], stride[1], stride[1]), padding, bias=False).to(on_kernels)
+    norm = nn.BatchNorm3d(channels[1]).to(on_kernels)
+
+    def run(x: torch.Tensor, residual: torch.Tensor | None) -> torch.Tensor:
+        counted.clear()
+        found = gpu.run(conv, norm, relu, x, residual, inner=True)
+        assert counted and found.shape[1] == (-(-channels[1] // 16) * 16 if fill and not added else channels[1])
+        assert not found[:, channels[1] :].any()
+        return found[:, : channels[1]]
+
     with pytest.MonkeyPatch.context() as patch:
         if fill:  # empty channels as 16-bit numbers have them
             patch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
-        found = gpu.run(conv, norm, relu, a, c if added else None, inner=True)
-    assert counted and found.shape[1] == (-(-channels[1] // 16) * 16 if fill and not added else channels[1])
-    assert not found[:, channels[1] :].any()
-    slope = torch.randn(y.shape)
-    y.backward(slope.double())
-    found[:, : channels[1]].backward(slope.to(on_kernels))
-    loose = 1e-4 if not offset else 2e-2
-    assert close(found[:, : channels[1]].cpu(), y, loose)
-    assert (a.grad.cpu().double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
-    for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
-        for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
-            assert (p.grad.cpu().double() - q.grad).norm() <= loose * max(q.grad.norm(), slope.norm() * (1 + offset))
-    if added:
-        assert close(c.grad.cpu(), d.grad, 1e-5)
-    assert torch.allclose(norm.running_mean.cpu().double(), right_norm.running_mean, rtol=1e-4, atol=1e-4)
-    assert torch.allclose(norm.running_var.cpu().double(), right_norm.running_var, rtol=1e-2, atol=1e-4)
-    assert int(norm.num_batches_tracked) == 1
+        compare_unit(run, conv, norm, torch.randn(4, channels[0], *size) + offset, relu, added)
 
 
 @pytest.mark.parametrize(("rows", "channels"), [(1500, 16), (333, 70), (2, 64), (4096, 1)])
@@ -132,30 +107,13 @@ SIZES += [
 @pytest.mark.parametrize(("name", "frames", "pixels"), SIZES)
 def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, repeatable, counted, name, frames, pixels, monkeypatch):
     torch.manual_seed(1)
-    plain = build_encoder(Backbone(name=name, width=8), 1)
-    for weight in plain.parameters():
-        if weight.dim() == 1:
-            nn.init.uniform_(weight, 0.5, 1)  # the narrow network's zeros would hide half of it
+    plain = uneven(name)
     ours = fast_layout(copy.deepcopy(plain)).to(on_kernels)
     if name == "r2plus1d_narrow":  # with empty channels behind the five of its stem
         monkeypatch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
-    plain = plain.double()
-    clips = torch.randn(3, 3, frames, pixels, pixels)
-    weights = torch.randn(3, plain.dim)
-    (plain(clips.double()) * weights).sum().backward()
-    (ours(clips.to(on_kernels)) * weights.to(on_kernels)).sum().backward()
-    assert any(isinstance(part, Chain) for part in ours.modules())
-    assert len(counted) == sum(isinstance(part, nn.Conv3d) for part in ours.modules())
-    for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        assert functional.cosine_similarity(a.grad.cpu().double().flatten(), b.grad.flatten(), 0) > 0.99, part
-    for (part, a), b in zip(ours.named_buffers(), plain.buffers(), strict=True):
-        assert torch.allclose(a.cpu().double(), b.double(), rtol=1e-2, atol=1e-4), part
-    with torch.no_grad():
-        found = ours.eval()(clips.to(on_kernels)).cpu()
-    assert torch.allclose(found.double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
-    before = len(counted)
-    assert torch.allclose(ours(clips.to(on_kernels)).cpu().double(), plain(clips.double()), rtol=1e-2, atol=1e-2)
-    assert len(counted) == before  # with gradients, eval mode is torch's own
+    compare_networks(plain, ours, frames, pixels)
+    # in training and in evaluation; with gradients, eval mode is torch's own
+    assert len(counted) == 2 * sum(isinstance(part, nn.Conv3d) for part in ours.modules())
 
 
 def test_bfloat16_fills_channels_and_leaves_none_behind(on_kernels, repeatable, counted):
@@ -188,11 +146,6 @@ def test_a_single_value_a_channel_is_refused_as_torch_refuses_it(on_kernels):
     network = fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4), nn.ReLU())).to(on_kernels)
     with pytest.raises(ValueError, match="one value a channel"):
         network(torch.randn(1, 3, 1, 1, 1, device=on_kernels))
-
-
-def test_a_cpu_keeps_its_own_way(monkeypatch: pytest.MonkeyPatch, counted):
-    fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4)))(torch.randn(2, 3, 2, 4, 4))
-    assert not counted
 
 
 def test_what_lies_along_one_axis_moves_no_number(on_kernels):

@@ -1,4 +1,4 @@
-"""What runs, in which order, once, and mirrored. The stages are fakes (tests/fake_stages.py)."""
+"""What runs, in which order, once, and mirrored; and what becomes of failures. The stages are fakes (tests/fake_stages.py)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from fame.config import Pretrain
+from fame.errors import FameError
 from studies.harness.executors import Outcome, Task
 from studies.harness.forecast import Forecast
 from studies.harness.runner import run_stages
 from studies.harness.scheduling import Summary
-from studies.harness.store import DiskFull, Store
-from studies.harness.worker import Runtime, execute, message_of
+from studies.harness.store import LOCK, DiskFull, Store
+from studies.harness.worker import Busy, Runtime, execute, message_of
 from studies.paper.registry import studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
@@ -24,6 +26,7 @@ from tests.fake_stages import FAKES
 SETTING = Setting(SCALES["smoke"])
 STAGES = all_stages(SETTING, studies(["background_source"]))
 PRETRAININGS = [stage for stage, _ in STAGES.values() if stage.kind == "pretrain"]
+PROBE = next(stage for stage, _ in STAGES.values() if stage.kind == "probe")
 RUNTIME = Runtime(stages=FAKES)
 
 
@@ -40,8 +43,8 @@ def trouble(store: Store, **what: str) -> None:
 class Here:
     """An executor in this process: runs one task at each `wait`, and keeps the order in which it was given them."""
 
-    def __init__(self, store: Store, slots: int = 2) -> None:
-        self.store, self.slots = store, slots
+    def __init__(self, store: Store, slots: int = 2, runtime: Runtime = RUNTIME) -> None:
+        self.store, self.slots, self.runtime = store, slots, runtime
         self.given: list[Task] = []
         self.queue: list[Task] = []
         self.answers: dict[tuple[str, int], list[str]] = {}  # instead of running: statuses to give first
@@ -63,7 +66,7 @@ class Here:
         if self.answers.get(task.key):
             return [Outcome(task, self.answers[task.key].pop(0), 0.0, "as the test wants it")]  # type: ignore[arg-type]
         try:
-            execute(task.stage, task.replicate, self.store, RUNTIME)
+            execute(task.stage, task.replicate, self.store, self.runtime)
         except DiskFull as error:
             return [Outcome(task, "disk full", 0.0, str(error))]
         except Exception as error:
@@ -84,65 +87,42 @@ def run(store: Store, executor: Here | None = None, replicates: tuple[int, ...] 
 
 def test_everything_runs_once_upstream_first_and_a_second_start_runs_nothing(store: Store) -> None:
     summary, executor = run(store, replicates=(0, 1))
-    assert summary.ok
-    assert len(summary.done) == len(set(summary.done)) == 2 * len(STAGES)
+    assert summary.ok and len(summary.done) == len(set(summary.done)) == 2 * len(STAGES)
     before: set[tuple[str, int]] = set()
     for task in executor.given:
         upstream = task.upstream()
         assert upstream is None or upstream.key in before
         before.add(task.key)
-    results = {key: (store.folder(*key) / "result.json").stat().st_mtime_ns for key in summary.done}
     again, executor = run(store, replicates=(0, 1))
     assert again.already == 2 * len(STAGES)
-    assert not again.done
-    assert not executor.given
-    assert results == {key: (store.folder(*key) / "result.json").stat().st_mtime_ns for key in results}
+    assert not again.done and not executor.given
 
 
 def test_a_cell_that_several_studies_share_runs_once(store: Store) -> None:
     both = all_stages(SETTING, studies(["area_ratio", "background_source"]))
     executor = Here(store)
-    summary = run_stages(store, both, (0,), jobs=2, runtime=RUNTIME, executor=executor)
-    assert summary.ok
-    pretrained = [task for task in executor.given if isinstance(task.stage.config, Pretrain)]
-    baselines = [task for task in pretrained if getattr(task.stage.config.objective, "merge", 0) is None]
-    assert len(baselines) == 1
-    assert set(both[baselines[0].stage.id][1]) == {"area_ratio", "background_source"}
+    assert run_stages(store, both, (0,), jobs=2, runtime=RUNTIME, executor=executor).ok
+    pretrained = [task.stage for task in executor.given if isinstance(task.stage.config, Pretrain)]
+    (baseline,) = [stage for stage in pretrained if getattr(stage.config.objective, "merge", 0) is None]  # type: ignore[union-attr]
+    assert set(both[baseline.id][1]) == {"area_ratio", "background_source"}
 
 
-def test_a_result_tells_where_it_comes_from(store: Store) -> None:
-    run(store)
-    stage = next(stage for stage, _ in STAGES.values() if stage.kind == "probe")
-    result = store.result(stage.id, 0)
-    assert result is not None and stage.upstream is not None
-    assert {"stage", "kind", "replicate", "upstream", "metrics", "artifacts", "notes", "seconds", "finished"} <= set(result)
-    assert result["upstream"] == stage.upstream.id
-    assert result["metrics"]["encoder"] == len("weights")
-    assert result["hardware"]["cores"] >= 1
-    assert result["versions"]["torch"]
-    assert result["commit"]
-    pretraining = store.result(stage.upstream.id, 0)
-    assert pretraining is not None
-    assert pretraining["data"] == {"A": "fade00000000"}
-
-
-def test_seeds_come_from_the_replicate(store: Store) -> None:
+def test_a_result_tells_where_it_comes_from_and_its_seeds_are_the_replicates(store: Store) -> None:
     run(store, replicates=(1, 4))
-    stage = next(stage for stage, _ in STAGES.values() if stage.kind == "probe")
-    seen = [(store.result(stage.id, replicate) or {})["metrics"]["replicate"] for replicate in (1, 4)]
-    assert seen == [1.0, 4.0]
+    one, four = ((store.result(PROBE.id, replicate) or {}) for replicate in (1, 4))
+    assert PROBE.upstream is not None and one["upstream"] == PROBE.upstream.id
+    assert {"stage", "kind", "replicate", "upstream", "metrics", "artifacts", "notes", "seconds", "finished"} <= set(one)
+    assert one["metrics"]["encoder"] == len("weights")
+    assert one["hardware"]["cores"] >= 1 and one["versions"]["torch"] and one["commit"]
+    assert (store.result(PROBE.upstream.id, 1) or {})["data"] == {"A": "fade00000000"}
+    assert (one["metrics"]["replicate"], four["metrics"]["replicate"]) == (1.0, 4.0)
 
 
 def test_the_longest_chain_starts_first(store: Store) -> None:
-    stages = all_stages(SETTING, studies(["diving48"]))
     executor = Here(store, slots=1)
-    forecast = Forecast()
-    run_stages(store, stages, (0,), jobs=1, runtime=RUNTIME, executor=executor)
-    ready = [task.stage for task in executor.given if task.stage.upstream is None]
-    first, last = forecast.cost(ready[0]), forecast.cost(ready[-1])
-    assert first == max(forecast.cost(stage) for stage in ready)
-    assert last == min(forecast.cost(stage) for stage in ready)
-    assert ready[-1].config.objective.kind == "random"  # type: ignore[union-attr]
+    run_stages(store, all_stages(SETTING, studies(["diving48"])), (0,), jobs=1, runtime=RUNTIME, executor=executor)
+    costs = [Forecast().cost(task.stage) for task in executor.given if task.stage.upstream is None]
+    assert costs[0] == max(costs) and costs[-1] == min(costs) < costs[0]
 
 
 # ---------------------------------------------------------------- the mirror
@@ -165,3 +145,109 @@ def test_every_finished_run_is_mirrored_those_of_earlier_starts_too(store: Store
     run(store, mirror=first)
     run(store, mirror=again)
     assert sorted(first.seen) == sorted(again.seen) == sorted((stage_id, 0, ("background_source",)) for stage_id in STAGES)
+
+
+# ---------------------------------------------------------------- what goes wrong
+
+
+@pytest.mark.parametrize(
+    ("what", "told"), [("fail", "RuntimeError: it did not work"), ("user", "the videos are gone; bring them back")]
+)
+def test_a_failure_takes_down_what_depends_on_it_and_nothing_else(store: Store, what: str, told: str) -> None:
+    broken = PRETRAININGS[1]
+    trouble(store, **{f"s{broken.id}": what})
+    summary, _ = run(store)
+    dependants = {stage.id for stage, _ in STAGES.values() if stage.upstream == broken}
+    assert not summary.ok and set(summary.failed) == {(broken.id, 0)}
+    assert set(summary.skipped) == {(stage_id, 0) for stage_id in dependants}
+    assert {key[0] for key in summary.done} == set(STAGES) - dependants - {broken.id}
+    assert any("skipped: its pretraining" in line for line in summary.complaints())
+    failure = store.failure(broken.id, 0) or {}
+    assert failure["message"] == told and "fake_stages.py" in failure["traceback"]
+    trouble(store)
+    mended, _ = run(store)
+    assert mended.ok and len(mended.done) == 1 + len(dependants)
+    assert store.failure(broken.id, 0) is None
+
+
+@pytest.mark.parametrize("what", ["full", "quota"])
+def test_a_full_disk_stops_at_once_with_one_line_and_keeps_what_is_done(store: Store, what: str) -> None:
+    run_stages(store, {PRETRAININGS[0].id: (PRETRAININGS[0], ())}, (0,), jobs=1, runtime=RUNTIME, executor=Here(store))
+    if what == "full" and not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    trouble(store, **{f"s{stage.id}": what for stage in PRETRAININGS})
+    executor = Here(store)
+    with pytest.raises(FameError, match="disk is full") as caught:
+        run(store, executor)
+    assert "\n" not in str(caught.value)
+    assert store.finished(PRETRAININGS[0].id, 0)
+    assert len([task for task in executor.given if task.stage.kind == "pretrain"]) <= 2
+    trouble(store)
+    assert run(store)[0].ok
+
+
+def test_a_killed_run_is_started_once_more_and_only_once(store: Store) -> None:
+    once, twice = PRETRAININGS[:2]
+    executor = Here(store)
+    executor.answers = {(once.id, 0): ["killed"], (twice.id, 0): ["killed", "killed"]}
+    summary, _ = run(store, executor)
+    assert (once.id, 0) in summary.done and set(summary.failed) == {(twice.id, 0)}
+    assert (store.failure(twice.id, 0) or {})["message"] == "as the test wants it"
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_a_run_that_another_process_holds_is_waited_for_and_not_repeated(
+    store: Store, monkeypatch: pytest.MonkeyPatch, finished: bool
+) -> None:
+    monkeypatch.setattr("studies.harness.scheduling.PATIENCE", 0.05)
+    first = PRETRAININGS[0]
+
+    class Other(Here):
+        def wait(self, timeout: float) -> list[Outcome]:
+            if finished and self.queue and self.queue[0].stage == first:
+                execute(first, 0, self.store, RUNTIME)
+            return super().wait(timeout)
+
+    executor = Other(store)
+    executor.answers = {(first.id, 0): ["busy"] if finished else ["busy", "busy"]}
+    assert run(store, executor)[0].ok
+    assert [task.stage for task in executor.given].count(first) == (1 if finished else 3)
+
+
+def test_two_processes_never_execute_one_run(store: Store) -> None:
+    first = PRETRAININGS[0]
+    with FileLock(store.begin(first, 0) / LOCK), pytest.raises(Busy):
+        execute(first, 0, store, RUNTIME)
+    assert not store.finished(first.id, 0)
+    assert execute(first, 0, store, RUNTIME)["stage"] == first.id
+
+
+@pytest.mark.parametrize("how", ["gone", "changed"])
+def test_a_damaged_encoder_is_named_and_made_anew_where_it_is_read_and_nothing_else(
+    store: Store, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(store)
+    assert PROBE.upstream is not None
+    encoder = store.folder(PROBE.upstream.id, 0) / "encoder.pt"
+    sound = encoder.read_bytes()
+    encoder.unlink() if how == "gone" else encoder.write_bytes(b"W" + sound[1:])
+    assert not run(Store(store.out))[0].done, "nothing reads it"
+    (store.folder(PROBE.id, 0) / "result.json").unlink()
+    with pytest.raises(FameError, match="the encoder is damaged or gone; start again, which trains it anew"):
+        execute(PROBE, 0, Store(store.out), RUNTIME)
+    caplog.clear()
+    summary, _ = run(Store(store.out))
+    assert summary.ok and summary.done == [(PROBE.upstream.id, 0), (PROBE.id, 0)]
+    assert any(str(encoder) in message for message in caplog.messages) and encoder.read_bytes() == sound
+
+
+def test_a_run_that_failed_by_its_numbers_begins_again_and_others_go_on(store: Store) -> None:
+    numbers, other = PRETRAININGS[:2]
+    for stage in (numbers, other):
+        (store.begin(stage, 0) / "checkpoint.pt").write_text("3")
+    trouble(store, **{f"s{numbers.id}": "not finite", f"s{other.id}": "user"})
+    assert set(run(store)[0].failed) == {(numbers.id, 0), (other.id, 0)}
+    trouble(store)
+    assert run(store)[0].ok
+    started = [(store.result(stage.id, 0) or {})["metrics"]["started_at"] for stage in (numbers, other)]
+    assert started == [0.0, 3.0]

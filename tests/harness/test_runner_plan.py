@@ -6,6 +6,7 @@ import math
 
 import pytest
 
+from fame.errors import FameError
 from studies.harness.executors import Outcome, Task
 from studies.harness.forecast import A_RUN, Forecast, staged_sizes, work
 from studies.harness.plan import make_plan
@@ -31,6 +32,11 @@ def test_a_plan_counts_what_is_done_and_what_is_not(store: Store) -> None:
     run(store, replicates=(1,))
     done = make_plan(store, STAGES, (0, 1), jobs=2)
     assert (done.todo, done.seconds, done.bytes) == ((), 0.0, 0)
+
+
+def test_a_set_without_a_test_video_is_refused_before_anything_is_run(store: Store) -> None:
+    with pytest.raises(FameError, match="there is no test video, so nothing can be evaluated"):
+        make_plan(store, STAGES, (0,), 1, sizes=lambda data: {"train": 8, "val": 2})
 
 
 def test_equal_stages_are_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,23 +85,17 @@ def test_crops_do_not_depend_on_whether_sizes_agree() -> None:
 
 
 @pytest.mark.parametrize("flipped", [False, True])
-def test_a_crop_is_the_box_resized(flipped) -> None:
+def test_a_crop_is_the_box_resized_and_copied_where_it_has_the_size(flipped) -> None:
     clips = video()
     crops = draw_crops(frame_sizes(clips), Augment(flip=float(flipped)), seeded(2))
+    crops.height[0] = crops.width[0] = 24
+    crops.top[0] = crops.left[0] = 3
     out = apply_crops(clips, crops, 24)
     for i, (top, left, tall, wide, _) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
         box = clips[i, :, top : top + tall, left : left + wide].permute(0, 3, 1, 2).float() / 255
         expected = F.interpolate(box, size=(24, 24), mode="bilinear", align_corners=False).transpose(0, 1)
-        assert torch.allclose(out[i], expected.flip(-1) if flipped else expected, atol=1e-6)
+        assert torch.allclose(out[i], expected.flip(-1) if flipped else expected, atol=1e-6 if i else 0)
     assert out.min() >= 0 and out.max() <= 1
-
-
-@pytest.mark.parametrize("flipped", [False, True])
-def test_a_box_of_the_right_size_is_copied(flipped) -> None:
-    clips, flip = video(2, 3, 20, 30), torch.tensor([flipped] * 2)
-    crops = Crops(torch.tensor([3, 0]), torch.tensor([14, 0]), torch.tensor([16, 16]), torch.tensor([16, 16]), flip)
-    boxes = torch.stack([clips[0, :, 3:19, 14:30], clips[1, :, :16, :16]]).permute(0, 4, 1, 2, 3).float() / 255
-    assert torch.equal(apply_crops(clips, crops, 16), boxes.flip(-1) if flipped else boxes)
 
 
 @pytest.mark.parametrize("box", [(5, 0, 16, 20), (0, 11, 20, 20), (-1, 0, 20, 20), (0, -1, 20, 20)])

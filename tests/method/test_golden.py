@@ -60,14 +60,6 @@ def test_the_fast_path_agrees_but_for_colours_on_rounding_edges(path: Path) -> N
         assert iou(foreground_mask(clips, beta=beta, flavour="official"), masks_of(file, beta)).min() >= 0.97
 
 
-def test_a_clip_alone_has_the_mask_it_has_in_a_batch() -> None:
-    file = golden(KEPT)
-    clips = as_clips(file["clips"])
-    for exact in (False, True):
-        alone = torch.cat([foreground_mask(clip[None], flavour="official", exact=exact) for clip in clips])
-        assert torch.equal(alone, foreground_mask(clips, flavour="official", exact=exact))
-
-
 def test_the_flavours_differ_in_the_hue_angle_alone() -> None:
     file = golden(KEPT)
     clips = as_clips(file["clips"])
@@ -84,10 +76,3 @@ def test_bf16_autocast_leaves_the_mask_alone() -> None:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             inside = foreground_mask(clips, flavour="official", exact=exact)
         assert torch.equal(inside, foreground_mask(clips, flavour="official", exact=exact))
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_agrees_but_for_pixels_on_rounding_edges() -> None:
-    file = golden(KEPT)
-    mask = foreground_mask(as_clips(file["clips"]).cuda(), flavour="official")
-    assert iou(mask.cpu(), masks_of(file, 0.5)).min() >= 0.97

@@ -130,7 +130,7 @@ def test_link(differences: list[float], verdict: str) -> None:
 
 def test_a_sure_but_small_gain_is_supported_and_flagged() -> None:
     found = judge_link([0.5, 0.6, 0.55, 0.5], 2.0)
-    assert found.verdict == "supported" and found.negligible
+    assert found.verdict == "supported" and found.no_gain
 
 
 @given(st.lists(st.floats(-20, 20), min_size=3, max_size=12), st.floats(0.01, 5))

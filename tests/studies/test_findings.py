@@ -38,12 +38,11 @@ def pretraining(method: Method, setting: Setting = SMOKE) -> Pretrain:
 
 def test_an_override_is_the_scale_but_for_the_field() -> None:
     plain = pretraining(fame())
-    changed = pretraining(
-        fame(world={"rho": 0.5, "camera": 1}, optim={"lr": 0.5}, moco={"own_key": False}, augment={"area": (0.3, 0.9)})
-    )
+    world = {"rho": 0.5, "source.rho": 0.25, "camera": 1}
+    changed = pretraining(fame(world=world, optim={"lr": 0.5}, moco={"own_key": False}, augment={"area": (0.3, 0.9)}))
     assert isinstance(plain.data, StagedData) and isinstance(changed.data, StagedData)
     assert changed.data.world.A.rho == 0.5 and changed.data.world.camera == 1.0
-    assert changed.data.world.source == plain.data.world.source
+    assert changed.data.world.source.rho == 0.25 and changed.data.world.B == plain.data.world.B
     assert (changed.optim.lr, changed.contrast.moco.own_key, changed.augment.area) == (0.5, False, (0.3, 0.9))
     back = changed.model_copy(update={name: getattr(plain, name) for name in ("data", "optim", "objective", "augment")})
     assert back == plain
@@ -54,6 +53,7 @@ def test_the_value_of_the_scale_is_no_other_cell() -> None:
     same = fame(world={"rho": world.A.rho, "camera": world.camera}, optim={"lr": optim.lr, "lr_times": 1, "epochs_times": 1})
     assert Stage(pretraining(same)).id == Stage(pretraining(fame())).id
     assert fame(optim={"epochs_times": 1.0}) == fame() and not Changes.of(optim={"lr_times": 1})
+    assert fame(world={"rho": 0.5, "camera": 1.0}) == fame(world={"camera": 1.0, "rho": 0.5}) != fame(world={"rho": 0.5})
 
 
 @pytest.mark.parametrize("name", [*MADE, "paper"])
@@ -65,13 +65,6 @@ def test_factors_multiply_what_the_scale_has(name: str) -> None:
     assert pretraining(moco(optim={"lr_times": 1 / 3}), setting).optim.lr == pytest.approx(plain.lr / 3)
     stepped = pretraining(moco(optim={"schedule": "step", "milestones": (4, 6), "epochs_times": 0.5}), setting).optim
     assert stepped.milestones == (2, 3)
-
-
-@pytest.mark.parametrize("on", ["A", "source"])
-def test_every_part_of_the_world_can_be_changed(on) -> None:
-    method = moco(on, world={f"{on}.rho": 0.25, "A.balanced": False})
-    world = pretraining(method).data.world  # type: ignore[union-attr]
-    assert getattr(world, on).rho == 0.25 and not world.A.balanced
 
 
 def test_evaluation_looks_at_the_same_world() -> None:
@@ -108,12 +101,6 @@ def test_a_wrong_override_is_named(overrides, complaint) -> None:
         SMOKE.pretraining(fame(**overrides))
 
 
-def test_methods_are_hashable_and_equal_by_what_they_say() -> None:
-    one, other = (fame(world=world) for world in ({"rho": 0.5, "camera": 1.0}, {"camera": 1.0, "rho": 0.5}))
-    assert one == other and hash(one) == hash(other)
-    assert len({one, fame(), moco(), moco(world={"rho": 0.5})}) == 4
-
-
 def test_real_videos_have_no_world_to_change_and_no_true_masks() -> None:
     assert REAL.pretraining(fame(world={"rho": 0.5})) is None
     assert REAL.stage(Row("", random_init(world={"rho": 0.5})), deranged("A")) is None
@@ -127,15 +114,12 @@ def test_real_videos_have_no_world_to_change_and_no_true_masks() -> None:
 
 
 def test_findings_stand_apart_from_the_papers_studies() -> None:
-    assert studies() == studies([]) == STUDIES
-    assert studies([ALL_FINDINGS]) == FINDINGS
+    assert studies() == studies([]) == STUDIES and studies([ALL_FINDINGS]) == FINDINGS
     assert studies(["quirks", "area_ratio"]) == (STUDIES[0], FINDINGS[-1])
-    assert studies(["area_ratio", ALL_FINDINGS]) == (STUDIES[0], *FINDINGS)
+    assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
-    assert {study.name: study.claims for study in FINDINGS if study.claims} == {"likeness": ("C10",)}
     of_claims = (*STUDIES, worlds.LIKENESS, masks.POSITIVE_CONTROL, backgrounds.OTHER_FIGURE)
     assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
-    assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
         studies(["x"])
 
@@ -164,19 +148,7 @@ def test_every_row_is_compared_with_the_baseline_of_its_own_setting(study) -> No
         if base:
             assert base.label == twins.BASELINE and base.method.changes == row.method.changes and base.method.merge is None
             assert any(other.method == base.method for other in study.rows)
-
-
-def test_curves_have_a_place_for_every_row() -> None:
-    for study in FINDINGS:
-        assert all((row.at is not None) == bool(study.curve) for row in study.rows if not row.gate), study.name
-
-
-def test_controls_are_what_the_study_of_the_true_mask_compares() -> None:
-    assert {row.method.merge.variant for row in masks.TRUE_MASK.rows if row.method and row.method.merge} == {
-        *("fame", "true", "dilated", "other", "blob")
-    }
-    areas = {row.method.merge.beta for row in masks.TRUE_MASK.rows if row.method and row.method.merge}
-    assert areas == {0.5}
+        assert row.gate or (row.at is not None) == bool(study.curve)
 
 
 # ---------------------------------------------------------------- the report

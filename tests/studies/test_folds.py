@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import pickle
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +13,13 @@ import pandas as pd
 import pytest
 import torch
 
-import run_study
 from fame.config import Clip, VideoData
 from fame.data import open_videos
 from fame.data.store import ready_file
-from fame.files import write_json
 from fame.seeds import Seeds
 from studies.harness.plan import make_plan
 from studies.harness.recall import recall
-from studies.harness.store import RESULT, Store
+from studies.harness.store import Store
 from studies.paper.registry import STUDIES
 from studies.records import Runs
 from studies.setting.asked import Asked, resolve
@@ -32,8 +27,10 @@ from studies.setting.options import Options
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import PAPER
 from studies.study import Row, fame, top1
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import seen
 from tests.miniatures import put
+from tests.programs import ran
 from tests.videos import moving_square, write_video
 
 GROUPS = 9  # of each class; three of them are the tests of a fold
@@ -116,24 +113,8 @@ def test_the_disk_of_three_folds_is_that_of_one(asked: tuple[Asked, Path], tmp_p
     assert three.bytes < 2 * one.bytes
 
 
-def test_a_search_wants_one_fold(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = [
-        "search",
-        "--scale",
-        "smoke",
-        "--dataset",
-        "ucf101",
-        "--data-root",
-        str(small),
-        "--fold",
-        "all",
-        "--out",
-        str(tmp_path),
-    ]
-    monkeypatch.setattr("sys.argv", ["run_study.py", *words])
-    assert run_study.start(run_study.app) == 2
+def test_a_search_wants_one_fold(small: Path, typed: Typed, capfd: Captured) -> None:
+    assert typed("search", "--scale", "smoke", "--dataset", "ucf101", "--data-root", str(small), "--fold", "all") == 2
     assert "error: --fold all: a search looks at the validation videos of one fold; name it" in capfd.readouterr().err
 
 
@@ -164,23 +145,19 @@ def test_folds_share_one_store_and_each_sees_its_own_videos(
     assert all(torch.equal(first[path], other[path]) for other in shown for path in first)
 
 
-def test_the_stored_frames_of_all_folds_are_checked_and_mended(
-    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_stored_frames_of_all_folds_are_checked_and_mended(small: Path, typed: Typed, capfd: Captured) -> None:
     words = ["data", "prepare", "--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--codec", "jpeg"]
-    monkeypatch.setattr("sys.argv", ["run_study.py", *words, "--scale", "smoke", "--out", str(tmp_path), "--jobs", "1"])
-    assert run_study.start(run_study.app) == 0
-    files = sorted((tmp_path / "cache" / "videos").glob("*/*/*.jpegs"))
+    words += ["--scale", "smoke", "--jobs", "1"]
+    assert typed(*words) == 0
+    files = sorted(Path("out/cache/videos").glob("*/*/*.jpegs"))
     assert len(files) == 2 * GROUPS
     with files[5].open("r+b") as file:
         file.seek(300)
         file.write(b"\0" * 40)
-    monkeypatch.setattr("sys.argv", [*sys.argv, "--check"])
     capfd.readouterr()
-    assert run_study.start(run_study.app) == 0
-    assert "1 damaged, mended" in capfd.readouterr().out.replace("\n", " ")
-    assert run_study.start(run_study.app) == 0
-    assert "; sound" in capfd.readouterr().out.replace("\n", " ")
+    for said in ("1 damaged, mended", "; sound"):
+        assert typed(*words, "--check") == 0
+        assert said in capfd.readouterr().out.replace("\n", " ")
 
 
 # ---------------------------------------------------------------- numbers
@@ -195,7 +172,7 @@ def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
     frame = frame.assign(head="biased", condition="own", performance="", scene_action=np.nan)
     frame.to_csv(folder / "predictions.csv", index=False)
     about = {"stage": stage.id, "kind": stage.kind, "replicate": 0, "metrics": {"top1": value}, "artifacts": ["predictions.csv"]}
-    write_json(folder / RESULT, {"version": 1, **about})
+    store.finish(stage, 0, about)
 
 
 def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tmp_path: Path) -> None:
@@ -219,14 +196,10 @@ def test_a_number_is_the_mean_of_all_folds_or_none(asked: tuple[Asked, Path], tm
 
 @pytest.mark.long
 def test_the_chain_runs_in_all_folds(small: Path, tmp_path: Path) -> None:
-    words = [sys.executable, "-c", "import run_study; run_study.reproduce_paper()", "--scale", "smoke", "--device", "cpu"]
-    words += ["--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--only", "background_source"]
-    root = str(Path(__file__).parents[2])
-    ran = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=900, env=os.environ | {"PYTHONPATH": root})
-    assert ran.returncode == 0, ran.stderr
+    words = ["--scale", "smoke", "--device", "cpu", "--dataset", "ucf101", "--data-root", str(small)]
+    ran(*words, "--fold", "all", "--only", "background_source", cwd=tmp_path)
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
     assert report["runs"]["planned"] == report["runs"]["finished"] and report["videos"]["folds"] == 3
     done = [entry for entry in report["tables"]["background_source"] if entry["status"] == "done"]
     assert done and all(entry["videos"] == 18 for entry in done)  # six tests a fold
-    page = (tmp_path / "out" / "report" / "index.html").read_text()
-    assert "means over folds 1 to 3" in page
+    assert "means over folds 1 to 3" in (tmp_path / "out" / "report" / "index.html").read_text()

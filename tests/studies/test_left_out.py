@@ -11,10 +11,9 @@ from reports.content import video_facts
 from reports.evidence import Evidence
 from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.setting.asked import resolve
-from studies.setting.left_out import LeftOut, counted
+from studies.setting.asked import LeftOut, resolve
 from studies.setting.options import Options
-from studies.setting.recording import record
+from studies.setting.recording import counted, record
 from tests.miniatures import put, ucf101
 from tests.videos import truncate, write_video
 
@@ -39,12 +38,6 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     store.write_setting((store.setting() or {}) | {"left_out": [{"clip": "a"}]})
     with pytest.raises(FameError, match="another version"):
         recall(store)
-
-
-def test_a_sound_set_says_nothing(tmp_path: Path) -> None:
-    ucf101(tmp_path / "set", write_video(tmp_path / "clip.avi", 12).read_bytes(), groups=1)
-    options = Options(scale="smoke", dataset="ucf101", data_root=tmp_path / "set", most_broken=0.1)
-    assert resolve(options, tmp_path / "cache", 1).left_out == ()
 
 
 def test_a_line_a_set() -> None:

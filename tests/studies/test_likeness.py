@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fame.config import StagedData
+from fame.config import StagedData, VideoData
 from fame.data.staged.plan import plan
 from fame.evaluation.predictions import metrics_from
 from fame.seeds import Seeds
@@ -16,15 +16,16 @@ from reports.ledger import ledger
 from reports.real_video import RealVideo
 from studies.findings.worlds import LIKENESSES
 from studies.harness.store import Store
-from studies.paper.claims import CLAIMS, GATE, POINTS, SHARE
-from studies.paper.links import Link, Side
+from studies.paper.claims import CLAIMS, GATE
+from studies.paper.links import Side
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import MINI, PAPER, QUICK, SMOKE
-from studies.study import Measure, Method, Row, random_init
-from tests.filled import predictions, result, seen
+from studies.study import Measure, Row, random_init
+from tests.filled import predictions, put, result, seen
 
 C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
+TEST = C10[0].tests[0]
 SETTING = Setting(QUICK)
 BALANCED = "balanced/top1/deranged"  # what the gate looks at
 Levels = dict[tuple[str, float], float]  # (FAME or baseline or mask, likeness) -> mean
@@ -33,7 +34,7 @@ SUFFERS: Levels = {("FAME", 0): 60, ("baseline", 0): 45, ("FAME", 1): 48, ("base
 
 def sides() -> dict[tuple[str, float], Side]:
     """Every number of C10's two links, by what it is and where."""
-    mask, gain = C10[0].tests[0].links
+    mask, gain = TEST.links
     ends = {0.0: (mask.greater, gain.greater), 1.0: (mask.lesser, gain.lesser)}
     found: dict[tuple[str, float], Side] = {}
     for at, (area, learnt) in ends.items():
@@ -42,26 +43,18 @@ def sides() -> dict[tuple[str, float], Side]:
     return found
 
 
-def stage_of(method: Method | None, measure: Measure | object) -> Stage:
-    assert isinstance(measure, Measure)
-    stage = SETTING.stage(Row("", method), measure)
+def stage_of(side: Side) -> Stage:
+    assert isinstance(side.measure, Measure)
+    stage = SETTING.stage(Row("", side.method), side.measure)
     assert stage
     return stage
 
 
-def put(store: Store, stage: Stage, replicate: int, metrics: dict[str, float]) -> None:
-    """A finished run with these metrics, without predictions."""
-    store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
+LEARNT = {0.0: 30.0, 1.0: 30.0}  # points above random init in each world
 
 
-def filled(
-    out: Path, levels: Levels, replicates: int = 4, learnt: float | dict[float, float] = 30.0, leave_out: tuple = ()
-) -> Evidence:
-    """Numbers about the levels. The gate is asked of the same runs as the gains: the baselines' balanced heads.
-
-    `learnt`: points above random init in both worlds, or in each.
-    """
-    points = learnt if isinstance(learnt, dict) else {0.0: learnt, 1.0: learnt}
+def filled(out: Path, levels: Levels, replicates: int = 4, learnt: dict[float, float] = LEARNT, leave_out: tuple = ()) -> Evidence:
+    """Numbers about the levels. The gate is asked of the same runs as the gains: the baselines' balanced heads."""
     store = Store(out).prepare()
     for replicate in range(replicates):
         for (what, at), side in sides().items():
@@ -69,11 +62,11 @@ def filled(
                 continue
             noise = 0.0 if what == "baseline" else (0.01 if what == "mask" else 1.5) * (replicate % 2 + at * replicate)
             metrics = {side.measure.metric: levels[what, at] + noise}  # type: ignore[union-attr]
-            put(store, stage_of(side.method, side.measure), replicate, metrics | {BALANCED: 14 + points[at]})
+            put(store, stage_of(side), replicate, metrics | {BALANCED: 14 + learnt[at]})
         for at in (0.0, 1.0):
             if ("random init", at, replicate) not in leave_out:
-                start = random_init(world={"likeness": at})
-                put(store, stage_of(start, GATE.lesser.measure), replicate, {BALANCED: 14.0})
+                start = Side("", random_init(world={"likeness": at}), GATE.lesser.measure)
+                put(store, stage_of(start), replicate, {BALANCED: 14.0})
     return seen(store, SETTING, range(replicates))
 
 
@@ -84,35 +77,21 @@ def judged(evidence: Evidence) -> dict:
 
 
 def test_each_side_stands_in_its_own_world() -> None:
-    setting = Setting(SMOKE)
-    for (what, at), side in sides().items():
-        assert isinstance(side.measure, Measure)
-        stage = setting.stage(Row("", side.method), side.measure)
-        assert stage and stage.config.data.world.likeness == at  # type: ignore[union-attr]
-        assert (stage.upstream is None) == (what == "mask") == (not side.learnt)
-    assert stage_of(*_at("mask", 0.0)).id != stage_of(*_at("mask", 1.0)).id
-    assert len({stage_of(side.method, side.measure).id for side in sides().values()}) == 6
-
-
-def _at(what: str, at: float) -> tuple[Method | None, object]:
-    side = sides()[what, at]
-    return side.method, side.measure
-
-
-def test_the_links_say_what_is_compared() -> None:
-    test = C10[0].tests[0]
-    assert [link.text for link in test.links] == [
-        "likeness 0 > likeness 1, FAME mask, recall lift",
-        "(FAME - baseline) at likeness 0 > (FAME - baseline) at likeness 1, A deranged scenes, linear",
-    ]
-    assert [test.margin_of(link) for link in test.links] == [SHARE, POINTS]
-    gain = test.links[1].greater
-    assert len(gain.parts) == 2 and gain.learnt and not test.links[0].greater.learnt
+    found = {(what, at): stage_of(side) for (what, at), side in sides().items()}
+    for (what, at), stage in found.items():
+        assert stage.config.data.world.likeness == at  # type: ignore[union-attr]
+        assert (stage.upstream is None) == (what == "mask") == (not sides()[what, at].learnt)
+    assert len({stage.id for stage in found.values()}) == 6
+    assert all(link.greater != link.lesser for link in (*TEST.links, *TEST.beside))
 
 
 def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
     entry = judged(filled(tmp_path, SUFFERS))
     assert entry["verdict"] == "reproduced" and entry["n"] == 4 and entry["supported"] == 2
+    assert [link["link"] for link in entry["links"]] == [
+        "likeness 0 > likeness 1, FAME mask, recall lift",
+        "(FAME - baseline) at likeness 0 > (FAME - baseline) at likeness 1, A deranged scenes, linear",
+    ]
     mask, gain = entry["links"]
     noise = np.mean([-1.5 * replicate for replicate in range(4)])
     assert gain["effect"] == pytest.approx((60 - 45) - (48 - 44) + noise) and gain["over"] == "replicates"
@@ -122,21 +101,21 @@ def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
     assert [link["verdict"] for link in entry["beside"]] == ["supported", "supported", "not run"]
 
 
-def test_a_gain_that_grows_is_not_reproduced(tmp_path: Path) -> None:
-    entry = judged(filled(tmp_path, SUFFERS | {("FAME", 1): 70}))
-    assert entry["verdict"] == "not reproduced" and entry["links"][1]["verdict"] == "refuted"
-    assert entry["links"][0]["verdict"] == "supported"
-
-
-def test_a_mask_that_does_not_suffer_is_not_reproduced(tmp_path: Path) -> None:
-    """Refuted by the mask's own margin, a share; the gain's is in points."""
-    assert judged(filled(tmp_path, SUFFERS | {("mask", 1): 0.6}))["verdict"] == "not reproduced"
-
-
-def test_a_gain_within_its_spread_stays_open(tmp_path: Path) -> None:
-    entry = judged(filled(tmp_path, SUFFERS | {("FAME", 1): 57}))
-    assert entry["verdict"] == "inconclusive" and entry["links"][1]["verdict"] == "inconclusive"
-    assert "would decide it" in entry["reason"]
+@pytest.mark.parametrize(
+    ("levels", "verdict", "links"),
+    [
+        ({("FAME", 1): 70}, "not reproduced", ["supported", "refuted"]),
+        ({("mask", 1): 0.6}, "not reproduced", ["refuted", "supported"]),  # by the mask's margin, a share; the gain's is in points
+        ({("FAME", 1): 57}, "inconclusive", ["supported", "inconclusive"]),
+    ],
+    ids=["a gain that grows", "a mask that does not suffer", "a gain within its spread"],
+)
+def test_a_link_that_does_not_hold(tmp_path: Path, levels: Levels, verdict: str, links: list[str]) -> None:
+    entry = judged(filled(tmp_path / "sound", SUFFERS | levels))
+    assert entry["verdict"] == verdict and [link["verdict"] for link in entry["links"]] == links
+    assert ("would decide it" in entry["reason"]) == (verdict == "inconclusive")
+    entry = judged(filled(tmp_path / "shut", SUFFERS | levels, learnt={0.0: 30.0, 1.0: 2.0}))
+    assert entry["verdict"] == "inconclusive"  # withheld by the other world's gate
 
 
 @pytest.mark.parametrize("gone", list(sides()))
@@ -146,38 +125,29 @@ def test_a_replicate_counts_where_all_four_numbers_are_there(tmp_path: Path, gon
     assert [link["n"] for link in entry["links"]] == ([3, 4] if gone[0] == "mask" else [4, 3])
 
 
-def test_the_gate_holds_for_a_gain(tmp_path: Path) -> None:
-    """A difference of two differences says nothing where the baseline learnt nothing, however clear it is."""
-    entry = judged(filled(tmp_path, SUFFERS, learnt=4.0))
-    assert entry["verdict"] == "inconclusive" and "+4.0 points" in entry["reason"]
-    assert {link["verdict"] for link in entry["links"]} == {"supported"}
+UNDER = "points of balanced accuracy from random init"
 
 
-def test_the_gate_holds_in_each_world(tmp_path: Path) -> None:
-    """Only the world of likeness 1 fails, or lacks its random init, or a replicate of it; the scale's own is sound."""
-    entry = judged(filled(tmp_path / "failed", SUFFERS, learnt={0.0: 30.0, 1.0: 9.5}))
+@pytest.mark.parametrize(
+    ("learnt", "missing", "statuses", "reasons"),
+    [
+        ({0.0: 30.0, 1.0: 9.5}, 0, ["passed", "failed"], [f"+9.5 {UNDER} at likeness 1, under the 10 that verdicts require"]),
+        ({0.0: 5.0, 1.0: 4.0}, 0, ["failed", "failed"], [f"+5.0 {UNDER}, under", "+4.0"]),
+        (LEARNT, 4, ["passed", "not run"], ["whether the baseline learnt anything at likeness 1 is unknown"]),
+        (LEARNT, 1, ["passed", "interim"], ["at likeness 1 is known of 3 of 4 replicates"]),
+    ],
+    ids=["failed", "both failed", "missing", "interim"],
+)
+def test_the_gate_holds_for_a_gain_in_each_world(
+    tmp_path: Path, learnt: dict[float, float], missing: int, statuses: list[str], reasons: list[str]
+) -> None:
+    """A difference of two differences says nothing where a baseline learnt nothing, however clear it is."""
+    gone = tuple(("random init", 1.0, replicate) for replicate in range(missing))
+    entry = judged(filled(tmp_path, SUFFERS, learnt=learnt, leave_out=gone))
     assert entry["verdict"] == "inconclusive" and {link["verdict"] for link in entry["links"]} == {"supported"}
-    assert entry["reason"] == (
-        "the baseline is +9.5 points of balanced accuracy from random init at likeness 1, under the 10 that verdicts require"
-    )
-    assert [(gate["where"], gate["status"], gate["mean"]) for gate in entry["gates"]] == [
-        ("the scale's own setting", "passed", 30.0),
-        ("likeness 1", "failed", 9.5),
-    ]
-    every = tuple(("random init", 1.0, replicate) for replicate in range(4))
-    entry = judged(filled(tmp_path / "missing", SUFFERS, leave_out=every))
-    assert entry["verdict"] == "inconclusive" and [gate["status"] for gate in entry["gates"]] == ["passed", "not run"]
-    assert entry["reason"].startswith("whether the baseline learnt anything at likeness 1 is unknown")
-    entry = judged(filled(tmp_path / "interim", SUFFERS, leave_out=every[:1]))
-    assert entry["verdict"] == "inconclusive" and "at likeness 1 is known of 3 of 4 replicates" in entry["reason"]
-    entry = judged(filled(tmp_path / "both", SUFFERS, learnt={0.0: 5.0, 1.0: 4.0}))
-    assert "+5.0 points of balanced accuracy from random init, under" in entry["reason"] and "+4.0" in entry["reason"]
-
-
-def test_a_refuted_claim_is_withheld_by_another_worlds_gate(tmp_path: Path) -> None:
-    grows = SUFFERS | {("FAME", 1): 70}
-    assert judged(filled(tmp_path / "sound", grows))["verdict"] == "not reproduced"
-    assert judged(filled(tmp_path / "shut", grows, learnt={0.0: 30.0, 1.0: 2.0}))["verdict"] == "inconclusive"
+    assert all(reason in entry["reason"] for reason in reasons)
+    assert [gate["where"] for gate in entry["gates"]] == ["the scale's own setting", "likeness 1"]
+    assert [gate["status"] for gate in entry["gates"]] == statuses
 
 
 def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
@@ -187,15 +157,8 @@ def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
         entry = judged(evidence)
         assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
         assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
-
-
-def test_other_reasons_come_first(tmp_path: Path) -> None:
-    from fame.config import VideoData
-
-    store = Store(tmp_path).prepare()
     real = Setting(PAPER, VideoData(kind="ucf101", manifest="0123456789ab"))
-    assert "has no part for it" in judged(seen(store, real, [0]))["reason"]
-    assert "one encoder was given" in judged(seen(store, Setting(QUICK, pretrained="a" * 64), [0]))["reason"]
+    assert "has no part for it" in judged(seen(Store(tmp_path).prepare(), real, [0]))["reason"]
 
 
 # ---------------------------------------------------------------- over videos
@@ -212,12 +175,12 @@ def test_worlds_of_other_likeness_stage_the_same_performances(scale) -> None:  #
 
 def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> None:
     """Two of 40 performances are left out in one world: the interval is over those that all four runs know."""
-    store, (mask, gain) = Store(tmp_path).prepare(), C10[0].tests[0].links
+    store, (mask, gain) = Store(tmp_path).prepare(), TEST.links
     frames = {}
     for number, ((what, at), side) in enumerate(sides().items()):
         if what == "mask":
             continue
-        stage = stage_of(side.method, side.measure)
+        stage = stage_of(side)
         frame = predictions(stage, np.random.default_rng(number), 40, ("biased",))
         frames[what, at] = frame = frame[~frame["performance"].isin(["p0003", "p0017"])] if number == 5 else frame
         folder = store.begin(stage, 0)
@@ -241,24 +204,10 @@ def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> No
 def test_a_run_without_predictions_has_no_interval_over_videos(tmp_path: Path) -> None:
     entry = judged(filled(tmp_path, SUFFERS, replicates=2))
     gain = entry["links"][1]
-    assert gain["n"] == 2 and gain["effect"] is not None and gain["interval"] is None
-    assert entry["verdict"] == "inconclusive"
-
-
-def test_gains_of_gains(tmp_path: Path) -> None:
-    """Nothing in the words of a comparison stops at two: (a - b) - c, a value a replicate."""
-    evidence = filled(tmp_path, SUFFERS)
-    a, b, c = (_number(evidence, Side("", *_at(*key))) for key in (("FAME", 0.0), ("baseline", 0.0), ("baseline", 1.0)))  # type: ignore[arg-type]
-    assert not isinstance(c, Gain)
-    assert evidence.differences(Gain(a, b), c)[0] == pytest.approx(60 - 45 - 44)
+    assert gain["n"] == 2 and gain["effect"] is not None and gain["interval"] is None and entry["verdict"] == "inconclusive"
 
 
 def _number(evidence: Evidence, side: Side):  # type: ignore[no-untyped-def]
     assert isinstance(side.measure, Measure)
     number = evidence.runs(side.method, side.measure), side.measure.metric
     return Gain(number, _number(evidence, side.minus)) if side.minus else number
-
-
-def test_equal_sides_of_other_worlds_are_no_link_to_themselves() -> None:
-    assert all(link.greater != link.lesser for link in (*C10[0].tests[0].links, *C10[0].tests[0].beside))
-    assert Link(sides()["FAME", 0.0], sides()["FAME", 1.0]).margin is None

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
 from typing import Any
 
-import fake_stages
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import run_study
 from fame.errors import FameError
-from fame.run import Run
 from reports.content import video_facts
 from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
-from studies.cli import session
-from studies.harness import runner
-from studies.harness.executors import Outcome, Task
 from studies.harness.recall import recall
 from studies.harness.store import Store
-from studies.harness.worker import STAGES, Runtime, execute
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
@@ -32,8 +23,7 @@ from studies.setting.paper_sets import SETS, absent, find_sets
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from tests import miniatures
-from tests.fake_stages import FAKES
-from tests.harness.test_runner import Here
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.videos import write_video
 
 KINDS = {"A": "ucf101", "B": "hmdb51", "C": "diving48", "source": "kinetics400"}
@@ -95,16 +85,12 @@ def test_two_folders_for_one_set_are_not_chosen_between(tmp_path: Path) -> None:
         find_sets(tmp_path)
 
 
-def test_without_ucf101_one_line_says_what_to_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "sets" / "hmdb51").mkdir(parents=True)
-    monkeypatch.setattr("sys.argv", ["run_study.py", "plan", "--scale", "paper", "--data-root", "sets"])
-    assert run_study.start(run_study.app) == 2
-    err = capfd.readouterr().err
-    assert err.startswith("error: --data-root sets: has no UCF101") and err.count("\n") == 1
-    assert "(found hmdb51)" in err and "name its folder ucf101 or UCF-101" in err
+def test_without_ucf101_one_line_says_what_to_do(typed: Typed, capfd: Captured) -> None:
+    Path("sets/hmdb51").mkdir(parents=True)
+    assert typed("plan", "--scale", "paper", "--data-root", "sets") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: --data-root sets: has no UCF101")
+    assert "(found hmdb51)" in line and "name its folder ucf101 or UCF-101" in line
 
 
 # ---------------------------------------------------------------- the setting
@@ -152,76 +138,13 @@ def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> 
 # ---------------------------------------------------------------- a study, end to end with fake stages
 
 
-class Opened(fake_stages.FakeSet):
-    def __init__(self, kind: str, root: Path | None) -> None:
-        self.kind, self.root = kind, root
-
-
-def videos(data: Any, seeds: Any, cache: Path, root: Path | None, jobs: int, progress: Any, exclude_broken: bool) -> Opened:
-    return Opened(data.kind, root)
-
-
-def _looked(config: Any, run: Run) -> dict[str, str]:
-    data = getattr(config, "data", None)
-    if data is None:
-        return {}
-    opened: Any = run.videos(data)
-    return {"kind": opened.kind, "root": str(opened.root)}
-
-
-def pretrain(config: Any, run: Run) -> dict[str, Any]:
-    return fake_stages.pretrain(config, run) | {"notes": _looked(config, run)}
-
-
-def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
-    return fake_stages.evaluate(config, encoder, run) | {"notes": _looked(config, run)}
-
-
-LOOKING = {kind: f"{__name__}:{function.rpartition(':')[2]}" for kind, function in FAKES.items()}
-
-
-class Looking(Here):
-    """Runs each task in this process with the stages above, and the runtime that the session made."""
-
-    def __init__(self, out: Path, runtime: Runtime) -> None:
-        super().__init__(Store(out))
-        self.runtime = runtime
-
-    def wait(self, timeout: float) -> list[Outcome]:
-        if not self.queue:
-            return []
-        task: Task = self.queue.pop(0)
-        execute(task.stage, task.replicate, self.store, self.runtime)
-        return [Outcome(task, "done", 0.1)]
-
-    def stop(self) -> None:
-        """It has no process to end."""
-
-
-@pytest.fixture
-def looking(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind, function in LOOKING.items():
-        monkeypatch.setitem(STAGES, kind, function)
-    monkeypatch.setattr(runner, "LocalWorkers", lambda out, jobs, runtime: Looking(out, runtime))
-    monkeypatch.setattr(session, "tracker", lambda store, warn: None)
-    monkeypatch.setattr(run_study, "tracker", lambda store, warn: None)
-
-
-def typed(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
-    monkeypatch.setattr("sys.argv", ["run_study.py", *words])
-    return run_study.start(run_study.app)
-
-
 def test_every_stage_gets_the_videos_of_its_own_part_and_once(
-    four: tuple[Path, Path, Asked],
-    looking: None,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
+    four: tuple[Path, Path, Asked], typed: Typed, capfd: Captured
 ) -> None:
     root, out, _ = four
     words = ("--scale", "paper", "--data-root", str(root), "--out", str(out), "--device", "cpu")
     named = ("diving48", "action_recognition", "background_source")
-    assert typed(monkeypatch, "run", *named, *words) == 0, capfd.readouterr().err
+    assert typed("run", *named, *words) == 0, capfd.readouterr().err
     store = Store(out)
     asked = recall(store)
     read = set()
@@ -230,15 +153,14 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
         assert result is not None
         data = getattr(stage.config, "data", None)
         if data is None:
-            assert result["notes"] == {} and stage.config.objective.kind == "random"
+            assert result["data"] == {} and stage.config.objective.kind == "random"
             continue
         part = next(part for part, kind in KINDS.items() if kind == data.kind)
-        assert result["notes"] == {"kind": data.kind, "root": str(root / FOLDERS[part])}
-        assert set(result["data"]) == {data.kind}
+        assert result["data"] == {data.kind: str(root / FOLDERS[part])}
         read.add((stage.kind == "pretrain", part))
     assert read == {(True, "A"), (True, "source"), (False, "A"), (False, "B"), (False, "C")}
     capfd.readouterr()
-    assert typed(monkeypatch, "run", *named, *words) == 0
+    assert typed("run", *named, *words) == 0
     assert capfd.readouterr().out.startswith("0 runs done")
 
     asked = recall(store)
@@ -253,30 +175,15 @@ def test_every_stage_gets_the_videos_of_its_own_part_and_once(
     assert command.startswith("reproduce-paper --scale paper --dataset paper --data-root DIR --replicates 1 --only")
 
 
-@pytest.mark.long
-def test_the_report_needs_setting_json_alone(
-    four: tuple[Path, Path, Asked], looking: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    words = ("--scale", "paper", "--data-root", str(four[0]), "--out", str(tmp_path), "--device", "cpu", "--only", "diving48")
-    assert typed(monkeypatch, "run", *words) == 0
-    assert typed(monkeypatch, "report", "--out", str(tmp_path)) == 0
-    report = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert report["dataset"] == "paper" and {one["kind"] for one in report["videos"]["sets"]} == set(KINDS.values())
-    assert {entry["status"] for entry in report["tables"]["diving48"]} == {"done"}
-
-
 # ---------------------------------------------------------------- what is absent
 
 
-def test_with_ucf101_alone_the_others_are_absent_and_said_so(
-    tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_with_ucf101_alone_the_others_are_absent_and_said_so(tmp_path: Path, clip: bytes, typed: Typed, capfd: Captured) -> None:
     root, out = make(tmp_path / "sets", clip, "A"), tmp_path / "out"
     words = ("--dataset", "paper", "--data-root", str(root), "--out", str(out), "--device", "cpu")
-    assert typed(monkeypatch, "plan", "--scale", "paper", *words) == 0
+    assert typed("plan", "--scale", "paper", *words) == 0
     line = "Absent: HMDB51 (part B, folder hmdb51), Diving48 (part C, folder diving48), Kinetics-400 (part source, folder"
     assert line in capfd.readouterr().out
-    logging.getLogger("fame").handlers.clear()
     asked = resolve(Options(scale="paper", dataset="paper", data_root=root), Store(out).cache, 1)
     assert asked.setting.others == {} and asked.setting.dataset == "paper" and asked.absent.startswith(line)
     store = Store(out)

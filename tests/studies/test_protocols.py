@@ -4,61 +4,37 @@ from __future__ import annotations
 
 import csv
 import json
-import logging
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-import run_study
 from fame.config import Pretrain, VideoData
 from fame.errors import FameError
-from fame.files import write_json
 from reports import tables
 from reports.content import content, too_short
-from studies.harness.recall import recall
-from studies.harness.store import RESULT, Store
+from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import resolve
-from studies.setting.cell import Stage, canonical
+from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.protocols import CORRECTED, OFFICIAL
 from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import PAPER, SCALES, SMOKE
+from studies.setting.scales import PAPER, SMOKE
 from studies.study import fame, top1
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import seen
+from tests.programs import ran
 from tests.videos import moving_square, write_video
 
-ROOT = Path(__file__).resolve().parents[2]
 NATIVE = VideoData(kind="ucf101", manifest="0123456789ab", short_side=None)
 STORED = VideoData(kind="ucf101", manifest="0123456789ab")
-NEW = ("short", "resize", "blur_sigma")  # fields that protocols brought
 
 
 def stages(setting: Setting) -> dict[str, Stage]:
     return {stage_id: stage for stage_id, (stage, _) in all_stages(setting, (*STUDIES, *FINDINGS)).items()}
-
-
-@pytest.mark.parametrize("name", SCALES)
-def test_corrected_says_nothing_that_was_not_said_before(name: str) -> None:
-    """No id holds a field that came with protocols, so all are what they were."""
-    for videos in (None, STORED) if SCALES[name].world else (STORED,):
-        for stage in stages(Setting(SCALES[name], videos)).values():
-            told = canonical(stage.identity())
-            assert not [field for field in NEW if f'"{field}"' in told]
-
-
-def test_a_stage_of_the_default_path_keeps_its_id() -> None:
-    """Pinned before protocols were there."""
-    setting = Setting(PAPER, STORED)
-    found = {stage.kind: stage_id for stage_id, (stage, _) in all_stages(setting, studies(["retrieval/FAME"])).items()}
-    assert setting.protocol == CORRECTED
-    assert found == {"pretrain": "0b0998eec872", "retrieval": "d7ea52e124f4"}
 
 
 def test_official_changes_every_id_but_those_without_videos() -> None:
@@ -105,33 +81,15 @@ def test_a_row_that_names_its_flavour_keeps_it() -> None:
 # ---------------------------------------------------------------- what was asked for
 
 
-def test_the_protocol_comes_back_from_setting_json_and_stands_in_the_command(tmp_path: Path) -> None:
-    store = Store(tmp_path).prepare()
-    asked = resolve(Options(scale="smoke", only=("retrieval",), protocol="official"), store.cache, 1)
-    store.write_setting(asked.to_json())
-    back = recall(Store(tmp_path))
-    assert back == asked and back.setting.protocol == OFFICIAL
-    assert "--protocol official" in back.command()
-    plain = resolve(Options(scale="smoke"), store.cache, 1)
-    assert "--protocol" not in plain.command()
-
-
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--protocol", "oficial"], "--protocol oficial: Input should be 'corrected' or 'official'"),
         (["--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than the test crop of 64"),
         (["--protocol", "official", "--frames", "32"], "videos have 48 frames, fewer than the 64 of a clip"),
     ],
 )
-def test_an_impossible_wish_is_one_line(
-    words: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FAME_DEBUG", raising=False)
-    monkeypatch.setattr(logging.getLogger("fame"), "handlers", [])
-    monkeypatch.setattr(sys, "argv", ["run_study.py", "plan", "--scale", "smoke", *words])
-    assert run_study.start(run_study.app) == 2
+def test_an_impossible_wish_is_one_line(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
+    assert typed("plan", "--scale", "smoke", *words) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("error: ") and told in line
 
@@ -147,9 +105,8 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     assert chosen is not None
     result = {"stage": chosen.id, "kind": "finetune", "replicate": 0, "metrics": {"top1": 40.0}}
     notes = {"too_short": {"test": 3, "train": 1}}
-    folder = store.folder(chosen.id, 0)
     store.begin(chosen, 0)
-    write_json(folder / RESULT, result | {"notes": notes, "seconds": 1.0})
+    store.finish(chosen, 0, result | {"notes": notes, "seconds": 1.0})
     evidence = seen(store, setting, (0,), (study,))
     found = tables.entries(evidence, study.name)
     paths = tables.write(evidence, described(study), found, tmp_path)
@@ -192,29 +149,19 @@ def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan
         resolve(Options(scale="smoke", dataset="folder", data_root=root, **options), tmp_path / "cache", 1)
 
 
-def test_data_prepare_stores_what_the_protocol_reads(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    root = small_set(tmp_path / "set")
-    words = ["data", "prepare", "--dataset", "folder", "--data-root", str(root), "--scale", "smoke", "--jobs", "1"]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(logging.getLogger("fame"), "handlers", [])
-    monkeypatch.setattr(sys, "argv", ["run_study.py", *words, "--protocol", "official"])
-    assert run_study.start(run_study.app) == 0
+def test_data_prepare_stores_what_the_protocol_reads(tmp_path: Path, typed: Typed, capfd: Captured) -> None:
+    words = ["data", "prepare", "--dataset", "folder", "--data-root", str(small_set(tmp_path / "set")), "--scale", "smoke"]
+    assert typed(*words, "--jobs", "1", "--protocol", "official") == 0
     assert "-native-raw: 20 videos" in capfd.readouterr().out.replace("\n", "")
-    stored = (tmp_path / "out" / "cache" / "videos").glob("*-native-raw/*/*.npy")
+    stored = Path("out/cache/videos").glob("*-native-raw/*/*.npy")
     assert {np.load(path).shape[1:] for path in stored} == {(40, 56, 3), (36, 44, 3)}
 
 
 @pytest.mark.long
 def test_official_from_the_command_line_to_the_report(tmp_path: Path) -> None:
     """Real files, real training, the report; kept with its protocol, so that `report` alone makes the same."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    words = [sys.executable, "-c", "import run_study; run_study.reproduce_paper()", "--scale", "smoke", "--device", "cpu"]
-    words += ["--dataset", "folder", "--data-root", str(small_set(tmp_path / "set"))]
-    words += ["--protocol", "official", "--only", "area_ratio/0.5/single"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=600, env=environment)
-    assert done.returncode == 0, done.stderr
+    words = ["--scale", "smoke", "--device", "cpu", "--dataset", "folder", "--data-root", str(small_set(tmp_path / "set"))]
+    ran(*words, "--protocol", "official", "--only", "area_ratio/0.5/single", cwd=tmp_path)
     folder = tmp_path / "out" / "report"
     report = json.loads((folder / "report.json").read_text())
     assert report["protocol"]["name"] == "official" and "--protocol official --replicates" in report["command"]
@@ -225,9 +172,6 @@ def test_official_from_the_command_line_to_the_report(tmp_path: Path) -> None:
     assert {result["kind"] for result in results} == {"pretrain", "finetune", "probe"}
     (finetuned,) = (result for result in results if result["kind"] == "finetune")
     assert finetuned["notes"]["videos"]["test"] == 6
-    assert list((tmp_path / "out" / "cache" / "videos").glob("*-native-raw/*/*.npy"))
     (folder / ".stamp.json").unlink()
-    again = [sys.executable, "-c", "import sys, run_study; sys.exit(run_study.start(run_study.app))", "report"]
-    second = subprocess.run(again, cwd=tmp_path, capture_output=True, text=True, timeout=300, env=environment)
-    assert second.returncode == 0, second.stderr
+    ran("report", cwd=tmp_path)
     assert json.loads((folder / "report.json").read_text())["tables"] == report["tables"]

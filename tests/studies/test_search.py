@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
+import pandas
 import pytest
 from filelock import FileLock
 
@@ -34,12 +34,9 @@ def accuracy(beta: float) -> float:
 class Runs:
     """Stands in for the runner: finishes the stages it is given, and keeps a list of the betas that were truly run."""
 
-    def __init__(
-        self, out: Path, replicate: int = 0, setting: Setting = SETTING, value: Callable[[float], float] = accuracy
-    ) -> None:
+    def __init__(self, out: Path, replicate: int = 0, value: Callable[[float], float] = accuracy) -> None:
         self.store = Store(out).prepare()
         self.replicate, self.value = replicate, value
-        self.beta_of = {beta_stage(setting, beta).id: beta for beta in GRID}
         self.ran: list[float] = []
 
     def __call__(self, stages: list[Stage]) -> None:
@@ -47,13 +44,12 @@ class Runs:
             if self.store.finished(stage.id, self.replicate):
                 continue
             metrics = {}
-            if stage.kind == "probe":
-                beta = self.beta_of[stage.id]
-                self.ran.append(beta)
-                metrics = {METRIC: self.value(beta), "top1": 99.0}
+            if stage.upstream:
+                merge = stage.upstream.config.objective.merge  # type: ignore[union-attr]
+                self.ran.append(merge.beta if merge else 1.0)
+                metrics = {METRIC: self.value(self.ran[-1]), "top1": 99.0}
             self.store.begin(stage, self.replicate)
-            result = {"stage": stage.id, "kind": stage.kind, "replicate": self.replicate, "metrics": metrics, "artifacts": []}
-            self.store.finish(stage, self.replicate, result)
+            self.store.finish(stage, self.replicate, {"stage": stage.id, "metrics": metrics})
 
 
 def search(
@@ -62,18 +58,10 @@ def search(
     return search_beta(setting, runs.store, trials, runs.replicate, execute or runs, **more)
 
 
-@pytest.fixture
-def draws() -> None:
-    """Asked for by the one test that draws: the figure takes most of a made-up search's time."""
-
-
 @pytest.fixture(autouse=True)
-def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "draws" not in request.fixturenames:
-        monkeypatch.setattr("studies.search._draw", Mock())
-
-
-# ---------------------------------------------------------------- what is searched
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The figure takes most of a made-up search's time; one test draws it."""
+    monkeypatch.setattr("studies.search._draw", Mock())
 
 
 def test_the_grid_and_its_cells_are_those_of_the_ablation() -> None:
@@ -102,19 +90,19 @@ def test_a_beta_proposed_again_costs_no_trial(tmp_path: Path, monkeypatch: pytes
     """Of four betas on the grid TPE proposes most more than once; runs that are there are reused and counted."""
     monkeypatch.setattr("studies.search.GRID", (0.7, 0.8, 0.9, 1.0))
     monkeypatch.setattr("studies.search.FIRST", (0.8, 1.0))
-    monkeypatch.setattr("studies.search.LOW", 0.7)
     monkeypatch.setattr("studies.search.STEP", 0.1)
+    Runs(tmp_path)(beta_stage(SETTING, 1.0).chain())
     runs = Runs(tmp_path)
-    runs(beta_stage(SETTING, 1.0).chain())
-    runs.ran.clear()
     found = search(runs, 10_000)
+    assert (tmp_path / "search" / "journal.log").read_text().count('"op_code":4') > 4
     assert found.exhausted and sorted(found.betas) == [0.7, 0.8, 0.9, 1.0]
     assert runs.ran == [beta for beta in found.betas if beta != 1.0]
     assert [trial.beta for trial in found.trials if trial.reused] == [1.0]
 
 
-def test_what_it_writes_and_tells_the_tracker(tmp_path: Path, draws: None) -> None:
+def test_what_it_writes_and_tells_the_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failing tracker changes nothing, and the same numbers give the same picture."""
+    monkeypatch.undo()
     tracker = Mock()
     tracker.mirror_run.return_value = tracker.mirror_study.return_value = False
     found = search(Runs(tmp_path), 5, tracker=tracker)
@@ -122,10 +110,7 @@ def test_what_it_writes_and_tells_the_tracker(tmp_path: Path, draws: None) -> No
     written = json.loads(files[0].read_text())
     assert written["best"]["beta"] == found.best.beta and len(written["trials"]) == 5
     assert written["scale"] == "smoke" and written["replicate"] == 0 and written["selection_world"] is False
-    with files[1].open() as file:
-        assert [(float(line["beta"]), float(line["value"])) for line in csv.DictReader(file)] == [
-            (trial.beta, trial.value) for trial in found.trials
-        ]
+    assert pandas.read_csv(files[1])[["beta", "value"]].values.tolist() == [[trial.beta, trial.value] for trial in found.trials]
     assert files[2].read_bytes().startswith(b"\x89PNG")
     picture = files[3].read_bytes()
     assert b"<svg" in picture
@@ -140,18 +125,15 @@ def test_what_it_writes_and_tells_the_tracker(tmp_path: Path, draws: None) -> No
     assert {"row": "best", "metric": "beta", "mean": found.best.beta} in rows
 
 
-# ---------------------------------------------------------------- broken off and continued
-
-
 class Killed(BaseException):
     """As a kill does, it passes every `except Exception`; nothing of the trial is told to the journal."""
 
 
-@pytest.mark.parametrize("number", [1, 3, 6])
+@pytest.mark.parametrize("number", [1, 3, 8])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, number: int, after: bool) -> None:
     """Killed in its run of that number: before its result was written, or right after."""
-    whole = search(Runs(tmp_path / "whole"), 7)
+    whole = search(Runs(tmp_path / "whole"), 9)
     runs = Runs(tmp_path / "broken")
 
     def execute(stages: list[Stage]) -> None:
@@ -162,22 +144,18 @@ def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, numb
             raise Killed
 
     with pytest.raises(Killed):
-        search(runs, 7, execute)
+        search(runs, 9, execute)
     journal = tmp_path / "broken" / "search" / "journal.log"
     with journal.open("ab") as file:
         file.write(b'{"op_code": 5, "worker')  # half a line, as a kill may leave it
     Path(f"{journal}.lock").touch()  # and Optuna's own lock
-    assert search(runs, 7).betas == whole.betas == runs.ran
+    assert search(runs, 9).betas == whole.betas == runs.ran
 
 
 def test_trials_count_in_total(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
-    first = search(runs, 3)
-    assert len(search(runs, 5).trials) == 5
-    ran = list(runs.ran)
-    again = search(runs, 5)
-    assert len(again.trials) == 5 and again.trials[:3] == first.trials and runs.ran == ran
-    assert len(search(runs, 2).trials) == 5  # what is done stays
+    assert search(runs, 3).trials == search(runs, 5).trials[:3]
+    assert len(search(runs, 2).trials) == len(runs.ran) == 5  # what is done stays
 
 
 def test_a_failed_run_stops_the_search_and_is_tried_again(tmp_path: Path) -> None:
@@ -195,15 +173,12 @@ def test_a_failed_run_stops_the_search_and_is_tried_again(tmp_path: Path) -> Non
     assert search(runs, 6).betas[:4] == list(FIRST)
 
 
-# ---------------------------------------------------------------- errors
-
-
 def test_another_setting_is_another_search(tmp_path: Path) -> None:
     """Trials of one must not steer the other, even under the same names, with other sizes."""
     search(Runs(tmp_path), 3)
     longer = Setting(replace(SETTING.scale, pretrain=SETTING.scale.pretrain.model_copy(update={"epochs": 9})))
     for setting, replicate in ((longer, 0), (SETTING, 1000), (Setting(SCALES["quick"]), 0)):
-        assert search(Runs(tmp_path, replicate, setting), 1, setting=setting).betas == [FIRST[0]]
+        assert search(Runs(tmp_path, replicate), 1, setting=setting).betas == [FIRST[0]]
     search(Runs(tmp_path, 1000), 1)
     assert json.loads((tmp_path / "search" / "beta.json").read_text())["selection_world"] is True
 
@@ -216,16 +191,14 @@ def test_a_journal_that_is_none(tmp_path: Path, content: str) -> None:
         search(Runs(tmp_path), 1)
 
 
-def test_two_searches_at_once(tmp_path: Path) -> None:
-    (tmp_path / "search").mkdir()
-    with FileLock(tmp_path / "search" / ".search.lock"), pytest.raises(FameError, match="another search is at work"):
-        search(Runs(tmp_path), 1)
-
-
-def test_an_out_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    runs = Runs(tmp_path)
-    (tmp_path / "search").write_text("a file in the way")
+def test_two_searches_at_once_and_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    runs, folder = Runs(tmp_path), tmp_path / "search"
+    folder.write_text("a file in the way")
     with pytest.raises(FameError, match="cannot write"):
+        search(runs, 1)
+    folder.unlink()
+    folder.mkdir()
+    with FileLock(folder / ".search.lock"), pytest.raises(FameError, match="another search is at work"):
         search(runs, 1)
 
 

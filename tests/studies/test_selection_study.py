@@ -8,7 +8,6 @@ import pytest
 
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from reports.evidence import Evidence
 from reports.ledger import equality_delta
 from studies.harness.parts import pack, unpack
 from studies.harness.store import Store
@@ -28,19 +27,14 @@ def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Pat
     assert not set(asked.replicates) & set(verdicts.replicates)
     assert set(all_stages(asked.setting, asked.studies)) < set(all_stages(verdicts.setting, verdicts.studies))
     assert not {study.name for study in (*STUDIES, *verdicts.studies)} & {SELECTION}
-
-
-@pytest.mark.parametrize("names", [["selection", "area_ratio"], ["selection", "claims"]])
-def test_it_is_asked_for_alone(names: list[str]) -> None:
     with pytest.raises(FameError, match="worlds of its own, so it is asked for alone"):
-        studies(names)
+        studies([SELECTION, "area_ratio"])
 
 
 def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
     apart = resolve(Options(scale="mini", only=(SELECTION,), replicates=2), tmp_path, 1)
-    chosen, _ = fill(
-        tmp_path / "selected", setting=apart.setting, studies=apart.studies, replicates=apart.replicates, performances=80
-    )
+    filled = {"setting": apart.setting, "studies": apart.studies, "replicates": apart.replicates}
+    chosen, _ = fill(tmp_path / "selected", performances=80, **filled)
     chosen.write_setting(apart.to_json())
     pack(chosen, apart, tmp_path / "parts")
 
@@ -52,14 +46,10 @@ def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
     assert done.runs == 2 * len(all_stages(apart.setting, apart.studies)) and not done.left_out
     assert store.setting() == asked.to_json()
     evidence = seen(store, asked.setting, asked.replicates)
-    assert evidence.selection == apart.replicates
-    gains = evidence.differences(*_sides(evidence), evidence.selection)
-    assert len(gains) == 2 and equality_delta(evidence, deranged("A")) == min(EQUAL_AT_MOST, sum(gains.values()) / 6)
+    _, baseline, merged, *_ = (row.method for row in apart.studies[0].rows)
+    both = [(evidence.runs(method, deranged("A")), deranged("A").metric) for method in (merged, baseline)]
+    gains = evidence.differences(*both, evidence.selection)
+    assert evidence.selection == apart.replicates and len(gains) == 2
+    assert equality_delta(evidence, deranged("A")) == min(EQUAL_AT_MOST, sum(gains.values()) / 6)
     for target in ("A", "B"):
-        assert set(evidence.values(evidence.runs(apart.studies[0].rows[2].method, top1(target)), "top1", apart.replicates))
-
-
-def _sides(evidence: Evidence):  # type: ignore[no-untyped-def]
-    """FAME's and the baseline's accuracy in deranged scenes, as the ledger takes them."""
-    rows = studies([SELECTION])[0].rows
-    return [(evidence.runs(row.method, deranged("A")), deranged("A").metric) for row in (rows[2], rows[1])]
+        assert set(evidence.values(evidence.runs(merged, top1(target)), "top1", apart.replicates))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import run_study
 from fame.config import Finetune, Pretrain
 from studies.harness.recall import recall
 from studies.harness.store import Store
@@ -16,6 +14,7 @@ from studies.setting.asked import Asked, resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
 from studies.setting.resolve import all_stages
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 
 
 def asked(tmp_path: Path, **options: Any) -> Asked:
@@ -56,13 +55,10 @@ def test_each_enters_the_ids_of_what_it_changes(tmp_path: Path, options: dict[st
 @pytest.mark.parametrize(
     ("options", "command"),
     [
-        (
-            {"ranks": 2, "accumulate": 4, "precision": "bf16", "compile": True},
-            "--ranks 2 --accumulate 4 --precision bf16 --compile",
-        ),
-        ({"epochs": 3, "frames": 6}, "--frames 6 --epochs 3"),
-        ({"only": ("area_ratio/1.0 (baseline)",)}, "--only 'area_ratio/1.0 (baseline)'"),
-        ({}, ""),
+        ({"ranks": 2, "precision": "bf16", "compile": True}, "--replicates 1 --ranks 2 --precision bf16 --compile"),
+        ({"epochs": 3, "frames": 6}, "--replicates 1 --frames 6 --epochs 3"),
+        ({"only": ("area_ratio/1.0 (baseline)",)}, "--replicates 1 --only 'area_ratio/1.0 (baseline)'"),
+        ({"protocol": "official", "replicates": 2}, "--protocol official --replicates 2"),
     ],
 )
 def test_they_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Path, options: dict[str, Any], command: str) -> None:
@@ -70,17 +66,13 @@ def test_they_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
     found = asked(store.cache, **options)
     store.write_setting(found.to_json())
     assert recall(store) == found and recall(store).setting == found.setting
-    assert found.command() == f"reproduce-paper --scale smoke --dataset staged --replicates 1 {command}".strip()
+    assert found.command() == f"reproduce-paper --scale smoke --dataset staged {command}"
 
 
-def test_float16_on_a_cpu_stops_a_run_before_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    words = ["--scale", "smoke", "--precision", "fp16", "--device", "cpu", "--out", str(tmp_path / "out")]
-    monkeypatch.setattr(sys, "argv", ["run_study.py", "run", *words])
-    assert run_study.start(run_study.app) == 2
+def test_float16_on_a_cpu_stops_a_run_before_it_starts(typed: Typed, capfd: Captured) -> None:
+    words = ["--scale", "smoke", "--precision", "fp16", "--device", "cpu"]
+    assert typed("run", *words) == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith("error: precision fp16 is served by GPUs alone, and the device is cpu: take --precision")
-    assert not list((tmp_path / "out" / "runs").rglob("config.json"))
-    monkeypatch.setattr(sys, "argv", ["run_study.py", "plan", *words])
-    assert run_study.start(run_study.app) == 0
+    assert not list(Path("out/runs").rglob("config.json"))
+    assert typed("plan", *words) == 0

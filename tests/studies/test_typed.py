@@ -67,48 +67,37 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("option", "text", "told"),
     [
-        ("merge.beta", "write GROUP.FIELD=VALUE, as merge.beta=0.4"),
-        ("beta=0.4", "write GROUP.FIELD=VALUE"),
-        ("merg.beta=0.4", "unknown group 'merg'; did you mean merge"),
-        ("merge.betta=0.4", "merge has no field 'betta'; did you mean beta?"),
-        ("merge.beta=1.5", "merge.beta = 1.5: "),
-        ("merge.beta=none", "merge.beta = 'none': "),
-        ("moco.temperature=0", "moco.temperature = 0: Input should be greater than 0"),
-        ("optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
+        ("set", "merge.beta", "write GROUP.FIELD=VALUE, as merge.beta=0.4"),
+        ("set", "beta=0.4", "write GROUP.FIELD=VALUE"),
+        ("set", "merg.beta=0.4", "unknown group 'merg'; did you mean merge"),
+        ("set", "merge.betta=0.4", "merge has no field 'betta'; did you mean beta?"),
+        ("set", "merge.beta=1.5", "merge.beta = 1.5: "),
+        ("set", "merge.beta=none", "merge.beta = 'none': "),
+        ("set", "moco.temperature=0", "moco.temperature = 0: Input should be greater than 0"),
+        ("set", "optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
+        ("row", "fame(beta=", "write a method with named arguments"),
+        ("row", "fame", "write a method with named arguments"),
+        ("row", "fame(0.4)", "write a method with named arguments"),
+        ("row", "fame(**{'beta': 0.4})", "fame has no argument '**'"),
+        ("row", "os.system('x')", "write a method with named arguments"),
+        ("row", "fam(beta=0.4)", "unknown method 'fam'; did you mean fame?"),
+        ("row", "fame(bet=0.4)", "fame has no argument 'bet'; did you mean beta?"),
+        ("row", "supervised(moco={})", "supervised has no argument 'moco'"),
+        ("row", "fame(beta=open('x'))", "beta is no literal"),
+        ("row", "fame(beta=1.5)", "beta = 1.5"),
+        ("row", "fame(variant='sead')", "unknown variant 'sead'"),
+        ("row", "fame(on='B')", "on = 'B': it is 'A' or 'source'"),
+        ("row", "fame(moco=3)", "moco takes fields by name"),
+        ("row", "fame(moco={'temp': 3})", "moco has no temp"),
+        ("row", "fame(optim={'lr': -1})", "optim.lr = -1"),
     ],
 )
-def test_a_wrong_field_is_one_line(text: str, told: str) -> None:
+def test_what_is_typed_wrong_is_one_line(option: str, text: str, told: str) -> None:
     with pytest.raises(FameError) as caught:
-        typed_fields([text])
-    assert told in str(caught.value) and str(caught.value).startswith("--set ") and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        ("fame(beta=", "write a method with named arguments"),
-        ("fame", "write a method with named arguments"),
-        ("fame(0.4)", "write a method with named arguments"),
-        ("fame(**{'beta': 0.4})", "fame has no argument '**'"),
-        ("os.system('x')", "write a method with named arguments"),
-        ("fam(beta=0.4)", "unknown method 'fam'; did you mean fame?"),
-        ("fame(bet=0.4)", "fame has no argument 'bet'; did you mean beta?"),
-        ("supervised(moco={})", "supervised has no argument 'moco'"),
-        ("fame(beta=open('x'))", "beta is no literal"),
-        ("fame(beta=1.5)", "beta = 1.5"),
-        ("fame(variant='sead')", "unknown variant 'sead'"),
-        ("fame(on='B')", "on = 'B': it is 'A' or 'source'"),
-        ("fame(moco=3)", "moco takes fields by name"),
-        ("fame(moco={'temp': 3})", "moco has no temp"),
-        ("fame(optim={'lr': -1})", "optim.lr = -1"),
-    ],
-)
-def test_a_wrong_row_is_one_line(text: str, told: str) -> None:
-    with pytest.raises(FameError) as caught:
-        rows_study([text])
-    assert told in str(caught.value) and str(caught.value).startswith(f"--row {text}: ") and "\n" not in str(caught.value)
+        (typed_fields if option == "set" else rows_study)([text])
+    assert told in str(caught.value) and str(caught.value).startswith(f"--{option} ") and "\n" not in str(caught.value)
 
 
 def test_from_the_command_line_to_finished_runs(typed: Typed, capfd: Captured) -> None:

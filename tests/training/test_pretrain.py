@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 
-import fame.method.views as stage
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder, sha256_of
+from fame.backbones.checkpoint import save_encoder
 from fame.config import Augment, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
+from fame.files import sha256_of
 from fame.method.views import Views
 from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
@@ -19,6 +20,7 @@ from fame.training.pretrain import pretrain
 from fame.training.supervised import batches
 from studies.setting.cell import Stage
 from tests.fakes import FakeVideos, fake_run
+from tests.painted import move
 from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
 
 
@@ -28,7 +30,7 @@ from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
         {},
         {"merge": Merge(beta=0.5)},
         {"merge": Merge(beta=0.3, views="both", variant="gauss")},
-        {"merge": Merge(background="intra")},
+        {"merge": Merge(background="intra", variant="dilated")},
         {"merge": Merge(background="still", flavour="official")},
         {"erasing": BackgroundErasing(views="both")},
         {"moco": MoCo(dim=8, queue=16, symmetric=True), "optim": Optim(lr=0.01, batch=5, epochs=2)},
@@ -63,27 +65,27 @@ def test_random_is_the_initialisation_that_training_starts_from(tmp_path):
 
 
 def test_a_given_file_is_taken_by_its_hash(tmp_path):
-    run = fake_run(tmp_path, VIDEOS)
+    run = replace(fake_run(tmp_path, VIDEOS), given=tmp_path / "given.pt")
     save_encoder(build_encoder(NARROW, seed=77), NARROW, tmp_path / "given.pt")
     digest = sha256_of(tmp_path / "given.pt")
     result = pretrain(Pretrain(objective=File(weights=digest), backbone=NARROW), run)
     assert same(weights(tmp_path), build_encoder(NARROW, seed=77).state_dict())
     assert result["notes"]["keys"]["left"] == [] and "stem.0.weight" in result["notes"]["keys"]["used"]
+    with pytest.raises(FameError, match="--pretrained"):
+        pretrain(Pretrain(objective=File(weights=digest), backbone=NARROW), replace(run, given=None))
     with pytest.raises(FameError, match="another file"):
         pretrain(Pretrain(objective=File(weights="f" * 64), backbone=NARROW), run)
 
 
 def test_methods_see_the_same_clips_and_differ_by_merging_alone(tmp_path):
     base0, base1 = drawn(tmp_path)
-    for merge in (Merge(beta=0.5), Merge(beta=0.3, variant="grid"), Merge(background="intra"), Merge(background="still")):
-        view0, view1 = drawn(tmp_path, merge=merge)
-        assert torch.equal(view1, base1)
-        assert not torch.equal(view0, base0)
+    merges = (Merge(beta=0.5), Merge(beta=0.3, variant="grid"), Merge(background="intra"), Merge(background="still"))
+    for change in (*({"merge": merge} for merge in merges), {"erasing": BackgroundErasing()}):
+        view0, view1 = drawn(tmp_path, **change)
+        assert torch.equal(view1, base1) and not torch.equal(view0, base0)
     both0, both1 = drawn(tmp_path, merge=Merge(views="both"))
     assert torch.equal(drawn(tmp_path, merge=Merge(beta=1.0, views="both"))[1], base1)
     assert not torch.equal(both0, base0) and not torch.equal(both1, base1)
-    erased0, erased1 = drawn(tmp_path, erasing=BackgroundErasing())
-    assert torch.equal(erased1, base1) and not torch.equal(erased0, base0)
 
 
 def test_two_views_are_two_clips_of_each_video(tmp_path):
@@ -97,49 +99,33 @@ def test_two_views_are_two_clips_of_each_video(tmp_path):
     assert (close.float().mean((1, 2, 3)) > 0.6).all() and (other.float().mean() < 0.5).all()
 
 
-def test_merging_comes_after_cropping_and_before_colour(tmp_path, monkeypatch):
-    order: list[str] = []
-
-    def watched(name, function):
-        def call(*args, **kwargs):
-            order.append(name)
-            return function(*args, **kwargs)
-
-        return call
-
-    monkeypatch.setattr(stage, "apply_crops", watched("crop", stage.apply_crops))
-    monkeypatch.setattr(stage, "colour_normalised", watched("colour", stage.colour_normalised))
-    forward = stage.ForegroundBackgroundMerge.forward
-    monkeypatch.setattr(stage.ForegroundBackgroundMerge, "forward", watched("merge", forward))
-    Views(config(merge=Merge()), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(torch.arange(4))
-    assert order == ["crop", "merge", "colour", "crop", "colour"]  # one view, then the other
-
-
 def test_epochs_and_replicates_draw_differently(tmp_path):
-    rows = torch.arange(4)
-    first = Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(rows)[0]
-    assert torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 0).draw(rows)[0])
-    assert not torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS), 1).draw(rows)[0])
-    assert not torch.equal(first, Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS, replicate=1), 0).draw(rows)[0])
+    first, again, epoch, replicate = (
+        Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS, replicate=replicate), epoch).draw(torch.arange(4))[0]
+        for epoch, replicate in ((0, 0), (0, 0), (1, 0), (0, 1))
+    )
+    assert torch.equal(first, again) and not torch.equal(first, epoch) and not torch.equal(first, replicate)
 
 
-def test_a_loss_that_is_not_finite_is_named_with_its_epoch(tmp_path):
-    for how in ({}, {"objective": Supervised()}):
-        with pytest.raises(FameError, match=r"epoch [12]: lower the learning rate"):
-            pretrain(config(**how, optim=Optim(lr=1e30, batch=4, epochs=2)), fake_run(tmp_path, VIDEOS))
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"moco": MoCo(dim=8, queue=2)}, "queue of 2 keys cannot take a batch of 6"),
+        ({"optim": Optim(batch=1, epochs=1), "merge": Merge()}, "background from another video"),
+        ({"optim": Optim(lr=1e30, batch=4, epochs=2)}, r"epoch [12]: lower the learning rate"),
+        ({"optim": Optim(lr=1e30, batch=4, epochs=2), "objective": Supervised()}, r"epoch [12]: lower the learning rate"),
+    ],
+)
+def test_impossible_trainings_are_one_line(tmp_path, changes, match):
+    with pytest.raises(FameError, match=match):
+        pretrain(config(**changes), fake_run(tmp_path, VIDEOS))
 
 
-def test_small_and_impossible_batches(tmp_path):
+def test_small_sets_fill_a_batch_and_empty_ones_are_named(tmp_path):
     result = pretrain(config(optim=Optim(batch=100, epochs=1)), fake_run(tmp_path, VIDEOS))
     assert result["notes"]["batch"] == 12 and "12 videos do not fill a batch of 100" in result["notes"]["smaller_batch"]
-    with pytest.raises(FameError, match="queue of 2 keys cannot take a batch of 6"):
-        pretrain(config(moco=MoCo(dim=8, queue=2)), fake_run(tmp_path, VIDEOS))
-    with pytest.raises(FameError, match="background from another video"):
-        pretrain(config(optim=Optim(batch=1, epochs=1), merge=Merge()), fake_run(tmp_path, VIDEOS))
-    empty = FakeVideos(classes=2, per_class=1, frames=4, size=16)
-    empty.select = lambda split: torch.empty(0, dtype=torch.long)
     with pytest.raises(FameError, match="no videos in split train"):
-        pretrain(config(), fake_run(tmp_path, empty))
+        pretrain(config(), fake_run(tmp_path, move(FakeVideos(classes=2, per_class=1, frames=4, size=16), "train", "val")))
 
 
 def test_batches_leave_out_an_incomplete_last_one():

@@ -1,7 +1,7 @@
 """Where real data sets keep their videos, labels and splits: one reader a layout.
 
 A reader lists what should be there without opening a video (fame/data/scan.py opens them). The official test list is the split
-`test`; validation videos are whole groups held out of the training list (groups.py), never a test video.
+`test`; validation videos are whole groups held out of the training list (splits.py), never a test video.
 """
 
 from __future__ import annotations
@@ -14,33 +14,14 @@ from fame.data.layouts.folder import read_class_folders
 from fame.data.layouts.hmdb51 import read_hmdb51
 from fame.data.layouts.kinetics import read_kinetics
 from fame.data.layouts.listing import SPLITS, Entry, Listing
-from fame.data.layouts.official import FOLDS, OFFICIAL, compare_with_official
-from fame.data.layouts.splits import VAL_SHARE, group_of, hold_out_groups, hold_out_sources
+from fame.data.layouts.official import FOLDS, compare_with_official
 from fame.data.layouts.ucf101 import read_ucf101
 from fame.errors import FameError
 
 Kind = Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]
 _READERS = {"ucf101": read_ucf101, "hmdb51": read_hmdb51, "kinetics400": read_kinetics, "diving48": read_diving48}
 
-__all__ = [
-    "FOLDS",
-    "OFFICIAL",
-    "SPLITS",
-    "VAL_SHARE",
-    "Entry",
-    "Kind",
-    "Listing",
-    "compare_with_official",
-    "group_of",
-    "hold_out_groups",
-    "hold_out_sources",
-    "read_class_folders",
-    "read_diving48",
-    "read_hmdb51",
-    "read_kinetics",
-    "read_layout",
-    "read_ucf101",
-]
+__all__ = ["SPLITS", "Entry", "Kind", "Listing", "compare_with_official", "read_layout"]
 
 
 def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:

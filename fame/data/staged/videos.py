@@ -1,20 +1,17 @@
-"""The embedded benchmark: staged actions, rendered into real video files with a real data set's layout.
+"""The embedded benchmark: staged actions, rendered into real video files in class folders.
 
 A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of the cache:
 
     videos/CLASS/v_CLASS_PERFORMANCE[_CONDITION].avi     read through the same decoder as any other data set
-    splits/classInd.txt, trainlist01.txt, testlist01.txt, ...   in UCF101's manner
     masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (files.read_masks)
-    scenes.csv                                           which scene each video shows, and whose it is
-    manifest.json, checksums.txt
+    manifest.json                                        label, split, scene and mask of each video
+    checksums.txt
 
-It is made in a hidden folder beside it and renamed when it is whole: a killed rendering leaves nothing that
-looks like data.
+It is made in a hidden folder and renamed when it is whole: a killed rendering leaves nothing that looks like data.
 """
 
 from __future__ import annotations
 
-import csv
 import functools
 import hashlib
 import json
@@ -60,7 +57,7 @@ def digest(data: StagedData, seeds: Seeds) -> str:
 
 
 def damages(folder: Path, full: bool = False) -> dict[str, str]:
-    """What is wrong with a rendered part, by file: missing, or of another size, or (`full`) of other content. Empty if sound."""
+    """Return what is wrong with a rendered part, by file: missing, another size, or (`full`) other content."""
     wrong = {}
     for line in (folder / "checksums.txt").read_text(encoding="utf-8").splitlines():
         checksum, size, name = line.split(maxsplit=2)
@@ -75,7 +72,7 @@ def damages(folder: Path, full: bool = False) -> dict[str, str]:
 
 
 def verify(folder: Path) -> None:
-    """Read every file of a rendered part against its checksum; FameError names the first damaged one and counts the others."""
+    """Check every file of a rendered part; FameError names the first damaged one and counts the others."""
     if not (folder / "checksums.txt").exists():
         raise FameError(f"{folder}: not a rendered part of the embedded benchmark (no checksums.txt)")
     _check(folder, damages(folder, full=True))
@@ -97,12 +94,10 @@ def _render_all(folder: Path, data: StagedData, seeds: Seeds, jobs: int, progres
     shutil.rmtree(partial, ignore_errors=True)
     videos = plan(data, seeds)
     classes = [action.capitalize() for action in getattr(data.world, data.part).actions]
-    for name in ("splits", "masks", *(f"videos/{each_class}" for each_class in classes)):
+    for name in ("masks", *(f"videos/{each_class}" for each_class in classes)):
         (partial / name).mkdir(parents=True)
     sums = _render_into(partial, [video.recipe for video in videos], data.world, jobs, progress)
     manifest = Manifest(f"staged-{data.part}", partial, classes, [_entry(video, data.world, sums) for video in videos])
-    _write_splits(partial / "splits", manifest)
-    _write_scenes(partial / "scenes.csv", videos)
     lines = [f"{checksum} {size} {name}\n" for name, (checksum, size) in sorted(sums.items())]
     (partial / "checksums.txt").write_text("".join(lines), encoding="utf-8")
     manifest.save(partial / "manifest.json")
@@ -143,20 +138,3 @@ def _entry(video: Planned, world: StagedWorld, sums: dict[str, tuple[str, int]])
     }
     path = video.recipe.file
     return Video(path, video.label, video.split, world.frames, float(world.fps), world.size, world.size, tags, sums[path][0])
-
-
-def _write_splits(folder: Path, manifest: Manifest) -> None:
-    """classInd.txt and a list a split, as UCF101 has them: `Class/v_Class_....avi 1`, classes counted from 1."""
-    names = "".join(f"{number} {name}\n" for number, name in enumerate(manifest.classes, 1))
-    (folder / "classInd.txt").write_text(names, encoding="utf-8")
-    for split in manifest.splits:
-        lines = [f"{video.path.removeprefix('videos/')} {video.label + 1}\n" for video in manifest.select(split)]
-        (folder / f"{split.replace('/', '_')}list01.txt").write_text("".join(lines), encoding="utf-8")
-
-
-def _write_scenes(path: Path, videos: list[Planned]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(["video", "split", "performance", "label", "scene", "scene_action"])
-        for video in videos:
-            table.writerow([video.recipe.file, video.split, video.performance, video.label, video.scene, video.scene_action])

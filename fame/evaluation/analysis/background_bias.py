@@ -15,23 +15,18 @@ import pandas as pd
 CLOSED = 1 / 3  # the share of the baseline's gap that a method has to close
 
 
-def paired_rightness(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> pd.DataFrame:
-    """Per performance the share right in its own scene and in a deranged one.
+def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> float:
+    """Return the mean over performances of [right in its own scene - right in a deranged scene], in points (-100..100).
 
-    Returns a frame indexed by performance with the columns `own` and `deranged` in 0..1. Performances that are shown in only one of
-    the two, or that have no name, are left out: the gap is a paired measure.
+    Performances that are shown in only one of the two, or that have no name, are left out: the gap is a paired measure. NaN without
+    pairs.
     """
     frame = pd.DataFrame(
         {"performance": list(performance), "condition": list(condition), "right": [float(value) for value in right]}
     )
     frame = frame[frame["performance"].fillna("").ne("") & frame["condition"].isin(["own", "deranged"])]
     table = frame.pivot_table(index="performance", columns="condition", values="right", aggfunc="mean")
-    return table.reindex(columns=["own", "deranged"]).dropna()
-
-
-def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> float:
-    """Mean over performances of [right in its own scene - right in a deranged scene], in points (-100..100); NaN without pairs."""
-    pairs = paired_rightness(performance, condition, right)
+    pairs = table.reindex(columns=["own", "deranged"]).dropna()
     return float(100 * (pairs["own"] - pairs["deranged"]).mean()) if len(pairs) else float("nan")
 
 
@@ -51,8 +46,7 @@ def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action
 def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
     """The paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
 
-    It is above 0 where the method closes more than `share` of the baseline's gap (docs/rules.md). Both are ordered
-    by replicate; ValueError where their lengths differ.
+    It is above 0 where the method closes more than `share` of the baseline's gap. ValueError where lengths differ.
     """
     base, other = np.asarray(baseline, dtype=float), np.asarray(method, dtype=float)
     if base.shape != other.shape:

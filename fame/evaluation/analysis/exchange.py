@@ -4,10 +4,8 @@
 
 x is a test performance in its own scene. The scene is exchanged by its deranged twin: the same performance in a scene of another
 family. The figure is exchanged by every video among the chosen ones and their twins that shows *another action* in a scene of x's
-family; the distance is averaged over them. Scenes of one family are not one scene (palette and objects are each video's own), so
-both distances hold a change of scene, and the ratio understates how much larger the scene's part is. Below 1 the features follow
-the figure rather than the scene. Distances are Euclidean, between pooled features of the middle clip; the ratio is free of their
-scale.
+family; the distance is averaged over them. Scenes of one family differ, too, so the ratio understates the scene's part. Below 1 the
+features follow the figure rather than the scene. Distances are Euclidean, between pooled features of the middle clip.
 """
 
 from __future__ import annotations

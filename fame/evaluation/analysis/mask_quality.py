@@ -4,15 +4,14 @@ Truth is where the figure is in any sampled frame of the clip, after the centre 
 cover all of them. With R the share of true pixels in the mask and a the mask's own area share:
 
 - `recall_lift` = (R - a) / (1 - a): 0 for a mask laid down at random, 1 for one that holds the whole figure
-- `iou`; at equal area it orders masks as recall and precision do
+- `iou`
 - `auroc` of the soft map behind the mask, whatever the area: the smoothed posterior (fame), smoothed motion (seed), motion
   pooled over cells (grid), the Gaussian itself
 - `recall_still`: R on the figure's still pixels alone, those whose frame difference is no greater than that of 90 % of the
-  background. Motion by itself does not find them; the colour step is meant to (C11). A clip without any is left out.
+  background. A clip without any is left out.
 - `recall_lift_frame`, `iou_frame`: the same against the figure of each single frame, mean over the frames that show it
 
-Each is computed per clip (mask_quality.csv), then averaged. The Gaussian has no area of its own: like the others it is cut at
-beta here, although training uses it soft.
+Each is computed per clip (mask_quality.csv), then averaged. The Gaussian is cut at beta here, although training uses it soft.
 """
 
 from __future__ import annotations
@@ -125,8 +124,8 @@ def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -
         "grid": spread_grid(grid_map(maps["frame_difference"]), height, width),
         "gauss": gaussian_map(height, width, clips.device).expand(len(clips), -1, -1),
     }
-    plugged = {name: plugin_scores(name, clips, SHOWN_BETA).float() for name in variants if name not in known}
-    return {name: plugged[name] if name in plugged else known[name] for name in variants or known}
+    known |= {name: plugin_scores(name, clips, SHOWN_BETA).float() for name in variants if name not in known}
+    return {name: known[name] for name in variants or known}
 
 
 def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:

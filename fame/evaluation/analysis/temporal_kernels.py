@@ -34,11 +34,6 @@ def energy_share(kernels: list[Tensor]) -> float:
     return varying / total if total else float("nan")
 
 
-def flat(kernels: list[Tensor]) -> Tensor:
-    """All weights of a layer as one float32 vector."""
-    return torch.cat([w.detach().float().cpu().flatten() for w in kernels])
-
-
 def sample(weights: Tensor, most: int = SAMPLES) -> np.ndarray:
     """At most `most` of the weights, the same for every encoder of one architecture: the random choice depends on their number
     only.
@@ -58,13 +53,14 @@ def kernels(config: Kernels, encoder: Path | None, run: Run) -> dict[str, Any]:
     layers = net.temporal_kernels()
     metrics: dict[str, float] = {}
     quantiles: dict[str, list[float]] = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, tensors in layers.items():
-        weights = flat(tensors)
+        weights = torch.cat([w.detach().float().cpu().flatten() for w in tensors])
         metrics[f"energy/{name}"] = energy_share(tensors)
         metrics[f"ratio/{name}"] = metrics[f"energy/{name}"] / energy_share(start[name])
         metrics[f"spread/{name}"] = float(weights.double().std(correction=0))
         quantiles[name] = np.quantile(weights.numpy(), QUANTILES).tolist()
-    arrays = {name: sample(flat(tensors)) for name, tensors in layers.items()}
+        arrays[name] = sample(weights)
     notes = {
         "note": net.kernels_note,
         "quantiles": {"at": list(QUANTILES), **quantiles},

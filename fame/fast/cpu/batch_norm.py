@@ -14,8 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fame.fast.cpu.compiled import inline, kernel, prange
-from fame.fast.cpu.memory import FLOAT, INDEX, at
+from fame.fast.cpu.compiled import FLOAT, INDEX, at, inline, kernel, prange
 
 TILE = 256  # numbers, about
 CHUNK = 128  # tiles
@@ -41,20 +40,8 @@ def forward(
     """
     out, found = torch.empty_like(x), torch.empty(4, x.shape[1])
     mean, variance, momentum = running
-    _statistics(
-        x.data_ptr(),
-        x.numel(),
-        x.shape[1],
-        weight.data_ptr(),
-        bias.data_ptr(),
-        mean.data_ptr(),
-        variance.data_ptr(),
-        batches.data_ptr(),
-        momentum,
-        eps,
-        found.data_ptr(),
-    )
-    _affine(x.data_ptr(), x.numel(), x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
+    _statistics(*_addresses(x, weight, bias, mean, variance, batches, found), x.numel(), x.shape[1], momentum, eps)
+    _affine(*_addresses(x, residual, found, out), x.numel(), x.shape[1], relu)
     return out, found
 
 
@@ -66,7 +53,7 @@ def apply(
     factor = weight.detach() * (variance + eps).rsqrt()
     found = torch.stack([mean, variance, factor, bias.detach() - mean * factor])
     out = torch.empty_like(x)
-    _affine(x.data_ptr(), x.numel(), x.shape[1], found.data_ptr(), _address(residual), relu, out.data_ptr())
+    _affine(*_addresses(x, residual, found, out), x.numel(), x.shape[1], relu)
     return out
 
 
@@ -80,26 +67,13 @@ def backward(
     through = torch.empty_like(x)
     to_x = torch.empty_like(x) if added else through
     to_weight, to_bias = torch.empty_like(weight), torch.empty_like(weight)
-    _backward(
-        x.data_ptr(),
-        y.data_ptr(),
-        gradient.data_ptr(),
-        x.numel(),
-        x.shape[1],
-        weight.data_ptr(),
-        found.data_ptr(),
-        relu,
-        eps,
-        through.data_ptr(),
-        to_x.data_ptr(),
-        to_weight.data_ptr(),
-        to_bias.data_ptr(),
-    )
+    given, written = (x, y, gradient, weight, found), (through, to_x, to_weight, to_bias)
+    _backward(*_addresses(*given, *written), x.numel(), x.shape[1], relu, eps)
     return to_x, through, to_weight, to_bias
 
 
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def _addresses(*tensors: Tensor | None) -> list[int]:
+    return [0 if tensor is None else tensor.data_ptr() for tensor in tensors]
 
 
 @inline
@@ -130,7 +104,7 @@ def _by_channel(partial: Array, channels: int) -> Array:
 
 
 @kernel
-def _statistics(x_at, numbers, channels, weight_at, bias_at, mean_at, variance_at, batches_at, momentum, eps, found_at):  # type: ignore[no-untyped-def]
+def _statistics(x_at, weight_at, bias_at, mean_at, variance_at, batches_at, found_at, numbers, channels, momentum, eps):  # type: ignore[no-untyped-def]
     """At `found_at`: (4, C), filled with mean, variance, and the factor and term that normalise."""
     x, found = at(x_at, numbers, FLOAT), at(found_at, 4 * channels, FLOAT).reshape((4, channels))
     weight, bias = at(weight_at, channels, FLOAT), at(bias_at, channels, FLOAT)
@@ -167,7 +141,7 @@ def _statistics(x_at, numbers, channels, weight_at, bias_at, mean_at, variance_a
 
 
 @kernel
-def _affine(x_at, numbers, channels, found_at, residual_at, relu, out_at):  # type: ignore[no-untyped-def]
+def _affine(x_at, residual_at, found_at, out_at, numbers, channels, relu):  # type: ignore[no-untyped-def]
     """out = max(x * factor + term + residual, 0), with rows 2 and 3 of what stands at `found_at`."""
     x, out, found = at(x_at, numbers, FLOAT), at(out_at, numbers, FLOAT), at(found_at, 4 * channels, FLOAT)
     factor, term = _tiled(found[2 * channels : 3 * channels]), _tiled(found[3 * channels :])
@@ -192,7 +166,7 @@ def _affine(x_at, numbers, channels, found_at, residual_at, relu, out_at):  # ty
 
 @kernel
 def _backward(
-    x_at, y_at, gradient_at, numbers, channels, weight_at, found_at, relu, eps, through_at, to_x_at, to_weight_at, to_bias_at
+    x_at, y_at, gradient_at, weight_at, found_at, through_at, to_x_at, to_weight_at, to_bias_at, numbers, channels, relu, eps
 ):  # type: ignore[no-untyped-def]
     x, y, gradient = at(x_at, numbers, FLOAT), at(y_at, numbers, FLOAT), at(gradient_at, numbers, FLOAT)
     through, to_x = at(through_at, numbers, FLOAT), at(to_x_at, numbers, FLOAT)

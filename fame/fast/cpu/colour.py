@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.fast.cpu.compiled import inline, kernel, prange
-from fame.fast.cpu.memory import BOOL, FLOAT, INDEX, at
+from fame.fast.cpu.compiled import BOOL, FLOAT, INDEX, at, inline, kernel, prange
 
 BLOCK = 1024  # pixels: three channels and the sums below take 20 KiB
 BRIGHTNESS, CONTRAST, SATURATION = 0, 1, 2  # places in fame.method.colour.JITTER; the hue is the last

@@ -19,10 +19,12 @@ from types import FunctionType
 from typing import Any
 
 import numba
+import numpy as np
 import torch
-from numba import prange
+from numba import carray, prange, types
+from numba.extending import intrinsic
 
-__all__ = ["Kernel", "inline", "kernel", "prange"]
+__all__ = ["BOOL", "FLOAT", "INDEX", "Kernel", "at", "inline", "kernel", "prange"]
 log = logging.getLogger(__name__)
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -87,3 +89,28 @@ def _sources() -> str:
     """Return a digest of this folder's code."""
     paths = sorted(Path(__file__).parent.glob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+# ---------------------------------------------------------------- memory of tensors, by address
+
+# what tells a kernel the type of the numbers at an address
+FLOAT, INDEX, BOOL = (np.empty(0, kind) for kind in (np.float32, np.int64, np.bool_))
+
+
+@intrinsic
+def _pointer(typing, address, like):  # type: ignore[no-untyped-def]
+    found = types.CPointer(like.dtype)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(arguments[0], context.get_value_type(found))
+
+    return found(address, like), generate
+
+
+@inline
+def at(address: int, count: int, like: Any) -> Any:
+    """Return the `count` numbers from `address` on, of the type of `like`, as an array that owns nothing.
+
+    Kernels are handed addresses: handing an array over takes longer than a small layer's arithmetic.
+    """
+    return carray(_pointer(address, like), (count,))  # type: ignore[call-arg]

@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fame.fast.cpu.compiled import inline, kernel, prange
+from fame.fast.cpu.compiled import FLOAT, INDEX, at, inline, kernel, prange
 from fame.fast.cpu.geometry import Geometry, Tables, Three, backward_tables, forward_tables, kernel_tables
-from fame.fast.cpu.memory import FLOAT, INDEX, at
 from fame.fast.cpu.products import LANES, product
 
 PARTS = 8  # of a batch, at most: each has its own sums for the kernel's gradient

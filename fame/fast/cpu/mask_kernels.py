@@ -9,8 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from fame.fast.cpu.compiled import compiled, inline, kernel, prange
-from fame.fast.cpu.memory import BOOL, FLOAT, at
+from fame.fast.cpu.compiled import BOOL, FLOAT, at, compiled, inline, kernel, prange
 
 BLOCK = 1024  # pixels whose sums over time stay in the first-level cache
 # Numba computes in the type of its operands: a Python number would turn float32 into float64

@@ -119,33 +119,35 @@ def blur_kernel(maps, out, weights, height, width, TAPS: tl.constexpr, TILE: tl.
 
 
 @triton.jit(do_not_specialize=["first", "second"])
-def rank_kernel(  # type: ignore[no-untyped-def]
-    scores, edges, first, second, pixels, RANKINGS: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr
-):
+def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """Where the highest `first` pixels end, and with two rankings the highest `second`: the last one's score and position.
 
     Scores >= 0 are ordered as their bits are, and those of the last one are found from the highest down: do enough pixels reach a
-    trial? Fifteen bits of each pixel are looked at together, two pixels in a register: so a frame of at most BLOCK pixels (ONE) is
-    kept in the registers of one program, and read three times in all. Equal scores go in raster order, so some of them may be too
-    many; only then their positions are looked at. edges: int32 (B, RANKINGS, 2).
+    trial? Equal scores go in raster order, so some of them may be too many; only then their positions are looked at. edges: int32
+    (B, RANKINGS, 2).
     """
     program = tl.program_id(0)
     scores += (program // RANKINGS).to(tl.int64) * pixels
-    count = first
+    count, lane = first, tl.arange(0, BLOCK)
     if RANKINGS == 2:
         count = tl.where(program % 2 == 0, first, second)
-    zero = tl.full((), 0, tl.int32)
-    floor, room, equal = bits_of_the_last(scores, zero.to(tl.uint32), zero + count, zero + pixels, pixels, 16, 15, ONE, BLOCK)
-    floor, room, equal = bits_of_the_last(scores, floor, room, equal, pixels, 1, 15, ONE, BLOCK)
-    floor, room, equal = bits_of_the_last(scores, floor, room, equal, pixels, 0, 1, ONE, BLOCK)
-    last = zero + pixels  # all that are equal to the last one
-    if equal > room:
+    floor = tl.full((), 0, tl.uint32)
+    for digit in range(31):
+        trial = floor | (tl.full((), 1 << 30, tl.uint32) >> digit)
+        reach = tl.full([BLOCK], 0, tl.int32)
+        for start in range(0, pixels, BLOCK):
+            reach += (bits_of(scores, start + lane, pixels) >= trial).to(tl.int32)
+        floor = tl.where(tl.sum(reach, 0) >= count, trial, floor)
+    above, equal = tl.full([BLOCK], 0, tl.int32), tl.full([BLOCK], 0, tl.int32)
+    for start in range(0, pixels, BLOCK):
+        bits, inside = bits_of(scores, start + lane, pixels), lane < pixels - start
+        above += (bits > floor).to(tl.int32)
+        equal += (inside & (bits == floor)).to(tl.int32)
+    room, last = count - tl.sum(above, 0), tl.full((), 0, tl.int32) + pixels  # all that are equal to the last one
+    if tl.sum(equal, 0) > room:
         seen, last = tl.full((), 0, tl.int32), tl.full((), -1, tl.int32)
-        lane = tl.arange(0, BLOCK // 4)  # numbers of positions need more registers
-        for start in range(0, pixels, BLOCK // 4):
-            inside = lane < pixels - start
-            bits = tl.load(scores + start + lane, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
-            tied = (inside & (bits == floor)).to(tl.int32)
+        for start in range(0, pixels, BLOCK):
+            tied = ((lane < pixels - start) & (bits_of(scores, start + lane, pixels) == floor)).to(tl.int32)
             fits = (tied == 1) & (seen + tl.cumsum(tied, 0) <= room)
             last = tl.maximum(last, tl.max(tl.where(fits, start + lane, -1), 0))
             seen += tl.sum(tied, 0)
@@ -154,47 +156,9 @@ def rank_kernel(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def bits_of_the_last(  # type: ignore[no-untyped-def]
-    scores, floor, room, equal, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr, ONE: tl.constexpr, BLOCK: tl.constexpr
-):
-    """The next WIDTH <= 15 bits of the last score, those above SHIFT. `equal` pixels share the bits of `floor` so far, of which
-    the highest `room` are wanted; returns the three anew, for the bits found now as well."""
-    found, above = tl.full((), 0, tl.uint32), tl.full((), 0, tl.int32)
-    packed = two_pixels(scores, tl.full((), 0, tl.int32), floor, pixels, SHIFT, WIDTH, BLOCK)
-    for turn in range(WIDTH):
-        trial = found + (1 << (WIDTH - 1 - turn))
-        reach = reaching(packed, trial)
-        if not ONE:
-            for start in range(BLOCK, pixels, BLOCK):
-                reach += reaching(two_pixels(scores, start, floor, pixels, SHIFT, WIDTH, BLOCK), trial)
-        enough = reach >= room
-        found, equal, above = tl.where(enough, trial, found), tl.where(enough, reach, equal), tl.where(enough, above, reach)
-    return floor | (found << SHIFT), room - above, equal - above
-
-
-@triton.jit
-def two_pixels(  # type: ignore[no-untyped-def]
-    scores, start, floor, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr, BLOCK: tl.constexpr
-):
-    """WIDTH bits above SHIFT of the pixels start .. start + BLOCK, two in a number, each below a bit that is set."""
-    position = start + tl.arange(0, BLOCK // 2)
-    low = some_bits(scores, position, floor, pixels, SHIFT, WIDTH)
-    high = some_bits(scores, position + BLOCK // 2, floor, pixels, SHIFT, WIDTH)
-    return low | (high << 16) | 0x80008000
-
-
-@triton.jit
-def some_bits(scores, position, floor, pixels, SHIFT: tl.constexpr, WIDTH: tl.constexpr):  # type: ignore[no-untyped-def]
-    """0 where the pixel does not exist, or its higher bits are not those of `floor`: no trial is as low."""
-    bits = tl.load(scores + position, mask=position < pixels, other=0.0).to(tl.uint32, bitcast=True)
-    return tl.where(((bits ^ floor) >> (SHIFT + WIDTH)) == 0, (bits >> SHIFT) & ((1 << WIDTH) - 1), 0)
-
-
-@triton.jit
-def reaching(packed, trial):  # type: ignore[no-untyped-def]
-    """How many pixels' bits are at least `trial`: those whose upper bit is not borrowed from."""
-    both = tl.sum(((packed - (trial | (trial << 16))) >> 15) & 0x00010001, 0)
-    return ((both & 0xFFFF) + (both >> 16)).to(tl.int32)
+def bits_of(scores, position, pixels):  # type: ignore[no-untyped-def]
+    """Bits of the scores; 0 beyond the last pixel."""
+    return tl.load(scores + position, mask=position < pixels, other=0.0).to(tl.uint32, bitcast=True)
 
 
 @triton.jit
@@ -208,7 +172,7 @@ def is_above(edge, bits, position):  # type: ignore[no-untyped-def]
 def count_kernel(scores, edges, colour, counts, pixels, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """The colours of both samples: the pixels up to the first edge, and those beyond the second. counts: int32 (B, 2, BINS), 0."""
     clip, position, inside = piece(pixels, BLOCK)
-    bits = tl.load(scores + clip * pixels + position, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
+    bits = bits_of(scores + clip * pixels, position, pixels)
     foreground, moving = is_above(edges + 4 * clip, bits, position), is_above(edges + 4 * clip + 2, bits, position)
     index = tl.load(colour + clip * pixels + position, mask=inside, other=0).to(tl.int32)
     index += tl.where(foreground, 0, BINS)
@@ -235,5 +199,5 @@ def posterior_kernel(  # type: ignore[no-untyped-def]
 def keep_kernel(scores, edges, kept, pixels, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
     """The mask as bytes, 1 for the pixels up to the edge."""
     clip, position, inside = piece(pixels, BLOCK)
-    bits = tl.load(scores + clip * pixels + position, mask=inside, other=0.0).to(tl.uint32, bitcast=True)
+    bits = bits_of(scores + clip * pixels, position, pixels)
     tl.store(kept + clip * pixels + position, is_above(edges + 2 * clip, bits, position).to(tl.uint8), mask=inside)

@@ -21,8 +21,8 @@ import triton
 from torch import Tensor
 
 from fame.config import Flavour
+from fame.fast.gpu import OPTIONS, on
 from fame.fast.gpu import mask_kernels as kernels
-from fame.fast.gpu.launch import OPTIONS, on
 from fame.method.bayes import COLOURS, PAPER, Bayes
 from fame.method.smoothing import blur_kernel, gaussian_weights
 from fame.training.graphs import Replayed
@@ -31,7 +31,7 @@ from fame.training.graphs import Replayed
 MOTION_BLOCK, MOTION_WARPS = 512, 4
 MAP_BLOCK, MAP_WARPS = 1024, 4  # of maps that lie in the cache
 TILE, TILE_WARPS = 32, 4  # rows and columns blurred together
-RANK_BLOCK, RANK_WARPS = 65536, 32  # the most of a clip that one program ranks in registers, alone on its multiprocessor
+RANK_BLOCK, RANK_WARPS = 8192, 16  # of a map that one program ranks
 
 
 def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:
@@ -126,7 +126,7 @@ def edges_of(score: Tensor, *counts: int) -> Tensor:
     batch, pixels = len(score), score[0].numel()
     edges = torch.empty(batch, len(counts), 2, dtype=torch.int32, device=score.device)
     block = min(RANK_BLOCK, triton.next_power_of_2(pixels))
-    how = {"RANKINGS": len(counts), "ONE": pixels <= block, "BLOCK": block, "num_warps": max(4, min(RANK_WARPS, block // 512))}
+    how = {"RANKINGS": len(counts), "BLOCK": block, "num_warps": max(4, min(RANK_WARPS, block // 512))}
     kernels.rank_kernel[(batch * len(counts),)](score, edges, counts[0], counts[-1], pixels, **how, **OPTIONS)
     return edges
 

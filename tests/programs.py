@@ -1,0 +1,33 @@
+"""The program in processes of its own, as from a terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def started(*words: str, cwd: Path) -> subprocess.Popen[str]:
+    """Start `reproduce-paper` where `words` begin with an option, else `run_study.py VERB ...`; in a session of its own."""
+    reproducing = words[0].startswith("-")
+    program = ["-c", "import run_study; run_study.reproduce_paper()"] if reproducing else [str(ROOT / "run_study.py")]
+    return subprocess.Popen(
+        [sys.executable, *program, *words],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def ran(*words: str, cwd: Path, code: int = 0) -> tuple[str, str]:
+    """Return what such a program prints and what it complains of; it ends with exit code `code`, and without a traceback."""
+    program = started(*words, cwd=cwd)
+    out, err = program.communicate(timeout=1200)
+    assert program.returncode == code and "Traceback" not in err, err
+    return out, err
