@@ -81,7 +81,7 @@ def latex(study: dict[str, Any], table: Wide, note: str, wide: bool = False) -> 
     """The tables of a study: all measures if `wide`, else those that the paper prints, where it prints any."""
     labels = table.measures if wide or not table.printed else table.printed
     rows = [_row(line) for line in table.lines]
-    side = max(points(text, size) for row in rows for text, size in row) + SPACE
+    side = max((points(text, size) for row in rows for text, size in row), default=0.0) + SPACE
     room = (WIDE if wide else NARROW) - side
     tabulars: list[list[Group]] = []
     for group in (_group(table, label) for label in labels):
