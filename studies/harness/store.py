@@ -82,14 +82,15 @@ class Store:
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            if value.pop(CHECKSUM, None) != _checksum(value) or value["stage"] != stage_id:
+            given = value.pop(CHECKSUM, None)  # None: written before there were checksums
+            if given not in (None, _checksum(value)) or value.get("stage") != stage_id:
                 raise ValueError(f"it is not what stage {stage_id} wrote")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, TypeError, AttributeError) as error:
             self._warn(path, str(error))
             return None
-        for name, digest in value[FILES].items():
+        for name, digest in value.get(FILES, {}).items():
             if name != ENCODER and not self._unchanged(path.with_name(name), digest):
                 self._warn(path.with_name(name), "changed or gone")
                 return None
