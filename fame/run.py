@@ -29,7 +29,7 @@ class Run:
 
     `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
     `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet`
-    run logs nothing: of several ranks, one speaks.
+    run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining of kind `file` reads.
     """
 
     folder: Path
@@ -38,6 +38,7 @@ class Run:
     videos: Callable[[StagedData | VideoData], VideoSet]
     cache: Path | None = None
     quiet: bool = False
+    given: Path | None = None
 
     def log(self, **values: Any) -> None:
         """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""

@@ -29,7 +29,6 @@ from fame.training.optimiser import build_optimiser, learning_rate, set_learning
 from fame.training.supervised import Classifier, batches, train_classifier
 
 ENCODER_FILE = "encoder.pt"
-GIVEN_FILE = "given.pt"  # the harness lays the file of --pretrained here
 LOOK = 50  # steps between two looks at whether the loss is still finite
 WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kinetics-400 takes hours on one GPU
 
@@ -48,7 +47,9 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         case Random():
             pass
         case File(weights=digest):
-            notes["keys"] = load_given(encoder, run.folder / GIVEN_FILE, digest)
+            if run.given is None:
+                raise FameError("no weights are given: name their file by --pretrained")
+            notes["keys"] = load_given(encoder, run.given, digest)
         case objective:
             train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
             if train is None:

@@ -7,7 +7,6 @@ the same table to its workers, which is also how tests put other stages in their
 from __future__ import annotations
 
 import importlib
-import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from fame.config import File
 from fame.errors import FameError, NotFinite
 from studies.harness.hardware import commit, hardware, resolve_device, versions
 from studies.harness.store import CHECKPOINT, ENCODER, LOCK, Store
@@ -37,7 +35,6 @@ STAGES: dict[str, str] = {
     "activation": "fame.evaluation.analysis.activation_maps:activation",
     "masks": "fame.evaluation.analysis.mask_quality:masks",
 }
-GIVEN = "given.pt"  # the weights file of pretraining kind `file`, linked into the run's folder
 
 
 class Busy(Exception):
@@ -134,16 +131,12 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
         used[getattr(data, "part", data.kind)] = opened.manifest.digest()
         return opened
 
-    run = Run(folder=folder, seeds=seeds, device=torch.device(device), videos=videos, cache=store.cache)
+    run = Run(folder, seeds, torch.device(device), videos, store.cache, given=runtime.pretrained)
     resumed = (folder / CHECKPOINT).exists()
-    given = folder / GIVEN
-    if isinstance(getattr(stage.config, "objective", None), File):
-        _link(runtime.pretrained, given)
     compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
     start = time.monotonic()
     given_to = () if stage.kind == "pretrain" else (_encoder(stage, replicate, store),)
     found = compute(stage.config, *given_to, run)
-    given.unlink(missing_ok=True)
     return {
         "stage": stage.id,
         "kind": stage.kind,
@@ -170,14 +163,3 @@ def _encoder(stage: Stage, replicate: int, store: Store) -> Path | None:
     if not store.whole(stage.upstream.id, replicate) or not path.exists():
         raise FameError(f"{path}: the encoder is damaged or gone; start again, which trains it anew")
     return path
-
-
-def _link(pretrained: Path | None, given: Path) -> None:
-    """Put the user's weights file into the run's folder: a link, or a copy where links are not allowed."""
-    if pretrained is None or not pretrained.is_file():
-        raise FameError(f"--pretrained {pretrained}: there is no such file; name the weights file that is to be evaluated")
-    given.unlink(missing_ok=True)
-    try:
-        given.symlink_to(pretrained.resolve())
-    except OSError:
-        shutil.copyfile(pretrained, given)

@@ -23,7 +23,7 @@ from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.analysis.temporal_kernels import FILE, SAMPLES, energy_share, kernels, sample
 from fame.seeds import Seeds
 from tests.fakes import FakeVideos, fake_data, fake_run
-from tests.painted import PaintedVideos, Reader, opens
+from tests.painted import PaintedVideos, Reader
 from tests.small import CPU, NARROW
 
 CLIP = Clip(frames=4, stride=2, size=32)
@@ -118,19 +118,14 @@ class Eye(Encoder):
         return {}
 
 
-def mapped(folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Encoder, videos: FakeVideos, **how: Any) -> dict[str, Any]:
-    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
-    config = Activation(data=fake_data(), clip=CLIP, **{"videos": 6, "examples": 2, **how})
-    return activation(config, folder / "encoder.pt", fake_run(folder, videos))
+MAPPED = Activation(data=fake_data(), clip=CLIP, videos=6, examples=2)
 
 
-def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_examples(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_examples(tmp_path, evaluated) -> None:
     videos = FakeVideos(per_class=2)
     results, stored = [], []
     for folder, sign in (("a", 1), ("b", -1)):
-        results.append(mapped(tmp_path / folder, monkeypatch, Eye(sign), videos))
+        results.append(evaluated(activation, MAPPED, Eye(sign), videos, folder))
         with np.load(tmp_path / folder / MAPS) as file:
             stored.append({name: file[name] for name in file})
     seeing, blind = results
@@ -145,24 +140,25 @@ def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_
     assert yellow[:, 0].mean() > 200  # the truth lies on the figure in the frames that are shown
 
 
-def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path, evaluated) -> None:
     class Leaving(FakeVideos):
         def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
             masks = super().true_masks(rows, starts, clip)
             masks[:, 1:] = False
             return masks
 
-    result = mapped(tmp_path, monkeypatch, Eye(1), Leaving(per_class=2))
+    result = evaluated(activation, MAPPED, Eye(1), Leaving(per_class=2))
     assert result["metrics"]["auroc"] > 0.95
     assert (pd.read_csv(tmp_path / TABLE)["frames"] == 1).all()
 
 
-def test_a_set_without_truth_and_without_counterfactuals_still_gives_maps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_set_without_truth_and_without_counterfactuals_still_gives_maps(tmp_path, evaluated) -> None:
     class Unmarked(FakeVideos):
         def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> None:  # type: ignore[override]
             return None
 
-    result = mapped(tmp_path, monkeypatch, Eye(1), Unmarked(per_class=1, counterfactual=False), examples=9)
+    asked = MAPPED.model_copy(update={"examples": 9})
+    result = evaluated(activation, asked, Eye(1), Unmarked(per_class=1, counterfactual=False))
     assert result["metrics"] == {} and not result["notes"]["truth"]
     with np.load(tmp_path / MAPS) as file:
         assert "truth" not in file and len(file["maps"]) == 4
@@ -224,9 +220,8 @@ def test_a_figure_that_moves_nothing_gives_no_ratio_and_no_twins_give_no_table()
     assert exchange_distances(Reader(0, 1), plain, plain.select("test"), clip=clip, precision="fp32", device=CPU) is None
 
 
-def test_the_exchange_ratio_reaches_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(Reader(2, 1)))
+def test_the_exchange_ratio_reaches_the_result(tmp_path, evaluated) -> None:
     config = Activation(data=fake_data(), clip=Clip(frames=2, stride=1, size=16), videos=12, examples=1)
-    result = activation(config, tmp_path, fake_run(tmp_path, PaintedVideos()))
+    result = evaluated(activation, config, Reader(2, 1))
     assert result["metrics"]["exchange_ratio"] == pytest.approx(0.5) and result["notes"]["exchanged"] == 12
     assert result["artifacts"] == [TABLE, MAPS]

@@ -17,8 +17,8 @@ from fame.config import Augment, Clip, Optim, Probe
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from
 from fame.evaluation.probe import FrozenClassifier, probe
-from tests.fakes import FakeVideos, fake_data, fake_run
-from tests.painted import PaintedVideos, Reader, move, opens, predicted
+from tests.fakes import fake_data, fake_run
+from tests.painted import PaintedVideos, Reader, move, predicted
 from tests.small import NARROW
 
 CLIP = Clip(frames=2, stride=2, size=16)
@@ -33,16 +33,9 @@ SGD = Probe(
 )
 
 
-def probed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, config: Probe = LBFGS, videos: FakeVideos | None = None
-) -> dict[str, Any]:
-    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
-    return probe(config, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
-
-
 @pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
-def test_features_that_are_the_label_are_right_everywhere(config: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), config)["metrics"]
+def test_features_that_are_the_label_are_right_everywhere(config, evaluated) -> None:
+    metrics = evaluated(probe, config, Reader(label=1, scene=0))["metrics"]
     for head in ("", "balanced/"):
         assert {metrics[head + name] for name in ("top1", "top1/deranged", "top1/neutral", "val/top1")} == {100.0}
         assert metrics[head + "background_gap"] == 0 and metrics[head + "scene_following"] == 0
@@ -50,17 +43,15 @@ def test_features_that_are_the_label_are_right_everywhere(config: Probe, tmp_pat
 
 
 @pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
-def test_features_that_are_the_scene_follow_the_scene(config: Probe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = probed(tmp_path, monkeypatch, Reader(label=0, scene=1), config)["metrics"]
+def test_features_that_are_the_scene_follow_the_scene(config, evaluated) -> None:
+    metrics = evaluated(probe, config, Reader(label=0, scene=1))["metrics"]
     assert metrics["top1"] == 100 and metrics["top1/deranged"] == 0
     assert metrics["background_gap"] == 100 and metrics["scene_following"] == 100
     assert metrics["scene/top1"] == 100
 
 
-def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    result = probed(tmp_path, monkeypatch, Reader(label=0.01, scene=1))
+def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(tmp_path, evaluated) -> None:
+    result = evaluated(probe, LBFGS, Reader(label=0.01, scene=1))
     metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
     assert metrics["balanced/top1/deranged"] == 100  # standardised, so even faint features count
     assert metrics["top1/deranged"] < 100
@@ -69,27 +60,25 @@ def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(
     assert frame["video"][0].endswith(".mp4") and result["artifacts"] == ["predictions.csv"]
 
 
-def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(tmp_path, evaluated) -> None:
     videos = move(PaintedVideos(counterfactual=False), "balanced", "val/balanced")
     videos._tags["scene"] = [""] * len(videos)
-    result = probed(tmp_path, monkeypatch, Reader(label=1, scene=0), videos=videos)
+    result = evaluated(probe, LBFGS, Reader(label=1, scene=0), videos)
     assert set(result["metrics"]) == {"top1", "val/top1", "val/balanced/top1"}
     assert set(predicted(tmp_path)["head"]) == {"biased"}
 
 
-def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path, evaluated) -> None:
     encoder = build_encoder(NARROW, seed=1)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    probed(tmp_path, monkeypatch, encoder, SGD)  # type: ignore[arg-type]
+    evaluated(probe, SGD, encoder)
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
     assert not FrozenClassifier(encoder, 2).train().encoder.training
     assert not (tmp_path / "checkpoint.pt").exists() and not list(tmp_path.glob("head-*"))
 
 
-def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = probed(tmp_path / "whole", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path, monkeypatch, evaluated) -> None:
+    whole = evaluated(probe, SGD, build_encoder(NARROW, seed=1), folder="whole")
     trained: list[str] = []
     original = fame.evaluation.probe.train_classifier
 
@@ -102,14 +91,14 @@ def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path: Path, monk
 
     monkeypatch.setattr("fame.evaluation.probe.train_classifier", breaking)
     with pytest.raises(KeyboardInterrupt):
-        probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
-    resumed = probed(tmp_path / "broken", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
+        evaluated(probe, SGD, build_encoder(NARROW, seed=1), folder="broken")
+    resumed = evaluated(probe, SGD, build_encoder(NARROW, seed=1), folder="broken")
     assert trained == ["probe/biased", "probe/balanced", "probe/balanced"]
     assert resumed == whole
     trained.clear()
     with pytest.raises(KeyboardInterrupt):
-        probed(tmp_path / "other", monkeypatch, build_encoder(NARROW, seed=1), SGD)  # type: ignore[arg-type]
-    probed(tmp_path / "other", monkeypatch, build_encoder(NARROW, seed=2), SGD)  # type: ignore[arg-type]
+        evaluated(probe, SGD, build_encoder(NARROW, seed=1), folder="other")
+    evaluated(probe, SGD, build_encoder(NARROW, seed=2), folder="other")
     assert trained[-2:] == ["probe/biased", "probe/balanced"], "the head of another encoder is not used"
     assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 

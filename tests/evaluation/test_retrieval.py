@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,25 +13,20 @@ from torch.nn.functional import normalize
 from fame.config import Clip, Retrieval
 from fame.errors import FameError
 from fame.evaluation.retrieval import COLUMNS, FILE, embed, first_right_rank, metrics_from, retrieval
-from tests.fakes import FakeVideos, fake_data, fake_run
-from tests.painted import PaintedVideos, Reader, move, opens
+from tests.fakes import fake_data
+from tests.painted import PaintedVideos, Reader, move
 
 CLIP = Clip(frames=2, stride=2, size=16)
 CONFIG = Retrieval(data=fake_data(), clip=CLIP, clips=2, ranks=(1, 5, 50))
 
 
-def retrieve(folder: Path, monkeypatch: pytest.MonkeyPatch, encoder: Reader, videos: FakeVideos | None = None) -> dict:
-    monkeypatch.setattr("fame.evaluation.features.open_encoder", opens(encoder))
-    return retrieval(CONFIG, folder / "encoder.pt", fake_run(folder, videos or PaintedVideos()))
-
-
-def test_features_that_are_the_label_retrieve_it_in_every_scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    metrics = retrieve(tmp_path, monkeypatch, Reader(label=1, scene=0))["metrics"]
+def test_features_that_are_the_label_retrieve_it_in_every_scene(tmp_path, evaluated) -> None:
+    metrics = evaluated(retrieval, CONFIG, Reader(label=1, scene=0))["metrics"]
     assert {metrics[name] for name in ("R@1", "R@1/deranged", "R@1/neutral", "R@1/scene_only")} == {100.0}
 
 
-def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    result = retrieve(tmp_path, monkeypatch, Reader(label=0, scene=1))
+def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evaluated) -> None:
+    result = evaluated(retrieval, CONFIG, Reader(label=0, scene=1))
     metrics = result["metrics"]
     assert metrics["R@1"] == 100 and metrics["R@1/deranged"] == 0
     assert result["notes"]["gallery"] == 12 and result["notes"]["capped_ranks"] == [50] and metrics["R@50/deranged"] == 100
@@ -44,19 +37,19 @@ def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path: Path,
     assert set(frame[frame["condition"] == "deranged"]["rank"]) == {10}
 
 
-def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, evaluated) -> None:
     videos = move(PaintedVideos(counterfactual=False), "train", "val", only=3)
-    result = retrieve(tmp_path, monkeypatch, Reader(label=1, scene=0), videos)
+    result = evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)
     assert result["metrics"]["R@1"] == 75 and result["metrics"]["R@50"] == 75
     assert result["notes"]["queries_without_gallery_class"] == 3
     frame = pd.read_csv(tmp_path / FILE)
     assert frame["rank"].isna().tolist() == (frame["label"] == 3).tolist()
 
 
-def test_no_training_videos_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_training_videos_is_one_clear_line(tmp_path, evaluated) -> None:
     videos = move(PaintedVideos(), "train", "val")
     with pytest.raises(FameError, match="'train'"):
-        retrieve(tmp_path, monkeypatch, Reader(label=1, scene=0), videos)
+        evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)
 
 
 def test_embedding_normalises_averages_centres_and_normalises() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -64,12 +65,14 @@ def test_random_is_the_initialisation_that_training_starts_from(tmp_path):
 
 
 def test_a_given_file_is_taken_by_its_hash(tmp_path):
-    run = fake_run(tmp_path, VIDEOS)
+    run = replace(fake_run(tmp_path, VIDEOS), given=tmp_path / "given.pt")
     save_encoder(build_encoder(NARROW, seed=77), NARROW, tmp_path / "given.pt")
     digest = sha256_of(tmp_path / "given.pt")
     result = pretrain(Pretrain(objective=File(weights=digest), backbone=NARROW), run)
     assert same(weights(tmp_path), build_encoder(NARROW, seed=77).state_dict())
     assert result["notes"]["keys"]["left"] == [] and "stem.0.weight" in result["notes"]["keys"]["used"]
+    with pytest.raises(FameError, match="--pretrained"):
+        pretrain(Pretrain(objective=File(weights=digest), backbone=NARROW), replace(run, given=None))
     with pytest.raises(FameError, match="another file"):
         pretrain(Pretrain(objective=File(weights="f" * 64), backbone=NARROW), run)
 
