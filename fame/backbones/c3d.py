@@ -36,6 +36,7 @@ class C3D(Encoder):
     """512 features; a clip of T frames of 112 pixels ends in a map of T/8 x 7 x 7."""
 
     dim = 512
+    stages = STAGES
     kernels_note = "C3D's kernels are 3 x 3 x 3: these are their temporal profiles, each kernel averaged over its 3 x 3 positions"
 
     def __init__(self) -> None:
@@ -54,10 +55,3 @@ class C3D(Encoder):
             if name in POOLED:
                 x = self.pool1(x) if name == "conv1" else self.pool2(x)
         return x
-
-    def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """Temporal profiles (out, in, 3) of the 3 x 3 x 3 kernels, see `kernels_note`."""
-        return {
-            layer: [self.get_submodule(place).get_submodule("conv").weight.detach().mean((3, 4)) for place in places]  # type: ignore[operator]
-            for layer, places in STAGES.items()
-        }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import torch
@@ -14,11 +15,13 @@ from fame.backbones.keys import Loaded
 class Encoder(nn.Module, ABC):
     """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`).
 
+    `stages`: the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
     `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
     `loaded` says where the weights came from, which keys of the file were used and which were left; None where it was no file.
     """
 
     dim: int
+    stages: Mapping[str, tuple[str, ...]]
     kernels_note: str = ""
     loaded: Loaded | None = None
 
@@ -32,18 +35,27 @@ class Encoder(nn.Module, ABC):
     def features(self, clips: Tensor) -> Tensor:
         """The last map (B, dim, t, h, w), after its ReLU, so never negative."""
 
-    @abstractmethod
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """Per layer, `layer1` (near the input) to `layer4`, the kernels along time: tensors (out, in, k), detached."""
+        """Return the kernels along time by layer: tensors (out, in, k), detached, averaged over their places in a frame.
+
+        Convolutions over one frame are left out.
+        """
+        found: dict[str, list[Tensor]] = {}
+        for layer, places in self.stages.items():
+            parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]
+            found[layer] = [part.weight.detach().mean((3, 4)) for part in parts if part.kernel_size[0] > 1]
+        return found
 
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
+STAGES = {layer: (layer,) for layer in LAYERS}
 
 
 class ResidualEncoder(Encoder):
     """torchvision's video residual networks without their head: a stem and four layers, under its names."""
 
     dim = 512
+    stages = STAGES
 
     def __init__(self, published: nn.Module):
         super().__init__()

@@ -32,7 +32,7 @@ MIXED = {
     "mixed_5b": (832, 256, 160, 320, 32, 128, 128),
     "mixed_5c": (832, 384, 192, 384, 48, 128, 128),
 }
-# parts between poolings that lie beyond the first convolutions: the stages that stand for layer1..layer4
+# parts between poolings that lie beyond the first convolutions
 STAGES = {
     "layer1": ("conv3d_1a_7x7", "conv3d_2b_1x1", "conv3d_2c_3x3"),
     "layer2": ("mixed_3b", "mixed_3c"),
@@ -97,6 +97,7 @@ class I3D(Encoder):
     """1024 features; a clip of T frames of 224 pixels ends in a map of T/8 x 7 x 7."""
 
     dim = 1024
+    stages = STAGES
     kernels_note = "I3D's kernels are 7 x 7 x 7 and 3 x 3 x 3: these are their temporal profiles, each averaged over its positions"
 
     def __init__(self) -> None:
@@ -122,14 +123,6 @@ class I3D(Encoder):
                 x = self.maxPool3d_5a_2x2(x)
             x = self.get_submodule(name)(x)
         return x
-
-    def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """Temporal profiles (out, in, 7 or 3) of the cubic kernels, see `kernels_note`; kernels of one frame are left out."""
-        found: dict[str, list[Tensor]] = {}
-        for layer, places in STAGES.items():
-            parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]
-            found[layer] = [part.weight.detach().mean((3, 4)) for part in parts if part.kernel_size[0] > 1]
-        return found
 
 
 def _unit(given: int, planes: int, kernel: int, stride: int = 1) -> nn.Sequential:

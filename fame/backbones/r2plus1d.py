@@ -9,11 +9,11 @@ that uses its model.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.video import r2plus1d_18
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
-from fame.backbones.encoder import LAYERS, Encoder, ResidualEncoder
+from fame.backbones.encoder import Encoder, ResidualEncoder
 
 VECTOR = 16  # 32-bit numbers
 
@@ -23,13 +23,6 @@ class R2Plus1D(ResidualEncoder):
 
     def __init__(self) -> None:
         super().__init__(r2plus1d_18(weights=None))
-
-    def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """Two kernels a block and two blocks a layer: (out, middle, 3), the second factor of each Conv2Plus1D."""
-        return {
-            layer: [part[3].weight.detach()[..., 0, 0] for part in getattr(self, layer).modules() if isinstance(part, Conv2Plus1D)]
-            for layer in LAYERS
-        }
 
 
 class NarrowR2Plus1D(R2Plus1D):

@@ -7,14 +7,16 @@ from torchvision.models.video import s3d
 
 from fame.backbones.encoder import Encoder
 
-# parts of torchvision's trunk between poolings: the stages that stand for layer1..layer4
-STAGES = {"layer1": range(0, 4), "layer2": range(5, 7), "layer3": range(8, 13), "layer4": range(14, 16)}
+# parts of torchvision's trunk between poolings
+PLACES = {"layer1": range(0, 4), "layer2": range(5, 7), "layer3": range(8, 13), "layer4": range(14, 16)}
+STAGES = {layer: tuple(f"trunk.{place}" for place in places) for layer, places in PLACES.items()}
 
 
 class S3D(Encoder):
     """1024 features. torchvision's `features.*` are called `trunk.*` here, because `features` is a method of every encoder."""
 
     dim = 1024
+    stages = STAGES
 
     def __init__(self) -> None:
         super().__init__()
@@ -23,11 +25,3 @@ class S3D(Encoder):
     def features(self, clips: Tensor) -> Tensor:
         last: Tensor = self.trunk(clips)
         return last
-
-    def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """The (k, 1, 1) factors of the separable convolutions, by stage: (out, in, k) with k = 7 for the first and 3 elsewhere."""
-        found: dict[str, list[Tensor]] = {}
-        for layer, places in STAGES.items():
-            parts = [part for place in places for part in self.trunk[place].modules() if isinstance(part, nn.Conv3d)]
-            found[layer] = [part.weight.detach()[..., 0, 0] for part in parts if part.kernel_size[0] > 1]
-        return found

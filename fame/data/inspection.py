@@ -64,7 +64,7 @@ def inspect(path: Path) -> VideoInfo:
 
 
 def _uneven(times: NDArray[np.float64], tick: float) -> str:
-    """Say how far apart frames are where single steps differ from the mean by more than a tick, which is rounding; else ""."""
+    """Say how far apart frames are where steps differ from the mean by more than a tick, else ""."""
     steps = np.diff(np.maximum.accumulate(times))
     steps = steps[steps > 0]  # the same time twice, or a jump back, is no step
     if len(steps) < 2:

@@ -1,4 +1,4 @@
-"""A manifest: which videos a data set has, with label, split and size; its digest is what a cell's identity knows of the data.
+"""List the videos of a data set, with label, split and size; a run's identity holds the digest.
 
 Scanned from disk (fame/data/layouts) or written by the renderer (fame/data/staged);
 everything downstream reads it and no folder listing.
@@ -67,12 +67,12 @@ class Manifest:
         return [video for video in self.videos if video.split == split]
 
     def digest(self) -> str:
-        """12 hex of the SHA-256 of the scientific content: classes and videos, their order included, root and name not."""
+        """Return 12 hex of the SHA-256 of classes and videos in their order, without root and name."""
         content = {"version": VERSION, "classes": self.classes, "videos": [asdict(video) for video in self.videos]}
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def save(self, path: Path) -> None:
-        """Write as JSON, atomically. A root that is the file's own folder is written as `.`, so that the folder can be moved."""
+        """Write as JSON, atomically. The file's own folder is written as `.`, so that it can be moved."""
         path.parent.mkdir(parents=True, exist_ok=True)
         root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
         write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": root})

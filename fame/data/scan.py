@@ -1,7 +1,7 @@
 """Scan a folder of videos into a manifest: every listed video is opened, decoded whole and hashed, once.
 
-The result of each file is kept in the cache by path, size and time of change, one JSON line a file, so that a scan that is
-interrupted goes on where it was, and a second one only looks at the folder.
+The result of each file is kept in the cache by path, size and time of change, one JSON line a file: an interrupted
+scan goes on where it was, and a second one only looks at the folder.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _memory(root: Path, kind: Kind, cache: Path) -> Path:
 def _facts(
     root: Path, entries: list[Entry], memory: Path, jobs: int, progress: Progress | None
 ) -> tuple[dict[str, Facts], dict[str, VideoError]]:
-    """What is known of each file, and the faults of the broken ones. Faults that mend without a change of the file are not kept."""
+    """Return what is known of each file, and the faults of the broken ones."""
     remembered = _recall(memory)
     keys = {entry.path: _key(root / entry.path) for entry in entries}
     known = {path: remembered[path] for path, key in keys.items() if path in remembered and remembered[path]["key"] == key}
@@ -114,7 +114,7 @@ def _key(path: Path) -> list[Any]:
 
 
 def _recall(memory: Path) -> dict[str, Any]:
-    """Remembered results by path; later lines win, a torn or damaged line is passed over: its file is looked at again."""
+    """Return remembered results by path; later lines win, a damaged line is passed over."""
     recalled: dict[str, Any] = {}
     for line in memory.read_text(encoding="utf-8", errors="replace").splitlines() if memory.is_file() else ():
         try:

@@ -1,6 +1,6 @@
-"""Report what a scan found, as a CSV file: each fault and remark with its video, split, name and a line; and bound the faults.
+"""Report what a scan found, as a CSV file, a line for each fault and remark; and bound the faults.
 
-Evaluation never replaces a video silently: a broken one stops the run, or is left out, listed here and counted by split.
+A broken video stops the run, or is left out, listed here and counted by split: none is replaced silently.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def log_remarks(kind: str, found: list[Finding], report: Path) -> None:
 
 
 def judge(kind: str, found: Iterable[Finding], total: int, report: Path, most_broken: float) -> None:
-    """Raise BrokenVideos where more are broken than a share `most_broken` of `total`, and warn where that many may be left out.
+    """Raise BrokenVideos where more than a share `most_broken` of `total` are broken; warn of fewer.
 
     Above 0 a single broken video is always within the bound: a hundredth of a small set would be none.
     """

@@ -1,9 +1,9 @@
 """Store decoded videos: each video decoded once, at its stored size, into one file of its own.
 
-`raw`: `KEY.npy`, NumPy's format, uint8 (T, H, W, 3), followed by a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little endian),
-T JPEGs, a CRC-32; a twelfth of the bytes, slower to read and not exact. The key is made from the source file's hash and the size,
-so folds and data sets share files. Files are written atomically: what is there is whole, and a stopped process resumes by making
-what is missing. Each file is checked against its CRC-32 when a process first reads it; a damaged one is named and decoded anew.
+`raw`: `KEY.npy`, NumPy's format, uint8 (T, H, W, 3), and a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little
+endian), T JPEGs, a CRC-32; a twelfth of the bytes, slower and not exact. The key is of the source's hash and the size,
+so folds and sets share files. They are written atomically, so a stopped process resumes by making what is missing, and
+checked when a process first reads them; a damaged one is decoded anew.
 """
 
 from __future__ import annotations
@@ -94,8 +94,10 @@ class FrameStore:
         return sum(path.stat().st_size for path in set(self.paths))
 
     def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
-        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3). FameError where they are damaged and
-        the source is not there to decode again."""
+        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3).
+
+        FameError where they are damaged and the source is not there to decode again.
+        """
         if self.codec == "raw":
             mapped = self._mapped
             for row, shown, target in zip(rows, numbers, out, strict=True):
@@ -130,7 +132,7 @@ class FrameStore:
         return self
 
     def check(self, progress: Progress | None = None) -> list[str]:
-        """Read every stored file against its checksum, decode damaged ones anew, and return their paths in the manifest."""
+        """Check every stored file, decode damaged ones anew, and return their paths in the manifest."""
         rows = counted(range(len(self)), "check", len(self), progress)
         return [self._manifest.videos[row].path for row in rows if self._mend(row)]
 
@@ -221,7 +223,7 @@ def ready_file(manifest: str, cache: Path, short_side: int | None, codec: str) -
 def open_store(
     manifest: Manifest, cache: Path, short_side: int | None, codec: Codec = "raw", jobs: int = 1, progress: Progress | None = None
 ) -> FrameStore:
-    """Open the frames of a manifest's videos below `cache/videos`, decoded first where they are not there. FameError."""
+    """Open the frames of a manifest's videos below `cache/videos`, decoded where missing. FameError."""
     ready = ready_file(manifest.digest(), cache, short_side, codec)
     store = FrameStore(manifest, ready.parent, short_side, codec).prepare(jobs, progress)
     with writing(ready.parent, "that the videos are decoded"):

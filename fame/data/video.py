@@ -1,8 +1,8 @@
 """Decoding: one video file to uint8 RGB frames, with PyAV. The only place of the project that reads compressed video.
 
-The number of frames is what decodes, never what the header says. Decoding and scaling run on one thread: parallelism is over files.
-Scaling takes swscale's bit-exact paths with full chroma: the same pixels on every machine, and the right brightness, which the fast
-unscaled path misses by more than a grey level. A display rotation, as phones write it, is applied in quarter turns.
+The number of frames is what decodes, never what the header says. One thread decodes: parallelism is over files. Scaling
+takes swscale's bit-exact paths with full chroma: the same pixels on every machine, and the right brightness, which the
+fast path misses by a grey level. A display rotation, as phones write it, is applied in quarter turns.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SUFFIXES = (
 
 _CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
 _LOCAL = {"protocol_whitelist": "file"}  # whatever a file says, nothing is fetched from a network
-_PLAYLISTS = ("concat", "dash", "hls", "rtsp", "sdp")  # formats that name other files: a text file would be a video of theirs
+_PLAYLISTS = ("concat", "dash", "hls", "rtsp", "sdp")  # formats that name other files
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 
 
@@ -44,10 +44,10 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
 
 
 def frames_of(path: Path, short_side: int | None = None) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of a file: uint8 (H, W, 3), RGB, the short side scaled to `short_side` pixels by area averaging."""
+    """Yield a file's frames: uint8 (H, W, 3), RGB, the short side averaged to `short_side` pixels."""
     with opened(path) as (container, stream):
         width, height = scaled_size(stream.width, stream.height, short_side)
-        reformatter = VideoReformatter()  # kept over the frames: building swscale's tables costs ten times a frame's conversion
+        reformatter = VideoReformatter()  # kept: building its tables costs ten frames' conversion
         for frame in decoded(path, container, stream):
             scaled = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1)
             yield np.rot90(cast(NDArray[np.uint8], scaled.to_ndarray()), quarter_turns(frame))

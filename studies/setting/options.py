@@ -84,8 +84,10 @@ class Options(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _defaults(cls, value: dict[str, Any]) -> dict[str, Any]:
+    def _defaults(cls, value: Any) -> Any:
         """Take None as not given; the dataset depends on the scale."""
+        if not isinstance(value, dict):
+            return value
         given = {name: one for name, one in value.items() if one is not None}
         return {"dataset": PAPER if given.get("scale") == "paper" else "staged"} | given
 

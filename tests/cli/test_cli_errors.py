@@ -56,6 +56,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["no-such-verb"], "no-such-verb"),
         (["status", "--out", "new"], "new: nothing was run there yet"),
         (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read ("),
+        (["status", "--out", "foreign"], "foreign/setting.json: damaged, or of another version of the program (options = 3: "),
         (["report", "--out", "damaged"], "damaged: nothing was run there yet"),
         (["report", "--out", "new"], "new: nothing was run there yet"),
         (["view", "--out", "new"], "no report there yet"),
@@ -67,8 +68,9 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
     Path("file").write_text("")
-    Path("damaged").mkdir()
-    Path("damaged/setting.json").write_text('{"options": ')
+    for name, text in (("damaged", '{"options": '), ("foreign", '{"options": 3, "replicates": [0]}')):
+        Path(name).mkdir()
+        Path(name, "setting.json").write_text(text)
     assert typed(*words) == 2
     out, err = capfd.readouterr()
     assert told in err

@@ -1,10 +1,10 @@
-"""Plain class folders: anybody's own videos, with split folders, with a list of splits, or with splits made here and kept.
+"""Read plain class folders: anybody's own videos.
 
 - `ROOT/splits.csv` (columns `path,split`, or `path,label,split`): what it lists, as it says.
 - `ROOT/{train,val,test}/CLASS/*`: as the folders say, by any usual name of a split (`Training`, `valid`, `dev`, ...).
-- `ROOT/CLASS/*`: splits are made by `ROOT/splits.toml` (splits.py), or by group where there is none, and written to disk.
+- `ROOT/CLASS/*`: splits are made by `ROOT/splits.toml`, else by group, and kept.
 
-Videos lie at any depth below their class. Where splits are given without a `val`, groups are held out of train as for UCF101.
+Videos lie at any depth below their class. Where no `val` is given, groups are held out of train.
 """
 
 from __future__ import annotations
@@ -30,8 +30,10 @@ Named = tuple[str, str, str]  # path below the root, class, split
 
 
 def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
-    """What the folder has, split as the module says. A split made here is kept as JSON in `cache`, so that videos added later do
-    not move the others; that file may be edited."""
+    """Read a folder. A split made here is kept as JSON in `cache`: videos added later do not move the others.
+
+    That file may be edited.
+    """
     given = (root / LIST).is_file()
     videos, divided = (_listed_videos(root), True) if given else _videos_in_folders(root)
     missing = [path for path, _, _ in videos if given and not (root / path).is_file()]
@@ -76,9 +78,8 @@ def _videos_in_folders(root: Path) -> tuple[list[Named], bool]:
     divided = sorted({parts[0] for _, parts in found if len(parts) > 2 and parts[0].lower() in SPLIT_OF})
     others = sorted(name for name in folders if name.lower() not in SPLIT_OF)
     if divided and others and len({SPLIT_OF[name.lower()] for name in divided}) == 1:
-        raise FameError(
-            f"folder: is {root / divided[0]} a split or a class? {others[0]} lies beside it; rename it, or say the splits in {LIST}"
-        )
+        either = f"is {root / divided[0]} a split or a class? {others[0]} lies beside it"
+        raise FameError(f"folder: {either}; rename it, or say the splits in {LIST}")
     if divided:
         order = {split: index for index, split in enumerate(SPLITS)}
         videos = [(path, parts[1], SPLIT_OF[parts[0].lower()]) for path, parts in found if len(parts) > 2 and parts[0] in divided]
@@ -86,7 +87,7 @@ def _videos_in_folders(root: Path) -> tuple[list[Named], bool]:
     else:
         videos = [(path, parts[0], "train") for path, parts in found if len(parts) > 1 and others]
     if not videos:
-        raise FameError(f"folder: no video in {root}/CLASS or {root}/train/CLASS (names end as .mp4, .avi or another video's does)")
+        raise FameError(f"folder: no video in {root}/CLASS or {root}/train/CLASS")
     return [(path.relative_to(root).as_posix(), name, split) for path, name, split in videos], bool(divided)
 
 
@@ -113,7 +114,7 @@ def _listed_videos(root: Path) -> list[Named]:
         if not listed[path][0]:
             raise FameError(f"folder: {where} has no label for {path}; write the name of its class")
     paths = (path.relative_to(root).as_posix() for path in videos_below(root))
-    composed = {unicodedata.normalize("NFC", path): path for path in paths}  # a list from a Mac may spell é otherwise than the disk
+    composed = {unicodedata.normalize("NFC", path): path for path in paths}  # é has two spellings
     videos = []
     for path, (name, split) in listed.items():
         there = path if (root / path).is_file() else composed.get(unicodedata.normalize("NFC", path), path)
@@ -134,7 +135,7 @@ def _class_in(path: str, where: str) -> str:
 
 
 def split_by_rule(entries: list[Entry], fold: int, rule: Rule, file: Path) -> list[Entry]:
-    """Shares of the units to test and val, by hash; units that `file` knows stay where it says. A unit is a group or a video."""
+    """Move shares of the units (groups or videos) to test and val, by hash; what `file` knows stays."""
     unit = rule.unit()
     known = _read_kept(file)
     split = dict(known)

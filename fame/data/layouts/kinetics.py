@@ -1,9 +1,8 @@
 """Kinetics-400: `train/CLASS/*.mp4`, `val/CLASS/*.mp4`, and the csv lists of what should be there.
 
-A copy of Kinetics is never whole: videos vanish from where they were published. What the lists name and the disk has not is
-counted. Numbers are reported on the official `val`, so that is the split `test` here; the official `test` came without labels
-and is not read. Everything in `train` is trained on, as in the paper, unless `splits.toml` asks for a validation split. There is
-one split, so fold 1 is the only fold.
+A copy of Kinetics is never whole: what the lists name and the disk has not is counted. Numbers are reported on the
+official `val`, which is the split `test` here; the official `test` has no labels and is not read. All of `train` is
+trained on unless `splits.toml` asks for a validation split. Fold 1 is the only fold.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def video_of(path: str) -> str:
 
 
 def _take(on_disk: dict[str, list[Path]], clip: Clip) -> Path | None:
-    """Take out the file called ID_SSSSSS_EEEEEE, else ID alone; of several such files the one in the class's own folder."""
+    """Take out the file ID_SSSSSS_EEEEEE, else ID; of several the one in the class's own folder."""
     for name in (clip.name, clip.id):
         if files := on_disk.get(name):
             best = next((path for path in files if _key(path.parent.name) == _key(clip.label)), files[0])

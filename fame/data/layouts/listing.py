@@ -1,4 +1,4 @@
-"""Define an entry (one video) and a listing (a data set), and what all readers share: to find files and to read lists."""
+"""Define an entry (one video) and a listing (a data set); find files and read lists for all readers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Listing:
-    """What a layout says is there: entries are on disk, `missing` are listed but are not, `notes` are lines for the user."""
+    """What a data set has: entries are on disk, `missing` are listed only, `notes` are for the user."""
 
     classes: list[str]
     entries: list[Entry]
@@ -75,7 +75,7 @@ def read_json(kind: str, file: Path) -> Any:
 
 
 def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
-    """Read the columns of a csv list, and its rows with their line numbers; blanks around a name or a value are passed over."""
+    """Read the columns of a csv list, and its rows with their line numbers, without blanks around values."""
     found = csv.reader(io.StringIO(read_text(kind, file), newline=""))
     rows: list[tuple[int, list[str]]] = []
     try:
@@ -87,7 +87,7 @@ def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[st
 
 
 def list_once(kind: str, listed: dict[str, Entry], name: str, entry: Entry, file: Path) -> None:
-    """Take one line of a list. The same line again is passed over; FameError where the video stands there otherwise, too."""
+    """Take one line of a list, once; FameError where the video stands there otherwise, too."""
     if name in listed and listed[name][1:] != entry[1:]:
         raise FameError(f"{kind}: {file} lists {entry.path} again, with another label or split; get the official lists again")
     listed.setdefault(name, entry)
@@ -130,8 +130,8 @@ def left_out(root: Path, paths: Iterable[Path], why: str) -> list[str]:
 def videos_below(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
     """List every file below `folder`, at any depth, whose name ends as a video's does, in order.
 
-    What is hidden or the system's own is passed over; links to folders are followed, but for those that lead back. FameError where
-    a folder cannot be read, which would be a class less, or a name cannot be written down.
+    What is hidden or the system's own is passed over; links to folders are followed, but for those that lead back.
+    FameError where a folder cannot be read or a name is no UTF-8.
     """
     found = [path for path in _files_below(folder) if path.suffix.lower() in suffixes]
     for path in found:

@@ -1,8 +1,7 @@
 """Make splits: hold out whole groups for validation, and read the rule that `splits.toml` in a set's folder gives.
 
-A network that has seen a scene in training is better on other clips of that scene, so a validation split that cuts through groups
-(one person in one place, one source film) flatters it. Whole groups are held out, and test lists are left alone. Which ones is
-decided by a hash of their names: the same on every machine, with nothing drawn.
+A network knows a scene that it was trained on, so a validation split that cuts through groups (one person in one
+place, one film) flatters it. Whole groups are held out, chosen by a hash of their names: the same on every machine.
 
     by = "group"              # whole groups together; "class": each class's videos one by one; "seed": all videos, whatever class
     group = "_(tape[0-9]+)_"  # what names a group: a regular expression, its first parenthesis; without it _gNN, as in UCF101
@@ -10,7 +9,7 @@ decided by a hash of their names: the same on every machine, with nothing drawn.
     val = 0.1
     seed = 1                  # another draw; without it the fold alone decides
 
-Every line may be left out. The file is no part of a run's identity: what it decides is in the manifest, video by video.
+Every line may be left out. What it decides is in the manifest, video by video.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ Naming = Callable[[str], str]  # from a path to the name of its group
 
 
 def group_of(path: str) -> str:
-    """Return the group of a video: CLASS/gNN where the name has it as in UCF101 (`v_Diving_g03_c07`), else the video itself."""
+    """Return the group of a video: CLASS/gNN of a name as UCF101's `v_Diving_g03_c07`, else the video itself."""
     name = Path(path)
     found = re.search(r"_g(\d+)(?:_|$)", name.stem)
     return f"{name.parent.name}/g{found[1]}" if found else path
@@ -44,7 +43,7 @@ def group_of(path: str) -> str:
 def hold_out_groups(
     entries: Iterable[Entry], fold: int, group: Naming = group_of, share: float = VAL_SHARE, seed: int | None = None
 ) -> list[Entry]:
-    """Move whole groups from train to val: about `share` of each class's groups, the first by hash. For groups within a class."""
+    """Move whole groups from train to val: about `share` of each class's groups, the first by hash."""
     entries = list(entries)
     held = set()
     for groups in groups_by_label((entry for entry in entries if entry.split == "train"), group).values():
@@ -131,7 +130,7 @@ class Rule(BaseModel, frozen=True, extra="forbid", strict=True):
     group: Annotated[str, AfterValidator(_names_a_group)] | None = None
 
     def unit(self) -> Naming:
-        """Return the function from a video's path to the name of what is never divided: its group, or the video itself."""
+        """Return the function from a video's path to its group, or to itself where videos are drawn."""
         if self.by != "group":
             return lambda path: path
         if self.group is None:
@@ -146,7 +145,7 @@ class Rule(BaseModel, frozen=True, extra="forbid", strict=True):
 
 
 def read_rule(root: Path, kind: str, allowed: tuple[str, ...], **defaults: Any) -> Rule:
-    """Read the rule in `root`, of which only the keys in `allowed` may be set; `defaults` where it has none. FameError."""
+    """Read the rule in `root`, which may set the keys in `allowed`; `defaults` where it has none. FameError."""
     file = root / RULE
     if not file.is_file():
         return Rule(**defaults)

@@ -10,10 +10,10 @@ from fame.errors import FameError
 
 
 def read_ucf101(root: Path, fold: int) -> Listing:
-    """The fold's official test list is the test split, and a share of each class's groups in its train list the validation split.
+    """Read a fold: its test list is the test split, and a share of each class's groups in its train list validates.
 
-    Validation is chosen on the list, so a video that is missing moves no other. Names are compared without case and suffix:
-    classInd.txt has HandstandPushups, its files v_HandStandPushups, and copies mix the two.
+    That is chosen on the list, so a video that is missing moves no other. Names are compared without case and suffix:
+    classInd.txt has HandstandPushups, its files v_HandStandPushups.
     """
     videos = first_folder("ucf101", root, ("UCF-101", "data"), "the videos")
     lists = first_folder("ucf101", root, ("ucfTrainTestlist", "anno"), "the split files")
@@ -30,7 +30,7 @@ def read_ucf101(root: Path, fold: int) -> Listing:
             entry = Entry(f"{name}/{path.name}", label[name.lower()], split)
             list_once("ucf101", listed, _stem(entry), entry, file)
     found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
-    on_disk = {path.stem.lower(): path for path in found}  # v_CLASS_gNN_cNN is unique; of copies the one in its class's folder
+    on_disk = {path.stem.lower(): path for path in found}  # of copies the one in its class's folder
     entries, missing = find_listed("ucf101", root, hold_out_groups(listed.values(), fold), _stem, on_disk, lists, videos)
     return Listing(names, entries, missing, left_out(root, on_disk.values(), f"the lists of fold {fold} do not name them"))
 

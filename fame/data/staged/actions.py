@@ -1,12 +1,11 @@
 """The repertoire of the embedded benchmark's actor: what it does, and in what manner.
 
-An action is *which joints move together and how*, added to a posture that every video draws for itself from one and the same
-distribution (arms anywhere from hanging to raised, knees and hips bent or not). So a single frame, a single silhouette or a place
-in the picture says little about the action; its course in time says it. What is not the action varies from video to video as the
-`Manner`: speed, amplitude, rhythm, phase, handedness, size, posture, place.
+An action is *which joints move together and how*, added to a posture that every video draws from one distribution. So a
+single frame, a silhouette or a place says little about the action; its course in time says it. The `Manner` varies from
+video to video: speed, amplitude, rhythm, phase, handedness, size, posture, place.
 
-Angles are in degrees. A limb's 0 points down and it grows outwards, away from the body's middle line; `lean` tips the trunk over
-the hips, `roll` turns the whole body. Lengths are in units of the figure's standing height.
+Angles are in degrees. A limb's 0 points down and it grows outwards; `lean` tips the trunk over the
+hips, `roll` turns the body. Lengths are in units of the figure's standing height.
 """
 
 from __future__ import annotations

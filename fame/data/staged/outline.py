@@ -1,6 +1,6 @@
 """Where the figure is in every frame: a union of capsules (segments with a radius), rasterised.
 
-The distance from every pixel to every segment is computed for a block of frames at once, inside the box that a part ever touches.
+Distances from pixels to segments are computed for a block of frames at once, inside the box that a part touches.
 """
 
 from __future__ import annotations
@@ -38,8 +38,6 @@ def outline_of(points: Array, unit: float, size: int) -> Outline:
     """Rasterise skeletons (T, parts, 4), in pixels of a frame `size` square; `unit` is the standing height in pixels.
 
     The mask is the pixels whose centre lies inside, an edge is one pixel soft.
-
-    A few frames at a time and each part only where it reaches, so that little is computed and all of it stays in the cache.
     """
     outline = Outline(np.zeros((len(points), size, size), np.bool_), [])
     radius = np.array([r for _, r, _ in PARTS], np.float32) * np.float32(unit)
@@ -66,7 +64,7 @@ def outline_of(points: Array, unit: float, size: int) -> Outline:
 
 
 def _covers(layers: Array) -> tuple[Array, Array]:
-    """From depths (3, ...), far garments first: the share of each pixel that shows each garment, and that shows what is behind."""
+    """Return the shares of each pixel that show each garment and what is behind, from depths (3, ...), far first."""
     layers += np.float32(0.5)
     np.maximum(layers, 0, out=layers)
     cover = np.minimum(layers, 1, out=layers)

@@ -1,8 +1,7 @@
 """Who performs what, where: the list of videos of one part of the embedded benchmark, from the replicate's seed.
 
-A scene family goes with every action of a part (the coupling). In a share rho of each class's videos the scene shown is that
-one; in the others it is another action's, all of them equally often. Parts with the same actions share their coupling, as real sets
-do.
+A scene family goes with every action of a part (the coupling). A share rho of each class's videos shows that scene, the
+others another action's, all equally often. Parts with the same actions share their coupling, as real sets do.
 """
 
 from __future__ import annotations

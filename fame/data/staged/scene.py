@@ -1,8 +1,7 @@
 """The scenes of the embedded benchmark: families of backdrops, each video with its own palette, layout and objects.
 
-A family is a kind of texture (stripes, tiles, dots, ...) and is what goes with an action; which colours it has, how wide, how
-shifted it is and what stands in front of it belongs to one video alone, so that a backdrop identifies its video by itself. A
-backdrop has few colours and they recur, as those of a room or a pitch do.
+A family is a kind of texture (stripes, tiles, dots, ...) and goes with an action; its colours, width, shift and what stands
+in front of it belong to one video, so that a backdrop identifies its video. A backdrop has few colours and they recur.
 """
 
 from __future__ import annotations

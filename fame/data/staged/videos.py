@@ -7,8 +7,7 @@ A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of t
     manifest.json                                        label, split, scene and mask of each video
     checksums.txt
 
-It is made in a hidden folder beside it and renamed when it is whole: a killed rendering leaves nothing that
-looks like data.
+It is made in a hidden folder and renamed when it is whole: a killed rendering leaves nothing that looks like data.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ def digest(data: StagedData, seeds: Seeds) -> str:
 
 
 def damages(folder: Path, full: bool = False) -> dict[str, str]:
-    """What is wrong with a rendered part, by file: missing, or of another size, or (`full`) of other content. Empty if sound."""
+    """Return what is wrong with a rendered part, by file: missing, another size, or (`full`) other content."""
     wrong = {}
     for line in (folder / "checksums.txt").read_text(encoding="utf-8").splitlines():
         checksum, size, name = line.split(maxsplit=2)
@@ -73,7 +72,7 @@ def damages(folder: Path, full: bool = False) -> dict[str, str]:
 
 
 def verify(folder: Path) -> None:
-    """Read every file of a rendered part against its checksum; FameError names the first damaged one and counts the others."""
+    """Check every file of a rendered part; FameError names the first damaged one and counts the others."""
     if not (folder / "checksums.txt").exists():
         raise FameError(f"{folder}: not a rendered part of the embedded benchmark (no checksums.txt)")
     _check(folder, damages(folder, full=True))

@@ -7,7 +7,7 @@ meets tap k at the input o * stride + k - padding; backward, the input place i m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import product
 from math import prod
 from typing import NamedTuple
@@ -188,15 +188,15 @@ def _of_tap(classes: list[Classes], tap: tuple[int, ...]) -> list[Classes]:
 
 
 def _read(three: Classes, sizes: Three, chunk: int) -> Table:
-    return _numbers(three, lambda axis: axis.firsts, sizes, chunk)
+    return _numbers([axis.firsts for axis in three], sizes, chunk)
 
 
 def _written(three: Classes, sizes: Three, chunk: int) -> Table:
-    return _numbers(three, lambda axis: axis.places, sizes, chunk)
+    return _numbers([axis.places for axis in three], sizes, chunk)
 
 
-def _numbers(three: Classes, of: Callable[[Class], list[int]], sizes: Three, chunk: int) -> Table:
-    clip, t, h, w = np.ix_(np.arange(chunk), *[np.array(of(axis), np.int64) for axis in three])
+def _numbers(axes: list[list[int]], sizes: Three, chunk: int) -> Table:
+    clip, t, h, w = np.ix_(np.arange(chunk), *[np.array(axis, np.int64) for axis in axes])
     found: Table = (((clip * sizes[0] + t) * sizes[1] + h) * sizes[2] + w).ravel()
     return found
 

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from fame.fast.gpu import OPTIONS, on
 from fame.fast.gpu import batch_norm_kernels as kernels
-from fame.fast.gpu.launch import OPTIONS, on
 
 TILE = 4096  # numbers at once
 WIDE = 128  # columns of a program, at most

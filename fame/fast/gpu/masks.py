@@ -21,8 +21,8 @@ import triton
 from torch import Tensor
 
 from fame.config import Flavour
+from fame.fast.gpu import OPTIONS, on
 from fame.fast.gpu import mask_kernels as kernels
-from fame.fast.gpu.launch import OPTIONS, on
 from fame.method.bayes import COLOURS, PAPER, Bayes
 from fame.method.smoothing import blur_kernel, gaussian_weights
 from fame.training.graphs import Replayed
