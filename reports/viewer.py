@@ -55,7 +55,7 @@ def page_of(out: Path | str) -> Path:
 
 
 def serve(out: Path | str, port: int | None = None) -> ThreadingHTTPServer:
-    """A server for the reports of OUT on 127.0.0.1, bound but not yet running; a free port where none is named. FameError if taken."""
+    """A server for the reports of OUT on 127.0.0.1, bound but not yet running. FameError where a named port is taken."""
     page = page_of(out)
     handler = functools.partial(Quiet, directory=str(page.parents[1]))
     try:
