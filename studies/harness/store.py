@@ -82,9 +82,14 @@ class Store:
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            if value.pop(CHECKSUM, None) != _checksum(value) or value["stage"] != stage_id:
+            given = value.pop(CHECKSUM, None)  # None: written before there were checksums
+            if given not in (None, _checksum(value)) or value.get("stage") != stage_id:
                 raise ValueError(f"it is not what stage {stage_id} wrote")
-            return value if all(self._unchanged(path.with_name(name), value) for name in value[FILES] if name != ENCODER) else None
+            return (
+                value
+                if all(self._unchanged(path.with_name(name), value) for name in value.get(FILES, {}) if name != ENCODER)
+                else None
+            )
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
