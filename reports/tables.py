@@ -1,4 +1,4 @@
-"""A study's cells as entries of report.json and as tables: csv (tidy, one line a number), md and tex (one line a row; texts.py).
+"""A study's cells as entries of report.json and as tables: csv (tidy, one line a number), md (texts.py), tex (latex.py).
 
 Ours and the paper's stand in separate columns and are never mixed. A run that is missing is a line that says so.
 """
@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from fame.config import MASKS
-from reports import texts
+from reports import latex, texts
 from reports.evidence import Evidence
 from reports.texts import Line, Wide
 from studies.records import Cell
@@ -182,14 +182,15 @@ def frame(study: str, found: Iterable[dict[str, Any]]) -> pd.DataFrame:
 
 
 def write(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """STUDY.csv, .md, .tex in `folder`; `study` as study.json has it."""
+    """STUDY.csv (6 significant places), .md, .tex and STUDY_wide.tex in `folder`; `study` as study.json has it."""
     table = wide(found)
     note = caption(evidence, study, table)
-    paths = [folder / f"{study['name']}.{suffix}" for suffix in ("csv", "md", "tex")]
+    paths = [folder / f"{study['name']}{suffix}" for suffix in (".csv", ".md", ".tex", "_wide.tex")]
     lines, protocol = frame(study["name"], found), evidence.about["protocol"]
     if protocol["said"]:
         lines = lines.assign(protocol=f"{protocol['name']} {protocol['version']}")
-    lines.to_csv(paths[0], index=False)
+    lines.to_csv(paths[0], index=False, float_format="%.6g")
     paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
-    paths[2].write_text(texts.latex(study, table, note), encoding="utf-8")
+    paths[2].write_text(latex.latex(study, table, note), encoding="utf-8")
+    paths[3].write_text(latex.latex(study, table, note, wide=True), encoding="utf-8")
     return paths

@@ -1,4 +1,4 @@
-"""A study's table as text: numbers, intervals, markdown, LaTeX; and its lines, which the page prints too.
+"""A study's table as text: numbers, intervals, columns, markdown (LaTeX: latex.py); and its lines, which the page prints too.
 
 `study` is a mapping with its name, title, paper, claims and note (studies/records.py).
 """
@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.statistics import Interval
+
+DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure
+OURS, GAP, PAPER, PAPER_GAP = "ours", "to baseline", "paper", "paper to its baseline"  # a column's head
 
 
 @dataclass
@@ -30,6 +33,17 @@ class Wide:
     compared: list[str] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
 
+    @property
+    def columns(self) -> dict[str, list[str]]:
+        """The heads under each measure: ours, and what is nowhere a dash alone; over DENSE measures there are no differences."""
+        heads = (OURS, PAPER) if len(self.measures) > DENSE else (OURS, GAP, PAPER, PAPER_GAP)
+        return {
+            label: [
+                head for head in heads if head == OURS or any(value(line.cells[label], head)[0] is not None for line in self.lines)
+            ]
+            for label in self.measures
+        }
+
 
 def digits(entry: dict[str, Any]) -> int:
     return 1 if entry["unit"] else 3
@@ -46,78 +60,45 @@ def interval(bounds: Interval | None, places: int, signed: bool = False) -> str:
     return f"[{number(bounds[0], places, signed)}, {number(bounds[1], places, signed)}]" if bounds else ""
 
 
-def said(entry: dict[str, Any]) -> str:
-    """Our cell in words: mean and interval, or why there is none."""
-    if entry["mean"] is None:
-        return entry["status"]
-    return f"{number(entry['mean'], digits(entry))} {interval(entry['interval'], digits(entry))}".strip()
+def value(entry: dict[str, Any], head: str) -> tuple[float | None, Interval | None]:
+    """A cell's number under a head, and its interval; None where there is none."""
+    gap = entry["difference"] or {"mean": None, "interval": None, "published": None}
+    return {
+        OURS: (entry["mean"], entry["interval"]),
+        GAP: (gap["mean"], gap["interval"]),
+        PAPER: (entry["published"], None),
+        PAPER_GAP: (gap["published"], None),
+    }[head]
 
 
-def said_difference(entry: dict[str, Any]) -> str:
-    """Our difference to the baseline in words; a dash where there is none."""
-    gap = entry["difference"]
-    if gap is None or gap["mean"] is None:
-        return "\N{EN DASH}"
-    return f"{number(gap['mean'], digits(entry), True)} {interval(gap['interval'], digits(entry), True)}".strip()
+def cell(entry: dict[str, Any], head: str) -> list[str]:
+    """A cell as one or two texts, number and interval; why there is none of ours, else a dash."""
+    mean, bounds = value(entry, head)
+    if mean is None:
+        return [entry["status"] if head == OURS else "\N{EN DASH}"]
+    places, signed = 1 if head in (PAPER, PAPER_GAP) else digits(entry), head in (GAP, PAPER_GAP)
+    return [number(mean, places, signed), *([interval(bounds, places, signed)] if bounds else [])]
 
 
-def paper_difference(entry: dict[str, Any]) -> str:
-    gap = entry["difference"]
-    return number(gap["published"], 1, True) if gap and gap["published"] is not None else "\N{EN DASH}"
-
-
-def header(study: dict[str, Any], table: Wide) -> list[str]:
-    """Column heads of md and tex: ours with our differences, then the paper's apart from them."""
-    heads = [study["title"], "column"]
-    for label in table.measures:
-        heads += [label, f"difference: {label}"] if label in table.compared else [label]
-    for label in table.printed:
-        heads += [f"paper: {label}", f"paper, difference: {label}"] if label in table.compared else [f"paper: {label}"]
-    return heads
-
-
-def cells(line: Line, table: Wide) -> list[str]:
-    """The texts under `header`."""
-    texts = [line.row, line.column]
-    for label in table.measures:
-        texts += [said(line.cells[label]), said_difference(line.cells[label])][: 1 + (label in table.compared)]
-    for label in table.printed:
-        entry = line.cells[label]
-        texts += [number(entry["published"], 1) or "\N{EN DASH}", paper_difference(entry)][: 1 + (label in table.compared)]
-    return texts
+def named(table: Wide, label: str) -> str:
+    """A measure with its unit."""
+    unit = table.lines[0].cells[label]["unit"]
+    return f"{label}, {unit}" if unit else label
 
 
 def markdown(study: dict[str, Any], table: Wide, note: str) -> str:
+    """The columns of the page, the paper's beside ours."""
+
     def line(texts: Iterable[str]) -> str:
-        return "| " + " | ".join(text.replace("|", "\\|") for text in texts) + " |"
+        return "| " + " | ".join(" ".join(text.split()).replace("|", "\\|") for text in texts) + " |"
 
-    head = header(study, table)
+    columned = any(row.column for row in table.lines)
+    columns = [(label, head) for label, heads in table.columns.items() for head in heads]
+    head = ["row", "column"][: 1 + columned] + [
+        named(table, label) + (f": {head}" if head != OURS else "") for label, head in columns
+    ]
     lines = [f"## {study['title']} ({study['paper']})", "", line(head), line("---" for _ in head)]
-    return "\n".join([*lines, *(line(cells(row, table)) for row in table.lines), "", note, ""])
-
-
-TEX = {
-    "\\": r"\textbackslash{}",
-    "&": r"\&",
-    "%": r"\%",
-    "#": r"\#",
-    "_": r"\_",
-    "$": r"\$",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-}
-TEX |= {"^": r"\textasciicircum{}", "\N{MINUS SIGN}": "$-$", "\N{EN DASH}": "--", "+": "$+$", ">": "$>$", "<": "$<$"}
-
-
-def tex(text: str) -> str:
-    return "".join(TEX.get(letter, letter) for letter in text)
-
-
-def latex(study: dict[str, Any], table: Wide, note: str) -> str:
-    """A booktabs tabular, the note as a comment above it."""
-    head = header(study, table)
-    lines = [f"% {study['title']} ({study['paper']}). {note}", r"\begin{tabular}{ll" + "r" * (len(head) - 2) + "}", r"\toprule"]
-    lines += [" & ".join(tex(text) for text in head) + r" \\", r"\midrule"]
-    lines += [" & ".join(tex(text) for text in cells(row, table)) + r" \\" for row in table.lines]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+    for row in table.lines:
+        cells = [" ".join(cell(row.cells[label], head)) for label, head in columns]
+        lines.append(line([row.row, row.column][: 1 + columned] + cells))
+    return "\n".join([*lines, "", note, ""])

@@ -82,18 +82,19 @@ class Store:
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            if value.pop(CHECKSUM, None) != _checksum(value) or value["stage"] != stage_id:
+            given = value.pop(CHECKSUM, None)  # None: written before there were checksums
+            if given not in (None, _checksum(value)) or value.get("stage") != stage_id:
                 raise ValueError(f"it is not what stage {stage_id} wrote")
+            return (
+                value
+                if all(self._unchanged(path.with_name(name), value) for name in value.get(FILES, {}) if name != ENCODER)
+                else None
+            )
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._warn(path, str(error))
             return None
-        for name, digest in value[FILES].items():
-            if name != ENCODER and not self._unchanged(path.with_name(name), digest):
-                self._warn(path.with_name(name), "changed or gone")
-                return None
-        return value
 
     def finished(self, stage_id: str, replicate: int) -> bool:
         return self.result(stage_id, replicate) is not None
@@ -101,20 +102,18 @@ class Store:
     def whole(self, stage_id: str, replicate: int) -> bool:
         """Return whether a run is finished and the encoder that it may have left is what was written."""
         result = self.result(stage_id, replicate)
-        if result is None:
-            return False
         path = self.folder(stage_id, replicate) / ENCODER
-        if ENCODER in result[FILES] and not self._unchanged(path, result[FILES][ENCODER]):
-            self._warn(path, "changed or gone")
-            return False
-        return True
+        return result is not None and (ENCODER not in result[FILES] or self._unchanged(path, result))
 
-    def _unchanged(self, path: Path, digest: str) -> bool:
-        """Return whether a file has this SHA-256; it is read once."""
+    def _unchanged(self, path: Path, result: dict[str, Any]) -> bool:
+        """Return whether a file has the checksum in its run's result; it is read once, and named where it has not."""
+        digest = result[FILES][path.name]
         with suppress(OSError):
-            if (path, digest) not in self._sound and sha256_of(path) == digest:
+            if (path, digest) in self._sound or sha256_of(path) == digest:
                 self._sound.add((path, digest))
-        return (path, digest) in self._sound
+                return True
+        self._warn(path, "changed or gone")
+        return False
 
     def failure(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
         """Return message, traceback and time of the last failure of a run that has not finished since."""

@@ -1,4 +1,4 @@
-"""Clips and videos that do not fit: native frames cropped as they are, short videos dropped or stood in for, clear errors."""
+"""Clips and videos that do not fit: native frames cropped, short videos dropped or stood in for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""kill -9 in the middle of a scan and of preparing, and two processes at one folder, by the command line as a user types it."""
+"""kill -9 in the middle of a scan and of preparing, and two processes at one folder, as a user types it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ran(command: list[str]) -> str:
 
 
 def killed_when(command: list[str], begun: Callable[[], bool]) -> None:
-    """Start the command, and kill -9 it, not its processes, as soon as `begun`; wait until they have gone by themselves."""
+    """Start the command, kill -9 it alone as soon as `begun`; wait until its processes have gone."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     until = time.monotonic() + 120
     while not begun() and process.poll() is None and time.monotonic() < until:

@@ -40,7 +40,7 @@ def test_a_class_may_be_called_as_a_split_is_and_what_may_be_either_is_asked(tmp
     classes = made(tmp_path / "classes", "train/a.mp4", "car/b.mp4", "bus/c.mp4")
     assert read_class_folders(classes, 1, tmp_path / "cache").classes == ["bus", "car", "train"]
     either = made(tmp_path / "either", "train/s1/a.mp4", "car/s1/b.mp4")
-    with pytest.raises(FameError, match=r"is .*/train a split or a class\? car lies beside it; rename it, or say the splits in"):
+    with pytest.raises(FameError, match=r"is .*/train a split or a class\? car lies beside it"):
         read_class_folders(either, 1, tmp_path / "cache")
     for nothing in (tmp_path / "cache", made(tmp_path / "no classes", "train/a.mp4", "test/b.mp4")):
         with pytest.raises(FameError, match=r"no video in .*CLASS"):
@@ -56,10 +56,10 @@ def test_a_class_may_be_called_as_a_split_is_and_what_may_be_either_is_asked(tmp
         ),
         (
             ["videos/a/1.mp4", "videos/b/2.mp4"],
-            r"has one class, videos, so there is nothing to tell apart: is .*/videos the data set",
+            r"has one class, videos, .*: is .*/videos the data set",
         ),
         (["a/1.mp4", "a/2.mp4"], "has one class, a, so there is nothing to tell apart$"),
-        (["a/1.mp4", "b/2.mp4", "b/3.movie"], r"1 videos on disk are left out: videos of such a name are not read \(first: b/3"),
+        (["a/1.mp4", "b/2.mp4", "b/3.movie"], r"left out: videos of such a name are not read \(first: b/3"),
     ],
 )
 def test_what_is_odd_about_a_folder_is_told(paths: list[str], told: str, tmp_path: Path) -> None:

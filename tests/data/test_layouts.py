@@ -1,4 +1,4 @@
-"""The published sets in miniature: labels, splits, whole groups for validation, other folders, missing videos, bad lists."""
+"""The published sets in miniature: labels, splits, whole groups for validation, missing videos."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_kinetics_names_with_the_id_alone_and_in_no_class_folder(tmp_path: Path)
     for path in sorted((root / "train").rglob("*.mp4")):
         path.rename(root / "train" / f"{video_of(path.name)}.mp4")
     with (root / "train.csv").open("a") as file:
-        file.write(f"abseiling,{kinetics_id(1)},50,60,train\n")  # the same video, for another class: one file is one entry
+        file.write(f"abseiling,{kinetics_id(1)},50,60,train\n")  # the same video again
         file.write(f"abseiling,{kinetics_id(9)},9,19,train\n")  # a row twice
     listing = read(root, "kinetics400")
     train = {entry.path: entry.label for entry in listing.entries if entry.split == "train"}

@@ -40,7 +40,7 @@ def test_a_manifest_in_its_own_root_moves_with_the_folder(tmp_path: Path) -> Non
 
 
 def test_the_digest_is_of_classes_and_videos_in_their_order() -> None:
-    assert manifest().digest() == "3e3011f8bf62"  # changes only with VERSION: it is in the identity of every cell on real videos
+    assert manifest().digest() == "3e3011f8bf62"  # changes only with VERSION
     assert manifest(Path("elsewhere")).digest() == manifest().digest() == replace(manifest(), name="other").digest()
     assert replace(manifest(), classes=["A", "C"]).digest() != manifest().digest()
     assert manifest(videos=VIDEOS[::-1]).digest() != manifest().digest()

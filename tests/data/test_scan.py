@@ -1,4 +1,4 @@
-"""The scan: what it knows, names and leaves out, resuming, damaged caches, sets as they come, no room and no leave to write."""
+"""The scan: what it knows and leaves out, resuming, damaged caches, sets as they come, no room to write."""
 
 from __future__ import annotations
 
@@ -174,13 +174,13 @@ def test_a_full_disk_is_one_line_and_what_was_scanned_is_kept(tmp_path: Path, cl
             raise OSError(errno.ENOSPC, "No space left on device")
         return dumps(*given, **options)
 
-    with monkeypatch.context() as patch, pytest.raises(FameError, match=r"\.jsonl: what the scan finds cannot be .*make room"):
+    with monkeypatch.context() as patch, pytest.raises(FameError, match=r"\.jsonl: what .*make room"):
         patch.setattr(scan_module.json, "dumps", full)
         scan_videos(root, "ucf101", 1, cache)
     seen: list[tuple[str, int, int]] = []
     assert len(scan_videos(root, "ucf101", 1, cache, progress=lambda *at: seen.append(at)).videos) == 24
     assert seen[0] == ("scan", 0, 24 - 5)
-    with monkeypatch.context() as patch, pytest.raises(FameError, match=r"csv: what the scan finds cannot be written \(No space"):
+    with monkeypatch.context() as patch, pytest.raises(FameError, match=r"csv: what .*\(No space"):
         patch.setattr(scan_report, "write_atomically", full)
         scan_videos(folder(tmp_path / "other", clip), "folder", 1, cache)
     with pytest.raises(FameError, match=r"file: its lock file cannot be written"):

@@ -94,7 +94,7 @@ PLANTED: dict[str, tuple[str, str, Make]] = {  # file: what, name, how it is mad
 
 
 def planted(root: Path) -> Path:
-    """Class folders by split: what PLANTED says in the training class, sound videos, and copies within and across splits."""
+    """Split folders: PLANTED in a training class, sound videos, and copies within and across splits."""
     for name, (_, _, make) in PLANTED.items():
         path = root / "train" / "a" / name
         path.parent.mkdir(parents=True, exist_ok=True)

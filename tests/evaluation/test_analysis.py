@@ -155,7 +155,7 @@ def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path, evaluated)
 
 def test_a_set_without_truth_and_without_counterfactuals_still_gives_maps(tmp_path, evaluated) -> None:
     class Unmarked(FakeVideos):
-        def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> None:  # type: ignore[override]
+        def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> None:
             return None
 
     asked = MAPPED.model_copy(update={"examples": 9})

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 import torch
 
@@ -22,7 +19,7 @@ STORED = CLIPS.permute(0, 2, 3, 4, 1)
 MASK = CLIPS[:, 0, 0]
 AUGMENT = Augment()
 MERGE = ForegroundBackgroundMerge()
-OF_CLIPS: dict[str, Callable[[Any], Any]] = {
+OF_CLIPS = {
     "foreground_mask": foreground_mask,
     "mask_maps": mask_maps,
     "merge": MERGE,
@@ -36,17 +33,17 @@ OF_CLIPS: dict[str, Callable[[Any], Any]] = {
     "colour_normalised": lambda clips: colour_normalised(clips, AUGMENT),
     "normalise": lambda clips: normalise(clips, AUGMENT),
 }
-OF_STORED: dict[str, Callable[[Any], Any]] = {
+OF_STORED = {
     "random_crops": lambda clips: random_crops(clips, 16, AUGMENT),
     "apply_crops": lambda clips: apply_crops(clips, draw_crops([(24, 24)] * 4, AUGMENT), 16),
     "centre_crop": lambda clips: centre_crop(clips, 16),
     "cropped_truth": lambda clips: cropped_truth(clips, 16, AUGMENT, seeded()),
 }
-OF_MASKS: dict[str, Callable[[Any], Any]] = {
+OF_MASKS = {
     "mask": lambda mask: MERGE(CLIPS, mask=mask),
     "figures": lambda mask: inpainted(CLIPS, mask),
 }
-VALUES: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
+VALUES = {
     "0 to 255": (lambda x: x * 255, r"must lie in \[0, 1\].*divide 8-bit video by 255"),
     "normalised": (lambda x: (x - 0.45) / 0.225, r"must lie in \[0, 1\].*normalise after merging"),
     "-1 to 1": (lambda x: 2 * x - 1, r"must lie in \[0, 1\]"),
@@ -55,19 +52,19 @@ VALUES: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
     "numpy": (lambda x: x.numpy(), "got numpy.ndarray; torch.as_tensor makes a tensor"),
     "number": (lambda x: 0.5, "must be a .*tensor .*, got builtins.float"),
 }
-LAYOUTS: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
+LAYOUTS = {
     "frames first": (lambda x: x.transpose(1, 2), r"got \(4, 5, 3, 24, 24\); \w+.permute\(0, 2, 1, 3, 4\)"),
     "channels last": (lambda x: x.permute(0, 2, 3, 4, 1), r"must be a float tensor \(B, 3, T, H, W\).*permute\(0, 4, 1, 2, 3\)"),
     "one clip": (lambda x: x[0], r"got \(3, 5, 24, 24\)$"),
     "two channels": (lambda x: x[:, :2], r"got \(4, 2, 5, 24, 24\)$"),
     "8-bit": (lambda x: (x * 255).byte(), r"got torch.uint8; divide 8-bit video by 255"),
 }
-STORED_LAYOUTS: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
+STORED_LAYOUTS = {
     "channels second": (lambda x: x.permute(0, 4, 1, 2, 3), r"must be a tensor \(B, T, H, W, 3\), .*got \(4, 3, 5, 24, 24\)"),
     "integers": (lambda x: (x * 255).long(), "got torch.int64"),
     "a list of channels first": (lambda x: list(x.permute(0, 4, 1, 2, 3)), r"got \(3, 5, 24, 24\)"),
 }
-MASK_LAYOUTS: dict[str, tuple[Callable[[torch.Tensor], Any], str]] = {
+MASK_LAYOUTS = {
     "8-bit": (lambda x: (x * 255).byte(), r"must lie in \[0, 1\]"),
     "another size": (lambda x: x[..., 1:], r"must be a tensor \(B, H, W\) = \(4, 24, 24\), bool or in \[0, 1\], got \(4, 24, 23\)"),
 }
@@ -83,7 +80,7 @@ KINDS = ((OF_CLIPS, CLIPS, VALUES | LAYOUTS), (OF_STORED, STORED, VALUES | STORE
         for fault, (spoil, says) in faults.items()
     ],
 )
-def test_other_tensors_are_refused_in_one_line(function: Callable[[Any], Any], given: Any, says: str) -> None:
+def test_other_tensors_are_refused_in_one_line(function, given, says) -> None:
     with pytest.raises(ValueError, match=f"^.*{says}") as error:
         function(given)
     assert "\n" not in str(error.value)
@@ -101,7 +98,7 @@ class Elsewhere(torch.Tensor):
     device = torch.device("cuda")
 
 
-def test_on_a_gpu_the_first_values_of_a_kind_are_looked_at_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_gpu_the_first_values_of_a_kind_are_looked_at_and_no_others(monkeypatch) -> None:
     monkeypatch.setattr(fame.method.shapes, "LOOKED", set())
     right, wrong = (values.as_subclass(Elsewhere) for values in (CLIPS, CLIPS * 255))
     for _ in range(2):

@@ -117,7 +117,7 @@ def test_colours_agree_with_hsv(rgb) -> None:
     angle = 2 * math.pi * hue
     for flavour, scaled in (("paper", angle), ("official", 2 * math.pi * angle)):
         exact = [9 * v for v in ((saturation * math.cos(scaled) + 1) / 2, (saturation * math.sin(scaled) + 1) / 2, value)]
-        index = int(colours(frames, flavour))  # type: ignore[arg-type]
+        index = int(colours(frames, flavour))
         for level, v in zip((index % 10, index // 10 % 10, index // 100), exact, strict=True):
             assert abs(level - v) <= 0.5 + 1e-3
 

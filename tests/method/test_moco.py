@@ -9,34 +9,17 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 from torch.nn import functional
 
 from fame.backbones import build_encoder
-from fame.backbones.encoder import Encoder
 from fame.config import MoCo
 from fame.method.moco import MomentumContrast, info_nce, statistics
-from tests.small import NARROW, seeded
-
-
-class Means(Encoder):
-    """A tiny encoder: channel means through a linear layer."""
-
-    def __init__(self, dim: int = 6):
-        super().__init__()
-        self.dim = dim
-        self.linear = nn.Linear(3, dim)
-
-    def features(self, clips):
-        return self.linear(clips.mean((2, 3, 4)))[:, :, None, None, None]
-
-    def temporal_kernels(self):
-        return {}
+from tests.small import NARROW, Plain, seeded
 
 
 def contrast(**changes) -> MomentumContrast:
     torch.manual_seed(0)
-    return MomentumContrast(Means(), MoCo(**{"dim": 5, "queue": 16, "momentum": 0.9, **changes}), seed=3)
+    return MomentumContrast(Plain(), MoCo(**{"dim": 5, "queue": 16, "momentum": 0.9, **changes}), seed=3)
 
 
 def views(batch: int = 4):
@@ -106,7 +89,7 @@ def test_loss_and_gradient_are_those_of_a_plain_formulation(symmetric, own_key):
     queue = model.queue.clone()
     loss, right = model(view0, view1)
     loss.backward()
-    ours = model.query.encoder.linear.weight.grad.clone()
+    ours = model.query.encoder.layer.weight.grad.clone()
     assert all(weight.grad is None and not weight.requires_grad for weight in model.key.parameters())
     model.zero_grad()
     keys0, keys1 = model.keys(view0), model.keys(view1)
@@ -123,7 +106,7 @@ def test_loss_and_gradient_are_those_of_a_plain_formulation(symmetric, own_key):
     torch.stack(losses).mean().backward()
     assert loss.item() == pytest.approx(torch.stack(losses).mean().item(), abs=1e-5)
     assert right.item() == pytest.approx(sum(won) / len(won), abs=1e-6)
-    assert torch.allclose(ours, model.query.encoder.linear.weight.grad, atol=1e-5)
+    assert torch.allclose(ours, model.query.encoder.layer.weight.grad, atol=1e-5)
     assert torch.allclose(model.queue[places], keys1, atol=1e-6)
     assert not symmetric or torch.allclose(model.queue[2:6], keys0, atol=1e-6)
     assert model.position.item() == (14 + 4 * len(turns)) % 16

@@ -1,19 +1,21 @@
 """Tables: every cell stands there, ours and the paper's apart, and what is missing says so."""
 
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from fame.config import VideoData
-from reports import tables, texts
+from reports import latex, tables, texts
 from reports.evidence import Evidence
 from studies.harness.store import Store
-from studies.paper.registry import STUDIES
+from studies.paper.registry import FINDINGS, STUDIES
 from studies.setting.recording import described
 from studies.setting.resolve import Setting
 from studies.setting.scales import PAPER, QUICK, SMOKE
-from studies.study import Study
 from tests.filled import fill, seen
 
 SCHEMA = {"row", "column", "metric", "mean", "interval", "n", "cell", "published", "source"}
@@ -93,18 +95,39 @@ def test_three_replicates_give_t_intervals(tmp_path: Path) -> None:
 
 def test_files_hold_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None:
     found = tables.entries(evidence, AREA.name)
-    csv, md, tex = tables.write(evidence, described(AREA), found, tmp_path)
+    csv, md, narrow, wide = tables.write(evidence, described(AREA), found, tmp_path)
     frame = pd.read_csv(csv, dtype={"row": str})
     assert list(frame.columns) == list(tables.FIELDS) and len(frame) == len(found)
-    assert frame["mean"].tolist() == pytest.approx([entry["mean"] for entry in found])
+    assert frame["mean"].tolist() == pytest.approx([entry["mean"] for entry in found], rel=1e-5)
+    assert max(len(text) for text in pd.read_csv(csv, dtype=str)["low"]) <= len("-12.3456")
     text = md.read_text(encoding="utf-8")
-    assert "another dataset" in text and "| paper: A finetuned |" in text and "75.8" in text
+    assert (
+        "another dataset" in text and "| A finetuned, %: paper | A finetuned, %: paper to its baseline |" in text and "75.8" in text
+    )
     columns = {line.count(" | ") for line in text.splitlines() if line.startswith("| ")}
     assert len(columns) == 1
-    latex = tex.read_text(encoding="utf-8")
-    assert latex.count(r"\\") == 1 + len(AREA.rows) and r"\toprule" in latex
-    body = [line for line in latex.splitlines() if line.endswith(r"\\")]
-    assert len({line.count(" & ") for line in body}) == 1
+    for path, measures in ((narrow, 2), (wide, 5)):
+        body = path.read_text(encoding="utf-8")
+        assert body.count(r"\cmidrule") == measures == body.count(r"\multicolumn") and r"\toprule" in body
+        assert len(re.findall(r"^0\.5 &", body, re.M)) == 2 * body.count(r"\begin{tabular}")
+
+
+def test_columns_of_dashes_are_left_out(evidence: Evidence) -> None:
+    columns = tables.wide(tables.entries(evidence, FORE.name)).columns
+    assert columns["A finetuned"] == ["ours", "to baseline", "paper", "paper to its baseline"]
+    assert columns["A background gap"] == ["ours", "to baseline"]
+    found = [entry | {"difference": None} for entry in tables.entries(evidence, FORE.name)]
+    assert tables.wide(found).columns["A finetuned"] == ["ours", "paper"]
+
+
+def test_bold_is_a_difference_whose_interval_leaves_out_0(evidence: Evidence) -> None:
+    found = tables.entries(evidence, AREA.name)
+    for entry in found:
+        if entry["difference"]:
+            entry["difference"] |= {"mean": 1.5, "interval": (-0.5, 3.5)}
+    entry["difference"] |= {"interval": (0.5, 2.5)}
+    text = latex.latex(described(AREA), tables.wide(found), "", wide=True)
+    assert text.count(r"\bfseries") == 1 and r"\boldmath $+$1.5}" in text
 
 
 def test_masks_are_lines_of_their_own(evidence: Evidence) -> None:
@@ -126,10 +149,34 @@ def test_numbers_as_text(value: float | None, text: str) -> None:
 
 
 def test_tex_escapes() -> None:
-    assert texts.tex("a_b & 5 % {x}") == r"a\_b \& 5 \% \{x\}"
+    assert latex.tex("a_b & 5 % {x}\n\xe9 \ud55c") == r"a\_b \& 5 \% \{x\} \xe9 U$+$D55C".replace(r"\xe9", "\xe9")
 
 
-def test_a_study_of_figures_has_no_paper_columns(evidence: Evidence) -> None:
-    study = Study("mask_quality", MASKS.title, MASKS.paper, (), MASKS.rows, MASKS.measures)
-    head = texts.header(described(study), tables.wide(tables.entries(evidence, study.name)))
-    assert not any("paper" in name or "difference" in name for name in head)
+TWO = r"\setlength{\textwidth}{6.875in}\setlength{\columnsep}{.3125in}\setlength{\columnwidth}{3.25in}"
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no TeX: pdflatex and booktabs are wanted (texlive-latex-recommended)")
+@pytest.mark.parametrize("runs", [0, 1])
+def test_every_tex_table_fits(tmp_path: Path, runs: int) -> None:
+    """In article and in two columns, of runs that are there or not yet, with names of any letters: no box is too large."""
+    studies = (*STUDIES, *(study for study in FINDINGS if study.name in ("camera", "longer_control", "quirks")))
+    store, setting = fill(tmp_path / "out", studies=studies, replicates=runs, performances=8)
+    evidence = seen(store, setting, [0])
+    names = ["\ud55c\uad6d\uc5b4\uc774\ub984 \U0001f600", "".join(map(chr, range(32, 127))) + "\n\xe9\xdf\xd0\xd7 \u0444", "x" * 60]
+    for study in studies:
+        found = tables.entries(evidence, study.name)
+        tables.write(evidence, described(study), found, tmp_path)
+        rows = dict(zip(dict.fromkeys(entry["row"] for entry in found), names, strict=False))
+        strange = [entry | {"row": rows.get(entry["row"], "-"), "label": entry["label"] + names[0]} for entry in found]
+        about = described(study) | {"name": f"strange_{study.name}", "title": names[1], "note": " ".join(names)}
+        tables.write(evidence, about, strange, tmp_path)
+    for layout, size in (("", ""), ("twocolumn", TWO)):
+        paths = [path for path in sorted(tmp_path.glob("*.tex")) if layout or not path.stem.endswith("_wide")]
+        head = rf"\documentclass[{layout}]{{article}}\usepackage{{booktabs}}{size}\begin{{document}}"
+        lines = [head, *(rf"\typeout{{{path.name}}}\input{{{path.stem}}}\clearpage" for path in paths), r"\end{document}"]
+        (tmp_path / "all").write_text("\n".join(lines), encoding="utf-8")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all"]
+        log = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=240).stdout.decode(errors="replace")
+        assert "Output written" in log and len(paths) > len(studies), log[-2000:]
+        assert not re.findall(r"Overfull.*|Float too large.*|.*undefined.*|Missing character.*", log)

@@ -25,7 +25,7 @@ def test_without_a_report_the_mend_is_named(tmp_path: Path) -> None:
         viewer.view(tmp_path)
 
 
-def test_serves_the_report_and_nothing_else(out: Path) -> None:
+def test_serves_the_report_and_nothing_else(out: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     with viewer.serve(out) as server:
         host, port = server.server_address[:2]
         assert host == "127.0.0.1"
@@ -33,8 +33,15 @@ def test_serves_the_report_and_nothing_else(out: Path) -> None:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"http://127.0.0.1:{port}/", timeout=5) as answer:
             assert b"the page" in answer.read() and answer.headers["Cache-Control"] == "no-store"
-        with pytest.raises(urllib.error.HTTPError):
-            opener.open(f"http://127.0.0.1:{port}/../secret.txt", timeout=5)
+        (out / "report" / ".stamp.json").write_text("{}")
+        (out / "report" / "figures").mkdir()
+        (out / "report" / "link").symlink_to(tmp_path_factory.mktemp("elsewhere"))
+        for path in ("../secret.txt", "secret.txt", "%2e%2e/secret.txt", "report/.stamp.json", "report/figures/", "report/link"):
+            with pytest.raises(urllib.error.HTTPError, match="404"):
+                opener.open(f"http://127.0.0.1:{port}/{path}", timeout=5)
+        foreign = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": f"evil.example.com:{port}"})
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            opener.open(foreign, timeout=5)
         server.shutdown()
 
 

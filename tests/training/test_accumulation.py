@@ -77,7 +77,7 @@ def test_without_batch_norm_pieces_compute_what_the_whole_batch_computes(moco: M
 
 @pytest.mark.parametrize("key_norm", ["batch", "ema"])
 def test_with_batch_norm_in_evaluation_they_are_equal_too(key_norm: str) -> None:
-    moco = MoCo(dim=5, queue=16, momentum=0.9, key_norm=key_norm)  # type: ignore[arg-type]
+    moco = MoCo(dim=5, queue=16, momentum=0.9, key_norm=key_norm)
     one, other = (steps(moco, accumulate, build_encoder(NARROW, 2), evaluating=True) for accumulate in (1, 4))
     assert_same(other, one)
 
@@ -175,7 +175,7 @@ def classified(folder: Path, accumulate: int) -> tuple[dict[str, Tensor], dict[s
     model = Classifier(Plain(), 2)
     metrics = train_classifier(
         model,
-        videos,  # type: ignore[arg-type]
+        videos,
         videos.select("train"),
         config(augment=Augment(blur=0), optim=Optim(lr=0.1, batch=12, epochs=2), accumulate=accumulate),
         fake_run(folder, videos),

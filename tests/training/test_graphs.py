@@ -23,7 +23,7 @@ needs_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a 
 
 def steps(device: torch.device, kind: str, dtype: torch.dtype | None, replayed: bool) -> tuple[list[float], list[torch.Tensor]]:
     """Losses of ten steps on clips drawn anew, and the weights after them."""
-    model = MomentumContrast(build_encoder(NARROW), MoCo(dim=16, queue=32, key_norm=kind), 0)  # type: ignore[arg-type]
+    model = MomentumContrast(build_encoder(NARROW), MoCo(dim=16, queue=32, key_norm=kind), 0)
     model = fast_layout(model).to(device).train()
     # not Adam: it scales gradients to one size, those of biases before a batch norm, too, which are nothing but rounding
     optimiser = build_optimiser(Optim(kind="sgd", lr=0.05, batch=8, epochs=1), model.query.parameters())

@@ -43,7 +43,7 @@ class Contrast:
 
     def __init__(self, accumulate: int = 1, scale: torch.amp.GradScaler | None = None, kind: str = "sgd") -> None:
         self.model = MomentumContrast(Plain(), MoCo(dim=5, queue=32, momentum=0.9), seed=3, accumulate=accumulate)
-        self.optimiser = build_optimiser(Optim(kind=kind, lr=0.01), self.model.query.parameters())  # type: ignore[arg-type]
+        self.optimiser = build_optimiser(Optim(kind=kind, lr=0.01), self.model.query.parameters())
         self.scaler = scale
         self.step = ContrastStep(self.model, Descent(self.optimiser, scale), None, CPU)
 
