@@ -8,6 +8,7 @@ trunk. Any other prefix, up to a dot, does as well.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -131,9 +132,9 @@ def fits(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
     return all(shapes.get(name) == value.shape for name, value in wanted.items() if not name.endswith(COUNTER))
 
 
-def released(weights: Mapping[str, Tensor], wrapper: str = RELEASED) -> dict[str, Tensor]:
-    """An encoder's state dict under the names of the released code's files, values as they are. `fit` reads them back."""
-    return {wrapper + _official(name): value for name, value in weights.items()}
+def released(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return an encoder's state dict under the names of the released code's files, values as they are; `fit` reads them back."""
+    return {RELEASED + re.sub(r"^trunk\.", "features.", name): value for name, value in weights.items()}
 
 
 def shortened(names: Iterable[str], between: str = ", ") -> str:
@@ -142,14 +143,10 @@ def shortened(names: Iterable[str], between: str = ", ") -> str:
     return between.join(listed[:SHOWN]) + (f"{between}and {len(listed) - SHOWN} more" if len(listed) > SHOWN else "")
 
 
-def _official(name: str) -> str:
-    return f"features.{name.removeprefix('trunk.')}" if name.startswith("trunk.") else name
-
-
 def _split(name: str, wanted: Mapping[str, Tensor]) -> tuple[str, str] | None:
     """Return a prefix and the wanted name behind it, as an encoder here bears it: S3D's `features.*` is `trunk.*`."""
     for rest in _rests(name):
-        bare = f"trunk.{rest.removeprefix('features.')}" if rest.startswith("features.") else rest
+        bare = re.sub(r"^features\.", "trunk.", rest)
         if bare in wanted:
             return name.removesuffix(rest), bare
     return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import math
-from dataclasses import replace
 
 import pytest
 import torch
@@ -146,17 +145,6 @@ def test_a_single_value_a_channel_is_refused_as_torch_refuses_it(on_kernels):
     network = fast_layout(nn.Sequential(nn.Conv3d(3, 4, 1, bias=False), nn.BatchNorm3d(4), nn.ReLU())).to(on_kernels)
     with pytest.raises(ValueError, match="one value a channel"):
         network(torch.randn(1, 3, 1, 1, 1, device=on_kernels))
-
-
-def test_what_lies_along_one_axis_moves_no_number(on_kernels):
-    """The folds of R(2+1)D's factors are views: they share the input's memory."""
-    conv = nn.Conv3d(16, 16, (1, 3, 3), padding=(0, 1, 1))
-    fold = convolution.Fold.of(convolution.Geometry.of(conv), torch.Size((2, 16, 3, 4, 5)), 16)
-    x = torch.randn(2, 16, 3, 4, 5, device=on_kernels).contiguous(memory_format=torch.channels_last_3d)
-    flat = fold._flat(x, 16, fold.size)
-    assert flat.data_ptr() == x.data_ptr() and torch.equal(flat.view(2, 3, 16, 4, 5), x.transpose(1, 2))
-    sheets = replace(fold, kind="sheets")._flat(x, 16, fold.size)
-    assert sheets.data_ptr() == x.data_ptr() and torch.equal(sheets.unflatten(3, (4, 5)), x)
 
 
 @pytest.mark.parametrize(

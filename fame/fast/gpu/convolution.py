@@ -1,9 +1,9 @@
 """How a GPU computes one 3-D convolution fastest: in two dimensions where that moves no number, on channels that fill its units.
 
 Mathematics and parameters are `nn.Conv3d`'s. With channels last, the frames of a clip are a batch of images (kernels 1 x k x k),
-and frames by places are an image of their own (kernels k x 1 x 1). Products in 16 bits want
-channels in multiples of eight: kernels get zeros for the channels that a layer lacks (R(2+1)D-18 has layers of 45, 230, 460 and
-921), and what such a layer gives keeps its empty channels until the next one has read them.
+and frames by places are an image of their own (kernels k x 1 x 1). Products in 16 bits want channels in multiples of eight:
+kernels get zeros for the channels that a layer lacks (R(2+1)D-18 has layers of 45, 230, 460 and 921), and what such a layer gives
+keeps its empty channels until the next one has read them.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 LAST, LAST_2D = torch.channels_last_3d, torch.channels_last
-GIVEN, MADE = (
-    8,
-    16,
-)  # what channels of 16-bit numbers are filled up to: those of a clip, and between layers, where rows are read whole
+# what channels of 16-bit numbers are filled up to: those of a clip, and between layers, where rows are read whole
+GIVEN, MADE = 8, 16
 
 Sizes = tuple[int, int, int]
 
@@ -81,9 +79,8 @@ class Fold:
         """A convolution's kernel in `dtype`, channels last, zeros for empty channels."""
         if kernel.shape[:2] == (self.made, self.given):
             return kernel.to(dtype).contiguous(memory_format=LAST)
-        whole = torch.zeros((self.made, self.given, *self.geometry.kernel), dtype=dtype, device=kernel.device).to(
-            memory_format=LAST
-        )
+        whole = torch.zeros((self.made, self.given, *self.geometry.kernel), dtype=dtype, device=kernel.device)
+        whole = whole.to(memory_format=LAST)
         whole[: kernel.shape[0], : kernel.shape[1]] = kernel
         return whole
 
