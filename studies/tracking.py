@@ -68,7 +68,8 @@ class Tracker:
         self.failed = False
         self.notes = self.out / "mlflow.json"
         server = os.environ.get("MLFLOW_TRACKING_URI")
-        self.uri = server or f"sqlite:///{self.out / 'mlflow.db'}"
+        address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
+        self.uri = server or f"sqlite:///{address}"
         self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
 
     @never_fails
@@ -199,6 +200,8 @@ class Tracker:
             logging.getLogger(logger).setLevel(logging.ERROR)
         client = MlflowClient(self.uri)
         if self.artifacts:
+            with suppress(OSError):  # MLflow makes a folder by the escaped name
+                Path(self.uri.removeprefix("sqlite:///")).parent.rmdir()
             relocate(self.out / "mlflow.db", self.artifacts)
         return client
 

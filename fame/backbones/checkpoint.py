@@ -81,6 +81,8 @@ def _refusal(path: Path, told: str, others: list[str]) -> str:
         start = file.read(40)
     if start and start.decode("ascii", "replace").replace("\n", " ").isprintable():
         return f"{path} is text, not weights (it begins {start.decode().splitlines()[0]!r}): download it again, or `git lfs pull`"
+    if path.suffix == ".safetensors":
+        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save(WEIGHTS, FILE)"
     blocked = re.search(r"GLOBAL (\S+) whose module", told)
     if blocked is not None:
         return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
@@ -96,7 +98,7 @@ def check_whole(path: Path) -> None:
     except (OSError, zipfile.BadZipFile) as error:
         raise FameError(f"{path}: cannot be read ({error})") from None
     if part:
-        raise FameError(f"{path}: {part} is damaged")
+        raise FameError(f"{path}: {part} is damaged: copy the file again")
 
 
 def weights_digest(modules: nn.Module) -> str:

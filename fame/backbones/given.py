@@ -7,6 +7,7 @@ a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.
 from __future__ import annotations
 
 import logging
+import zipfile
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,7 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, read_weights
+from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, check_whole, read_weights
 from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
@@ -87,6 +88,8 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
 
 def _opened(path: Path) -> tuple[dict[str, object], dict[str, Tensor], tuple[str, ...]]:
     """Return a file's content, the weights in it, and what is beside them. FameError where there are none."""
+    if zipfile.is_zipfile(path):
+        check_whole(path)
     content = read_weights(path)
     weights, beside = weights_in(content)
     if not weights:

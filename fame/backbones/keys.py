@@ -116,6 +116,8 @@ def fit(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor], whose: str)
         value = weights[name]
         if value.shape != wanted[bare].shape:
             problems.append(f"{name} is {tuple(value.shape)} and should be {tuple(wanted[bare].shape)}")
+        elif wanted[bare].is_floating_point() and not value.is_floating_point():
+            problems.append(f"{name} is {value.dtype} and should be floats: convert quantised weights first")
         elif value.is_floating_point() and not bool(torch.isfinite(value).all()):
             problems.append(f"{name} is not finite: its training diverged")
     lacking = [name for name in wanted if name not in found]

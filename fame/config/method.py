@@ -19,8 +19,15 @@ Background = Literal["inter", "intra", "still", "inpainted"]
 Scenery = Literal["empty", "elsewhere"]
 
 
+def check_number(name: str, value: object) -> None:
+    """Raise ValueError for text, None and whatever else is no number."""
+    if not hasattr(value, "__float__"):
+        raise ValueError(f"{name} must be a number, got {value!r}")
+
+
 def check_beta(beta: float) -> float:
     """Return beta, the share of the frame kept as foreground, in (0, 1]. ValueError elsewhere; for 0 it says what is meant."""
+    check_number("beta", beta)
     if beta == 0:
         raise ValueError("beta = 0 would keep no foreground at all; the baseline without merging is beta = 1.0")
     if not 0 < beta <= 1:
@@ -30,6 +37,7 @@ def check_beta(beta: float) -> float:
 
 def check_prior(prior: float) -> float:
     """Return P(F), in (0, 1). ValueError elsewhere."""
+    check_number("prior", prior)
     if not 0 < prior < 1:
         raise ValueError(f"prior = {prior}: it is the share of pixels expected to be foreground and lies between 0 and 1")
     return prior
@@ -37,8 +45,9 @@ def check_prior(prior: float) -> float:
 
 def check_sampled(sampled: tuple[float, float]) -> tuple[float, float]:
     """Return the shares of the frame behind P(x|F) and P(x|B). ValueError where one is 0 or a pixel would be in both samples."""
-    if min(sampled) <= 0 or sum(sampled) > 1:
-        raise ValueError(f"sampled = {tuple(sampled)}: shares of foreground and background, above 0 and in all at most 1")
+    pair = isinstance(sampled, tuple | list) and len(sampled) == 2
+    if not pair or min(sampled) <= 0 or sum(sampled) > 1:
+        raise ValueError(f"sampled = {sampled}: shares of foreground and background, above 0 and in all at most 1")
     return sampled
 
 

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fame.data.faults import Remark, VideoError
-from fame.data.video import decoded, opened, quarter_turns
+from fame.data.video import decoded, opened, upright
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
 _UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
@@ -42,8 +42,8 @@ def inspect(path: Path) -> VideoInfo:
         damaged = 0
         times: list[float | None] = []  # seconds
         for frame in decoded(path, container, stream):
-            if not times and quarter_turns(frame) % 2:
-                width, height = height, width
+            if not times:
+                height, width = upright(np.empty((height, width), np.uint8), frame).shape
             if (frame.width, frame.height) != coded:
                 change = f"{coded[0]} x {coded[1]}, and {frame.width} x {frame.height} from frame {len(times)} on"
                 raise VideoError(path, "size-changes", f"its pictures are of several sizes: {change}")

@@ -2,7 +2,7 @@
 
 The number of frames is what decodes, never what the header says. One thread decodes: parallelism is over files. Scaling
 takes swscale's bit-exact paths with full chroma: the same pixels on every machine, and the right brightness, which the
-fast path misses by a grey level. A display rotation, as phones write it, is applied in quarter turns.
+fast path misses by a grey level. What the file asks a player to turn or mirror, as phones do, is turned and mirrored.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fame.data.faults import VideoError
 
-DECODER = "pyav-2"  # changed when the pixels or the counting change: stores and cached scans are then made anew
+DECODER = "pyav-3"  # changed when the pixels or the counting change: stores and cached scans are then made anew
 SUFFIXES = (
     ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".h264", ".hevc", ".m1v", ".m2ts", ".m2v", ".m4v",
     ".mk3d", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mts", ".mxf", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv",
@@ -50,12 +50,21 @@ def frames_of(path: Path, short_side: int | None = None) -> Iterator[NDArray[np.
         reformatter = VideoReformatter()  # kept: building its tables costs ten frames' conversion
         for frame in decoded(path, container, stream):
             scaled = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1)
-            yield np.rot90(cast(NDArray[np.uint8], scaled.to_ndarray()), quarter_turns(frame))
+            yield upright(cast(NDArray[np.uint8], scaled.to_ndarray()), frame)
 
 
-def quarter_turns(frame: av.VideoFrame) -> int:
-    """Return how many quarter turns, against the clock, the file asks a player to turn a frame by."""
-    return round(frame.rotation / 90) % 4
+def upright(picture: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Return a picture (H, W, ...) of `frame` turned by quarters, and mirrored, as its display matrix asks a player to."""
+    try:
+        matrix = frame.side_data["DISPLAYMATRIX"]  # type: ignore[typeddict-item]
+    except KeyError:
+        return picture
+    except ValueError:  # beside it is data of a kind that PyAV does not know
+        return np.rot90(picture, round(frame.rotation / 90) % 4)
+    right, down = np.frombuffer(matrix, np.int32, 9).reshape(3, 3)[:2, :2]  # where those directions of the picture are shown
+    if abs(right[1]) > abs(right[0]):
+        picture, right, down = picture.swapaxes(0, 1), down, right
+    return picture[:: -1 if down[1] < 0 else 1, :: -1 if right[0] < 0 else 1]
 
 
 def decode(path: Path, short_side: int | None = None) -> NDArray[np.uint8]:

@@ -177,7 +177,11 @@ def _random_frames(clips: Tensor, generator: torch.Generator | None) -> Tensor:
 
 
 def _home(generator: torch.Generator | None, device: torch.device | str) -> torch.device | str:
-    return device if generator is None else generator.device
+    if generator is None:
+        return device
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator must be a torch.Generator, as torch.Generator().manual_seed(42) is, got {generator!r}")
+    return generator.device
 
 
 def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:

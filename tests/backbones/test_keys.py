@@ -183,6 +183,12 @@ def test_a_file_without_weights_is_one_line_and_runs_no_code(tmp_path: Path, mon
     assert not Path("sprung").exists()
 
 
+def test_another_form_is_named(tmp_path: Path) -> None:
+    (tmp_path / "given.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
+    with pytest.raises(FameError, match=r"is a safetensors file: read it by safetensors.torch.load_file"):
+        fame.load_encoder(tmp_path / "given.safetensors")
+
+
 def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
     save_encoder(build_encoder(NARROW), NARROW, tmp_path / "encoder.pt")
     assert [path.name for path in tmp_path.iterdir()] == ["encoder.pt"]  # no half-written neighbour is left
@@ -238,6 +244,18 @@ def test_what_is_missing_or_misshaped_is_one_line(tmp_path: Path) -> None:
         fame.load_encoder(tmp_path / "flow.pt", backbone="r3d_18")
     with pytest.raises(FameError, match="no backbone 'I3D'"):
         fame.load_encoder(tmp_path / "flow.pt", backbone="I3D")
+
+
+@pytest.mark.parametrize(("harm", "told"), [("damaged", "is damaged: copy"), ("quantised", "is torch.int8 and should be floats")])
+def test_weights_that_would_compute_nonsense_are_refused(tmp_path: Path, harm: str, told: str) -> None:
+    file = tmp_path / "given.pt"
+    torch.save({name: value.to(torch.int8) for name, value in SMALL.items()} if harm == "quantised" else SMALL, file)
+    if harm == "damaged":
+        content = file.read_bytes()
+        middle = content.index(SMALL["layer4.1.conv2.0.3.weight"].numpy().tobytes()[:64])
+        file.write_bytes(content[:middle] + bytes(64) + content[middle + 64 :])
+    with pytest.raises(FameError, match=told):
+        fame.load_encoder(file, NARROW)
 
 
 def test_given_weights_are_checked_and_never_half_loaded(tmp_path: Path) -> None:

@@ -59,6 +59,9 @@ def test_a_class_may_be_called_as_a_split_is_and_what_may_be_either_is_asked(tmp
             r"has one class, videos, .*: is .*/videos the data set",
         ),
         (["a/1.mp4", "a/2.mp4"], "has one class, a, so there is nothing to tell apart$"),
+        (["train_set/1.mp4", "test_set/2.mp4"], "test_set, train_set are not taken for splits"),
+        (["a/train/1.mp4", "a/test/2.mp4", "b/train/3.mp4"], "test, train are not taken for splits"),
+        (["caf\u00e9/1.mp4", "cafe\u0301/2.mp4"], r"differ in spelling alone: 'cafe\\u0301', 'caf\\xe9'"),
         (["a/1.mp4", "b/2.mp4", "b/3.movie"], r"left out: videos of such a name are not read \(first: b/3"),
     ],
 )

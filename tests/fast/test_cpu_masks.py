@@ -174,6 +174,13 @@ def test_threads_and_repetition_change_no_bit(variant, threads) -> None:
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 
+def test_masks_of_clips_on_the_cpu_where_another_device_is_torch_s_default() -> None:
+    clips = clips_of("moving block", 2, 4, 30, 44, 0)
+    before = foreground_mask(clips)
+    with torch.device("meta"):
+        assert torch.equal(foreground_mask(clips), before)
+
+
 def test_views_and_other_layouts_are_read_as_they_are() -> None:
     view = clips_of("moving block", 4, 5, 30, 44, 0).flip(0)[:, :, :, 4:28, 3:40]
     assert torch.equal(foreground_mask(view), foreground_mask(view.contiguous()))

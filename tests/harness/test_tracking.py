@@ -204,7 +204,7 @@ def test_a_copied_out_leaves_the_first_one_alone(mirrored: Mirrored, tmp_path: P
     file = tmp_path / "table.csv"
     file.write_text("first")
     assert Tracker(out).mirror_study("copied", [file], [], [], "", {})
-    copy = Path(shutil.copytree(out, tmp_path / "copy of #1"))
+    copy = Path(shutil.copytree(out, tmp_path / "copy of #1?x=%20"))
     before = {path: path.stat().st_mtime_ns for path in out.rglob("*")}
 
     finish(Store(copy), OTHER, {"loss": 0.1}, predictions_csv="of the copy")
@@ -214,6 +214,7 @@ def test_a_copied_out_leaves_the_first_one_alone(mirrored: Mirrored, tmp_path: P
     assert tracker.mirror_run(Store(copy), OTHER.id, 0)
     assert tracker.mirror_study("copied", [file], [], [], "", {})
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
+    assert {path.name for path in tmp_path.iterdir()} == {file.name, copy.name}
     runs = runs_of(tracker.client)
     assert runs.keys() == {*runs_of(client), OTHER.id}
     copied = runs_of(tracker.client, "copied")["copied"]

@@ -86,6 +86,21 @@ def test_other_tensors_are_refused_in_one_line(function, given, says) -> None:
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"beta": "0.5"}, "beta must be a number, got '0.5'"),
+        ({"beta": None}, "beta must be a number, got None"),
+        ({"prior": "a"}, "prior must be a number"),
+        ({"sampled": 0.5}, "sampled = 0.5: shares"),
+        ({"generator": 42}, "generator must be a torch.Generator, .* got 42"),
+    ],
+)
+def test_what_is_no_number_and_no_generator_is_named(given, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        ForegroundBackgroundMerge(**given)(CLIPS)
+
+
 def test_what_rounding_leaves_is_taken() -> None:
     for functions, right, _ in KINDS:
         for function in functions.values():

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 
@@ -50,7 +51,8 @@ def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
     else:
         rule = read_rule(root, "folder", ("by", "group", "test", "val", "seed"))
         entries = split_by_rule(entries, fold, rule, _kept_in(root, fold, rule, cache))
-    return Listing(classes, entries, missing, [*_strangers(root, entries, given), *_single_class(root, entries, classes)])
+    notes = [*_strangers(root, entries, given), *_single_class(root, entries, classes), *_twins(root, classes)]
+    return Listing(classes, entries, missing, notes if given else [*notes, *_like_splits(root, entries, classes)])
 
 
 def _strangers(root: Path, entries: list[Entry], given: bool) -> list[str]:
@@ -58,6 +60,24 @@ def _strangers(root: Path, entries: list[Entry], given: bool) -> list[str]:
     why = f"{LIST} does not name them" if given else "they lie in no class folder"
     others = left_out(root, like_videos_below(root), "videos of such a name are not read")
     return left_out(root, set(videos_below(root)) - taken, why) + others
+
+
+def _like_splits(root: Path, entries: list[Entry], classes: list[str]) -> list[str]:
+    """A note on folders such as `train_set` and `test_set`, or CLASS/train and CLASS/test, which are not taken for splits."""
+
+    def split_of(name: str) -> str:
+        return SPLIT_OF.get(re.split("[^a-z]", name.lower())[0], "")
+
+    below = {PurePosixPath(entry.path).parent.name for entry in entries if entry.path.count("/") > 1}
+    alike = [sorted(filter(split_of, names)) for names in (classes, below)]
+    told = "not taken for splits: name folders as ROOT/train/CLASS, or list the videos in"
+    return [f"folder: {root}: {', '.join(names)} are {told} {LIST}" for names in alike if len(set(map(split_of, names))) > 1]
+
+
+def _twins(root: Path, classes: list[str]) -> list[str]:
+    plain = [unicodedata.normalize("NFC", name).strip().casefold() for name in classes]
+    twins = [ascii(name) for name, key in zip(classes, plain, strict=True) if plain.count(key) > 1]
+    return [f"folder: {root} has classes that differ in spelling alone: {', '.join(twins)}; are they one?"] if twins else []
 
 
 def _single_class(root: Path, entries: list[Entry], classes: list[str]) -> list[str]:

@@ -38,7 +38,7 @@ def forward(
     (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third. `batches`: int64 (),
     counted up.
     """
-    out, found = torch.empty_like(x), torch.empty(4, x.shape[1])
+    out, found = torch.empty_like(x), x.new_empty(4, x.shape[1], dtype=torch.float32)
     mean, variance, momentum = running
     _statistics(*_addresses(x, weight, bias, mean, variance, batches, found), x.numel(), x.shape[1], momentum, eps)
     _affine(*_addresses(x, residual, found, out), x.numel(), x.shape[1], relu)

@@ -27,7 +27,7 @@ def jitter(clips: Tensor, drawn: Any, luma: tuple[float, float, float]) -> Tenso
     clips: float32 (B, 3, T, H, W) in [0, 1] on a CPU, without gradient; luma: the weights of red, green and blue.
     """
     out = clips.detach().clone(memory_format=torch.contiguous_format)
-    weights = torch.tensor(luma)
+    weights = torch.tensor(luma, dtype=torch.float32, device=clips.device)
     parts = (out, drawn.grey, drawn.group, drawn.orders, drawn.amounts, weights)
     held = [part.contiguous() for part in parts]  # an address keeps nothing alive
     batch, pixels = len(out), out[0, 0].numel()

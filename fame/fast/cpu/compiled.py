@@ -71,8 +71,8 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
     """Compile by Numba; kept on disk, or where no folder can be written compiled anew in every process, which is logged."""
     try:
         found = numba.njit(cache=True, error_model="numpy", **options)(function)
-    except RuntimeError as error:  # Numba finds no folder that it may write to
-        _warn_once(str(error))
+    except RuntimeError:  # Numba finds no folder that it may write to
+        _warn_once()
         return numba.njit(error_model="numpy", **options)(function)  # type: ignore[no-any-return]
     file = found._cache._cache_file
     file._source_stamp = file._source_stamp, _sources()
@@ -80,8 +80,9 @@ def compiled(function: Callable[..., Any], **options: Any) -> Callable[..., Any]
 
 
 @cache
-def _warn_once(why: str) -> None:
-    log.warning("kernels are compiled anew in every process (%s); set NUMBA_CACHE_DIR to a folder that can be written", why)
+def _warn_once() -> None:
+    why = f"neither {Path(__file__).parent} nor the user's cache can be written"
+    log.warning("kernels are compiled anew in every process: %s; set NUMBA_CACHE_DIR to a folder that can be", why)
 
 
 @cache

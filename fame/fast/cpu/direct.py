@@ -34,7 +34,7 @@ class Direct:
 
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, C, T, H, W) and (O, C, t, h, w) -> (B, O, T', H', W')."""
-        y = torch.empty_strided(*self.result)
+        y = torch.empty_strided(*self.result, dtype=torch.float32, device="cpu")
         _convolve(x.data_ptr(), weight.data_ptr(), y.data_ptr(), self._forward.address)
         return y
 

@@ -28,7 +28,7 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     """
     batch, _, length, height, width = clips.shape
     given, pixels = clips.detach().float().contiguous(), height * width
-    kept = torch.empty(batch, height, width, dtype=torch.bool)
+    kept = torch.empty(batch, height, width, dtype=torch.bool, device=given.device)
     keep_kernel(
         given.data_ptr(),
         kept.data_ptr(),
