@@ -1,4 +1,4 @@
-"""Figures 1, 3 and 4, the ablations' effects, the findings' and the training curves: each as png, svg and the csv behind it."""
+"""Figures 1, 3 and 4, the ablations' effects, the findings' and the training curves: as png, svg, pdf and csv."""
 
 from __future__ import annotations
 

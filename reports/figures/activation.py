@@ -29,7 +29,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         for level, (name, arrays) in enumerate(maps.items(), start=1):
             heat = pictures.scaled(pictures.middle(arrays["maps"], 3)[place].astype(np.float32))
             pictures.show(axes[level, place], _grey(frame))
-            axes[level, place].imshow(heat, cmap="inferno", alpha=0.62, vmin=0, vmax=1, extent=_extent(frame))
+            axes[level, place].imshow(heat, cmap="inferno", alpha=0.5, vmin=0, vmax=1, extent=_extent(frame), interpolation="none")
             pictures.outline(axes[level, place], truth[place] if truth is not None else None)
             lines += [(name, place, y, x, value) for y, x, value in pictures.pixels(heat)]
     for level, name in enumerate(["frame", *maps]):
@@ -49,7 +49,6 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         caption,
         ("row", "example", "y", "x", "activation"),
         lines,
-        vector=False,
         study=STUDY.name,
     )
 

@@ -10,16 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from reports.evidence import Evidence
-from reports.figures.style import BLUE, GREEN, GRID, INK, METHODS, MUTED, ORANGE, PURPLE, SKY, VERMILION, Drawn, canvas, save
+from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, counted, lines_of, save
 from reports.gate import Gate, Status, gate
 from studies.findings.contrasts import Finding
+from studies.paper.claims import POINTS
 from studies.paper.registry import declared
 from studies.study import Study
 
 FIELDS = ("panel", "line", "at", "mean", "low", "high", "over", "n", "gate")
 GAP, SWAPPED, BALANCED = "background_gap", "top1/deranged", "balanced/top1/deranged"
-NAMED = {"baseline": METHODS["contrastive"], "FAME": VERMILION, "FAME 0.3": ORANGE, "FAME 0.5": VERMILION, "FAME 0.7": PURPLE}
-OTHERS = (VERMILION, ORANGE, BLUE, SKY, GREEN, PURPLE)
 Point = tuple[
     float, dict[str, Any], Gate | None
 ]  # place on the axis; mean, interval, over, n; the gate of its setting (masks: None)
@@ -59,15 +58,16 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     down = -(-len(shown) // across)
     figure, axes = canvas(down, across, 3.3 * across + 0.4, 3.4 * down)
     lines: list[tuple] = []
-    colours = coloured(shown)
+    styles = lines_of(dict.fromkeys(name for panel in shown for name in panel.drawn))
     for axis, panel in zip(axes.flat, shown, strict=True):
         if panel.zero:
+            axis.axhspan(-POINTS, POINTS, color=BAND, linewidth=0)
             axis.axhline(0, color=INK, linewidth=0.9)
         aside = beside(places, len(panel.drawn))
         for number, (label, points) in enumerate(panel.drawn.items()):
-            colour = colours[label]
+            colour = styles[label]["color"]
             means = [value["mean"] for _, value, _ in points]
-            axis.plot([aside(at, number) for at, *_ in points], means, "o-", color=colour, markersize=4.5, label=label)
+            axis.plot([aside(at, number) for at, *_ in points], means, marker="o", **styles[label], markersize=4.5, label=label)
             for at, value, asked in points:
                 low, high = value["interval"] or (None, None)
                 if low is not None:
@@ -96,7 +96,8 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         wide = max(len(text) for text in told) > 24
         figure.legend(told.values(), told, loc="outside upper left", ncols=2 if wide else 4, handlelength=1.6, columnspacing=1.2)
     over = "replicates (t)" if any(line[-3] == "replicates" for line in lines) else "test videos of these runs"
-    caption = f"Over {study.curve}, with 95 % intervals over {over}. Gains are paired with the baseline at the same setting."
+    caption = f"Over {study.curve}, with 95 % intervals over {over}, {counted(line[-2] for line in lines)}. "
+    caption += f"Gains are paired with the baseline at the same setting; grey: the margin of ±{POINTS:g} points."
     shut = {
         (at, asked.status)
         for panel in shown
@@ -106,15 +107,6 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     }
     caption += hollow(shut)
     return save(figure, folder, f"{name}_curve", study.title, caption, FIELDS, lines, study=name)
-
-
-def coloured(panels: list[Panel]) -> dict[str, str]:
-    """A colour for each line, the same in all panels; no two alike while there are colours."""
-    names = dict.fromkeys(name for panel in panels for name in panel.drawn)
-    found = {name: NAMED[name] for name in names if name in NAMED}
-    free = [colour for colour in OTHERS if colour not in found.values()] or list(OTHERS)
-    others = [name for name in names if name not in found]
-    return found | {name: free[number % len(free)] for number, name in enumerate(others)}
 
 
 def hollow(shut: set[tuple[float, Status]]) -> str:
@@ -135,7 +127,7 @@ def panels(evidence: Evidence, study: Study, found: list[dict[str, Any]]) -> lis
         SWAPPED: Panel("gain in deranged scenes, points", zero=True),
         BALANCED: Panel("gain, balanced head, points", zero=True),
     }
-    masks = Panel("masks of these videos")
+    masks = Panel("masks of these videos, shares")
     of_masks = {measure.label for measure in study.measures if measure.protocol == "masks"}
     for entry in found:
         row = rows.get((entry["row"], entry["column"]))

@@ -47,6 +47,5 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         caption,
         ("example", "mask", "y", "x", "kept"),
         lines,
-        vector=False,
         study=MASK_QUALITY.name,
     )

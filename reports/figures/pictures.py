@@ -36,7 +36,7 @@ def middle(values: np.ndarray, picture: int) -> np.ndarray:
 
 
 def show(axis: Any, frame: np.ndarray) -> None:
-    axis.imshow(frame, interpolation="nearest")
+    axis.imshow(frame, interpolation="none")
     axis.set_xticks([])
     axis.set_yticks([])
     for spine in axis.spines.values():

@@ -6,13 +6,12 @@ import json
 from pathlib import Path
 
 from reports.evidence import Evidence
-from reports.figures.style import BLUE, GREEN, GRID, MUTED, ORANGE, SKY, VERMILION, Drawn, canvas, save
+from reports.figures.style import GRID, Drawn, canvas, lines_of, save
 from studies.paper.area_ratio import STUDY as AREA
 from studies.paper.background_source import STUDY as SOURCE
 from studies.paper.foreground_mask import STUDY as MASK
 
 FIELDS = ("method", "replicate", "epoch", "loss")
-COLOURS = (BLUE, VERMILION, GREEN, ORANGE, SKY, MUTED, "#CC79A7", "#F0E442", "#1b1f24")
 
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
@@ -31,11 +30,11 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         return None
     figure, axes = canvas(1, 1, 7.2, 3.1)
     axis = axes[0, 0]
-    for (name, losses), colour in zip(curves.items(), COLOURS * 2, strict=False):
-        axis.plot(*zip(*losses, strict=True), color=colour, linewidth=1.5, label=name)
+    for name, style in lines_of(curves).items():
+        axis.plot(*zip(*curves[name], strict=True), **style, linewidth=1.5, label=name)
     axis.set_xlabel("epoch")
     axis.xaxis.get_major_locator().set_params(integer=True)
-    axis.set_ylabel("training loss")
+    axis.set_ylabel("training loss, nats")
     axis.grid(color=GRID, linewidth=0.7)
     axis.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     lines = [(name, evidence.replicates[0], epoch, loss) for name, losses in curves.items() for epoch, loss in losses]
