@@ -35,9 +35,10 @@ from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import EARLIER, earlier
 from studies.setting.options import Options
-from studies.setting.recording import record
+from studies.setting.recording import about, record
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
+from studies.study import Row, deranged, fame, moco
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
@@ -76,11 +77,14 @@ def plan(options: Options) -> None:
     found = session.plan()
     show_plan(console, found)
     session.show_standing()
-    from reports.power import foretold
+    asked = session.asked
+    sides = [asked.setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
+    if all(side and side.id in found.serves for side in sides):
+        from reports.power import foretold
 
-    said = foretold(record(session.asked), set(found.serves))
-    if said:
-        say(said)
+        facts = about(asked.setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
+        if said := foretold(facts):
+            say(said)
 
 
 @app.command()

@@ -17,7 +17,7 @@ from studies.study import PUBLISHED_NAMES
 NARROW, WIDE = 234.0, 496.0  # points: 3.25 in and 6.875 in
 TEXT, SMALL = 8.0, 6.0  # points, of numbers and of intervals
 SPACE = 6.0  # points between columns
-LABEL, LEAST = 84.0, 40.0  # points: the widest row's label, the least room for a measure's name
+LABEL, REASON = 84.0, 40.0  # points: the most for a row's label or a word of a measure, and for why a number is missing
 HEIGHT = 450.0  # points of a table on a page
 LONG = 30  # letters of a word in a caption; a longer one is broken
 HEADS = {OURS: "ours", GAP: "$\\Delta$", PAPER: "paper", PAPER_GAP: "$\\Delta$"}
@@ -101,7 +101,7 @@ def latex(study: dict[str, Any], table: Wide, note: str, wide: bool = False) -> 
     above = 12 * points(caption, 10) / (WIDE if wide else NARROW)
     most = int((HEIGHT - above) / (TEXT + 1))
     bodies = [body for groups in tabulars for body in _bodies(rows, groups, most)]
-    beside = max(1, most // max(map(len, bodies)))
+    beside = max(1, most // max(map(len, bodies), default=1))
     lines = ["% needs booktabs"]
     star, key = ("*", "-wide") if wide else ("", "")
     for start in range(0, len(bodies), beside):
@@ -147,7 +147,9 @@ def _group(table: Wide, label: str) -> Group:
         for place, (texts, _) in enumerate(row):
             widths[place] = max(widths[place], *(points(text, SMALL if below else TEXT) for below, text in enumerate(texts)))
     width = sum(widths) + SPACE * len(heads)
-    name = _lines(named(table, label), TEXT, max(width - SPACE, LEAST))
+    title = named(table, label)
+    word = max(points(word, TEXT) for word in plain(title).split() or [""])
+    name = _lines(title, TEXT, max(width - SPACE, min(word, LABEL)))
     return Group(name, heads, cells, max(width, *(points(text, TEXT) + SPACE for text in name)))
 
 
@@ -156,7 +158,7 @@ def _cell(entry: dict[str, Any], head: str) -> tuple[list[str], bool]:
     mean, bounds = value(entry, head)
     texts = cell(entry, head)
     if mean is None and head == OURS:
-        texts = ["", *_lines(texts[0], SMALL, LEAST)]
+        texts = ["", *_lines(texts[0], SMALL, REASON)]
     return texts, head == GAP and bounds is not None and (bounds[0] > 0 or bounds[1] < 0)
 
 

@@ -6,14 +6,14 @@ The spread of the difference comes from selection worlds (studies/setting/spread
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from scipy import optimize, stats
 
 from reports.statistics import ENOUGH, LEVEL
-from studies.records import Records
 from studies.setting.spread import FILE, UNKNOWN, spread_at
-from studies.study import deranged, fame, moco
 
 POWER = 0.8
 HEADLINE = "FAME (beta 0.5, single) minus baseline, linear probe on A, deranged scenes"
@@ -59,17 +59,13 @@ def _check(sd: float, n: int, level: float) -> None:
         raise ValueError(f"level = {level}: it lies between 0 and 1")
 
 
-def foretold(records: Records, stages: set[str], file: Path = FILE) -> str:
+def foretold(about: Mapping[str, Any], file: Path = FILE) -> str:
     """A line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
-    `stages` are the ids that will run; "" where the headline is not among them, and at smoke scale, whose numbers mean nothing.
-    FameError where `file` is not as it describes itself.
+    `about` is study.json (studies/setting/recording.py); "" on real videos, with one given encoder, and at smoke scale, whose
+    numbers mean nothing. FameError where `file` is not as it describes itself.
     """
-    about = records.about
     if about["scale"] == "smoke" or about["real"] or about["pretrained"]:
-        return ""
-    sides = [records.find(method, deranged("A")) for method in (fame(), moco())]
-    if any(side is None or side.id not in stages for side in sides):
         return ""
     n = len(about["replicates"])
     asked = f"smallest effect that n = {n} can detect ({HEADLINE})"

@@ -38,10 +38,10 @@ def write_report(
         path for study in studies for path in tables.write(evidence, study, report["tables"][study["name"]], folder / "tables")
     ]
     figures = draw_all(evidence, report["tables"], folder / "figures")
-    written += [path for figure in figures for path in (figure.png, figure.svg, figure.csv)]
+    written += [path for figure in figures for path in figure.files]
     report["figures"] = [
-        {"name": figure.name, "title": figure.title, "caption": figure.caption, "png": f"figures/{figure.png.name}",
-         "svg": f"figures/{figure.svg.name}", "csv": f"figures/{figure.csv.name}"}
+        {"name": figure.name, "title": figure.title, "caption": figure.caption}
+        | {path.suffix[1:]: f"figures/{path.name}" for path in figure.files}
         for figure in figures
     ]  # fmt: skip
     text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
@@ -133,9 +133,8 @@ def beside_the_paper(studies: list[dict[str, Any]]) -> bool:
 
 
 def embed(figure: Drawn) -> str:
-    """The figure as a data URI: drawings from the svg, pictures from the png."""
-    kind, path = ("image/svg+xml", figure.svg) if figure.vector else ("image/png", figure.png)
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    """The figure's svg as a data URI."""
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.svg.read_bytes()).decode()}"
 
 
 def duration(seconds: float) -> str:

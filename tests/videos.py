@@ -14,7 +14,10 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-PIXELS = {"mjpeg": "yuvj420p"}  # yuv420p of every other codec
+PIXELS = {  # yuv420p of every other codec
+    "mjpeg": "yuvj420p", "gif": "rgb8", "prores": "yuv422p10le", "qtrle": "rgb24", "png": "rgb24", "huffyuv": "yuv422p",
+    "cinepak": "rgb24", "msvideo1": "rgb555le", "flashsv": "bgr24",
+}  # fmt: skip
 RATE = 8000  # samples of sound a second
 
 
@@ -38,12 +41,14 @@ def write_video(
     seed: int = 0,
     clock: Callable[[int], int] | None = None,
     options: dict[str, str] | None = None,
+    pixels: str | None = None,
+    muxing: dict[str, str] | None = None,
 ) -> Path:
-    """Write uint8 (T, H, W, 3) frames, or that many of `moving_square`; the container is the suffix's."""
+    """Write uint8 (T, H, W, 3) frames, or that many of `moving_square`; the container is the suffix's, `muxing` its options."""
     shown = moving_square(frames, seed=seed) if isinstance(frames, int) else frames
     path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        encode(container, shown, fps, codec, clock, options)
+    with av.open(str(path), "w", options=muxing) as container:
+        encode(container, shown, fps, codec, clock, options, pixels=pixels)
     return path
 
 
@@ -55,11 +60,12 @@ def encode(
     clock: Callable[[int], int] | None = None,
     options: dict[str, str] | None = None,
     sound: int = 0,
+    pixels: str | None = None,
 ) -> None:
     """Encode uint8 (T, H, W, 3) frames into a container, and `sound` seconds; frame t is shown at `clock(t)` frames of `fps`."""
     stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=options))
     stream.height, stream.width = shown.shape[1:3]
-    stream.pix_fmt = PIXELS.get(codec, "yuv420p")
+    stream.pix_fmt = pixels or PIXELS.get(codec, "yuv420p")
     stream.bit_rate = 2_000_000
     silence = silent(container) if sound else None
     for index, picture in enumerate(shown):

@@ -10,7 +10,7 @@ from fame.errors import FameError
 Fault = Literal[
     "unreadable",  # not there, permissions, or the disk fails
     "not-a-video",  # FFmpeg does not open it, or it has no picture that moves
-    "corrupt",  # the decoder fails in it, gives no frame, or conceals much
+    "corrupt",  # the decoder fails in it, gives no frame, or conceals much; or FFmpeg does not know its colours
     "one-frame",  # no motion to learn from, and none to tell a foreground by
     "size-changes",  # the picture's size changes within the stream
 ]

@@ -11,11 +11,12 @@ from pathlib import Path
 import av
 import numpy as np
 from av.container import InputContainer
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from fame.data.faults import Remark, VideoError
-from fame.data.video import decoded, opened, upright
+from fame.data.video import decoded, opened, to_rgb, upright
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
 _UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
@@ -37,13 +38,13 @@ class VideoInfo:
 def inspect(path: Path) -> VideoInfo:
     """Decode the whole file and count. VideoError where it is no usable video."""
     with opened(path) as (container, stream):
-        coded = stream.width, stream.height  # before decoding, which follows a change of size
-        width, height = coded
+        coded = width, height = 0, 0
         damaged = 0
         times: list[float | None] = []  # seconds
         for frame in decoded(path, container, stream):
-            if not times:
-                height, width = upright(np.empty((height, width), np.uint8), frame).shape
+            if not times:  # the header may say another size, and a player heeds what decodes
+                coded = frame.width, frame.height
+                height, width = upright(to_rgb(path, frame, coded, VideoReformatter()), frame).shape[:2]
             if (frame.width, frame.height) != coded:
                 change = f"{coded[0]} x {coded[1]}, and {frame.width} x {frame.height} from frame {len(times)} on"
                 raise VideoError(path, "size-changes", f"its pictures are of several sizes: {change}")
@@ -60,7 +61,7 @@ def inspect(path: Path) -> VideoInfo:
             "concealed": f"the decoder conceals errors in {damaged} of {frames} frames" if damaged else "",
         }
         remarks = {name: says for name, says in found.items() if says}
-        return VideoInfo(frames, round(float(stream.average_rate or 0), 3), width, height, remarks)
+        return VideoInfo(frames, round(float(stream.average_rate or stream.guessed_rate or 0), 3), width, height, remarks)
 
 
 def _uneven(times: NDArray[np.float64], tick: float) -> str:
@@ -83,7 +84,8 @@ def _ends_early(container: InputContainer, stream: VideoStream, last: float) -> 
         end = float(stream.duration * stream.time_base)
         begin = float((stream.start_time or 0) * stream.time_base)
     elif container.duration and len(container.streams) == 1:  # of several streams it is the longest one's
-        end, begin = container.duration / av.time_base, (container.start_time or 0) / av.time_base
+        begin = (container.start_time or 0) / av.time_base
+        end = container.duration / av.time_base - begin  # Matroska counts from 0
     else:
         return ""
     if last - begin >= (1 - _EARLY) * end - 2 / float(stream.average_rate or 25):

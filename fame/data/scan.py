@@ -24,7 +24,7 @@ from fame.data.scan_report import Facts, findings, is_news, judge, log_remarks, 
 from fame.data.video import DECODER
 from fame.errors import FameError
 
-SCAN = 5  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 6  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 3  # files named in a message; the list file has them all
 _FACTS = {*VideoInfo.__dataclass_fields__, "sha256"}
 

@@ -7,6 +7,7 @@ fast path misses by a grey level. What the file asks a player to turn or mirror,
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +17,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -32,6 +33,7 @@ SUFFIXES = (
 _CONCEALED = 0.05  # share of frames with concealed errors from which on a file counts as corrupt
 _LOCAL = {"protocol_whitelist": "file"}  # whatever a file says, nothing is fetched from a network
 _PLAYLISTS = ("concat", "dash", "hls", "rtsp", "sdp")  # formats that name other files
+_RESERVED = 3  # colour matrix without a meaning, which some encoders write
 _SCALING = Interpolation.AREA | Interpolation.ACCURATE_RND | Interpolation.BITEXACT | Interpolation.FULL_CHR_H_INT
 
 
@@ -46,11 +48,24 @@ def scaled_size(width: int, height: int, short_side: int | None) -> tuple[int, i
 def frames_of(path: Path, short_side: int | None = None) -> Iterator[NDArray[np.uint8]]:
     """Yield a file's frames: uint8 (H, W, 3), RGB, the short side averaged to `short_side` pixels."""
     with opened(path) as (container, stream):
-        width, height = scaled_size(stream.width, stream.height, short_side)
         reformatter = VideoReformatter()  # kept: building its tables costs ten frames' conversion
+        size = None
         for frame in decoded(path, container, stream):
-            scaled = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1)
-            yield upright(cast(NDArray[np.uint8], scaled.to_ndarray()), frame)
+            size = size or scaled_size(frame.width, frame.height, short_side)
+            yield upright(to_rgb(path, frame, size, reformatter), frame)
+
+
+def to_rgb(path: Path, frame: av.VideoFrame, size: tuple[int, int], reformatter: VideoReformatter) -> NDArray[np.uint8]:
+    """Return a frame as uint8 (H, W, 3), scaled to `size` (width, height); VideoError where swscale does not know its colours."""
+    width, height = size
+    if frame.colorspace == _RESERVED:
+        frame.colorspace = Colorspace.DEFAULT
+    try:
+        scaled = reformatter.reformat(frame, width=width, height=height, format="rgb24", interpolation=_SCALING, threads=1)
+    except OSError as error:
+        matrix = f"colour matrix {int(frame.colorspace)}, range {int(frame.color_range)}"
+        raise VideoError(path, "corrupt", f"its pictures cannot be turned into RGB: {matrix} ({error.strerror})") from None
+    return cast(NDArray[np.uint8], scaled.to_ndarray())
 
 
 def upright(picture: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
@@ -78,11 +93,12 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
         if path.is_dir():
             raise VideoError(path, "unreadable", "it is a folder, not a file")
-        container = av.open(str(path), options=_LOCAL)
+        if path.exists() and path.stat().st_size == 0:
+            raise VideoError(path, "not-a-video", "the file is empty")
+        container = av.open(str(path), options=_LOCAL, metadata_errors="replace")  # titles are of any encoding
     except av.error.FFmpegError as error:
-        if path.exists() and not isinstance(error, PermissionError):
-            what = "the file is empty" if path.stat().st_size == 0 else f"not a video that FFmpeg opens ({error.strerror})"
-            raise VideoError(path, "not-a-video", what) from None
+        if os.access(path, os.R_OK):  # of a damaged file FFmpeg may say "Operation not permitted" as well
+            raise VideoError(path, "not-a-video", f"not a video that FFmpeg opens ({error.strerror})") from None
         raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None
     except OSError as error:
         raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None

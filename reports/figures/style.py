@@ -69,7 +69,7 @@ plt.rcParams.update(RC)  # type: ignore[arg-type]
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure on disk. `vector`: shown from the svg on the page; pictures are shown from the png."""
+    """A figure on disk."""
 
     name: str
     title: str
@@ -78,7 +78,6 @@ class Drawn:
     svg: Path
     pdf: Path
     csv: Path
-    vector: bool = True
     study: str = ""
 
     @property

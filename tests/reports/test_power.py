@@ -9,10 +9,10 @@ import pytest
 from fame.errors import FameError
 from reports.power import detectable, foretold, half_width
 from studies.paper.registry import STUDIES
-from studies.setting.resolve import Setting, all_stages
+from studies.setting.recording import about
+from studies.setting.resolve import Setting
 from studies.setting.scales import MINI, SCALES
 from studies.setting.spread import FILE, UNKNOWN, Spread, spread_at
-from tests.filled import recorded
 
 ENTRY = '[mini]\nsd = 4.0\nreplicates = [1000, 1001, 1002]\nmeasure = "deranged"\nsource = "a run"\n'
 
@@ -48,15 +48,14 @@ def test_impossible_questions_are_refused(arguments: tuple) -> None:
 
 
 def test_the_plan_is_told_what_ten_replicates_detect(tmp_path: Path) -> None:
-    file, setting = tmp_path / "spread.toml", Setting(MINI)
-    stages, records = set(all_stages(setting, STUDIES)), recorded(setting, STUDIES, range(10))
-    given = recorded(Setting(MINI, pretrained="a" * 64), STUDIES, range(10))
+    file = tmp_path / "spread.toml"
+    facts, given = (about(Setting(MINI, pretrained=weights), STUDIES, tuple(range(10))) for weights in (None, "a" * 64))
     file.write_text("# nothing yet\n")
-    assert foretold(records, stages, file).endswith(f"deranged scenes): {UNKNOWN}")
+    assert foretold(facts, file).endswith(f"deranged scenes): {UNKNOWN}")
     file.write_text(ENTRY)
-    said = foretold(records, stages, file)
+    said = foretold(facts, file)
     assert "n = 10" in said and "4.0 points with 80 % power; 95 % half-width 2.9 points" in said and "a run" in said
-    assert foretold(records, set(), file) == "" == foretold(given, stages, file)
+    assert foretold(given, file) == ""
 
 
 def test_the_committed_file_is_sound() -> None:

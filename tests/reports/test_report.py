@@ -14,6 +14,7 @@ from fame.config import VideoData
 from fame.errors import FameError
 from reports.figures import training
 from reports.figures.kernels import outline
+from reports.figures.style import lines_of
 from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
@@ -116,6 +117,15 @@ def test_effects_are_the_tables_differences(made: tuple[Store, Setting, Path], r
         e for e in report["tables"]["area_ratio"] if (e["row"], e["column"], e["label"]) == ("0.5", "single", "B finetuned")
     )
     assert line["difference"] == pytest.approx(entry["difference"]["mean"], rel=1e-5) and line["published_difference"] == 7.1
+
+
+def test_a_method_has_one_colour_in_all_figures() -> None:
+    by_row = lines_of(["baseline", "FAME", "FAME 0.3", "Seed", "another method"])
+    by_text = lines_of(["moco()", "fame()", "fame(beta=0.3, views='single')", "fame(variant='seed')"])
+    assert [style["color"] for style in by_text.values()] == [style["color"] for style in by_row.values()][:4]
+    assert len({tuple(style.values()) for style in by_row.values()}) == 5
+    slow = lines_of(["moco()", "moco(optim={'epochs_times': 2.0})"]).values()
+    assert len({style["color"] for style in slow}) == 1 and len({style["linestyle"] for style in slow}) == 2
 
 
 def test_nothing_is_made_again_while_nothing_changed(made: tuple[Store, Setting, Path]) -> None:
