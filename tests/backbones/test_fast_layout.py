@@ -7,7 +7,7 @@ from unittest import mock
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -117,6 +117,7 @@ def uneven(name: str) -> nn.Module:
     offset=st.sampled_from([0.0, 100.0]),
     direct=st.booleans(),
 )
+@example((5, 1, 1), (3, 16), (7, 1, 1), (2, 1), True, False, False, 0.0, False)  # of which the library dies
 def test_a_unit_is_convolution_norm_addition_and_relu(size, channels, kernel, stride, padded, relu, added, offset, direct):
     padding = tuple(k // 2 for k in kernel) if padded else (0, 0, 0)
     if any(n + 2 * p < k for n, p, k in zip(size, padding, kernel, strict=True)):

@@ -62,7 +62,8 @@ def _three(values: Iterable[Any]) -> Three:
 
 def _corrupts(g: Geometry) -> bool:
     """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies of it."""
-    return prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0
+    longer = any(k > n and stride > 1 for n, k, stride in zip(g.sizes, g.kernel, g.stride, strict=True))
+    return longer or (prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0)
 
 
 def _forward(
