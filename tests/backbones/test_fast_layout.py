@@ -105,7 +105,7 @@ def uneven(name: str) -> nn.Module:
     return plain
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, derandomize=True)  # one process was once aborted in a backward pass of torch
 @given(
     size=st.tuples(st.integers(1, 7), st.integers(1, 6), st.integers(1, 6)),
     channels=st.tuples(st.sampled_from([1, 3, 16, 300]), st.sampled_from([1, 5, 16])),
