@@ -45,9 +45,13 @@ class Unit:
     def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
         x, conv = x[:, : self.conv.in_channels], self.conv
         if x.device.type == "cpu" and isinstance(conv.padding, tuple):
-            # torch's gradients of 3-D kernels stored channels last are not safe: with some shapes the process dies of them
-            weight = conv.weight.contiguous()
-            y = torch.conv3d(x.contiguous(), weight, conv.bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+            # torch's gradients are not safe where a 3-D kernel is stored channels last, or reaches beyond the clip (torch 2.15: a
+            # kernel of 7 frames, stride 2, 5 frames): the process dies of them. So the zeros are put there beforehand.
+            padding = conv.padding
+            if any(k > n for k, n in zip(conv.kernel_size, x.shape[2:], strict=True)):
+                x = functional.pad(x, [pad for p in reversed(conv.padding) for pad in (p, p)])
+                padding = (0, 0, 0)
+            y = torch.conv3d(x.contiguous(), conv.weight.contiguous(), conv.bias, conv.stride, padding, conv.dilation, conv.groups)
         else:
             y = conv(x)
         y = self.norm(y)
