@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 LARGEST_ARTIFACT = 8 * 2**20  # bytes; a larger file (a full-size encoder) stays in the store alone
 LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
+USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
 
 def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
@@ -53,7 +54,7 @@ def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
             self.failed = True
             what = " ".join(str(error).split())[:200] or type(error).__name__
             mend = "no run is affected, and `run_study.py report` tries again"
-            self.warn(redacted(f"MLflow tracking stopped ({self.uri}): {what}; {mend}"))
+            self.warn(USER.sub("//", f"MLflow tracking stopped ({self.uri}): {what}; {mend}"))
             return False
 
     return guarded
@@ -224,7 +225,7 @@ class Tracker:
     @cached_property
     def _noted(self) -> dict[str, Any]:
         """Hold {"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}."""
-        nothing: dict[str, Any] = {"address": redacted(self.uri), "runs": {}, "studies": {}}
+        nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
         if self.artifacts and not (self.out / "mlflow.db").exists():
             shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
             return nothing
@@ -255,8 +256,7 @@ class Mirroring:
     def _work(self) -> None:
         for task in iter(self.tasks.get, None):
             if self.tracker:
-                serves = self.serves.get(task.stage.id, ())
-                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, serves)
+                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, self.serves.get(task.stage.id, ()))
 
 
 def relocate(database: Path, artifacts: str) -> None:
@@ -296,8 +296,3 @@ def epochs(file: Path) -> Iterator[tuple[str, float, int]]:
             for name, value in values.items():
                 if name not in ("time", "steps") and isinstance(value, int | float):
                     yield name, value, step
-
-
-def redacted(text: str) -> str:
-    """Return `text` without the user and password of an address in it."""
-    return re.sub(r"//[^/@\s]+@", "//", text)
