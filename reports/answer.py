@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
+from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate
 from reports.texts import interval, number
 from studies.paper.baseline import published_difference, reference
@@ -38,17 +39,20 @@ def sentence(evidence: Evidence) -> str:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)
         if found.mean is not None:
-            return f"{said(found, evidence.awaited)} ({WHERE.get(measure.metric, measure.label)}); {papers()}."
+            return f"{decided(evidence, found)} ({WHERE.get(measure.metric, measure.label)}); {papers()}."
     return "FAME and its baseline have not both been run here, so this page does not compare them."
 
 
-def said(found: Estimate, awaited: int) -> str:
-    """Say what an estimate of FAME minus baseline decides; nothing where replicates are missing or fewer than a verdict needs."""
+def decided(evidence: Evidence, found: Estimate) -> str:
+    """Say what FAME minus baseline decides: nothing at smoke scale, while replicates are missing, or where the gate is shut."""
     assert found.mean is not None
     shown = f"{number(found.mean, 1, True)} points {interval(found.interval, 1, True)}".strip()
-    if found.n < ENOUGH or found.n < awaited:
-        over = " over these test videos" if found.over == "videos" else ""
+    over = " over these test videos" if found.over == "videos" else ""
+    if found.n < ENOUGH or found.n < evidence.awaited:
         return f"Not decided at n = {found.n}: FAME minus the baseline is {shown}{over}"
+    shut = "smoke scale, whose numbers mean nothing" if evidence.about["scale"] == "smoke" else gate(evidence).reason
+    if shut:
+        return f"Not decided ({shut}): FAME minus the baseline is {shown}, n = {found.n}"
     low, high = found.interval or (0.0, 0.0)
     verdict = "beat the baseline" if low > 0 else "fell behind the baseline" if high < 0 else "did not clearly beat the baseline"
     return f"FAME {verdict}: {shown}, n = {found.n}"

@@ -11,7 +11,7 @@ from typing import Any
 from fame.errors import FameError
 from reports.evidence import Evidence
 from studies.harness.store import Store
-from studies.records import Cell, read
+from studies.records import ROWS, Cell, read
 
 MIRRORED = "mlflow.json"  # what studies/tracking.py notes of the mirrored runs
 
@@ -42,8 +42,8 @@ def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict
                 "command": command(evidence, cell),
             }
         one = found[runs.id]
-        if (row := "/".join(filter(None, (cell.study, cell.row, cell.column)))) not in one["rows"]:
-            one["rows"].append(row)
+        if cell.name not in one["rows"]:
+            one["rows"].append(cell.name)
         values = evidence.values(runs, cell.metric)
         one["values"][cell.label or cell.metric] = {str(number): value for number, value in values.items()}
     return list(found.values())
@@ -52,9 +52,8 @@ def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict
 def command(evidence: Evidence, cell: Cell) -> str:
     """Return the command that makes the row of a cell alone, with everything else as in the report's own command."""
     words = iter(shlex.split(evidence.about["command"] or "reproduce-paper"))
-    kept = [word for word in _without(words, ("--only", "--row"))]
-    name = "/".join(filter(None, (cell.study, cell.row, cell.column)))
-    return shlex.join([*kept, "--row", cell.row] if cell.study == "rows" else [*kept, "--only", name])
+    kept = _without(words, ("--only", "--row"))
+    return shlex.join([*kept, "--row", cell.row] if cell.study == ROWS else [*kept, "--only", cell.name])
 
 
 def _without(words: Iterator[str], options: tuple[str, ...]) -> Iterator[str]:

@@ -23,6 +23,7 @@ from fame.files import write_atomically, write_json
 from studies.study import Measure, Method
 
 CELLS, STUDY = "cells.csv", "study.json"
+ROWS = "rows"  # the study of typed rows (`--row`)
 EARLIER = "earlier"  # folder of reports on other studies in the same OUT
 
 
@@ -51,6 +52,11 @@ class Cell:
     published: str = ""
     published_difference: str = ""
     source: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return STUDY/ROW/COLUMN, as `--only` takes it."""
+        return "/".join(filter(None, (self.study, self.row, self.column)))
 
 
 @dataclass(frozen=True)

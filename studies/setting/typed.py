@@ -18,12 +18,12 @@ from fame.config import OBJECTIVES, Augment, BackgroundErasing, Config, Merge, M
 from fame.errors import FameError, explain
 from studies.paper.area_ratio import STUDY as AREA_RATIO
 from studies.paper.registry import row_name
+from studies.records import ROWS
 from studies.setting.changes import changed, changed_optim
 from studies.study import Method, Row, Study, background_erasing, fame, moco, pretext, random_init, supervised
 
 GROUPS: dict[str, type[Config]] = {"merge": Merge, "erasing": BackgroundErasing, "moco": MoCo, "augment": Augment, "optim": Optim}
 OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that hold fields by name
-ROWS = "rows"  # name of the study
 Typed = tuple[tuple[str, str, Any], ...]
 
 

@@ -17,29 +17,31 @@ from studies.paper.registry import STUDIES
 from studies.records import EARLIER, Records, earlier, read
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
-from studies.study import Row, deranged, fame, moco
+from studies.study import Row, deranged, fame, moco, random_init
 from tests.filled import fill, recorded, reported, result, seen
 
 AREA = STUDIES[0]
 
 
 @pytest.mark.parametrize(
-    ("gains", "said"),
+    ("gains", "start", "said"),
     [
-        ((6.0, 7.0, 8.0), "FAME beat the baseline: +7.0 points [+4.5, +9.5], n = 3"),
-        ((-6.0, -7.0, -8.0), "FAME fell behind the baseline: \N{MINUS SIGN}7.0 points"),
-        ((5.0, -5.0, 1.0), "FAME did not clearly beat the baseline: +0.3 points"),
-        ((6.0, 7.0), "Not decided at n = 2: FAME minus the baseline is +6.5 points"),
-        ((), "FAME and its baseline have not both been run here"),
+        ((6.0, 7.0, 8.0), 35.0, "Not decided (the baseline is +5.0 points of balanced accuracy from random init"),
+        ((6.0, 7.0, 8.0), 12.5, "FAME beat the baseline: +7.0 points [+4.5, +9.5], n = 3"),
+        ((-6.0, -7.0, -8.0), 12.5, "FAME fell behind the baseline: \N{MINUS SIGN}7.0 points"),
+        ((5.0, -5.0, 1.0), 12.5, "FAME did not clearly beat the baseline: +0.3 points"),
+        ((6.0, 7.0), 12.5, "Not decided at n = 2: FAME minus the baseline is +6.5 points"),
+        ((), 12.5, "FAME and its baseline have not both been run here"),
     ],
 )
-def test_one_sentence_answers(tmp_path: Path, gains: tuple[float, ...], said: str) -> None:
+def test_one_sentence_answers(tmp_path: Path, gains: tuple[float, ...], start: float, said: str) -> None:
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
     for replicate, gain in enumerate(gains):
-        for method, level in ((moco(), 20.0), (fame(), 20.0 + gain)):
+        for method, level, balanced in ((moco(), 20.0, 40.0), (fame(), 20.0 + gain, 40.0), (random_init(), 12.5, start)):
             stage = setting.stage(Row("", method), deranged("A"))
             assert stage is not None
-            store.finish(stage, replicate, result(stage, replicate, {"top1/deranged": level}, store.begin(stage, replicate)))
+            metrics = {"top1/deranged": level, "balanced/top1/deranged": balanced}
+            store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
     found = sentence(seen(store, setting, range(max(1, len(gains))), (AREA,)))
     assert found.startswith(said)
     assert not gains or "the paper reports +5.4 on UCF101 finetuned" in found
