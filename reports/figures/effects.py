@@ -76,7 +76,8 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     axes[0, 0].set_yticks(range(len(rows)), [_said(row, column, rows, base) for row, column, base in rows])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     number = counted(entry["difference"]["n"] for entry in shown)
-    figure.supxlabel(f"difference to the baseline, points ({number}; grey: the margin of ±{POINTS:g})", fontsize=9)
+    between = "\n" if len(labels) == 1 else " "  # one panel is narrower than the words
+    figure.supxlabel(f"difference to the baseline, points{between}({number}; grey: the margin of ±{POINTS:g})", fontsize=9)
     over = (
         "replicates (t)"
         if any(entry["difference"]["over"] == "replicates" for entry in shown)
