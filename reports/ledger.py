@@ -92,7 +92,7 @@ def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
 
 
 def _side(evidence: Evidence, side: Side) -> Number | Gain:
-    given = side.learnt and evidence.about["pretrained"]  # every method would resolve to the one given encoder, and equal itself
+    given = side.encoders and evidence.about["pretrained"]  # every method would resolve to the one given encoder, and equal itself
     number = None if given else evidence.runs(side.method, _run(side)), _run(side).metric
     return Gain(number, _side(evidence, side.minus)) if side.minus else number
 
