@@ -28,11 +28,11 @@ from simplejpeg import decode_jpeg, encode_jpeg
 
 from fame.data.disk import alone, check_space, writing
 from fame.data.faults import VideoError
-from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER, frames_of, scaled_size
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 
 Codec = Literal["raw", "jpeg"]
 Shape = tuple[int, int, int, int]  # T, H, W, 3
@@ -236,7 +236,7 @@ def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
     root, video, path, short_side, codec = item
     source = root / video.path
     try:
-        if video.sha256 not in ("", file_sha256(source)):
+        if video.sha256 not in ("", sha256_of(source)):
             raise _changed(source)
     except OSError as error:
         raise VideoError(source, "unreadable", f"the file cannot be read ({error.strerror})") from None

@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 
 from fame.data import store as store_module
 from fame.data.faults import VideoError
-from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.manifest import Manifest, Video
 from fame.data.store import ChangedVideo, Codec, FrameStore, open_store, ready_file
 from fame.data.video import decode
 from fame.errors import FameError
+from fame.files import sha256_of
 from tests.videos import moving_square, write_video
 
 LENGTHS = (5, 9, 4, 7)
@@ -33,7 +34,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     for index, frames in enumerate(LENGTHS):
         height, width = ((32, 48), (48, 32))[index % 2]
         path = write_video(root / f"{index}.avi", moving_square(frames, height, width, seed=index))
-        videos.append(Video(path.name, 0, "train", frames, 12.0, width, height, {}, file_sha256(path)))
+        videos.append(Video(path.name, 0, "train", frames, 12.0, width, height, {}, sha256_of(path)))
     return Manifest("four", root, ["one"], videos)
 
 

@@ -20,12 +20,13 @@ from pathlib import Path
 
 from fame.config import StagedData, StagedPart, StagedWorld
 from fame.data.disk import locked, writing
-from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
 from fame.data.staged.files import write_masks, write_video
 from fame.data.staged.plan import Planned, plan
 from fame.data.staged.render import Look, Recipe, render_performance
 from fame.errors import FameError
+from fame.files import sha256_of
 from fame.seeds import Seeds
 
 PARTS = ("source", "A", "B", "C")
@@ -66,7 +67,7 @@ def damages(folder: Path, full: bool = False) -> dict[str, str]:
             wrong[name] = "is missing"
         elif path.stat().st_size != int(size):
             wrong[name] = f"has {path.stat().st_size} bytes instead of {size}"
-        elif full and file_sha256(path) != checksum:
+        elif full and sha256_of(path) != checksum:
             wrong[name] = "has another content than was rendered"
     return wrong
 
@@ -126,7 +127,7 @@ def _render_one(folder: Path, look: Look, recipes: list[Recipe]) -> dict[str, tu
         if recipe.mask and recipe.mask not in written:  # the conditions of a performance share their masks
             write_masks(folder / recipe.mask, mask)
             written.add(recipe.mask)
-    return {name: (file_sha256(folder / name), (folder / name).stat().st_size) for name in written}
+    return {name: (sha256_of(folder / name), (folder / name).stat().st_size) for name in written}
 
 
 def _entry(video: Planned, world: StagedWorld, sums: dict[str, tuple[str, int]]) -> Video:
