@@ -150,6 +150,8 @@ def _refusal(path: Path, told: str) -> str:
         start = file.read(40).decode("ascii", "replace")
     if start and start.replace("\n", " ").isprintable():
         return f"{path} is text, not weights (it begins {start.splitlines()[0]!r}): download it again, or `git lfs pull`"
+    if path.suffix == ".safetensors":
+        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save(WEIGHTS, FILE)"
     blocked = re.search(r"GLOBAL (\S+) whose module", told)
     if blocked is not None:
         return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
