@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fame.config import Augment
+from fame.fast import choose
 from fame.method.colour import draw_colours, rand, recolour
 from fame.method.shapes import check_clips, check_frames
 
@@ -76,6 +77,9 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
     """
     check_frames(clips)
     first = clips[0]
+    if first.dtype == torch.uint8 and first.dim() == 4 and (fast := choose("crop", *clips)):
+        cropped: Tensor = fast(clips, crops, size)
+        return cropped
     shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
     out = torch.empty(len(clips), *shape, device=first.device)
     for i, (top, left, height, width, flip) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
