@@ -99,12 +99,6 @@ class Manifest:
         return manifest
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:
     """Videos per split, for messages: {"train": 60, "val": 7, "test": 48}."""
     return dict(Counter(video.split for video in videos))
