@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from fame.config import Pretrain
-from fame.data.ahead import ahead
 from fame.data.clips import VideoSet
+from fame.data.parallel import ahead
 from fame.distributed import here
 from fame.method.augment import Clips, Crops, apply_crops, colour_normalised, draw_crops, frame_sizes
 from fame.method.controls import Controlled, cropped_truth, merging_of
