@@ -37,8 +37,8 @@ from fame.seeds import SELECTION_REPLICATES, Seeds
 from fame.training.optimiser import build_optimiser
 from fame.training.precision import resolve
 from fame.training.step import ContrastStep
-from studies.harness.executors.local import KEEP_MEMORY
 from studies.harness.hardware import commit, hardware, resolve_device
+from studies.harness.pool import KEEP_MEMORY
 from studies.setting.resolve import Setting
 from studies.setting.scales import SCALES, Scale, world
 from studies.study import fame

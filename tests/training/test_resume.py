@@ -18,7 +18,7 @@ import fame.training.pretrain
 from fame.backbones.given import read_weights
 from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised, VideoData
 from fame.data import scan_videos
-from fame.data.ahead import ahead
+from fame.data.parallel import ahead
 from fame.training.pretrain import pretrain
 from fame.training.step import ContrastStep
 from tests.fakes import FakeVideos, fake_run
