@@ -13,10 +13,9 @@ from rich.table import Table
 from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
-from studies.cli.options import asking
-from studies.cli.session import console, say, watching
+from studies.cli.session import asking, console, say, watching
 from studies.harness.hardware import default_jobs
-from studies.harness.progress import Watcher
+from studies.harness.progress import Lines
 from studies.harness.store import Store
 from studies.setting.asked import places, resolve
 from studies.setting.options import Options
@@ -125,5 +124,5 @@ def _parts(options: Options, store: Store) -> Iterator[tuple[int, str, StagedDat
                 yield replicate, part, data
 
 
-def _naming(watcher: Watcher, replicate: int, part: str) -> Callable[[str, int, int], None]:
+def _naming(watcher: Lines, replicate: int, part: str) -> Callable[[str, int, int], None]:
     return lambda what, done, total: watcher.data(f"{what} {part} · {replicate}", done, total)
