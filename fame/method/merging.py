@@ -124,20 +124,13 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
     Y is behind[rows] (None: behind), of which frame `frames` stands still (None: it moves); behind has the type of clips and, with
     rows, any number of them; rows and frames are long (B,), in range. mask: (B, H, W), bool or in 0..1.
     """
-    needs_gradient = torch.is_grad_enabled() and (clips.requires_grad or behind.requires_grad or mask.requires_grad)
-    out = None
     if frames is not None:
         rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
         behind = behind[rows, :, frames][:, :, None]  # broadcast over T
     elif rows is not None:
-        behind = behind[rows]
-        if not needs_gradient and not torch.compiler.is_compiling():
-            out = behind  # the one copy made becomes the result
-    mask = mask[:, None, None]
-    if mask.dtype == torch.bool:
-        return torch.where(mask, clips, behind, out=out)
+        behind = behind.index_select(0, rows)
     # lerp is the formula in one pass, exact where the mask is 0 or 1
-    return torch.lerp(behind, clips, mask.to(clips.dtype), out=out)
+    return torch.lerp(behind, clips, mask[:, None, None].to(clips.dtype))
 
 
 def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
