@@ -43,7 +43,7 @@ class StagedWorld(Config):
     placement: Literal["anywhere", "centre"] = "anywhere"
     clothes: Literal["alike", "varied", "by_action"] = "alike"
     alike: Share = 0.0  # how far figures share one posture and size; 1: only its motion tells a figure from another
-    wander: Share = 0.0  # how far a figure goes about while it acts; 0: it keeps its place
+    wander: float = Field(0.0, ge=0, le=0)  # a figure keeps its place; part of every id
     codec: Literal["mpeg4", "libx264", "ffv1"] = "mpeg4"
     source: StagedPart
     A: StagedPart

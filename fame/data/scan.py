@@ -29,7 +29,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 7  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 8  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 10  # broken videos named in a message; the report has them all
 
 Known = dict[str, VideoInfo | VideoError]  # by path
@@ -95,12 +95,9 @@ def report_file(root: Path, kind: Kind, fold: int, cache: Path) -> Path:
 
 
 def read_report(file: Path) -> list[Finding]:
-    """Read what a scan found; FameError where it is not there or of another form."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
-    except (OSError, TypeError, UnicodeDecodeError, csv.Error) as error:
-        raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
+    """Read what a scan found."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
 
 
 # ---------------------------------------------------------------- looking at files
