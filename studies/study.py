@@ -17,7 +17,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective, Scenery, Variant
 
-Part = Literal["source", "A", "B", "C"]
+Part = str  # "source", "A", "B", "C"; or one of the user's own targets, by its folder's name
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
 Value = float | str | bool | tuple[float, ...]
 Pairs = tuple[tuple[str, Value], ...]
@@ -148,6 +148,14 @@ def supervised() -> Method:
 def random_init(**overrides: Unpack[Overrides]) -> Method:
     """Declare the untrained network; changes of the world apply to its tests."""
     return Method(kind="random", changes=Changes.of(**overrides))
+
+
+FLOORS = ("mean_frame", "frame_difference", "file_facts")
+
+
+def floor(reads: Literal["mean_frame", "frame_difference", "file_facts"]) -> Method:
+    """Declare a descriptor without a network in the place of an encoder; a linear probe reads it."""
+    return Method(kind=reads)
 
 
 @dataclass(frozen=True)

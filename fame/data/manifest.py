@@ -17,6 +17,7 @@ from fame.errors import FameError
 from fame.files import write_json
 
 VERSION = 1
+FOLD = "fold"  # `fold/0`, `fold/1`, ...: splits of a set that is tested by cross-validation
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,16 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file's bytes, 64 hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_fold(split: str) -> bool:
+    """Return whether a split is a fold of cross-validation."""
+    return split.partition("/")[0] == FOLD
+
+
+def tested_with(split: str) -> str:
+    """Return what the videos of a split are tested as: `test`, a fold, or "" for those that are not tested."""
+    return split if split == "test" or is_fold(split) else ""
 
 
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:

@@ -18,7 +18,7 @@ from fame.data.disk import writing
 from fame.data.faults import FAULTS, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits, file_sha256
+from fame.data.manifest import Manifest, Video, count_splits, file_sha256, is_fold
 from fame.data.parallel import Progress, counted, each
 from fame.data.scan_report import Facts, findings, is_news, judge, log_remarks, write_report
 from fame.data.video import DECODER
@@ -51,7 +51,7 @@ def scan(
         log_remarks(kind, found, report)
     judge(kind, found, len(listing.entries), report, most_broken)
     videos = [_video(entry, facts[entry.path]) for entry in listing.entries if entry.path in facts]
-    if not any(video.split == "train" for video in videos):
+    if not any(video.split == "train" or is_fold(video.split) for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind == "folder" else f"{kind}-fold{fold}"
     log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))

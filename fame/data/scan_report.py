@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.layouts import Entry
+from fame.data.manifest import tested_with
 from fame.errors import FameError
 from fame.files import write_atomically
 
@@ -56,13 +57,13 @@ def findings(entries: Iterable[Entry], facts: Mapping[str, Facts], faults: Mappi
 
 
 def _copies(entries: list[Entry], facts: Mapping[str, Facts]) -> Iterator[Finding]:
-    """Videos of the same bytes: `leaked` across train (or val) and test, `duplicate` otherwise, all but the first."""
+    """Videos of the same bytes: `leaked` across train (or val) and test, or folds; `duplicate` otherwise, all but the first."""
     by_content = defaultdict(list)
     for entry in entries:
         by_content[facts[entry.path]["sha256"]].append(entry)
     for same in by_content.values():
         for index, entry in enumerate(same):
-            across = [other for other in same if (other.split == "test") != (entry.split == "test")]
+            across = [other for other in same if tested_with(other.split) != tested_with(entry.split)]
             if across or index:
                 first = (across or same)[0]
                 name: Remark = "leaked" if across else "duplicate"

@@ -51,7 +51,7 @@ class Session:
         self.runtime = Runtime(
             self.device,
             options.data_root,
-            dict(places(options).values()),
+            {kind: root for kind, root, _ in places(options).values()},
             pretrained=options.pretrained,
             most_broken=options.broken,
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fame.config import Data, MoCoObjective, Pretrain, StagedData
+from fame.data.manifest import is_fold
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.harness.executors import Task
@@ -86,7 +87,7 @@ def make_plan(
     for stage, _ in stages.values():
         data: Any = getattr(stage.config, "data", None)
         counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
-        if counts and not counts.get("test"):
+        if counts and not counts.get("test") and not any(map(is_fold, counts)):
             raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
     numbers = tuple(replicates)
     tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
@@ -108,7 +109,7 @@ def _videos(data: Data, replicate: int) -> tuple[str, int]:
     """Return what tells apart the videos to be stored: folds and replicates of a real set share theirs."""
     if isinstance(data, StagedData):
         return data.model_dump_json(), replicate
-    return f"{data.kind} {data.short_side} {data.codec}", 0
+    return f"{data.kind} {data.name} {data.short_side} {data.codec}", 0
 
 
 def _prepared(data: Data, replicate: int, cache: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import Literal
 from fame import plugins
 from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
-from studies.findings import backgrounds, constants, masks, schedules, worlds
+from studies.findings import backgrounds, constants, masks, real_video, schedules, worlds
 from studies.findings.contrasts import Finding
 from studies.paper import (
     action_recognition,
@@ -55,6 +55,7 @@ FINDINGS: tuple[Finding, ...] = (
 )
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
+REAL_VIDEO = real_video.STUDY  # of the user's own videos
 FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
 
 
@@ -75,7 +76,7 @@ def paper_studies() -> tuple[Study, ...]:
     `DOWNSTREAM`. FameError where a study's name is taken, or something is registered as a study that is none.
     """
     own = [study for module in plugins.modules() for study in _studies_of(module)]
-    names = Counter(study.name for study in (*STUDIES, *FINDINGS, selection.STUDY, *own))
+    names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, selection.STUDY, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
     return (*(_with_plugins(study) for study in STUDIES), *own)
@@ -124,32 +125,32 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         FOR_CLAIMS: (*papers, *(study for study in FINDINGS if study.claims or study.with_claims)),
     }
     asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
-    known = [study.name for study in (*papers, *FINDINGS)]
+    known = [study.name for study in (*papers, *FINDINGS, REAL_VIDEO)]
     unknown = sorted(asked - {*known, *groups})
     if unknown:
         ours, others = ", ".join(known[: len(papers)]), ", ".join(known[len(papers) :])
         all_of_them = f"the studies are {ours}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
     whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
-    chosen = (study for study in (*papers, *FINDINGS) if study.name in asked)
+    chosen = (study for study in (*papers, *FINDINGS, REAL_VIDEO) if study.name in asked)
     return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
 
 
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
-    return next((study for study in (*paper_studies(), *FINDINGS, selection.STUDY) if study.name == name), None)
+    return next((study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, selection.STUDY) if study.name == name), None)
 
 
 def named(study: Study) -> list[str]:
     """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
-    if any(study == full for full in (*paper_studies(), *FINDINGS, selection.STUDY)):
+    if any(study == full for full in (*paper_studies(), *FINDINGS, REAL_VIDEO, selection.STUDY)):
         return [study.name]
     return [row_name(study, row) for row in study.rows]
 
 
 def row_name(study: Study, row: Row) -> str:
     """`area_ratio/0.5/single`. An empty column is left out, but for the slash where the row's label has other columns, too."""
-    full = next((full for full in (*paper_studies(), *FINDINGS) if full.name == study.name), study)
+    full = next((full for full in (*paper_studies(), *FINDINGS, REAL_VIDEO) if full.name == study.name), study)
     alone = sum(other.label == row.label for other in full.rows) == 1
     return "/".join((study.name, row.label) if alone and not row.column else (study.name, row.label, row.column))
 

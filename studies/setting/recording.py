@@ -14,7 +14,7 @@ from studies.paper.headline import CONTROLS, MEASURES, METHODS
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut
-from studies.setting.paper_sets import absent
+from studies.setting.paper_sets import PAPER, absent
 from studies.setting.resolve import Setting
 from studies.study import Measure, Method, Row, Study
 
@@ -37,7 +37,12 @@ def record(asked: Asked) -> Records:
 
 def cells(setting: Setting, studies: tuple[Study, ...]) -> tuple[Cell, ...]:
     """Return the cells of the studies' tables, then those that only claims, gates, contrasts and the headline look at."""
-    tables = [_cell(setting, study, row, measure) for study in studies for row in setting.rows(study) for measure in study.measures]
+    tables = [
+        _cell(setting, study, row, measure)
+        for study in studies
+        for row in setting.rows(study)
+        for measure in setting.measures(study)
+    ]
     known = {(cell.method, cell.evaluation, cell.target) for cell in tables}
     others: dict[tuple[str, str, str], Cell] = {}
     for method, measure in _looked_at(setting, studies):
@@ -141,21 +146,27 @@ def about(
     protocol = setting.protocol
     return {
         "scale": setting.scale.name,
-        "note": setting.sizes.note,
+        "note": setting.scale.note,
         "fixed": setting.scale.replicates,
-        "awaited": setting.sizes.replicates,
+        "awaited": setting.scale.replicates,
         "size": setting.scale.clip.size,
         "backbone": setting.scale.backbone.name,
         "dataset": setting.dataset,
-        "real": bool(setting.videos),
-        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.videos else None,
+        "real": bool(setting.sets),
+        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.sets else None,
         "sets": [
-            {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
+            {
+                "part": part,
+                "kind": one.name or one.kind,
+                "manifest": one.manifest,
+                "fold": one.fold,
+                "splits": dict(counts.get(part, {})),
+            }
             for part, one in setting.sets.items()
         ],
         "splits": dict(counts.get("A", {})),
         "folds": 1 + len(setting.folds),
-        "absent": absent(setting.sets) if setting.others is not None else "",
+        "absent": absent(setting.sets) if setting.dataset == PAPER else "",
         "left_out": [],
         "left_out_counted": [],
         "protocol": {
