@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from torchvision.ops import masks_to_boxes
 
 from fame.config import StagedData
-from fame.data.staged.files import read_masks
+from fame.data.staged.render import read_masks
 from fame.data.staged.videos import render
 from fame.data.video import decode
 from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixels

@@ -18,7 +18,7 @@ from reports.figures import Drawn, draw_all
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
-from studies.paper.published import noise, other_reports, reference_rows
+from studies.paper.published import noise
 from studies.paper.registry import FINDINGS
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
@@ -91,7 +91,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         rest=[figure for figure in figures if figure.name not in placed],
         claims=_claims(report["claims"], about["studies"], papers),
         noise=noise(),
-        others=other_reports(),
+        others=[entry for entry in published_entries() if not entry.study],
         papers=papers,
         printed=len(published_entries()),
         levels=tables.compares_levels(evidence),
@@ -115,7 +115,7 @@ def _study(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]
         "columns": any(line.column for line in table.lines),
         "caption": tables.caption(evidence, study, table),
         "figures": [figure for figure in figures if figure.study == study["name"]],
-        "reference": reference_rows(study["name"]),
+        "reference": [entry for entry in published_entries() if entry.study == study["name"]],
         "heads": heads,
     }
 

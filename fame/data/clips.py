@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fame.config import Clip
 from fame.data.manifest import Manifest, is_fold
-from fame.data.staged.files import read_masks
+from fame.data.staged.render import read_masks
 from fame.data.store import FrameStore
 
 

@@ -100,12 +100,6 @@ class Manifest:
         return manifest
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, 64 hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def is_fold(split: str) -> bool:
     """Return whether a split is a fold of cross-validation."""
     return split.partition("/")[0] == FOLD

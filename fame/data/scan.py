@@ -18,11 +18,12 @@ from fame.data.disk import writing
 from fame.data.faults import FAULTS, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits, file_sha256, is_fold
+from fame.data.manifest import Manifest, Video, count_splits, is_fold
 from fame.data.parallel import Progress, counted, each
 from fame.data.scan_report import Facts, findings, is_news, judge, log_remarks, write_report
 from fame.data.video import DECODER
 from fame.errors import FameError
+from fame.files import sha256_of
 
 SCAN = 6  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 3  # files named in a message; the list file has them all
@@ -98,7 +99,7 @@ def _facts(
 def _look(root: Path, path: str) -> tuple[str, Facts | VideoError]:
     try:
         info: VideoInfo = inspect(root / path)
-        return path, {**asdict(info), "sha256": file_sha256(root / path)}
+        return path, {**asdict(info), "sha256": sha256_of(root / path)}
     except VideoError as error:
         return path, error
     except OSError as error:  # between two looks at it the file has gone, or the disk fails

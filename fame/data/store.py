@@ -28,11 +28,11 @@ from simplejpeg import decode_jpeg, encode_jpeg
 
 from fame.data.disk import alone, check_space, writing
 from fame.data.faults import VideoError
-from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER, frames_of, scaled_size
 from fame.errors import FameError
-from fame.files import write_atomically
+from fame.files import sha256_of, write_atomically
 
 Codec = Literal["raw", "jpeg"]
 Shape = tuple[int, int, int, int]  # T, H, W, 3
@@ -131,11 +131,6 @@ class FrameStore:
                 self._make(self._missing(), jobs, progress)
         return self
 
-    def check(self, progress: Progress | None = None) -> list[str]:
-        """Check every stored file, decode damaged ones anew, and return their paths in the manifest."""
-        rows = counted(range(len(self)), "check", len(self), progress)
-        return [self._manifest.videos[row].path for row in rows if self._mend(row)]
-
     # ---------------------------------------------------------------- reading
 
     def _read_jpegs(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
@@ -163,10 +158,10 @@ class FrameStore:
         self._mapped[row] = content
         return content
 
-    def _mend(self, row: int) -> bool:
-        """Decode a stored file anew where it is damaged or gone; whether it was. FameError."""
+    def _mend(self, row: int) -> None:
+        """Decode a stored file anew where it is damaged or gone. FameError."""
         if self._is_sound(row):
-            return False
+            return
         path = self._manifest.videos[row].path
         with alone(self.folder), writing(self.folder, "the decoded videos"):
             if not self._is_sound(row):  # else the process that held the lock has done it
@@ -174,7 +169,6 @@ class FrameStore:
                 self._make([row], 1, None)
         if not self._is_sound(row):
             raise FameError(f"{self.paths[row]}: the stored frames of {path} are damaged again as soon as written; check the disk")
-        return True
 
     def _map(self, row: int) -> NDArray[np.uint8]:
         """The file's bytes. torch maps them: unlike NumPy, it keeps no file descriptor open."""
@@ -236,7 +230,7 @@ def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
     root, video, path, short_side, codec = item
     source = root / video.path
     try:
-        if video.sha256 not in ("", file_sha256(source)):
+        if video.sha256 not in ("", sha256_of(source)):
             raise _changed(source)
     except OSError as error:
         raise VideoError(source, "unreadable", f"the file cannot be read ({error.strerror})") from None

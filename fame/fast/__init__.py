@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 TABLE: dict[str, dict[str, str]] = {
     "mask": {"cpu": "fame.fast.cpu.masks:keep_highest", "cuda": "fame.fast.gpu.masks:keep_highest"},
+    "crop": {"cpu": "fame.fast.cpu.crops:crop"},
     "jitter": {"cpu": "fame.fast.cpu.colour:jitter"},
     "unit": {"cpu": "fame.fast.cpu.unit:run", "cuda": "fame.fast.gpu.unit:run"},  # convolution, batch norm, residual, ReLU
 }

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fame.config import Augment
+from fame.fast import choose
 from fame.method.colour import draw_colours, rand, recolour
 from fame.method.shapes import check_clips, check_frames
 
@@ -76,14 +77,17 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
     (B, T, size, size), to be thresholded at one half. Floating input lies in [0, 1] already. ValueError for other clips, and for a
     box that reaches beyond its frames.
     """
-    check_frames(clips)
-    first = clips[0]
-    shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
-    out = torch.empty(len(clips), *shape, device=first.device)
-    for i, (top, left, height, width, flip) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
-        tall, wide = clips[i].shape[1:3]
+    boxes = list(zip(*(field.tolist() for field in crops), strict=True))
+    for (tall, wide), (top, left, height, width, _) in zip(frame_sizes(clips), boxes, strict=True):
         if min(top, left) < 0 or top + height > tall or left + width > wide:
             raise ValueError(f"a box of {height} x {width} at {(top, left)} reaches beyond frames of {tall} x {wide}")
+    first = clips[0]
+    if first.dtype == torch.uint8 and first.dim() == 4 and (fast := choose("crop", *clips)):
+        cropped: Tensor = fast(clips, crops, size)
+        return cropped
+    shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
+    out = torch.empty(len(clips), *shape, device=first.device)
+    for i, (top, left, height, width, flip) in enumerate(boxes):
         box = clips[i][:, top : top + height, left : left + width].float()
         box = box.movedim(-1, 0) if first.dim() == 4 else box[None]  # (C, T, height, width)
         if (height, width) != (size, size):

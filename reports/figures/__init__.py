@@ -17,7 +17,7 @@ def draw_all(evidence: Evidence, tables: dict[str, list[dict]], folder: Path) ->
     """
     from reports.figures import activation, curves, effects, kernels, masks, training
 
-    papers = ((activation.STUDY, activation), (kernels.STUDY, kernels), (masks.MASK_QUALITY, masks))
+    papers = ((activation.ACTIVATION_MAPS, activation), (kernels.TEMPORAL_KERNELS, kernels), (masks.MASK_QUALITY, masks))
     drawn = [room.draw(evidence, folder) for study, room in papers if study.name in tables]
     drawn += [effects.draw(evidence, name, found, folder) for name, found in tables.items()]
     drawn += [curves.draw(evidence, name, found, folder) for name, found in tables.items()]

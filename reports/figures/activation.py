@@ -9,14 +9,14 @@ import numpy as np
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import INK, Drawn, canvas, save
-from studies.paper.activation_maps import STUDY
+from studies.paper.tables import ACTIVATION_MAPS
 
 MOST = 6
 
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A row of frames, then a row a method; None where no maps are there."""
-    maps = pictures.by_row(evidence, STUDY.name, "maps.npz")
+    maps = pictures.by_row(evidence, ACTIVATION_MAPS.name, "maps.npz")
     if not maps:
         return None
     first = next(iter(maps.values()))
@@ -49,7 +49,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
         caption,
         ("row", "example", "y", "x", "activation"),
         lines,
-        study=STUDY.name,
+        study=ACTIVATION_MAPS.name,
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import GRID, MUTED, Drawn, canvas, lines_of, save
-from studies.paper.temporal_kernels import LAYERS, STUDY
+from studies.paper.tables import LAYERS, TEMPORAL_KERNELS
 
 TAIL = 0.005  # of the weights, left out of the picture at either end
 BINS = 60
@@ -17,7 +17,7 @@ BINS = 60
 
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A panel a layer, a violin a method; None where no weights are there."""
-    weights = pictures.by_row(evidence, STUDY.name, "weights.npz")
+    weights = pictures.by_row(evidence, TEMPORAL_KERNELS.name, "weights.npz")
     layers = [layer for layer in LAYERS if any(layer in arrays for arrays in weights.values())]
     if not layers:
         return None
@@ -52,7 +52,14 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     )
     fields = ("layer", "method", "weight", "density", "standard_deviation")
     return save(
-        figure, folder, "temporal_kernels_figure3", "Weights of the temporal kernels", caption, fields, lines, study=STUDY.name
+        figure,
+        folder,
+        "temporal_kernels_figure3",
+        "Weights of the temporal kernels",
+        caption,
+        fields,
+        lines,
+        study=TEMPORAL_KERNELS.name,
     )
 
 

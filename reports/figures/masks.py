@@ -10,7 +10,7 @@ from fame.config import MASKS
 from reports.evidence import Evidence
 from reports.figures import pictures
 from reports.figures.style import YELLOW, Drawn, canvas, save
-from studies.paper.foreground_mask import MASK_QUALITY
+from studies.paper.tables import MASK_QUALITY
 
 MOST = 4
 DIMMED = 0.18  # brightness of what the mask drops

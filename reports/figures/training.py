@@ -7,9 +7,7 @@ from pathlib import Path
 
 from reports.evidence import Evidence
 from reports.figures.style import GRID, Drawn, canvas, lines_of, save
-from studies.paper.area_ratio import STUDY as AREA
-from studies.paper.background_source import STUDY as SOURCE
-from studies.paper.foreground_mask import STUDY as MASK
+from studies.paper.tables import AREA_RATIO, BACKGROUND_SOURCE, FOREGROUND_MASK
 
 FIELDS = ("method", "replicate", "epoch", "loss")
 
@@ -17,7 +15,7 @@ FIELDS = ("method", "replicate", "epoch", "loss")
 def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     """A line a method of tables 1, 3 and 4 (one view merged), else of every table, first replicate; None without logged losses."""
     curves: dict[str, list[tuple[int, float]]] = {}
-    tables = [evidence.records.table(study.name) for study in (AREA, SOURCE, MASK)]
+    tables = [evidence.records.table(study.name) for study in (AREA_RATIO, BACKGROUND_SOURCE, FOREGROUND_MASK)]
     if not any(tables):
         tables = [evidence.records.table(study["name"]) for study in evidence.about["studies"]]
     cells = [cell for table in tables for cell in table if cell.column in ("", "single")]

@@ -1,10 +1,10 @@
-"""The verbs of `run_study.py data`: render, scan, prepare and check videos, and look at the embedded benchmark."""
+"""The verbs of `run_study.py data`: render, scan and prepare videos."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import get_args
 
 import typer
 from rich.table import Table
@@ -22,10 +22,7 @@ from studies.setting.options import Options
 from studies.setting.replicates import part_of
 from studies.study import Part
 
-if TYPE_CHECKING:
-    from fame.data.clips import VideoSet
-
-data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, prepare, verify, contact sheets.")
+data_app = typer.Typer(no_args_is_help=True, help="The videos: render, scan, prepare.")
 
 
 @data_app.command("render")
@@ -74,10 +71,7 @@ def data_scan(options: Options) -> None:
     dataset="ucf101",
     scale="paper",
 )
-def data_prepare(
-    options: Options,
-    check: Annotated[bool, typer.Option("--check", help="Read all stored frames against their checksums; mend them.")] = False,
-) -> None:
+def data_prepare(options: Options) -> None:
     """Decode every video of a dataset on disk and store it at the size of scale and protocol; a run does it too, if need be."""
     from fame.data import open_videos
 
@@ -91,8 +85,7 @@ def data_prepare(
             if videos.store.folder not in lines:
                 frames, used = int(videos.length.sum()), videos.store.bytes
                 size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
-                found = _checked(videos, watcher) if check else ""
-                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}{found}"
+                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}"
     for line in lines.values():
         say(line)
 
@@ -106,14 +99,6 @@ def _on_disk(options: Options) -> tuple[Path, dict[str, Path]]:
 
 def _jobs(options: Options) -> int:
     return options.jobs or default_jobs("cpu")
-
-
-def _checked(videos: VideoSet, watcher: Watcher) -> str:
-    """Read all stored frames against their checksums and decode the damaged ones anew; what was found, for a line."""
-    damaged = videos.store.check(progress=watcher.data)
-    for path in damaged:
-        watcher.note(f"{path}: its stored frames were damaged, decoded anew")
-    return f"; {len(damaged)} damaged, mended" if damaged else "; sound"
 
 
 def _show_findings(report: Path) -> None:
@@ -130,39 +115,6 @@ def _show_findings(report: Path) -> None:
         table.add_row(kinds[name], name, *(str(counts[split] or "") for split in SPLITS))
     console.print(table)
     say(f"each is listed in {report}")
-
-
-@data_app.command("verify")
-@asking("out")
-def data_verify(options: Options) -> None:
-    """Read every rendered file against its checksum."""
-    from fame.data.staged.videos import verify
-
-    parts = sorted(path.parent for path in (options.out / "cache" / "staged").glob("*/checksums.txt"))
-    if not parts:
-        raise FameError(f"{options.out}: no rendered benchmark there; `data render` makes one")
-    for part in parts:
-        verify(part)
-        say(f"{part}: sound")
-
-
-@data_app.command("sheet")
-@asking("scale", "replicates", "part", "out", "jobs")
-def data_sheet(options: Options) -> None:
-    """Contact sheets of the embedded benchmark, to look at: training videos, and test performances in every condition."""
-    from fame.data.staged.sheet import conditions_sheet, training_sheet
-    from fame.data.staged.videos import render
-
-    store, folder = Store(options.out).prepare(), options.out / "sheets"
-    with store.named_errors():
-        folder.mkdir(parents=True, exist_ok=True)
-    with watching() as watcher:
-        for replicate, part, data in _parts(options, store):
-            manifest = render(data, Seeds(replicate), store.cache, _jobs(options), _naming(watcher, replicate, part))
-            for name, draw in (("train", training_sheet), ("conditions", conditions_sheet)):
-                path = folder / f"{options.scale}-{part}-{replicate}-{name}.png"
-                draw(manifest, path)
-                watcher.note(str(path))
 
 
 def _parts(options: Options, store: Store) -> Iterator[tuple[int, str, StagedData]]:

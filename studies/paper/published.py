@@ -28,7 +28,10 @@ NETWORK = "R(2+1)D"  # ours, where the paper gives one row for several networks
 
 @dataclass(frozen=True)
 class Published:
-    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read."""
+    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read.
+
+    `study` is "" for what other people reported for the method or its baseline, which stands in no table.
+    """
 
     table: str
     study: str
@@ -74,13 +77,3 @@ def published(study: str, row: str, column: str, published_name: str) -> Publish
     if len(found) > 1:
         found = [entry for entry in found if entry.network.startswith(NETWORK)]
     return found[0] if found else None
-
-
-def reference_rows(study: str) -> tuple[Published, ...]:
-    """Return everything that the paper prints in this study's table, other methods' rows too; empty for the figures."""
-    return tuple(entry for entry in entries() if entry.study == study)
-
-
-def other_reports() -> tuple[Published, ...]:
-    """Return accuracies that other people reported for the method or its baseline: realistic targets, in no table."""
-    return tuple(entry for entry in entries() if not entry.study)

@@ -10,32 +10,22 @@ from typing import Literal
 from fame import plugins
 from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
-from studies.findings import backgrounds, constants, masks, real_video, schedules, worlds
+from studies.findings import backgrounds, constants, masks, schedules, worlds
 from studies.findings.contrasts import Finding
-from studies.paper import (
-    action_recognition,
-    activation_maps,
-    area_ratio,
-    background_source,
-    diving48,
-    foreground_mask,
-    retrieval,
-    selection,
-    temporal_kernels,
+from studies.findings.real_video import STUDY as REAL_VIDEO
+from studies.paper.tables import (
+    ACTION_RECOGNITION,
+    ACTIVATION_MAPS,
+    DIVING48,
+    FOREGROUND_MASK,
+    MASK_QUALITY,
+    RETRIEVAL,
+    SELECTION_WORLDS,
+    STUDIES,
+    TEMPORAL_KERNELS,
+    quality,
 )
 from studies.study import Row, Study, fame, pretext
-
-STUDIES: tuple[Study, ...] = (
-    area_ratio.STUDY,
-    diving48.STUDY,
-    background_source.STUDY,
-    foreground_mask.STUDY,
-    foreground_mask.MASK_QUALITY,
-    action_recognition.STUDY,
-    retrieval.STUDY,
-    temporal_kernels.STUDY,
-    activation_maps.STUDY,
-)
 
 FINDINGS: tuple[Finding, ...] = (
     schedules.SCHEDULES,
@@ -54,18 +44,13 @@ FINDINGS: tuple[Finding, ...] = (
     constants.QUIRKS,
 )
 ALL_FINDINGS = "findings"  # the name that stands for all of them
-SELECTION = selection.STUDY.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
-REAL_VIDEO = real_video.STUDY  # of the user's own videos
-FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the control
-
+SELECTION = SELECTION_WORLDS.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
+FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the controls
 
 # the tables that look at an encoder whatever it was trained for: the part that a plugin's objective is trained on there
 DOWNSTREAM: dict[str, Literal["A", "source"]] = {
-    action_recognition.STUDY.name: "source",
-    diving48.STUDY.name: "A",
-    retrieval.STUDY.name: "A",
-    temporal_kernels.STUDY.name: "A",
-    activation_maps.STUDY.name: "A",
+    ACTION_RECOGNITION.name: "source",
+    **dict.fromkeys((study.name for study in (DIVING48, RETRIEVAL, TEMPORAL_KERNELS, ACTIVATION_MAPS)), "A"),
 }
 
 
@@ -76,87 +61,71 @@ def paper_studies() -> tuple[Study, ...]:
     `DOWNSTREAM`. FameError where a study's name is taken, or something is registered as a study that is none.
     """
     own = [study for module in plugins.modules() for study in _studies_of(module)]
-    names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, selection.STUDY, *own))
+    names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
     return (*(_with_plugins(study) for study in STUDIES), *own)
 
 
 def _studies_of(module: ModuleType) -> list[Study]:
-    one, several = getattr(module, "STUDY", None), getattr(module, "STUDIES", ())
-    found = [*([one] if one is not None else []), *several]
+    found = [*([module.STUDY] if hasattr(module, "STUDY") else []), *getattr(module, "STUDIES", ())]
     if wrong := next((study for study in found if not isinstance(study, Study)), None):
         raise FameError(f"--plugin {module.__file__}: STUDY must be a studies.study.Study, not {type(wrong).__name__}")
     return found
 
 
 def _with_plugins(study: Study) -> Study:
-    """The study with a row for each mask or objective of a plugin; itself where there is none for it."""
-    if study == foreground_mask.STUDY and PLUGGED:
+    if study == FOREGROUND_MASK:
         return replace(study, rows=(*study.rows, *(Row(MASKS[name], fame(variant=name)) for name in PLUGGED)))
-    if study == foreground_mask.MASK_QUALITY and PLUGGED:
-        return replace(study, measures=(*study.measures, *foreground_mask.quality(PLUGGED)))
-    kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
-    if on := DOWNSTREAM.get(study.name) if kinds else None:
-        column = on if study == diving48.STUDY else ""
+    if study == MASK_QUALITY:
+        return replace(study, measures=(*study.measures, *quality(PLUGGED)))
+    if on := DOWNSTREAM.get(study.name):
+        kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
+        column = on if study == DIVING48 else ""
         return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
     return study
 
 
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
-    """The named studies in the order above; the paper's, and no finding, where none is named.
+    """Return the named studies in the order above; the paper's, and no finding, where none is named.
 
     `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
     selection worlds. STUDY/ROW and STUDY/ROW/COLUMN name single rows of a study, which is then reduced to them. An unknown name is
     a FameError that lists the known ones.
     """
-    if not names:
-        return paper_studies()
     papers = paper_studies()
-    of_rows = [name for name in names if "/" in name]
-    asked_whole = [name for name in names if "/" not in name]
-    names = asked_whole + [name.partition("/")[0] for name in of_rows]
+    if not names:
+        return papers
     if SELECTION in names:
         if set(names) != {SELECTION}:
             raise FameError(f"{SELECTION} runs on worlds of its own, so it is asked for alone")
-        return (selection.STUDY,)
-    groups = {
-        ALL_FINDINGS: FINDINGS,
-        FOR_CLAIMS: (*papers, *(study for study in FINDINGS if study.claims or study.with_claims)),
-    }
-    asked = set(names) | {study.name for name in names for study in groups.get(name, ())}
-    known = [study.name for study in (*papers, *FINDINGS, REAL_VIDEO)]
-    unknown = sorted(asked - {*known, *groups})
-    if unknown:
-        ours, others = ", ".join(known[: len(papers)]), ", ".join(known[len(papers) :])
-        all_of_them = f"the studies are {ours}; the {ALL_FINDINGS} are {others}; alone: {SELECTION}"
+        return (SELECTION_WORLDS,)
+    of_claims = (*papers, *(study for study in FINDINGS if study.claims or study.with_claims))
+    groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: of_claims}
+    known = {study.name: study for study in (*papers, *FINDINGS, REAL_VIDEO)}
+    whole = {study.name for name in names for study in groups.get(name, ())} | {name for name in names if name in known}
+    of_rows = [name for name in names if name not in groups and name not in known]
+    if unknown := sorted({name.partition("/")[0] for name in of_rows if "/" not in name or name.partition("/")[0] not in known}):
+        ours, others = list(known)[: len(papers)], list(known)[len(papers) :]
+        all_of_them = f"the studies are {', '.join(ours)}; the {ALL_FINDINGS} are {', '.join(others)}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
-    whole = set(asked_whole) | {study.name for name in asked_whole for study in groups.get(name, ())}
-    chosen = (study for study in (*papers, *FINDINGS, REAL_VIDEO) if study.name in asked)
-    return tuple(study if study.name in whole else _reduced(study, of_rows) for study in chosen)
+    some = {name.partition("/")[0] for name in of_rows} - whole
+    return tuple(_reduced(study, of_rows) if name in some else study for name, study in known.items() if name in whole | some)
 
 
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
-    return next((study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, selection.STUDY) if study.name == name), None)
-
-
-def named(study: Study) -> list[str]:
-    """The names by which `studies` finds it: its own, or one for each row where it is reduced to some."""
-    if any(study == full for full in (*paper_studies(), *FINDINGS, REAL_VIDEO, selection.STUDY)):
-        return [study.name]
-    return [row_name(study, row) for row in study.rows]
+    return next((study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name), None)
 
 
 def row_name(study: Study, row: Row) -> str:
-    """`area_ratio/0.5/single`. An empty column is left out, but for the slash where the row's label has other columns, too."""
-    full = next((full for full in (*paper_studies(), *FINDINGS, REAL_VIDEO) if full.name == study.name), study)
-    alone = sum(other.label == row.label for other in full.rows) == 1
+    """Return `area_ratio/0.5/single`; an empty column is left out, but for the slash where the label has other columns, too."""
+    alone = sum(other.label == row.label for other in (declared(study.name) or study).rows) == 1
     return "/".join((study.name, row.label) if alone and not row.column else (study.name, row.label, row.column))
 
 
 def _reduced(study: Study, names: list[str]) -> Study:
-    """The study with the rows that are named; STUDY/ROW stands for all columns of that row."""
+    """Return the study with the rows that are named; STUDY/ROW stands for all columns of that row."""
     known = {row_name(study, row): row for row in study.rows}
     asked = [name for name in names if name.partition("/")[0] == study.name]
     found = {name: [row for full, row in known.items() if full == name or full.startswith(f"{name}/")] for name in asked}

@@ -16,8 +16,8 @@ from pydantic import ValidationError
 
 from fame.config import OBJECTIVES, Augment, BackgroundErasing, Config, Merge, MoCo, Objective, Optim
 from fame.errors import FameError, explain
-from studies.paper.area_ratio import STUDY as AREA_RATIO
 from studies.paper.registry import row_name
+from studies.paper.tables import AREA_RATIO
 from studies.records import ROWS
 from studies.setting.changes import changed, changed_optim
 from studies.study import Method, Row, Study, background_erasing, fame, moco, pretext, random_init, supervised

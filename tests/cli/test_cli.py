@@ -166,7 +166,7 @@ def test_the_frozen_command_line() -> None:
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
     assert verbs >= {"list", "plan", "run", "status", "report", "show", "view", "search", "pack", "unpack"}
     data = {command.name for command in run_study.data_app.registered_commands}
-    assert data == {"render", "scan", "prepare", "verify", "sheet"}
+    assert data == {"render", "scan", "prepare"}
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,6 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["report", "--out", "damaged"], "damaged: nothing was run there yet"),
         (["report", "--out", "new"], "new: nothing was run there yet"),
         (["view", "--out", "new"], "no report there yet"),
-        (["data", "verify", "--out", "new"], "no rendered benchmark there"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
         (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
         (["search", "--scale", "smoke", "--replicate", "-1"], "'--replicate': "),

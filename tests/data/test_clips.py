@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from fame.config import Clip
 from fame.data.clips import VideoSet
 from fame.data.manifest import Manifest, Video
-from fame.data.staged.files import write_masks
+from fame.data.staged.render import write_masks
 from fame.data.store import FrameStore
 from fame.data.video import decode
 from tests.videos import moving_square, write_video

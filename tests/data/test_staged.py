@@ -85,7 +85,7 @@ def test_performances_differ_between_videos_and_splits() -> None:
 def test_a_golden_recipe_keeps_its_pixels() -> None:
     """A changed generator needs a new `StagedWorld.version` (and a line in docs/notebook/benchmark-log.md)."""
     videos = plan(part_a(), Seeds(1000))
-    look = staged.look_of(world())
+    look = world()
     _, frames, mask = next(render_performance([videos[0].recipe], look))
     found = (world().version, int(mask.sum()), frames.reshape(24, -1).mean().round(0))
     assert found == GOLDEN, "the generator changed: raise StagedWorld.version, log it in docs/notebook/benchmark-log.md, renew this"
@@ -112,29 +112,17 @@ def test_a_rendered_part_is_taken_as_it_is(rendered: Manifest) -> None:
     assert before == {path: path.stat().st_mtime_ns for path in rendered.root.rglob("*")}
 
 
-def test_damage_is_named_and_mended(rendered: Manifest, tmp_path: Path) -> None:
+def test_damage_is_named_and_mended(rendered: Manifest, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "staged" / rendered.root.name
     shutil.copytree(rendered.root, folder)
-    staged.verify(folder)
-    video = folder / rendered.videos[5].path
-    whole = video.read_bytes()
-    video.write_bytes(whole[:-100])
-    with pytest.raises(FameError, match=video.name):
-        staged.verify(folder)
-    flipped = bytearray(whole)
-    flipped[len(whole) // 2] ^= 0xFF
-    video.write_bytes(bytes(flipped))
-    assert staged.damages(folder) == {}, "the cheap check reads sizes only"
-    with pytest.raises(FameError, match=f"{video.name} has another content"):
-        staged.verify(folder)
-    video.unlink()
-    mask = folder / rendered.videos[7].tags["mask"]
-    mask.write_bytes(b"")
-    assert set(staged.damages(folder)) == {rendered.videos[5].path, rendered.videos[7].tags["mask"]}
+    (folder / rendered.videos[5].path).unlink()
+    for name in (rendered.videos[6].path, rendered.videos[7].tags["mask"]):
+        content = bytearray((folder / name).read_bytes())
+        content[len(content) // 2] ^= 0xFF
+        (folder / name).write_bytes(content)
     again = staged.render(part_a(), Seeds(1000), tmp_path)
     assert again.digest() == rendered.digest() and contents(folder) == contents(rendered.root)
-    with pytest.raises(FameError, match="not a rendered part"):
-        staged.verify(tmp_path)
+    assert "3 files are damaged or gone" in caplog.text
 
 
 def test_a_killed_rendering_is_redone(rendered: Manifest, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The embedded benchmark's pictures: performances, masks, figures and backdrops, what a codec keeps of them, and sheets."""
+"""The embedded benchmark's pictures: performances, masks, figures, backdrops, and what a codec keeps of them."""
 
 from __future__ import annotations
 
@@ -8,18 +8,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from fame.config import StagedData
 from fame.data.manifest import Manifest
 from fame.data.staged import videos as staged
 from fame.data.staged.actions import ACTIONS, Manner
 from fame.data.staged.figure import capsules
-from fame.data.staged.files import read_masks
 from fame.data.staged.plan import plan
-from fame.data.staged.render import render_performance
+from fame.data.staged.render import read_masks, render_performance
 from fame.data.staged.scene import CLOTHES, FAMILIES, backdrop, palette
-from fame.data.staged.sheet import conditions_sheet, training_sheet
 from fame.data.video import decode
 from fame.seeds import Seeds
 from tests.data.test_staged import CONDITIONS, part_a, rendered_part, world  # noqa: F401 (a fixture)
@@ -29,7 +26,7 @@ from tests.data.test_staged import CONDITIONS, part_a, rendered_part, world  # n
 
 def test_conditions_are_identical_on_the_figure_before_coding() -> None:
     videos = [v for v in plan(part_a(), Seeds(1000)) if v.performance == "test00003"]
-    rendering = render_performance([v.recipe for v in videos], staged.look_of(world()))
+    rendering = render_performance([v.recipe for v in videos], world())
     made = {recipe.condition: (frames, mask) for recipe, frames, mask in rendering}
     mask = made["own"][1]
     inner = np.all([np.roll(mask, shift, (1, 2)) for shift in itertools.product((-1, 0, 1), repeat=2)], axis=0)
@@ -42,7 +39,7 @@ def test_conditions_are_identical_on_the_figure_before_coding() -> None:
 
 def test_masks_are_where_the_figure_is() -> None:
     """Own scene minus scene only, without noise, differs inside the mask and nowhere far from it."""
-    look = staged.look_of(world(noise=0.0))
+    look = world(noise=0.0)
     videos = [v for v in plan(part_a(), Seeds(1000)) if v.split in ("test", "test/scene_only")]
     by_motion = itertools.groupby(sorted(videos, key=lambda v: v.recipe.motion), key=lambda v: v.recipe.motion)
     for _, group in by_motion:
@@ -87,7 +84,7 @@ def test_actions_share_their_postures() -> None:
 
 def test_figures_stand_anywhere_or_in_the_centre() -> None:
     def centres(placement: str) -> np.ndarray:
-        look = staged.look_of(world(placement=placement))
+        look = world(placement=placement)
         found = []
         for video in plan(part_a(train=48), Seeds(1000))[:48]:
             _, _, mask = next(render_performance([video.recipe], look))
@@ -123,7 +120,7 @@ def test_switches_change_what_they_say() -> None:
     recipes = [video.recipe for video in plan(part_a(), Seeds(1000))[:2]]
 
     def frames(**look: Any) -> list[np.ndarray]:
-        values = staged.look_of(world(noise=0.0, **look))
+        values = world(noise=0.0, **look)
         return [next(render_performance([recipe], values))[1] for recipe in recipes]
 
     still, moving = frames(), frames(camera=0.5)
@@ -137,7 +134,7 @@ def test_switches_change_what_they_say() -> None:
 def test_recipes_of_two_performances_are_refused() -> None:
     videos = plan(part_a(), Seeds(1000))
     with pytest.raises(ValueError, match="several performances"):
-        list(render_performance([videos[0].recipe, videos[1].recipe], staged.look_of(world())))
+        list(render_performance([videos[0].recipe, videos[1].recipe], world()))
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264", "ffv1"])
@@ -145,22 +142,7 @@ def test_every_codec_can_be_read_back(codec: str, tmp_path: Path) -> None:
     data = StagedData(part="B", world=world(train=8, val=4, test=4, codec=codec))
     manifest = staged.render(data, Seeds(1000), tmp_path)
     video = manifest.videos[0]
-    expected = next(render_performance([plan(data, Seeds(1000))[0].recipe], staged.look_of(data.world)))[1]
+    expected = next(render_performance([plan(data, Seeds(1000))[0].recipe], data.world))[1]
     found = decode(manifest.root / video.path)
     assert found.shape == expected.shape
     assert np.abs(found.astype(int) - expected).mean() < (1 if codec == "ffv1" else 15)
-
-
-# ---------------------------------------------------------------- sheets
-
-
-def test_sheets_show_frames_and_outlines(rendered: Manifest, tmp_path: Path) -> None:
-    training_sheet(rendered, tmp_path / "sheet.png", videos=3, frames=4, zoom=1)
-    with Image.open(tmp_path / "sheet.png") as sheet:
-        assert sheet.size[1] == 3 * (2 * 48 + 2) and sheet.size[0] > 4 * 48
-        pixels = np.asarray(sheet.convert("RGB"))[:48, -4 * 48 : -3 * 48]
-    first = decode(rendered.root / rendered.videos[0].path)[0]
-    assert np.array_equal(pixels, first)
-    conditions_sheet(rendered, tmp_path / "conditions.png", performances=2, frames=4, zoom=1)
-    with Image.open(tmp_path / "conditions.png") as sheet:
-        assert sheet.size[1] == 2 * 5 * 50

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from fame.config import StagedData
-from fame.data.staged import videos as staged
 from fame.data.staged.actions import ACTIONS, Manner
 from fame.data.staged.plan import Planned, couple, plan
 from fame.data.staged.render import render_performance
@@ -119,7 +118,7 @@ def test_figures_alike_share_posture_and_size_and_keep_their_motion() -> None:
 
 def centre_of(wander: float, frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
     """Where the figure's mask lies in each frame, (T, 2), and the mask, for an action that moves no limb far."""
-    look = staged.look_of(world(frames=frames, wander=wander))
+    look = world(frames=frames, wander=wander)
     video = next(v for v in plan(part_a(), Seeds(1000)) if v.recipe.action == "raise")
     _, _, mask = next(render_performance([video.recipe], look))
     ticks = np.arange(mask.shape[1])

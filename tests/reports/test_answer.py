@@ -12,8 +12,8 @@ from reports.answer import sentence
 from reports.cells import show
 from reports.page import answer_of, build
 from studies.harness.store import Store
-from studies.paper.foreground_mask import MASK_QUALITY as MASK
 from studies.paper.registry import STUDIES
+from studies.paper.tables import MASK_QUALITY as MASK
 from studies.records import EARLIER, Records, earlier, read
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE

@@ -19,8 +19,8 @@ from reports.tables import entries
 from studies.findings import masks, schedules, twins, worlds
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.harness.store import Store
-from studies.paper import temporal_kernels
 from studies.paper.registry import FINDINGS, STUDIES
+from studies.paper.tables import TEMPORAL_KERNELS
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, Scale
 from studies.study import Row, Study
@@ -262,7 +262,7 @@ def test_comparisons_as_lines(tmp_path: Path) -> None:
 
 def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path: Path) -> None:
     """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
-    ran = (schedules.SCHEDULES, STUDIES[0], temporal_kernels.STUDY)
+    ran = (schedules.SCHEDULES, STUDIES[0], TEMPORAL_KERNELS)
     store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
     html = reported(store, setting, (schedules.SCHEDULES,), 3).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
@@ -274,6 +274,6 @@ def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path
     assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
     assert found["compared"] == 10
     reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
-    assert 'id="C1"' in reported(store, setting, (reduced, temporal_kernels.STUDY), 3).read_text(encoding="utf-8")
+    assert 'id="C1"' in reported(store, setting, (reduced, TEMPORAL_KERNELS), 3).read_text(encoding="utf-8")
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     assert "temporal_kernels_figure3" in {figure["name"] for figure in told["figures"]}

@@ -146,19 +146,12 @@ def test_folds_share_one_store_and_each_sees_its_own_videos(
     assert all(torch.equal(first[path], other[path]) for other in shown for path in first)
 
 
-def test_the_stored_frames_of_all_folds_are_checked_and_mended(small: Path, typed: Typed, capfd: Captured) -> None:
+def test_all_folds_are_prepared_into_one_store(small: Path, typed: Typed) -> None:
     words = ["data", "prepare", "--dataset", "ucf101", "--data-root", str(small), "--fold", "all", "--codec", "jpeg"]
     words += ["--scale", "smoke", "--jobs", "1"]
     assert typed(*words) == 0
     files = sorted(Path("out/cache/videos").glob("*/*/*.jpegs"))
     assert len(files) == 2 * GROUPS
-    with files[5].open("r+b") as file:
-        file.seek(300)
-        file.write(b"\0" * 40)
-    capfd.readouterr()
-    for said in ("1 damaged, mended", "; sound"):
-        assert typed(*words, "--check") == 0
-        assert said in capfd.readouterr().out.replace("\n", " ")
 
 
 # ---------------------------------------------------------------- numbers

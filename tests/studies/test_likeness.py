@@ -13,10 +13,9 @@ from fame.evaluation.predictions import metrics_from
 from fame.seeds import Seeds
 from reports.evidence import Evidence, Gain
 from reports.ledger import ledger
-from reports.real_video import RealVideo
 from studies.findings.worlds import LIKENESSES
 from studies.harness.store import Store
-from studies.paper.claims import CLAIMS, GATE
+from studies.paper.claims import CLAIMS, gate_of
 from studies.paper.links import Side
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
@@ -65,13 +64,13 @@ def filled(out: Path, levels: Levels, replicates: int = 4, learnt: dict[float, f
             put(store, stage_of(side), replicate, metrics | {BALANCED: 14 + learnt[at]})
         for at in (0.0, 1.0):
             if ("random init", at, replicate) not in leave_out:
-                start = Side("", random_init(world={"likeness": at}), GATE.lesser.measure)
+                start = Side("", random_init(world={"likeness": at}), gate_of().lesser.measure)
                 put(store, stage_of(start), replicate, {BALANCED: 14.0})
     return seen(store, SETTING, range(replicates))
 
 
 def judged(evidence: Evidence) -> dict:
-    (entry,) = ledger(evidence, C10, RealVideo())
+    (entry,) = ledger(evidence, C10)
     assert entry["kind"] == "mechanism"
     return entry
 
@@ -80,7 +79,7 @@ def test_each_side_stands_in_its_own_world() -> None:
     found = {(what, at): stage_of(side) for (what, at), side in sides().items()}
     for (what, at), stage in found.items():
         assert stage.config.data.world.likeness == at  # type: ignore[union-attr]
-        assert (stage.upstream is None) == (what == "mask") == (not sides()[what, at].learnt)
+        assert (stage.upstream is None) == (what == "mask") == (not sides()[what, at].encoders)
     assert len({stage.id for stage in found.values()}) == 6
     assert all(link.greater != link.lesser for link in (*TEST.links, *TEST.beside))
 
@@ -113,7 +112,7 @@ def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
 def test_a_link_that_does_not_hold(tmp_path: Path, levels: Levels, verdict: str, links: list[str]) -> None:
     entry = judged(filled(tmp_path / "sound", SUFFERS | levels))
     assert entry["verdict"] == verdict and [link["verdict"] for link in entry["links"]] == links
-    assert ("would decide it" in entry["reason"]) == (verdict == "inconclusive")
+    assert ("too wide to tell" in entry["reason"]) == (verdict == "inconclusive")
     entry = judged(filled(tmp_path / "shut", SUFFERS | levels, learnt={0.0: 30.0, 1.0: 2.0}))
     assert entry["verdict"] == "inconclusive"  # withheld by the other world's gate
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fame.errors import FameError
-from studies.paper.registry import FINDINGS, STUDIES, named, row_name, studies
+from studies.paper.registry import FINDINGS, STUDIES, row_name, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
 
@@ -14,11 +14,10 @@ def test_names_of_rows_are_unique_and_find_their_row() -> None:
     for study in (*STUDIES, *FINDINGS):
         names = [row_name(study, row) for row in study.rows]
         assert len(set(names)) == len(names)
-        assert named(study) == [study.name]
         for name, row in zip(names, study.rows, strict=True):
             (found,) = studies([name])
             assert row in found.rows and found.measures == study.measures
-            assert studies(named(found)) == (found,)  # what setting.json keeps
+            assert studies([row_name(found, row) for row in found.rows]) == (found,)
 
 
 def test_a_row_stands_for_its_columns_and_a_study_for_its_rows() -> None:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from fame.config import VideoData
 from fame.errors import FameError
 from studies.harness.store import Store
-from studies.paper.area_ratio import STUDY
+from studies.paper.tables import AREA_RATIO
 from studies.search import FIRST, GRID, METRIC, beta_stage, search_beta
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
@@ -67,7 +67,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_grid_and_its_cells_are_those_of_the_ablation() -> None:
     """Beta 1.0 is the baseline and 0.3, 0.5, 0.7 the rows of table 1, so the search runs none of them twice."""
     assert len(GRID) == 19 and GRID[0] == 0.1 and GRID[-1] == 1.0 and set(FIRST) <= set(GRID)
-    rows = {row.label: row for row in STUDY.rows if row.column in ("", "single")}
+    rows = {row.label: row for row in AREA_RATIO.rows if row.column in ("", "single")}
     for label, beta in (("1.0 (baseline)", 1.0), ("0.7", 0.7), ("0.5", 0.5), ("0.3", 0.3)):
         of_the_study = SETTING.stage(rows[label], top1("A", "probe"))
         assert of_the_study and of_the_study.id == beta_stage(SETTING, beta).id

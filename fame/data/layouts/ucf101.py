@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fame.data.layouts.listing import Entry, Listing, find_listed, first_folder, left_out, list_once, read_lines, videos_below
 from fame.data.layouts.splits import hold_out_groups
@@ -23,11 +23,11 @@ def read_ucf101(root: Path, fold: int) -> Listing:
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"
         for line in read_lines("ucf101", file):
-            path = PurePosixPath(line.split()[0].replace("\\", "/"))
-            name = path.parent.name
+            path = line.split()[0].replace("\\", "/")
+            *_, name, video = f"/{path}".split("/")
             if name.lower() not in label:
                 raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
-            entry = Entry(f"{name}/{path.name}", label[name.lower()], split)
+            entry = Entry(f"{name}/{video}", label[name.lower()], split)
             list_once("ucf101", listed, _stem(entry), entry, file)
     found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
     on_disk = {path.stem.lower(): path for path in found}  # of copies the one in its class's folder
@@ -36,7 +36,7 @@ def read_ucf101(root: Path, fold: int) -> Listing:
 
 
 def _stem(entry: Entry) -> str:
-    return Path(entry.path).stem.lower()
+    return entry.path.rpartition("/")[2].rsplit(".", 1)[0].lower()
 
 
 def _class_of(file: Path, line: str) -> str:

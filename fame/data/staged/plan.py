@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from fame.config import StagedData, StagedPart
 from fame.data.staged.actions import ACTIONS
-from fame.data.staged.files import CODECS
-from fame.data.staged.render import Recipe
+from fame.data.staged.render import CODECS, Recipe
 from fame.data.staged.scene import FAMILIES, hues
 from fame.errors import FameError
 from fame.seeds import Seeds

@@ -1,46 +1,30 @@
-"""From one performance in one scene to frames and true masks.
-
-The figure's outline is computed once for all conditions of a performance (outline.py). Everything is a pure function of the
-recipe: no global state, no clock.
-"""
+"""Render one performance in one scene to frames and true masks, a pure function of its recipe, and write both to files."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
+import av
 import numpy as np
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from fame.config import StagedWorld
 from fame.data.staged.actions import Manner
-from fame.data.staged.figure import STANDING, capsules
-from fame.data.staged.outline import Array, Mask, outline_of
+from fame.data.staged.figure import STANDING, Array, Mask, capsules, outline_of
 from fame.data.staged.scene import CLOTHES, backdrop, palette
 
 Frames = NDArray[np.uint8]
+CODECS: dict[str, tuple[str, str, dict[str, str]]] = {  # file ending, pixel format, options; a codec leaves out its version
+    "mpeg4": ("avi", "yuv420p", {"qmin": "2", "qmax": "3", "flags": "+bitexact"}),
+    "libx264": ("mp4", "yuv420p", {"preset": "ultrafast", "crf": "18", "flags": "+bitexact"}),
+    "ffv1": ("avi", "bgr0", {"flags": "+bitexact"}),
+}
 LEG = 16  # frames from one stop of a wandering figure to the next
-
-
-@dataclass(frozen=True)
-class Look:
-    """What all videos of a world share."""
-
-    size: int
-    frames: int
-    fps: int
-    noise: float
-    camera: float
-    likeness: float
-    placement: str
-    clothes: str
-    figure: float  # standing height as a share of the frame
-    contrast: float
-    tint: float
-    objects: int
-    alike: float
-    wander: float
-    codec: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +43,7 @@ class Recipe:
     scene: int
 
 
-def render_performance(recipes: Sequence[Recipe], look: Look) -> Iterator[tuple[Recipe, Frames, Mask]]:
+def render_performance(recipes: Sequence[Recipe], world: StagedWorld) -> Iterator[tuple[Recipe, Frames, Mask]]:
     """One performance in each of its conditions: uint8 (T, H, W, 3) frames before coding, bool (T, H, W) true masks.
 
     The figure's outline is computed once; the mask is given even where the figure is not shown.
@@ -67,69 +51,69 @@ def render_performance(recipes: Sequence[Recipe], look: Look) -> Iterator[tuple[
     first = recipes[0]
     if any((r.action, r.motion, r.sensor, r.clothes) != (first.action, first.motion, first.sensor, first.clothes) for r in recipes):
         raise ValueError("recipes of several performances; give those of one")
-    manner = Manner.draw(np.random.default_rng(first.motion), look.alike)
-    points, unit = _place(capsules(first.action, manner, look.frames), manner, look)
-    cameras = _camera(np.random.default_rng(first.sensor), look)
-    outline = outline_of(points + np.tile(cameras, 2)[:, None], unit, look.size)
-    clothes = clothes_of(first.clothes, look)
+    manner = Manner.draw(np.random.default_rng(first.motion), world.alike)
+    points, unit = _place(capsules(first.action, manner, world.frames), manner, world)
+    cameras = _camera(np.random.default_rng(first.sensor), world)
+    outline = outline_of(points + np.tile(cameras, 2)[:, None], unit, world.size)
+    clothes = clothes_of(first.clothes, world)
     for recipe in recipes:
-        planes = _film(_background(recipe, look, clothes), cameras)
+        planes = _film(_background(recipe, world, clothes), cameras)
         if recipe.condition != "scene_only":
             outline.paint(planes, clothes)
         planes *= 255
-        _add_noise(planes, look.noise, recipe.sensor)
+        _add_noise(planes, world.noise, recipe.sensor)
         np.maximum(planes, 0, out=planes)
         np.minimum(planes, 255, out=planes)
         planes += np.float32(0.5)
         yield recipe, np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 3, 0)), outline.mask
 
 
-def clothes_of(seed: int, look: Look) -> Array:
+def clothes_of(seed: int, world: StagedWorld) -> Array:
     """Colours (3, 3) of trousers, shirt and skin: one set for the world, or drawn from `seed` (a video's or an action's)."""
-    if look.clothes == "alike":
+    if world.clothes == "alike":
         return CLOTHES
     return np.random.default_rng(seed).uniform(0.05, 0.95, (3, 3)).astype(np.float32)
 
 
-def _place(skeleton: Array, manner: Manner, look: Look) -> tuple[Array, float]:
+def _place(skeleton: Array, manner: Manner, world: StagedWorld) -> tuple[Array, float]:
     """Skeleton in pixels, (T, parts, 4), wholly inside the frame where it fits; and the figure's height in pixels."""
-    height = look.figure * look.size * manner.scale
+    height = world.figure * world.size * manner.scale
     unit = height / STANDING
     margin = 0.06 * unit
     points = skeleton * np.float32(unit)
     for axis in (0, 1):
         line = points[..., axis::2]
         low, high = float(line.min()) - margin, float(line.max()) + margin
-        share = np.full(look.frames, 0.5) if look.placement == "centre" else _whereabouts(manner, axis, look)
-        points[..., axis::2] += (share * (look.size - (high - low)) - low).astype(np.float32)[:, None, None]
+        share = np.full(world.frames, 0.5) if world.placement == "centre" else _whereabouts(manner, axis, world)
+        points[..., axis::2] += (share * (world.size - (high - low)) - low).astype(np.float32)[:, None, None]
     return points, unit
 
 
-def _whereabouts(manner: Manner, axis: int, look: Look) -> Array:
+def _whereabouts(manner: Manner, axis: int, world: StagedWorld) -> Array:
     """Where the figure is, 0..1 of the room it leaves along an axis, (T,): from its place to a stop every `LEG` frames, smoothly.
 
     `wander` says how far towards each stop it goes: at 0 it keeps its place.
     """
     place = manner.place[axis]
-    stops = np.array([place, *(place + look.wander * (stop[axis] - place) for stop in manner.stops)])
-    legs, done = np.divmod(np.arange(look.frames) / LEG, 1.0)
+    stops = np.array([place, *(place + world.wander * (stop[axis] - place) for stop in manner.stops)])
+    legs, done = np.divmod(np.arange(world.frames) / LEG, 1.0)
     here, there = (stops[(legs.astype(np.intp) + k) % len(stops)] for k in (0, 1))
     return here + (0.5 - 0.5 * np.cos(np.pi * done)) * (there - here)
 
 
-def _camera(rng: np.random.Generator, look: Look) -> Array:
-    """The view's displacement in pixels, (T, 2): `look.camera` pixels a frame in one direction that bends slowly."""
-    angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.15, look.frames))
-    path = look.camera * np.cumsum(np.stack([np.cos(angle), np.sin(angle)], axis=-1), axis=0)
+def _camera(rng: np.random.Generator, world: StagedWorld) -> Array:
+    """The view's displacement in pixels, (T, 2): `world.camera` pixels a frame in one direction that bends slowly."""
+    angle = rng.uniform(0, 2 * np.pi) + np.cumsum(rng.normal(0, 0.15, world.frames))
+    path = world.camera * np.cumsum(np.stack([np.cos(angle), np.sin(angle)], axis=-1), axis=0)
     return (path - path.mean(axis=0)).astype(np.float32)
 
 
-def _background(recipe: Recipe, look: Look, clothes: Array) -> Array:
+def _background(recipe: Recipe, world: StagedWorld, clothes: Array) -> Array:
     rng = np.random.default_rng(recipe.scene)
     if recipe.condition == "figure_only":
-        return np.full((look.size, look.size, 3), 0.5, np.float32)
-    colours = palette(rng, clothes, hue=recipe.hue, tint=look.tint, likeness=look.likeness, contrast=look.contrast)
-    return backdrop(recipe.family, look.size, look.objects, colours, rng)
+        return np.full((world.size, world.size, 3), 0.5, np.float32)
+    colours = palette(rng, clothes, hue=recipe.hue, tint=world.tint, likeness=world.likeness, contrast=world.contrast)
+    return backdrop(recipe.family, world.size, world.objects, colours, rng)
 
 
 def _film(picture: Array, cameras: Array) -> Array:
@@ -163,3 +147,27 @@ def _add_noise(planes: Array, noise: float, seed: int) -> None:
     for at, begin in zip(range(0, len(flat), stretch), begins, strict=True):
         part = flat[at : at + stretch]
         part += bank[begin : begin + len(part)]
+
+
+def write_video(path: Path, frames: Frames, codec: str, fps: int) -> None:
+    """Encode uint8 (T, H, W, 3) RGB into a file; the same frames give the same bytes, on one build of the codec."""
+    _, pixels, options = CODECS[codec]
+    with av.open(str(path), "w", options={"fflags": "+bitexact"}) as container:
+        stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=options))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = pixels
+        stream.bit_rate = 4_000_000  # never the limit: the quantiser's range decides
+        stream.codec_context.thread_count = 1
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_masks(path: Path, masks: Mask) -> None:
+    """Write bool (T, H, W) as an `.npy` file, packed to bits along the width."""
+    np.save(path, np.packbits(masks, axis=-1))
+
+
+def read_masks(path: Path, width: int) -> Mask:
+    """Return the true masks of one performance, bool (T, H, width)."""
+    return np.unpackbits(np.load(path), axis=-1, count=width).astype(np.bool_)

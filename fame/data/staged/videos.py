@@ -3,7 +3,7 @@
 A part (source, A, B, C) of a world (a replicate's seed) lies in one folder of the cache:
 
     videos/CLASS/v_CLASS_PERFORMANCE[_CONDITION].avi     read through the same decoder as any other data set
-    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (files.read_masks)
+    masks/PERFORMANCE.npy                                the figure's true pixels, one bit each (render.read_masks)
     manifest.json                                        label, split, scene and mask of each video
     checksums.txt
 
@@ -15,36 +15,37 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import logging
 import shutil
 from pathlib import Path
 
 from fame.config import StagedData, StagedPart, StagedWorld
 from fame.data.disk import locked, writing
-from fame.data.manifest import Manifest, Video, file_sha256
+from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
-from fame.data.staged.files import write_masks, write_video
 from fame.data.staged.plan import Planned, plan
-from fame.data.staged.render import Look, Recipe, render_performance
-from fame.errors import FameError
+from fame.data.staged.render import Recipe, render_performance, write_masks, write_video
+from fame.files import sha256_of
 from fame.seeds import Seeds
 
 PARTS = ("source", "A", "B", "C")
+log = logging.getLogger(__name__)
 
 
 def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress: Progress | None = None) -> Manifest:
-    """The part's videos under `cache/staged/`, rendered in `jobs` processes where they are not there yet, or are damaged.
+    """Return the part's videos under `cache/staged/`, rendered in `jobs` processes where they are missing or damaged.
 
-    `progress(what, done, total)` counts performances. The same bytes come whatever `jobs` is. Several processes may call this
-    at once: one renders, the others wait. FameError where the disk is full or the folder cannot be written.
+    The same bytes come whatever `jobs` is. Several processes may call this at once: one renders, the others wait. FameError where
+    the disk is full or the folder cannot be written.
     """
     folder = cache / "staged" / digest(data, seeds)
     with writing(folder, "the rendered videos"), locked(folder):
         if not (folder / "manifest.json").exists():
             _render_all(folder, data, seeds, jobs, progress)
-        elif damaged := damages(folder):
-            again = [item.recipe for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged.keys()]
+        elif damaged := _damaged(folder):
+            log.warning("%s: %d files are damaged or gone (first: %s); rendered anew", folder, len(damaged), min(damaged))
+            again = [item.recipe for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged]
             _render_into(folder, again, data.world, jobs, progress)
-            _check(folder, damages(folder))
         return Manifest.load(folder / "manifest.json")
 
 
@@ -56,37 +57,11 @@ def digest(data: StagedData, seeds: Seeds) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def damages(folder: Path, full: bool = False) -> dict[str, str]:
-    """Return what is wrong with a rendered part, by file: missing, another size, or (`full`) other content."""
-    wrong = {}
-    for line in (folder / "checksums.txt").read_text(encoding="utf-8").splitlines():
-        checksum, size, name = line.split(maxsplit=2)
-        path = folder / name
-        if not path.exists():
-            wrong[name] = "is missing"
-        elif path.stat().st_size != int(size):
-            wrong[name] = f"has {path.stat().st_size} bytes instead of {size}"
-        elif full and file_sha256(path) != checksum:
-            wrong[name] = "has another content than was rendered"
-    return wrong
-
-
-def verify(folder: Path) -> None:
-    """Check every file of a rendered part; FameError names the first damaged one and counts the others."""
-    if not (folder / "checksums.txt").exists():
-        raise FameError(f"{folder}: not a rendered part of the embedded benchmark (no checksums.txt)")
-    _check(folder, damages(folder, full=True))
-
-
-def _check(folder: Path, wrong: dict[str, str]) -> None:
-    for name, what in wrong.items():
-        more = f" (and {len(wrong) - 1} more damaged files)" if len(wrong) > 1 else ""
-        raise FameError(f"{folder}: {name} {what}{more}; delete the folder and run the command again, which renders it anew")
-
-
-def look_of(world: StagedWorld) -> Look:
-    """The world's look, as its workers need it."""
-    return Look(**{name: getattr(world, name) for name in Look.__dataclass_fields__})
+def _damaged(folder: Path) -> set[str]:
+    """Return the files of a rendered part that are missing or of other content than was rendered."""
+    lines = (folder / "checksums.txt").read_text(encoding="utf-8").splitlines()
+    sums = {name: checksum for checksum, _, name in (line.split(maxsplit=2) for line in lines)}
+    return {name for name, checksum in sums.items() if not (folder / name).exists() or sha256_of(folder / name) != checksum}
 
 
 def _render_all(folder: Path, data: StagedData, seeds: Seeds, jobs: int, progress: Progress | None) -> None:
@@ -108,7 +83,7 @@ def _render_into(
     folder: Path, recipes: list[Recipe], world: StagedWorld, jobs: int, progress: Progress | None
 ) -> dict[str, tuple[str, int]]:
     """Render the recipes' files below `folder`; for every file its checksum and size."""
-    work = functools.partial(_render_one, folder, look_of(world))
+    work = functools.partial(_render_one, folder, world)
     performances: dict[int, list[Recipe]] = {}
     for recipe in recipes:
         performances.setdefault(recipe.motion, []).append(recipe)
@@ -118,15 +93,15 @@ def _render_into(
     return sums
 
 
-def _render_one(folder: Path, look: Look, recipes: list[Recipe]) -> dict[str, tuple[str, int]]:
+def _render_one(folder: Path, world: StagedWorld, recipes: list[Recipe]) -> dict[str, tuple[str, int]]:
     written = set()
-    for recipe, frames, mask in render_performance(recipes, look):
-        write_video(folder / recipe.file, frames, look.codec, look.fps)
+    for recipe, frames, mask in render_performance(recipes, world):
+        write_video(folder / recipe.file, frames, world.codec, world.fps)
         written.add(recipe.file)
         if recipe.mask and recipe.mask not in written:  # the conditions of a performance share their masks
             write_masks(folder / recipe.mask, mask)
             written.add(recipe.mask)
-    return {name: (file_sha256(folder / name), (folder / name).stat().st_size) for name in written}
+    return {name: (sha256_of(folder / name), (folder / name).stat().st_size) for name in written}
 
 
 def _entry(video: Planned, world: StagedWorld, sums: dict[str, tuple[str, int]]) -> Video:

@@ -13,7 +13,7 @@ import torch
 
 from fame.backbones import build_encoder, fast_layout
 from fame.config import MASKS, Augment, Backbone, Flavour
-from fame.method.augment import colour_normalised
+from fame.method.augment import centre_crop, colour_normalised
 from fame.method.masks import foreground_mask
 from fame.training import precision
 from fame.training.supervised import Classifier
@@ -25,7 +25,7 @@ def main() -> None:
     """Call all of it."""
     precision.set_threads(1)
     drawn = torch.Generator().manual_seed(0)
-    clips = torch.rand(CLIPS, 3, FRAMES, SIDE, SIDE, generator=drawn)
+    clips = centre_crop(torch.randint(256, (CLIPS, FRAMES, SIDE, SIDE, 3), dtype=torch.uint8, generator=drawn), SIDE)
     for flavour in get_args(Flavour):
         for variant in MASKS:
             foreground_mask(clips, variant=variant, flavour=flavour)

@@ -24,7 +24,7 @@ import torch
 from numba import carray, prange, types
 from numba.extending import intrinsic
 
-__all__ = ["BOOL", "FLOAT", "INDEX", "Kernel", "at", "inline", "kernel", "prange"]
+__all__ = ["BOOL", "BYTE", "FLOAT", "INDEX", "Kernel", "at", "inline", "kernel", "prange"]
 log = logging.getLogger(__name__)
 
 if numba.config.DISABLE_JIT:  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ def _sources() -> str:
 # ---------------------------------------------------------------- memory of tensors, by address
 
 # what tells a kernel the type of the numbers at an address
-FLOAT, INDEX, BOOL = (np.empty(0, kind) for kind in (np.float32, np.int64, np.bool_))
+FLOAT, INDEX, BOOL, BYTE = (np.empty(0, kind) for kind in (np.float32, np.int64, np.bool_, np.uint8))
 
 
 @intrinsic
