@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -29,10 +30,11 @@ Progress = Callable[[str, int, int], None]
 
 
 class Scanned(Config):
-    """A set of videos on disk as a scan found it, and how many videos each split has."""
+    """A set of videos on disk as a scan found it, and how many videos each split and each class has."""
 
     data: VideoData
     counts: dict[str, int]
+    classes: dict[str, int] = Field(default_factory=dict)
 
 
 class LeftOut(Config):
@@ -151,7 +153,8 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         check_manifest(manifest, changed(scale.clip, protocol.changes("clip"), "clip"))
         codec = options.codec or "raw"
         data = VideoData(kind=kind, name=name, manifest=manifest.digest(), fold=fold, short_side=stored, codec=codec)
-        return Scanned(data=data, counts=count_splits(manifest.videos))
+        classes = Counter(manifest.classes[video.label] for video in manifest.videos)
+        return Scanned(data=data, counts=count_splits(manifest.videos), classes=classes)
 
     found = {
         part: [scanned(kind, root / name, fold, name) for fold in folds_of(kind, options.fold, options.dataset == PAPER)]

@@ -6,7 +6,7 @@ Two rows that say the same thing resolve to the same stage, whatever table they 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
@@ -38,7 +38,7 @@ from studies.setting.changes import Model, changed, changed_optim, changed_world
 from studies.setting.protocols import CORRECTED, Group, Protocol
 from studies.setting.scales import Scale
 from studies.setting.typed import Typed, in_group
-from studies.study import FLOORS, UNCHANGED, Changes, Measure, Method, Part, Row, Study
+from studies.study import FLOORS, UNCHANGED, Changes, Measure, Method, Part, Row, Study, on_targets
 
 TARGETS = "targets"  # as --dataset says it: sets of the user's own, tested by cross-validation after one pretraining
 
@@ -201,23 +201,8 @@ class Setting:
 
     def measures(self, study: Study) -> tuple[Measure, ...]:
         """The study's measures; on the user's targets each measure of one of the paper's stands once for every target."""
-        own = (one for measure in study.measures for one in self.on_targets(measure))
+        own = (one for measure in study.measures for one in on_targets(measure, self.targets))
         return tuple({(one.metric, one.protocol, one.target): one for one in own}.values())
-
-    def on_targets(self, measure: Measure) -> tuple[Measure, ...]:
-        """The measure on each of the user's targets; itself where the parts are the paper's, or it looks at no videos."""
-        if not self.targets:
-            return (measure,)
-        if measure.protocol == "kernels":
-            return (replace(measure, target="source"),)
-        if measure.kind == "mechanism" and measure.protocol in ("probe", "retrieval", "finetune"):
-            return ()  # real videos have no counterfactual scenes
-        said = measure.label.removeprefix(measure.target).strip()
-        published = measure.published if measure.target == "A" else ""
-        own = replace(measure, published=published)
-        if measure.protocol == "finetune":  # small sets are tested by cross-validation, of frozen features
-            own, said = replace(own, protocol="probe"), "linear"
-        return tuple(replace(own, target=name, label=f"{name} {said}") for name in self.targets)
 
     def cells(self, study: Study) -> Iterator[tuple[Row, Measure, Stage | None]]:
         """Every number of the study's table, row by row."""
