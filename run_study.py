@@ -21,16 +21,12 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
 from reports.page import answer_of
 from studies.cli.data_commands import data_app
-from studies.cli.options import asking
-from studies.cli.session import Session, console, say, standing, tracker
-from studies.cli.starting import resuming, start
+from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
-from studies.harness.plan import label
-from studies.harness.progress import duration, show_plan
-from studies.harness.recall import recall
-from studies.harness.scheduling import Summary
-from studies.harness.status import STATES, state_of
+from studies.harness.plan import duration, label
+from studies.harness.runner import Summary
+from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import EARLIER, earlier
@@ -39,6 +35,7 @@ from studies.setting.recording import about, record
 from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 from studies.study import Row, deranged, fame, moco
+from studies.tracking import Tracker
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
@@ -75,8 +72,7 @@ def plan(options: Options) -> None:
     """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
     session = Session(options)
     found = session.plan()
-    show_plan(console, found)
-    session.show_standing()
+    session.show(found)
     asked = session.asked
     sides = [asked.setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
     if all(side and side.id in found.serves for side in sides):
@@ -122,15 +118,16 @@ def reproduce(options: Options) -> None:
 
 
 def tally(summary: Summary, session: Session) -> str:
-    return f"{len(summary.done)} runs done, {summary.already} were there. {standing(session.store, session.asked)}".strip()
+    told = standing(session.store, session.asked.replicates, session.stages)
+    return f"{len(summary.done)} runs done, {summary.already} were there. {told}".strip()
 
 
 def tell_failures(summary: Summary) -> int:
     """A line for each missing run on standard error; the exit code."""
-    for line in summary.complaints():
-        print(f"failed: {line}", file=sys.stderr)
+    for line in (*summary.failed.values(), *summary.skipped.values()):
+        complain(f"failed: {line}")
     if summary.failed:
-        print("error: see failure.json and log.txt in those folders; the next start tries them again", file=sys.stderr)
+        complain("error: see failure.json and log.txt in those folders; the next start tries them again")
     return 0 if summary.ok else 1
 
 
@@ -162,7 +159,7 @@ def make_report(store: Store) -> Path:
     from reports.page import build
 
     page = build(store, commit=commit(), command=resuming())
-    mirror_report(store, tracker(store, lambda message: print(message, file=sys.stderr)))
+    mirror_report(store, Tracker(store.out, complain))
     return page
 
 
@@ -204,9 +201,10 @@ def unpack_parts(options: Options, folder: Folder) -> None:
     done = unpack(folder, store)
     asked = recall(store)
     record(asked).write(store.out)
-    say(f"{done.runs} runs unpacked, {done.already} were there. {standing(store, asked)}".strip())
+    told = standing(store, asked.replicates, all_stages(asked.setting, asked.studies))
+    say(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip())
     for line in done.left_out:
-        print(f"left out: {line}", file=sys.stderr)
+        complain(f"left out: {line}")
     raise typer.Exit(1 if done.left_out else 0)
 
 
@@ -231,7 +229,7 @@ def status(options: Options) -> None:
     others = sum(stage_id not in stages or replicate not in asked.replicates for stage_id, replicate in store.all())
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
-    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked))))}")
+    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked.replicates, stages))))}")
     for name, command in earlier(options.out).items():
         say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:

@@ -16,8 +16,8 @@ from benchmarks.figures import merging, reproducing, stepping
 from benchmarks.timing import Ratio
 from fame.errors import FameError
 from fame.files import write_json
-from studies.harness.executors.local import KEEP_MEMORY
 from studies.harness.hardware import commit, hardware, resolve_device
+from studies.harness.pool import KEEP_MEMORY
 from studies.setting.scales import SCALES
 
 ROUNDS = {"merge": 9, "step": 9, "reproduce": 2}

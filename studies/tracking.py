@@ -13,11 +13,9 @@ import hashlib
 import json
 import logging
 import os
-import queue
 import re
 import shutil
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
@@ -27,7 +25,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame.files import write_json
-from studies.harness.executors import Task
 from studies.harness.plan import label
 from studies.harness.store import METRICS, Store
 from studies.setting.cell import Stage
@@ -234,29 +231,6 @@ class Tracker:
             return noted if noted["address"] == nothing["address"] else nothing
         except (OSError, ValueError, KeyError, TypeError):  # missing or torn: MLflow is asked instead
             return nothing
-
-
-class Mirroring:
-    """Mirror finished runs in a thread of its own, as importing MLflow takes seconds."""
-
-    def __init__(self, store: Store, tracker: Tracker | None, serves: Mapping[str, tuple[str, ...]]) -> None:
-        self.store, self.tracker, self.serves = store, tracker, serves
-        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._work, daemon=True)
-        self.thread.start()
-
-    def add(self, task: Task) -> None:
-        self.tasks.put(task)
-
-    def finish(self) -> None:
-        """Wait until all that was added is mirrored."""
-        self.tasks.put(None)
-        self.thread.join()
-
-    def _work(self) -> None:
-        for task in iter(self.tasks.get, None):
-            if self.tracker:
-                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, self.serves.get(task.stage.id, ()))
 
 
 def relocate(database: Path, artifacts: str) -> None:

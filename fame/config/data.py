@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -56,6 +58,13 @@ class StagedData(Config):
     part: Literal["source", "A", "B", "C"]
     world: StagedWorld
     short_side: int = 48  # pixels, as stored
+
+    def digest(self, seed: int) -> str:
+        """Return 12 hex of the part's own configuration, the world's look and the replicate's seed; nothing of the other parts."""
+        look = self.world.model_dump(mode="json", exclude={"source", "A", "B", "C"})
+        part: StagedPart = getattr(self.world, self.part)
+        content = {"look": look, "part": self.part, "content": part.model_dump(mode="json"), "seed": seed}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 class VideoData(Config):

@@ -1,11 +1,11 @@
 """Inspect one video file: decode it whole, count its frames, and remark on what a user may want to act on.
 
-What decodes decides, never what a header announces. Frames are decoded and not scaled, one at a time.
+What decodes decides, never what a header announces.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import av
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fame.data.faults import Remark, VideoError
 from fame.data.video import decoded, opened, to_rgb, upright
+from fame.files import sha256_of
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
 _UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
@@ -26,13 +27,14 @@ _EARLY = 0.1  # share of its duration that a video may end before
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a file holds: frames that decode, frames per second, width and height in pixels as shown; remarks."""
+    """What a file holds: frames that decode, frames per second, width and height in pixels as shown."""
 
     frames: int
     fps: float
     width: int
     height: int
-    remarks: dict[Remark, str] = field(default_factory=dict)
+    sha256: str
+    remarks: dict[Remark, str]
 
 
 def inspect(path: Path) -> VideoInfo:
@@ -60,8 +62,8 @@ def inspect(path: Path) -> VideoInfo:
             "short": f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped" if frames < WINDOW else "",
             "concealed": f"the decoder conceals errors in {damaged} of {frames} frames" if damaged else "",
         }
-        remarks = {name: says for name, says in found.items() if says}
-        return VideoInfo(frames, round(float(stream.average_rate or stream.guessed_rate or 0), 3), width, height, remarks)
+        fps = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
+        return VideoInfo(frames, fps, width, height, sha256_of(path), {name: says for name, says in found.items() if says})
 
 
 def _uneven(times: NDArray[np.float64], tick: float) -> str:

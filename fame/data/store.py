@@ -26,7 +26,7 @@ from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 from simplejpeg import decode_jpeg, encode_jpeg
 
-from fame.data.disk import alone, check_space, writing
+from fame.data.disk import check_space, locked, writing
 from fame.data.faults import VideoError
 from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
@@ -124,7 +124,7 @@ class FrameStore:
         video has changed since the scan.
         """
         if self._missing():
-            with alone(self.folder), writing(self.folder, "the decoded videos"):
+            with locked(self.folder), writing(self.folder, "the decoded videos"):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 for left in self.folder.glob("*/.*"):  # by a process that was killed
                     left.unlink(missing_ok=True)
@@ -163,7 +163,7 @@ class FrameStore:
         if self._is_sound(row):
             return
         path = self._manifest.videos[row].path
-        with alone(self.folder), writing(self.folder, "the decoded videos"):
+        with locked(self.folder), writing(self.folder, "the decoded videos"):
             if not self._is_sound(row):  # else the process that held the lock has done it
                 log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
                 self._make([row], 1, None)

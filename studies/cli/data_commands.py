@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -12,10 +13,9 @@ from rich.table import Table
 from fame.config import StagedData
 from fame.errors import FameError
 from fame.seeds import Seeds
-from studies.cli.options import asking
-from studies.cli.session import console, say, watching
+from studies.cli.session import asking, console, say, watching
 from studies.harness.hardware import default_jobs
-from studies.harness.progress import Watcher
+from studies.harness.progress import Lines
 from studies.harness.store import Store
 from studies.setting.asked import places, resolve
 from studies.setting.options import Options
@@ -43,8 +43,7 @@ def data_render(options: Options) -> None:
 def data_scan(options: Options) -> None:
     """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
     from fame.data.layouts import read_layout
-    from fame.data.scan import report_file
-    from fame.data.scan_report import BrokenVideos
+    from fame.data.scan import BrokenVideos, report_file
 
     cache, folders = _on_disk(options)
     try:
@@ -104,15 +103,15 @@ def _jobs(options: Options) -> int:
 def _show_findings(report: Path) -> None:
     """A table of faults and remarks by split, and where each is listed; nothing where the scan found none."""
     from fame.data.layouts import SPLITS
-    from fame.data.scan_report import counted_by, read_report
+    from fame.data.scan import read_report
 
     found = read_report(report)
     if not found:
         return
     table = Table("what", "name", *SPLITS, box=None)
-    kinds: dict[str, str] = {finding.name: finding.what for finding in found}
-    for name, counts in counted_by(found).items():
-        table.add_row(kinds[name], name, *(str(counts[split] or "") for split in SPLITS))
+    count = Counter((finding.what, finding.name, finding.split) for finding in found)
+    for what, name in dict.fromkeys((finding.what, finding.name) for finding in found):
+        table.add_row(what, name, *(str(count[what, name, split] or "") for split in SPLITS))
     console.print(table)
     say(f"each is listed in {report}")
 
@@ -127,5 +126,5 @@ def _parts(options: Options, store: Store) -> Iterator[tuple[int, str, StagedDat
                 yield replicate, part, data
 
 
-def _naming(watcher: Watcher, replicate: int, part: str) -> Callable[[str, int, int], None]:
+def _naming(watcher: Lines, replicate: int, part: str) -> Callable[[str, int, int], None]:
     return lambda what, done, total: watcher.data(f"{what} {part} · {replicate}", done, total)

@@ -141,8 +141,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         from fame.data import scan_videos
         from fame.data.fitting import check_manifest
         from fame.data.manifest import count_splits
-        from fame.data.scan import report_file
-        from fame.data.scan_report import read_report
+        from fame.data.scan import read_report, report_file
 
         protocol = PROTOCOLS[options.protocol]
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, options.broken)

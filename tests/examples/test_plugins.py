@@ -15,8 +15,8 @@ from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
 from fame.training.pretrain import pretrain
-from studies.cli.starting import start
-from studies.harness.recall import recall
+from studies.cli.session import start
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
 from studies.setting.cell import Stage

@@ -12,8 +12,8 @@ from fame.errors import FameError
 from reports.standing import standing
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
-from studies.harness.recall import recall
 from studies.harness.runner import run_stages
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options

@@ -18,7 +18,7 @@ from fame.data import open_videos
 from fame.data.store import ready_file
 from fame.seeds import Seeds
 from studies.harness.plan import make_plan
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
 from studies.records import Runs

@@ -14,7 +14,7 @@ from reports.content import video_facts
 from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.tables import compares_levels, entries
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve

@@ -9,7 +9,7 @@ import pytest
 
 from fame.config import Pretrain
 from fame.errors import FameError
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.setting.asked import resolve
 from studies.setting.options import Options

@@ -18,7 +18,7 @@ import fame.training.pretrain
 from fame.backbones.checkpoint import read_weights
 from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised, VideoData
 from fame.data import scan_videos
-from fame.data.ahead import ahead
+from fame.data.parallel import ahead
 from fame.training.descent import ContrastStep
 from fame.training.pretrain import pretrain
 from tests.fakes import FakeVideos, fake_run

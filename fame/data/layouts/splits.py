@@ -38,9 +38,9 @@ Naming = Callable[[str], str]  # from a path to the name of its group
 
 def group_of(path: str) -> str:
     """Return the group of a video: CLASS/gNN of a name as UCF101's `v_Diving_g03_c07`, else the video itself."""
-    name = Path(path)
-    found = re.search(r"_g(\d+)(?:_|$)", name.stem)
-    return f"{name.parent.name}/g{found[1]}" if found else path
+    folder, _, name = path.rpartition("/")
+    found = re.search(r"_g(\d+)(?:_|$)", name.rsplit(".", 1)[0])
+    return f"{folder.rpartition('/')[2]}/g{found[1]}" if found else path
 
 
 def hold_out_groups(
