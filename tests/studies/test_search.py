@@ -183,10 +183,11 @@ def test_another_setting_is_another_search(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "search" / "beta.json").read_text())["selection_world"] is True
 
 
-@pytest.mark.parametrize("content", ["hello\nworld\n", '{"a": 1}\n', "[1, 2]\n"])
-def test_a_journal_that_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "journal.log").write_text(content)
+@pytest.mark.parametrize("content", ["hello\nworld\n", '{"a": 1}\n', "[1, 2]\n", None])
+def test_a_journal_that_is_none(tmp_path: Path, content: str | None) -> None:
+    journal = tmp_path / "search" / "journal.log"
+    journal.parent.mkdir()
+    journal.write_text(content) if content else journal.mkdir()
     with pytest.raises(FameError, match=r"journal\.log: this is no journal"):
         search(Runs(tmp_path), 1)
 
