@@ -70,7 +70,8 @@ class StagedData(Config):
 class VideoData(Config):
     """Choose videos on disk; `manifest` is the digest of the scan, so another set of files is another cell."""
 
-    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]  # the layouts of fame/data/layouts
+    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder", "target", "pool"]  # the layouts of fame/data/layouts
+    name: str = later("")  # of a target: its folder below the data's
     manifest: str
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"

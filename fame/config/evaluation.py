@@ -41,6 +41,7 @@ class Probe(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    reads: Literal["encoder", "mean_frame", "frame_difference", "file_facts"] = later("encoder")  # fame/evaluation/floors.py
 
 
 class Retrieval(Config):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.config import Clip
-from fame.data.manifest import Manifest
+from fame.data.manifest import Manifest, is_fold
 from fame.data.staged.render import read_masks
 from fame.data.store import FrameStore
 
@@ -42,6 +42,10 @@ class VideoSet:
     def select(self, split: str) -> Tensor:
         """Rows of one split, in order; empty where the set has no such split."""
         return torch.tensor([row for row, name in enumerate(self._split) if name == split], dtype=torch.long)
+
+    def folds(self) -> list[Tensor]:
+        """Rows of each fold of cross-validation; empty where the set has none."""
+        return [self.select(split) for split in sorted(self.splits) if is_fold(split)]
 
     def tag(self, name: str) -> list[str]:
         """One tag of every video, "" where a video has none; `path` is the path below the manifest's root."""

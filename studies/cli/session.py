@@ -176,7 +176,7 @@ class Session:
     @property
     def runtime(self) -> Runtime:
         options = self.options
-        roots = dict(places(options).values())
+        roots = {kind: root for kind, root, _ in places(options).values()}
         return Runtime(self.device, options.data_root, roots, pretrained=options.pretrained, most_broken=options.broken)
 
     def plan(self) -> Plan:
