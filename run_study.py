@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 from rich.table import Table
 
 from fame.plugins import load
@@ -21,24 +20,21 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.mirroring import mirror_report
 from reports.page import answer_of
 from studies.cli.data_commands import data_app
-from studies.cli.options import asking
-from studies.cli.session import Session, console, say, standing, tracker
-from studies.cli.starting import resuming, start
+from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
-from studies.harness.plan import label
-from studies.harness.progress import duration, show_plan
-from studies.harness.recall import recall
-from studies.harness.scheduling import Summary
-from studies.harness.status import STATES, state_of
+from studies.harness.plan import duration, label
+from studies.harness.runner import Summary
+from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import EARLIER, earlier
+from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
-from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 from studies.study import Row, deranged, fame, moco
+from studies.tracking import Tracker
 
 PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
@@ -74,15 +70,13 @@ def list_studies(
 def plan(options: Options) -> None:
     """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
     session = Session(options)
-    found = session.plan()
-    show_plan(console, found)
-    session.show_standing()
-    asked = session.asked
-    sides = [asked.setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    if all(side and side.id in found.serves for side in sides):
+    session.show(session.plan())
+    setting, asked = session.asked.setting, session.asked
+    sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
+    if all(side and side.id in session.stages for side in sides):
         from reports.power import foretold
 
-        facts = about(asked.setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
+        facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
         if said := foretold(facts):
             say(said)
 
@@ -93,8 +87,7 @@ def run(options: Options) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
     session = Session(options)
     summary = session.run()
-    say(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}")
-    raise typer.Exit(tell_failures(summary))
+    raise told(session, summary, f"The tables: run_study.py report --out {session.store.out}")
 
 
 @app.command()
@@ -117,21 +110,18 @@ def reproduce(options: Options) -> None:
     summary = session.run()
     page = make_report(session.store)
     say(answer_of(page))
-    say(f"{tally(summary, session)} Report: {page}")
-    raise typer.Exit(tell_failures(summary))
+    raise told(session, summary, f"Report: {page}")
 
 
-def tally(summary: Summary, session: Session) -> str:
-    return f"{len(summary.done)} runs done, {summary.already} were there. {standing(session.store, session.asked)}".strip()
-
-
-def tell_failures(summary: Summary) -> int:
-    """A line for each missing run on standard error; the exit code."""
-    for line in summary.complaints():
-        print(f"failed: {line}", file=sys.stderr)
+def told(session: Session, summary: Summary, last: str) -> typer.Exit:
+    """Tell what became of the runs and, last, where to look; return how the command ends: 1 where a run failed."""
+    done = standing(session.store, session.asked.replicates, session.stages)
+    say(" ".join(filter(None, (f"{len(summary.done)} runs done, {summary.already} were there.", done, last))))
+    for line in (*summary.failed.values(), *summary.skipped.values()):
+        complain(f"failed: {line}")
     if summary.failed:
-        print("error: see failure.json and log.txt in those folders; the next start tries them again", file=sys.stderr)
-    return 0 if summary.ok else 1
+        complain("error: see failure.json and log.txt in those folders; the next start tries them again")
+    return typer.Exit(0 if summary.ok else 1)
 
 
 @app.command()
@@ -162,7 +152,7 @@ def make_report(store: Store) -> Path:
     from reports.page import build
 
     page = build(store, commit=commit(), command=resuming())
-    mirror_report(store, tracker(store, lambda message: print(message, file=sys.stderr)))
+    mirror_report(store, Tracker(store.out, complain))
     return page
 
 
@@ -191,7 +181,7 @@ def pack_parts(options: Options, folder: Folder) -> None:
     store = Store(options.out)
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
-        say(f"{packed.path}: {packed.runs} of {packed.planned} runs, {decimal(packed.size)}")
+        say(f"{packed.path}: {packed.runs} of {packed.planned} runs")
 
 
 @app.command("unpack")
@@ -204,9 +194,10 @@ def unpack_parts(options: Options, folder: Folder) -> None:
     done = unpack(folder, store)
     asked = recall(store)
     record(asked).write(store.out)
-    say(f"{done.runs} runs unpacked, {done.already} were there. {standing(store, asked)}".strip())
+    told = standing(store, asked.replicates, all_stages(asked.setting, asked.studies))
+    say(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip())
     for line in done.left_out:
-        print(f"left out: {line}", file=sys.stderr)
+        complain(f"left out: {line}")
     raise typer.Exit(1 if done.left_out else 0)
 
 
@@ -231,7 +222,7 @@ def status(options: Options) -> None:
     others = sum(stage_id not in stages or replicate not in asked.replicates for stage_id, replicate in store.all())
     told = [f"{number} {name}" for name, number in counts.items() if number]
     told += [f"{others} of other settings"] if others else []
-    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked))))}")
+    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked.replicates, stages))))}")
     for name, command in earlier(options.out).items():
         say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:

@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
+from fame.errors import FameError
 from reports.evidence import Evidence, Gain
 from reports.evidence import Side as Number
 from reports.gate import Gate, gates
-from reports.real_video import MEASURE, RealVideo, kept
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
-from studies.paper.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
+from studies.paper.claims import EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test, claims_on
 from studies.paper.links import RealMask
 from studies.paper.registry import FOR_CLAIMS
 from studies.real_masks import SEQUENCES
 from studies.study import Measure, moco
 
+MEASURE = "python -m studies.real_masks REAL OUT"
+COLUMNS = ["sequence", "camera", "size", "variant", "beta", "flavour", "recall_still", "recall_lift", "box_recall_lift"]
+CAMERAS = ("still", "moving")
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
 
 
-def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS, real: RealVideo | None = None) -> list[dict[str, Any]]:
-    """The `claims` of report.json, in order: what decides a claim first, `mechanism` last. `real`: None takes what is kept."""
-    real = kept() if real is None else real
+def ledger(evidence: Evidence, claims: tuple[Claim, ...] | None = None, real: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+    """Return the `claims` of report.json, in order: what decides a claim first, `mechanism` last.
+
+    `real`: None takes what was measured on real video.
+    """
+    real = measured() if real is None else real
+    claims = claims_on(evidence.about.get("targets", [])) if claims is None else claims
     return [_entry(evidence, real, claim, test) for claim in claims for test in claim.tests]
 
 
-def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dict[str, Any]:
-    results = [_link(evidence, real, link, test) for link in test.links]
-    beside = [_link(evidence, real, link, test) for link in test.beside]
+def _entry(evidence: Evidence, real: pd.DataFrame, claim: Claim, test: Test) -> dict[str, Any]:
+    results, beside = ([_link(evidence, real, link, test) for link in links] for links in (test.links, test.beside))
     units = UNITS[test.source]
     verdict, reason = judge_claim(results), ""
     fewest = min(result.estimate.n for result in results)
@@ -47,7 +57,7 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dic
     elif fewest < ENOUGH:
         reason = f"n = {fewest}; a verdict needs {ENOUGH} {units}"
     elif verdict == "inconclusive":
-        reason = _how_many(evidence, results, test)
+        reason = _why_open(evidence, results, test)
     weakest = _weakest(test, results, verdict)
     shown = results[weakest].estimate
     return {
@@ -72,10 +82,11 @@ def _entry(evidence: Evidence, real: RealVideo, claim: Claim, test: Test) -> dic
     }
 
 
-def _link(evidence: Evidence, real: RealVideo, link: Link, test: Test) -> LinkResult:
+def _link(evidence: Evidence, real: pd.DataFrame, link: Link, test: Test) -> LinkResult:
     margin = test.margin_of(link)
     if isinstance(link.greater.measure, RealMask) and isinstance(link.lesser.measure, RealMask):
-        return judge_link(list(real.differences(link.greater.measure, link.lesser.measure).values()), margin)
+        high, low = _of_sequences(real, link.greater.measure), _of_sequences(real, link.lesser.measure)
+        return judge_link((high - low.reindex(high.index)).dropna().tolist(), margin)
     greater, lesser = _side(evidence, link.greater), _side(evidence, link.lesser)
     differences = list(evidence.differences(greater, lesser).values())
     found = evidence.difference(greater, lesser)
@@ -83,11 +94,31 @@ def _link(evidence: Evidence, real: RealVideo, link: Link, test: Test) -> LinkRe
         result = judge_equality(differences, equality_delta(evidence, _run(link.greater)), found)
     else:
         result = judge_link(differences, margin, found)
-    return replace(result, verdict="inconclusive", needed=None) if _interim(evidence, link, result) else result
+    return replace(result, verdict="inconclusive") if _interim(evidence, link, result) else result
+
+
+def _of_sequences(real: pd.DataFrame, asked: RealMask) -> pd.Series:
+    """Return the measure of every sequence that defines it, by the sequence's name."""
+    of = (real["variant"] == asked.variant) & (real["flavour"] == asked.flavour) & (real["size"] == asked.size)
+    same = of & np.isclose(real["beta"], asked.beta) & real["camera"].isin([asked.camera] if asked.camera != "all" else CAMERAS)
+    return real[same].set_index("sequence")[asked.measure].dropna()
+
+
+def measured(path: Path = SEQUENCES) -> pd.DataFrame:
+    """Return what was measured on real video, a line a sequence, size and mask; empty where nothing was.
+
+    FameError where the table lacks a column that is read here.
+    """
+    if not path.exists():
+        return pd.DataFrame(columns=COLUMNS, dtype=float)
+    try:
+        return pd.read_csv(path, usecols=COLUMNS)
+    except ValueError as error:
+        raise FameError(f"{path.name}: {error}; measure again with {MEASURE}") from None
 
 
 def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
-    """Whether replicates of a link from runs are still missing: nothing is decided by those that happen to be there."""
+    """Return whether replicates of a link from runs are still missing: nothing is decided by those that happen to be there."""
     return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < evidence.awaited
 
 
@@ -160,25 +191,19 @@ def _why_not_run(evidence: Evidence, test: Test) -> str:
     return f"needs the study {test.needs} (--only {FOR_CLAIMS})" if test.needs else ""
 
 
-def _how_many(evidence: Evidence, results: list[LinkResult], test: Test) -> str:
-    open_links = [result for result in results if result.verdict == "inconclusive"]
-    if not _ordered(test) and all(result.needed is None for result in open_links):
-        return _without_delta(evidence, test)
-    if not open_links:
+def _why_open(evidence: Evidence, results: list[LinkResult], test: Test) -> str:
+    """Return why all replicates together decide nothing: no delta, intervals that are too wide, or Holm's adjustment."""
+    undecided = sum(result.verdict == "inconclusive" for result in results)
+    if not undecided:
         return "a link is refuted, but not after Holm's adjustment"
-    if any(result.needed is None for result in open_links):
-        return f"at this mean and spread more than 1000 {UNITS[test.source]} would not decide it"
-    most = max(result.needed or 0 for result in open_links)
-    return f"at this mean and spread about {most} {UNITS[test.source]} would decide it"
-
-
-def _without_delta(evidence: Evidence, test: Test) -> str:
-    """Why "about equal" has no delta: a third of a gain that was not measured, or is none."""
-    gains = {_run(link.greater).label: _selection_gains(evidence, _run(link.greater)) for link in test.links}
-    if not all(gains.values()):
-        return "delta is fixed on selection worlds, of which none has run"
-    told = "; ".join(f"{sum(found) / len(found):+.1f} points, {label}" for label, found in gains.items())
-    return f"the rule has no delta: FAME gains nothing on the selection worlds ({told}; n = {min(map(len, gains.values()))})"
+    if not _ordered(test):
+        gains = {_run(link.greater).label: _selection_gains(evidence, _run(link.greater)) for link in test.links}
+        if not all(gains.values()):
+            return "delta is fixed on selection worlds, of which none has run"
+        told = "; ".join(f"{sum(found) / len(found):+.1f} points, {label}" for label, found in gains.items())
+        if all(sum(found) <= 0 for found in gains.values()):
+            return f"the rule has no delta: FAME gains nothing on the selection worlds ({told})"
+    return f"{undecided} of {len(results)} links have intervals that are too wide to tell"
 
 
 def _link_json(link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
@@ -191,6 +216,5 @@ def _link_json(link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
         "n": result.estimate.n,
         "margin": test.margin_of(link),
         "no_gain": result.no_gain,
-        "needed": result.needed,
         "p_sign_flip": result.p_sign_flip,
     }

@@ -19,48 +19,24 @@ POWER = 0.8
 HEADLINE = "FAME (beta 0.5, single) minus baseline, linear probe on A, deranged scenes"
 
 
-def half_width(sd: float, n: int, level: float = LEVEL) -> float:
-    """Of the t interval of a mean of `n` values with sample standard deviation `sd`, in the unit of `sd`.
-
-    ValueError for n < 2, a negative or infinite sd, or a level outside 0..1.
-    """
-    _check(sd, n, level)
-    return float(stats.t.ppf((1 + level) / 2, n - 1)) * sd / math.sqrt(n)
+def half_width(sd: float, n: int) -> float:
+    """Return that of the 95 % t interval of a mean of `n` >= 2 values with sample standard deviation `sd`, in the unit of `sd`."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * sd / math.sqrt(n)
 
 
-def detectable(sd: float, n: int, power: float = POWER, level: float = LEVEL) -> float:
-    """The smallest true difference, in the unit of `sd`, whose interval lies above 0 in a share `power` of experiments.
+def detectable(sd: float, n: int) -> float:
+    """Return the smallest true difference, in the unit of `sd`, whose 95 % interval lies above 0 in a share POWER of experiments.
 
-    An experiment is `n` paired differences, normal with standard deviation `sd`: the paired t test, by the noncentral t
+    An experiment is `n` >= 2 paired differences, normal with standard deviation `sd`: the paired t test, by the noncentral t
     distribution.
-    ValueError as `half_width`, and where `power` is not between what chance alone gives, (1 - level) / 2, and 1.
     """
-    _check(sd, n, level)
-    if not (1 - level) / 2 < power < 1:
-        raise ValueError(f"power = {power}: it lies between {(1 - level) / 2:g}, which chance alone gives, and 1")
-    needed = float(stats.t.ppf((1 + level) / 2, n - 1))
-
-    def short(shift: float) -> float:
-        """By how much a true mean of `shift` standard errors misses the power."""
-        return float(stats.nct.sf(needed, n - 1, shift)) - power
-
-    high = 1.0
-    while short(high) < 0:
-        high *= 2
-    return float(optimize.brentq(short, 0.0, high)) * sd / math.sqrt(n)
-
-
-def _check(sd: float, n: int, level: float) -> None:
-    if n < 2:
-        raise ValueError(f"n = {n}: a spread needs two replicates at least")
-    if not (math.isfinite(sd) and sd >= 0):
-        raise ValueError(f"sd = {sd}: a standard deviation is a finite number from 0 on")
-    if not 0 < level < 1:
-        raise ValueError(f"level = {level}: it lies between 0 and 1")
+    needed = stats.t.ppf((1 + LEVEL) / 2, n - 1)
+    shift = optimize.brentq(lambda shift: stats.nct.sf(needed, n - 1, shift) - POWER, 0.0, 20.0)
+    return float(shift) * sd / math.sqrt(n)
 
 
 def foretold(about: Mapping[str, Any], file: Path = FILE) -> str:
-    """A line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
+    """Return a line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
     `about` is study.json (studies/setting/recording.py); "" on real videos, with one given encoder, and at smoke scale, whose
     numbers mean nothing. FameError where `file` is not as it describes itself.

@@ -145,24 +145,23 @@ def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = store.out / "search" / "journal.log"
+    mend = "choose another folder with --out"
     with store.named_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock = FileLock(path.with_name(".search.lock")).acquire(timeout=0)
         except Timeout:
-            mend = "wait for it, or choose another folder with --out"
-            raise FameError(f"{path.parent}: another search is at work there; {mend}") from None
+            raise FameError(f"{path.parent}: another search is at work there; wait for it, or {mend}") from None
     with lock:
-        Path(f"{path}.lock").unlink(missing_ok=True)
-        whole = path.read_bytes() if path.exists() else b""
-        if whole and not whole.endswith(b"\n"):
-            path.write_bytes(whole[: whole.rfind(b"\n") + 1])
         try:
+            Path(f"{path}.lock").unlink(missing_ok=True)
+            whole = path.read_bytes() if path.exists() else b""
+            if whole and not whole.endswith(b"\n"):
+                path.write_bytes(whole[: whole.rfind(b"\n") + 1])
             backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
             storage = optuna.storages.JournalStorage(backend)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
-            why = f"this is no journal that Optuna can read ({error!r})"
-            raise FameError(f"{path}: {why}; move it away, or choose another folder with --out") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
+            raise FameError(f"{path}: this is no journal that Optuna can read ({error!r}); move it away, or {mend}") from None
         yield storage
 
 

@@ -1,10 +1,10 @@
 """MLflow mirrors the run store. The files are the truth: a mirror that is lost or late is made again from them.
 
 Every finished run is mirrored once, in the experiment `runs`; every study has an experiment of its own name with its numbers,
-tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names. To make
-it anew, delete OUT/mlflow.db (on a server: OUT/mlflow.json) and call `run_study.py report`.
+tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names.
 
-Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported.
+Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported. To make
+the mirror anew, delete it and call `run_study.py report`.
 """
 
 from __future__ import annotations
@@ -13,21 +13,17 @@ import hashlib
 import json
 import logging
 import os
-import queue
 import re
 import shutil
-import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame.files import write_json
-from studies.harness.executors import Task
 from studies.harness.plan import label
 from studies.harness.store import METRICS, Store
 from studies.setting.cell import Stage
@@ -83,12 +79,10 @@ class Tracker:
         noted = self._noted["runs"].get(key, {"run": None, "serves": []})
         if noted["run"] and set(serves) <= set(noted["serves"]):
             return True
-        result = store.result(stage_id, replicate)
-        stage = store.stage(stage_id, replicate) if result else None
+        result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
         if not result or not stage:
             return False
-        folder = store.folder(stage_id, replicate)
-        run = noted["run"] or self._found(folder) or self._write(folder, stage, result)
+        run = noted["run"] or self._write(store.folder(stage_id, replicate), stage, result)
         studies = sorted({*serves, *noted["serves"]})
         self.client.set_tag(run, "studies", ", ".join(studies))
         self._noted["runs"][key] = {"run": run, "serves": studies}
@@ -128,8 +122,7 @@ class Tracker:
         client.set_experiment_tag(experiment, "mlflow.note.content", note)
         kept = None
         for old in client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
-            same = tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys()
-            if noted and same:  # not noted: OUT may be a copy, and MLflow keep the first one's place in memory
+            if tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys():
                 kept = old
             else:
                 client.delete_run(old.info.run_id)
@@ -143,17 +136,8 @@ class Tracker:
         write_json(self.notes, self._noted)
         return True
 
-    def _found(self, folder: Path) -> str | None:
-        """Return the MLflow run of a folder that was mirrored but not noted; one whose writing was broken off is removed."""
-        where = f"tags.`fame.cell` = '{folder.parent.name}' AND tags.`fame.replicate` = '{folder.name}'"
-        for run in self.client.search_runs([self._experiment("runs")], where):
-            if run.info.status == "FINISHED":
-                return str(run.info.run_id)
-            self.client.delete_run(run.info.run_id)
-        return None
-
     def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
-        """Write a new MLflow run; it becomes `FINISHED` last, by which `_found` knows it as whole."""
+        """Write a new MLflow run; one that is not noted, as its writing was broken off, gives way to it."""
         from mlflow.entities import Param
         from pandas import json_normalize
 
@@ -168,6 +152,9 @@ class Tracker:
         start = end - int(1000 * result["seconds"])
         name = " after ".join(label(link) for link in reversed(stage.chain()))
         client, experiment = self.client, self._experiment("runs")
+        where = f"tags.`fame.cell` = '{folder.parent.name}' AND tags.`fame.replicate` = '{folder.name}'"
+        for half in client.search_runs([experiment], where):
+            client.delete_run(half.info.run_id)
         run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
         config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
         if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
@@ -203,7 +190,6 @@ class Tracker:
         if self.artifacts:
             with suppress(OSError):  # MLflow makes a folder by the escaped name
                 Path(self.uri.removeprefix("sqlite:///")).parent.rmdir()
-            relocate(self.out / "mlflow.db", self.artifacts)
         return client
 
     def _experiment(self, name: str) -> str:
@@ -226,46 +212,17 @@ class Tracker:
     def _noted(self) -> dict[str, Any]:
         """Hold {"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}."""
         nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
-        if self.artifacts and not (self.out / "mlflow.db").exists():
-            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
-            return nothing
+        database = self.out / "mlflow.db"
         try:
             noted = json.loads(self.notes.read_text(encoding="utf-8"))
-            return noted if noted["address"] == nothing["address"] else nothing
-        except (OSError, ValueError, KeyError, TypeError):  # missing or torn: MLflow is asked instead
+            if noted["address"] == nothing["address"] and (database.exists() or not self.artifacts):
+                return noted
+        except (OSError, ValueError, KeyError, TypeError):  # missing or torn
             return nothing
-
-
-class Mirroring:
-    """Mirror finished runs in a thread of its own, as importing MLflow takes seconds."""
-
-    def __init__(self, store: Store, tracker: Tracker | None, serves: Mapping[str, tuple[str, ...]]) -> None:
-        self.store, self.tracker, self.serves = store, tracker, serves
-        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self.thread = threading.Thread(target=self._work, daemon=True)
-        self.thread.start()
-
-    def add(self, task: Task) -> None:
-        self.tasks.put(task)
-
-    def finish(self) -> None:
-        """Wait until all that was added is mirrored."""
-        self.tasks.put(None)
-        self.thread.join()
-
-    def _work(self) -> None:
-        for task in iter(self.tasks.get, None):
-            if self.tracker:
-                self.tracker.mirror_run(self.store, task.stage.id, task.replicate, self.serves.get(task.stage.id, ()))
-
-
-def relocate(database: Path, artifacts: str) -> None:
-    """Point a database that was moved or copied with its OUT to `artifacts`, a file URI beside it; MLflow's are absolute."""
-    run = "'/' || run_uuid || '/artifacts'"
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column, tail in (("experiments", "artifact_location", "''"), ("runs", "artifact_uri", run)):
-            change = f"UPDATE {table} SET {column} = ? || {tail}"
-            connection.execute(f"{change} WHERE {column} LIKE '%/mlartifacts' || {tail}", [artifacts])
+        if self.artifacts:  # OUT was moved or copied, and MLflow's paths are absolute; or its database was deleted
+            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
+            database.unlink(missing_ok=True)
+        return nothing
 
 
 def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:

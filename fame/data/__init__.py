@@ -51,10 +51,10 @@ def scan_videos(
     root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, most_broken: float = 0.0
 ) -> Manifest:
     """Scan a data set on disk and return its manifest; its digest is `VideoData.manifest`. Safe from several processes at once."""
-    from fame.data.disk import alone
+    from fame.data.disk import locked
     from fame.data.scan import scan
 
-    with alone(cache / "scan"):
+    with locked(cache / "scan"):
         return scan(root, kind, fold, cache / "scan", jobs, progress, most_broken)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -39,24 +39,19 @@ def check_space(folder: Path, needed: int) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock file next to `folder`; a second process logs that it waits. The system frees the lock of a killed process."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder.with_name(f".{folder.name}.lock"))
-    try:
-        lock.acquire(timeout=1)
-    except Timeout:
-        log.warning("another process is at work on %s; waiting for it", folder)
-        lock.acquire()
+    """Hold the lock file next to `folder`; a second process logs that it waits. FameError where that file cannot be written.
+
+    The system frees the lock of a killed process.
+    """
+    with writing(folder.parent, "its lock file"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder.with_name(f".{folder.name}.lock"))
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            log.warning("another process is at work on %s; waiting for it", folder)
+            lock.acquire()
     try:
         yield
     finally:
         lock.release()
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of `folder` as `locked` does; FameError where the lock file cannot be written."""
-    with ExitStack() as held:
-        with writing(folder.parent, "its lock file"):
-            held.enter_context(locked(folder))
-        yield

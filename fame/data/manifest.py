@@ -11,12 +11,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from fame.errors import FameError
 from fame.files import write_json
 
 VERSION = 1
+FOLD = "fold"  # `fold/0`, `fold/1`, ...: splits of a set that is tested by cross-validation
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,13 @@ class Manifest:
     classes: list[str]
     videos: list[Video]
 
-    def __post_init__(self) -> None:
-        for video in self.videos:
-            if not 0 <= video.label < len(self.classes):
-                raise ValueError(f"{self.name}: {video.path} has label {video.label}, but there are {len(self.classes)} classes")
-            path = PurePosixPath(video.path)
-            if path.is_absolute() or ".." in path.parts or not video.path:
-                raise ValueError(f"{self.name}: {video.path} is not a path inside the manifest's root")
-        for name, times in Counter(video.path for video in self.videos).most_common(1):
-            if times > 1:
-                raise ValueError(f"{self.name}: {name} is listed {times} times")
-
     @property
     def splits(self) -> list[str]:
         """Names of the splits, in order of first appearance."""
         return list(dict.fromkeys(video.split for video in self.videos))
 
     def select(self, split: str) -> list[Video]:
-        """The videos of one split, in order; empty where the manifest has no such split."""
+        """Return the videos of one split, in order; empty where the manifest has no such split."""
         return [video for video in self.videos if video.split == split]
 
     def digest(self) -> str:
@@ -80,23 +70,26 @@ class Manifest:
     @classmethod
     def load(cls, path: Path) -> Manifest:
         """Read what `save` wrote. FameError where the file is missing, damaged, edited or of another version."""
-        mend = "delete it and run the command again, which makes a new one"
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise FameError(f"{path}: there is no such manifest; scan or render the data first") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise FameError(f"{path}: the manifest cannot be read ({error}); {mend}") from None
-        found = value.get("version") if isinstance(value, dict) else None
-        if found != VERSION:
-            raise FameError(f"{path}: a manifest of version {found}, this program reads version {VERSION}; {mend}")
-        try:
-            manifest = cls(value["name"], path.parent / value["root"], value["classes"], [Video(**v) for v in value["videos"]])
-        except (KeyError, TypeError, ValueError) as error:
-            raise FameError(f"{path}: the manifest is damaged ({error}); {mend}") from None
-        if manifest.digest() != value.get("digest"):
-            raise FameError(f"{path}: the manifest was changed after it was written (its digest does not agree); {mend}")
+            videos = [Video(**video) for video in value["videos"]]
+            manifest = cls(value["name"], path.parent / value["root"], value["classes"], videos)
+            if value["version"] != VERSION or manifest.digest() != value["digest"]:
+                raise ValueError("its digest does not agree")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            mend = "delete it and run the command again, which makes a new one"
+            raise FameError(f"{path}: the manifest is damaged, or of another version ({error}); {mend}") from None
         return manifest
+
+
+def is_fold(split: str) -> bool:
+    """Return whether a split is a fold of cross-validation."""
+    return split.partition("/")[0] == FOLD
+
+
+def tested_with(split: str) -> str:
+    """Return what the videos of a split are tested as: `test`, a fold, or "" for those that are not tested."""
+    return split if split == "test" or is_fold(split) else ""
 
 
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:

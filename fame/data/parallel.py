@@ -1,4 +1,4 @@
-"""One function over many files in several processes: for scanning, preparing and rendering.
+"""Call a function on many files in several processes, and read ahead in a thread.
 
 Processes come from a fork server, never from forking the caller: it may hold threads (torch, MLflow) and locks.
 """
@@ -10,7 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ _LARGEST_CHUNK = 16  # files: what an interrupted process still finishes
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    """`work(item)` for every item in `jobs` processes; results in any order, the first exception raised as it was.
+    """Yield `work(item)` of every item, in order, from `jobs` processes; the first exception is raised as it was.
 
     `work` and the items travel by pickle. One job, or one item, runs in the calling process.
     """
@@ -34,13 +34,11 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> It
         yield from map(work, items)
         return
     size = max(1, min(_LARGEST_CHUNK, len(items) // (4 * jobs)))
-    chunks = [items[start : start + size] for start in range(0, len(items), size)]
     executor = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_live_with_parent)
     try:
         with without_main():
-            futures = [executor.submit(_work_on, work, chunk) for chunk in chunks]
-        for future in as_completed(futures):
-            yield from future.result()
+            results = executor.map(work, items, chunksize=size)
+        yield from results
     except BrokenProcessPool:
         raise FameError(
             f"a process that reads or writes videos was killed (out of memory?); run again with fewer --jobs than {jobs}"
@@ -59,13 +57,23 @@ def counted(results: Iterable[Result], what: str, total: int, progress: Progress
         yield result
 
 
-def _work_on(work: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
-    return [work(item) for item in chunk]
+def ahead(items: Iterable[Item], threaded: bool) -> Iterator[Item]:
+    """Yield `items` in order; with `threaded` a thread makes the next one while the last one is in use, so that no GPU waits.
+
+    Errors are raised where the item is due. The thread ends with the iterator, also when that is left early.
+    """
+    if not threaded:
+        yield from items
+        return
+    coming = iter([item] for item in items)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        made: Future[list[Item]] = pool.submit(next, coming, [])
+        while item := made.result():
+            made = pool.submit(next, coming, [])
+            yield item[0]
 
 
 def _context() -> multiprocessing.context.BaseContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fame.data.store"])  # imported once, not once a process
     return context

@@ -1,35 +1,58 @@
-"""Scan a folder of videos into a manifest: every listed video is opened, decoded whole and hashed, once.
+"""Scan a folder of videos into a manifest: every listed video is decoded whole and hashed, once.
 
-The result of each file is kept in the cache by path, size and time of change, one JSON line a file: an interrupted
-scan goes on where it was, and a second one only looks at the folder.
+What is known of a file is kept in the cache by its path, size and time of change, one JSON line a file: an interrupted scan goes
+on where it was, and a second one only looks at the folder. A broken video stops the run, or is left out and listed.
 """
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import logging
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from fame.data.disk import writing
-from fame.data.faults import FAULTS, VideoError
+from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits
+from fame.data.manifest import Manifest, Video, count_splits, is_fold, tested_with
 from fame.data.parallel import Progress, counted, each
-from fame.data.scan_report import Facts, findings, is_news, judge, log_remarks, write_report
 from fame.data.video import DECODER
 from fame.errors import FameError
-from fame.files import sha256_of
+from fame.files import write_atomically
 
-SCAN = 6  # version of what is kept of a file; raised when more is looked at, or judged otherwise
-_NAMED = 3  # files named in a message; the list file has them all
-_FACTS = {*VideoInfo.__dataclass_fields__, "sha256"}
+SCAN = 8  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+_NAMED = 10  # broken videos named in a message; the report has them all
 
+Known = dict[str, VideoInfo | VideoError]  # by path
 log = logging.getLogger(__name__)
+_warned: set[str] = set()  # warnings of this process, each given once
+
+
+class Finding(NamedTuple):
+    """One line of the report. `video` is relative to the set's root."""
+
+    video: str
+    split: str
+    what: Literal["fault", "remark"]
+    name: Fault | Remark
+    says: str
+
+
+class BrokenVideos(FameError):
+    """More videos are broken than may be left out; `report` lists them."""
+
+    def __init__(self, message: str, report: Path) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def scan(
@@ -43,63 +66,76 @@ def scan(
     """
     root = root.resolve()
     listing = read_layout(root, kind, fold, cache)
-    memory = _memory(root, kind, cache)
-    _log_listing(kind, fold, listing, memory)
-    facts, faults = _facts(root, listing.entries, memory, jobs, progress)
-    found = findings(listing.entries, facts, faults)
     report = report_file(root, kind, fold, cache)
-    if write_report(report, found):
-        log_remarks(kind, found, report)
-    judge(kind, found, len(listing.entries), report, most_broken)
-    videos = [_video(entry, facts[entry.path]) for entry in listing.entries if entry.path in facts]
-    if not any(video.split == "train" for video in videos):
+    _log_listing(kind, fold, listing, report.with_suffix("").with_suffix(".missing.txt"))
+    known = _look_at_all(root, listing.entries, _memory(root, kind, cache), jobs, progress)
+    found = _findings(listing.entries, known)
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([Finding._fields, *found])
+    remarks = Counter(finding.name for finding in found if finding.what == "remark")
+    if _is_news(report, text.getvalue()) and remarks:
+        level = logging.WARNING if remarks["leaked"] else logging.INFO
+        log.log(level, "%s: remarks: %s; list: %s", kind, ", ".join(f"{n} {name}" for name, n in remarks.items()), report)
+    _judge(kind, [finding for finding in found if finding.what == "fault"], len(listing.entries), report, most_broken)
+    videos = []
+    for entry in listing.entries:
+        if isinstance(info := known[entry.path], VideoInfo):
+            facts = {name: value for name, value in asdict(info).items() if name != "remarks"}  # no part of the identity
+            videos.append(Video(**entry._asdict(), **facts))
+    if not any(video.split == "train" or is_fold(video.split) for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
-    name = root.name if kind == "folder" else f"{kind}-fold{fold}"
+    name = root.name if kind in ("folder", "target", "pool") else f"{kind}-fold{fold}"
     log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
     return Manifest(name, root, listing.classes, videos)
 
 
 def report_file(root: Path, kind: Kind, fold: int, cache: Path) -> Path:
-    """Return the file that a scan of `root` writes its findings to (fame/data/scan_report.py)."""
+    """Return the CSV file that a scan of `root` writes its findings to."""
     return _memory(root.resolve(), kind, cache).with_suffix(f".fold{fold}.report.csv")
+
+
+def read_report(file: Path) -> list[Finding]:
+    """Read what a scan found."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------- looking at files
 
 
 def _memory(root: Path, kind: Kind, cache: Path) -> Path:
     return cache / f"scan-{kind}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.jsonl"
 
 
-def _facts(
-    root: Path, entries: list[Entry], memory: Path, jobs: int, progress: Progress | None
-) -> tuple[dict[str, Facts], dict[str, VideoError]]:
-    """Return what is known of each file, and the faults of the broken ones."""
-    remembered = _recall(memory)
+def _look_at_all(root: Path, entries: list[Entry], memory: Path, jobs: int, progress: Progress | None) -> Known:
+    """Return what each file holds, or its fault."""
+    remembered = _recall(memory, root)
     keys = {entry.path: _key(root / entry.path) for entry in entries}
-    known = {path: remembered[path] for path, key in keys.items() if path in remembered and remembered[path]["key"] == key}
-    facts = {path: value["facts"] for path, value in known.items() if value["facts"]}
-    faults = {path: VideoError(root / path, *value["fault"]) for path, value in known.items() if value["fault"]}
-    todo = [entry.path for entry in entries if entry.path not in known]
+    known = {path: remembered[path][1] for path, key in keys.items() if path in remembered and remembered[path][0] == key}
+    todo = [path for path in keys if path not in known]
     if not todo:
-        return facts, faults
-    memory.parent.mkdir(parents=True, exist_ok=True)
-    with writing(memory, "what the scan finds"), memory.open("a", encoding="utf-8") as file:
-        file.write("\n")  # ends a line that an interrupted scan may have torn
-        for path, found in counted(each(partial(_look, root), todo, jobs), "scan", len(todo), progress):
-            kept: dict[str, Any] = {"path": path, "key": keys[path], "facts": None, "fault": None}
-            if isinstance(found, VideoError):
-                faults[path] = found
-                kept["fault"] = [found.name, found.fault]
-            else:
-                facts[path] = kept["facts"] = found
-            if kept["facts"] or faults[path].name != "unreadable":  # that may be mended without a change of the file
+        return known
+    with writing(memory, "what the scan finds"):
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        with memory.open("a", encoding="utf-8") as file:
+            file.write("\n")  # ends a line that an interrupted scan may have torn
+            for path, found in counted(each(partial(_look, root), todo, jobs), "scan", len(todo), progress):
+                known[path] = found
+                kept: dict[str, Any] = {"path": path, "key": keys[path]}
+                if isinstance(found, VideoInfo):
+                    kept["facts"] = asdict(found)
+                elif found.name == "unreadable":  # may be mended without a change of the file
+                    continue
+                else:
+                    kept["fault"] = [found.name, found.fault]
                 file.write(json.dumps(kept) + "\n")
                 file.flush()
-    return facts, faults
+    return known
 
 
-def _look(root: Path, path: str) -> tuple[str, Facts | VideoError]:
+def _look(root: Path, path: str) -> tuple[str, VideoInfo | VideoError]:
     try:
-        info: VideoInfo = inspect(root / path)
-        return path, {**asdict(info), "sha256": sha256_of(root / path)}
+        return path, inspect(root / path)
     except VideoError as error:
         return path, error
     except OSError as error:  # between two looks at it the file has gone, or the disk fails
@@ -114,34 +150,88 @@ def _key(path: Path) -> list[Any]:
     return [SCAN, DECODER, stat.st_size, stat.st_mtime_ns]
 
 
-def _recall(memory: Path) -> dict[str, Any]:
-    """Return remembered results by path; later lines win, a damaged line is passed over."""
-    recalled: dict[str, Any] = {}
+def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | VideoError]]:
+    """Return remembered keys and results by path; later lines win, a damaged line is passed over."""
+    recalled: dict[str, tuple[list[Any], VideoInfo | VideoError]] = {}
     for line in memory.read_text(encoding="utf-8", errors="replace").splitlines() if memory.is_file() else ():
         try:
             value = json.loads(line)
-            facts, fault = value["facts"], value["fault"]
-            if (fault is None and facts.keys() == _FACTS) or (facts is None and len(fault) == 2 and fault[0] in FAULTS):
-                recalled[value["path"]] = {name: value[name] for name in ("key", "facts", "fault")}
-        except (ValueError, KeyError, TypeError, AttributeError):
+            path, key = value["path"], value["key"]
+            recalled[path] = key, VideoInfo(**value["facts"]) if "facts" in value else VideoError(root / path, *value["fault"])
+        except (ValueError, KeyError, TypeError):
             continue
     return recalled
 
 
-def _video(entry: Entry, facts: Facts) -> Video:
-    known = {name: value for name, value in facts.items() if name != "remarks"}  # a remark is no part of the identity
-    return Video(path=entry.path, label=entry.label, split=entry.split, tags={}, **known)
+# ---------------------------------------------------------------- telling what is found
 
 
-def _log_listing(kind: Kind, fold: int, listing: Listing, memory: Path) -> None:
+def _findings(entries: list[Entry], known: Known) -> list[Finding]:
+    """Return faults first, then remarks, each in the order of the names in faults.py and then of the entries."""
+    found, by_content = [], defaultdict(list)
+    for entry in entries:
+        info = known[entry.path]
+        if isinstance(info, VideoError):
+            found.append(Finding(entry.path, entry.split, "fault", info.name, info.fault))
+        else:
+            found += [Finding(entry.path, entry.split, "remark", name, says) for name, says in info.remarks.items()]
+            by_content[info.sha256].append(entry)
+    for same in by_content.values():
+        found += _copies(same)
+    return sorted(found, key=lambda finding: (*FAULTS, *REMARKS).index(finding.name))
+
+
+def _copies(same: list[Entry]) -> Iterator[Finding]:
+    """Say of videos of the same bytes: `leaked` across train (or val) and test, or folds; else `duplicate`, all but the first."""
+    for index, entry in enumerate(same):
+        across = [other for other in same if tested_with(other.split) != tested_with(entry.split)]
+        if across or index:
+            first = (across or same)[0]
+            name: Remark = "leaked" if across else "duplicate"
+            yield Finding(entry.path, entry.split, "remark", name, f"the same bytes as {first.path} ({first.split})")
+
+
+def _is_news(file: Path, text: str) -> bool:
+    """Write a text whole where the file holds another one, and return whether it did."""
+    if (file.read_bytes() if file.is_file() else b"") == text.encode():
+        return False
+    with writing(file, "what the scan finds"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, lambda beside: beside.write_bytes(text.encode()))
+    return True
+
+
+def _log_listing(kind: Kind, fold: int, listing: Listing, file: Path) -> None:
     """Tell what is missing, differs from the published set or is left out: once for each state of the folder."""
-    file = memory.with_suffix(f".fold{fold}.missing.txt")
-    if is_news(file, "".join(f"{path}\n" for path in listing.missing)) and listing.missing:
-        listed, first = len(listing.missing) + len(listing.entries), ", ".join(listing.missing[:_NAMED])
-        log.warning(
-            "%s: %d of %d listed videos are not on disk (first: %s; list: %s)", kind, len(listing.missing), listed, first, file
-        )
     lines = [*compare_with_official(kind, fold, listing), *listing.notes]
-    if is_news(memory.with_suffix(f".fold{fold}.counts.txt"), "".join(f"{line}\n" for line in lines)):
-        for line in lines:
-            log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
+    if not _is_news(file, "".join(f"{line}\n" for line in (*lines, *listing.missing))):
+        return
+    for line in lines:
+        log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
+    if missing := listing.missing:
+        listed = f"{len(missing)} of {len(missing) + len(listing.entries)} listed videos"
+        log.warning("%s: %s are not on disk (first: %s; list: %s)", kind, listed, missing[0], file)
+
+
+def _judge(kind: str, faults: list[Finding], total: int, report: Path, most_broken: float) -> None:
+    """Raise BrokenVideos where more than a share `most_broken` of `total` are broken; warn of fewer.
+
+    Above 0 a single broken video is always within the bound: a hundredth of a small set would be none.
+    """
+    if not faults:
+        return
+    named = "; ".join(f"{finding.video}: {finding.name}: {finding.says}" for finding in faults[:_NAMED])
+    splits = ", ".join(f"{count} {split}" for split, count in Counter(finding.split for finding in faults).items())
+    more = f"; {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
+    what = f"{kind}: {len(faults)} of {total} videos are broken: {splits} ({named}{more}; list: {report})"
+    if most_broken <= 0:
+        mend = f"put sound files in their place, or leave them out with --exclude-broken (at most {MOST_BROKEN:.0%} of the set)"
+        raise BrokenVideos(f"{what}; {mend}", report)
+    if len(faults) > max(1, most_broken * total):
+        enough = math.ceil(1000 * len(faults) / total) / 1000
+        bound = f"more than the share of {most_broken:g} that may be left out"
+        mend = f"get the set again, or put sound files in their place; --most-broken {enough:g} would leave them all out"
+        raise BrokenVideos(f"{what}; {bound}: {mend}", report)
+    level = logging.INFO if what in _warned else logging.WARNING  # a run scans again before it opens the videos
+    _warned.add(what)
+    log.log(level, "%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))

@@ -25,14 +25,14 @@ from fame.backbones.given import load_encoder
 from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
 from fame.data.clips import VideoSet
 from fame.data.disk import locked
-from fame.data.fitting import check_crop, too_short
+from fame.data.fitting import too_short
 from fame.data.video import DECODER
 from fame.errors import NotFinite
 from fame.evaluation.predictions import tested_splits
 from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.run import Run
-from fame.training.precision import autocast, name, resolve, set_threads
+from fame.training.precision import NAMES, autocast, resolve
 
 BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
 VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
@@ -56,7 +56,7 @@ def opened(
 
     FameError where there is no test video: before any training.
     """
-    set_threads(config.threads)
+    torch.set_num_threads(config.threads)
     net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
     return net, videos, tested_splits(videos, config.clip)
@@ -64,13 +64,12 @@ def opened(
 
 def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Iterable[str], run: Run) -> dict[str, Any]:
     """Return what the notes of all these stages tell: the arithmetic, and how many videos of `splits` are too short."""
-    return {"precision": name(resolve(config.precision, run.device)), **too_short(videos, list(splits), config.clip)}
+    return {"precision": NAMES[resolve(config.precision, run.device)], **too_short(videos, list(splits), config.clip)}
 
 
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
     middle)."""
-    check_crop(videos, rows, clip)
     starts = middle_starts(videos, rows, clip) if clips == 1 else videos.uniform_starts(rows, clip, clips).reshape(-1)
     for part, begin in zip(rows.repeat_interleave(clips).split(batch), starts.split(batch), strict=True):
         yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
@@ -86,7 +85,6 @@ def middle_clips(
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield centre crops of middle clips, float (at most `batch`, 3, T, size, size) in [0, 1] on the device, and the true figures,
     bool (B, T, size, size) on the CPU; None where the set does not know them."""
-    check_crop(videos, rows, clip)
     for part, begin in zip(rows.split(batch), middle_starts(videos, rows, clip).split(batch), strict=True):
         truth = videos.true_masks(part, begin, clip)
         truth = None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5
@@ -142,7 +140,7 @@ def shared_features(
 
     if run.cache is None or encoder is None:
         return extracted()
-    dtype = name(resolve(config.precision, run.device))
+    dtype = NAMES[resolve(config.precision, run.device)]
     about = {
         "version": VERSION,
         "encoder": sha256_of(encoder),

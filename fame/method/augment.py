@@ -1,14 +1,13 @@
 """Augment whole batches, all frames of a clip alike, as in the released code.
 
 Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws a fixed
-count of random numbers a clip, whatever probabilities, strengths and sizes are: methods with equal seeds see equal crops.
+count of random numbers a clip, whatever its options are: methods with equal seeds see equal crops.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +27,7 @@ Clips = Tensor | Sequence[Tensor]  # (B, T, H, W, 3), or B tensors (T, H, W, 3) 
 
 
 class Crops(NamedTuple):
-    """One box a clip, in pixels of the stored frame; each field has shape (B,)."""
+    """Hold one box a clip, in pixels of the stored frame; each field has shape (B,)."""
 
     top: Tensor
     left: Tensor
@@ -74,20 +73,16 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
     """Resize each clip's box bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where drawn.
 
     clips: as in `random_crops` -> float32 (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float32
-    (B, T, size, size), to be thresholded at one half. Floating input lies in [0, 1] already. ValueError for other clips, and for a
-    box that reaches beyond its frames.
+    (B, T, size, size), to be thresholded at one half. Floating input lies in [0, 1] already. ValueError for other clips.
     """
-    boxes = list(zip(*(field.tolist() for field in crops), strict=True))
-    for (tall, wide), (top, left, height, width, _) in zip(frame_sizes(clips), boxes, strict=True):
-        if min(top, left) < 0 or top + height > tall or left + width > wide:
-            raise ValueError(f"a box of {height} x {width} at {(top, left)} reaches beyond frames of {tall} x {wide}")
+    check_frames(clips)
     first = clips[0]
     if first.dtype == torch.uint8 and first.dim() == 4 and (fast := choose("crop", *clips)):
         cropped: Tensor = fast(clips, crops, size)
         return cropped
     shape = (3, len(first), size, size) if first.dim() == 4 else (len(first), size, size)
     out = torch.empty(len(clips), *shape, device=first.device)
-    for i, (top, left, height, width, flip) in enumerate(boxes):
+    for i, (top, left, height, width, flip) in enumerate(zip(*(field.tolist() for field in crops), strict=True)):
         box = clips[i][:, top : top + height, left : left + width].float()
         box = box.movedim(-1, 0) if first.dim() == 4 else box[None]  # (C, T, height, width)
         if (height, width) != (size, size):
@@ -123,28 +118,14 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """Return (clips - mean) / std per channel; float (B, 3, T, H, W) in [0, 1]. ValueError for other clips."""
     check_clips(clips)
-    scale, shift = _normalisation(clips, augment)
+    mean, std = torch.tensor([augment.mean, augment.std])  # the scale is rounded once, on the CPU
+    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in (1 / std, -mean / std))
     return (clips * scale).add_(shift)
 
 
 def colour_normalised(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
     """Return `normalise(colour(clips, augment, generator), augment)`."""
-    coloured = colour(clips, augment, generator)
-    scale, shift = _normalisation(coloured, augment)
-    return coloured.mul_(scale).add_(shift)
-
-
-def _normalisation(clips: Tensor, augment: Augment) -> tuple[Tensor, Tensor]:
-    """Return scale and shift, (3, 1, 1, 1) each, on the device and in the type of `clips`."""
-    scale, shift = _affine(augment.mean, augment.std)
-    return tuple(part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in (scale, shift))  # type: ignore[return-value]
-
-
-@cache
-def _affine(mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[Tensor, Tensor]:
-    """Return scale and shift, (3,) each, on the CPU; shared, hence not to be written to."""
-    means, spreads = np.array(mean, np.float32), np.array(std, np.float32)
-    return torch.from_numpy(1 / spreads), torch.from_numpy(-means / spreads)
+    return normalise(colour(clips, augment, generator), augment)
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:

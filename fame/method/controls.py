@@ -10,21 +10,21 @@ And two backgrounds that are no method's:
     empty      as inter, but another clip's scene without its true figure, filled from around it
     elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays
 
-True masks go through the crop and flip of their clip. Controls draw from a stream of their own, so backgrounds, crops and colours
-are those of FAME at the same replicate.
+Controls draw from a stream of their own, so backgrounds, crops and colours are those of FAME at the same replicate.
 """
 
 from __future__ import annotations
 
 from typing import get_args
 
+import numpy as np
 import torch
+from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
-from fame.config import Augment, Background, Clip, Control, Merge, Scenery, Variant
+from fame.config import Background, Clip, Control, Merge, Scenery, Variant
 from fame.data.clips import VideoSet
 from fame.errors import FameError
-from fame.method.augment import random_crops
 from fame.method.inpainting import inpainted
 from fame.method.masks import Bayes, kept_pixels, top_share
 from fame.method.merging import ForegroundBackgroundMerge, random_cycle
@@ -36,7 +36,7 @@ BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
 
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
-    """The merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
+    """Return the merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
     variant: Variant = "fame" if merge.variant in CONTROLS else merge.variant
     background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
     bayes = {"prior": merge.prior, "sampled": merge.sampled}
@@ -44,14 +44,14 @@ def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
 
 
 class Controlled:
-    """The masks of one control over the batches of an epoch; for a method's own merge, and for none, it asks and gives nothing."""
+    """Give the masks of one control over the batches of an epoch; for a method's own merge, and for none, nothing."""
 
     def __init__(self, merge: Merge | None, generator: torch.Generator) -> None:
         self.merge, self.generator = merge, generator
         self.needs_truth = merge is not None and merge.needs_truth
 
     def truth(self, videos: VideoSet, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
-        """The figure in each frame of the clips, bool (B, T, H, W) at the stored size; None where the control does not ask for it.
+        """Return the figure in each frame, bool (B, T, H, W) at the stored size; None where the control does not ask for it.
 
         FameError where it asks and the set does not know.
         """
@@ -67,7 +67,7 @@ class Controlled:
         return found
 
     def mask(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
-        """bool (B, H, W) for clips float (B, 3, T, H, W) and the cropped figure (`cropped_truth`); None: the method's own mask."""
+        """Return bool (B, H, W) for clips float (B, 3, T, H, W) and the figure in any frame; None: the method's own mask."""
         merge = self.merge
         if merge is None or merge.variant not in CONTROLS:
             return None
@@ -82,7 +82,7 @@ class Controlled:
         return truth if merge.variant == "true" else dilated(truth, count)
 
     def behind(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:
-        """What backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
+        """Return what backgrounds are taken from, as `clips`; None: from the clips themselves, or where the merge says."""
         if self.merge is None or self.merge.background not in get_args(Scenery):
             return None
         check_clips(clips, moving=True)
@@ -93,47 +93,25 @@ class Controlled:
 
     @torch.no_grad()
     def _of_another(self, clips: Tensor, merge: Merge) -> Tensor:
-        """FAME's masks (B, H, W), each given to another clip."""
+        """Return FAME's masks (B, H, W), each given to another clip."""
         masks = kept_pixels(clips, "fame", merge.beta, merge.flavour, bayes=Bayes(merge.prior, merge.sampled))
         return masks[random_cycle(len(clips), self.generator, clips.device)]
 
 
-def cropped_truth(truth: Tensor, size: int, augment: Augment, state: torch.Generator) -> Tensor:
-    """The figure in any frame, bool (B, size, size), after the crop and flip that `random_crops` drew from the same `state`.
-
-    truth: bool (B, T, H, W) at the stored size. state: a copy of the generator as it was before the clips were cropped. A crop can
-    miss the figure: its mask is then empty.
-    """
-    return (random_crops(truth, size, augment, state) >= 0.5).any(1)
-
-
 def dilated(figures: Tensor, count: int) -> Tensor:
-    """The `count` pixels of each frame that are nearest to its figure, bool like `figures` (B, H, W); a larger figure stays whole.
+    """Mark the `count` pixels of each frame nearest to its figure, bool like `figures` (B, H, W); a larger figure stays whole.
 
     Equal distances are ranked in raster order. A frame without figure has the pixels nearest to its centre.
     """
     height, width = figures.shape[1:]
     seeds = figures.clone()
     seeds[:, height // 2, width // 2] |= ~figures.flatten(1).any(1)
-    return top_share(-squared_distance(seeds), count) | figures
-
-
-def squared_distance(figures: Tensor) -> Tensor:
-    """To the nearest True pixel, in pixels squared: float32 (B, H, W), whole numbers; figures bool (B, H, W), none empty."""
-    far = 2.0 * sum(side * side for side in figures.shape[1:])  # beyond any distance in the frame
-    found = torch.where(figures, 0.0, far)
-    for axis in (1, 2):  # first the nearest of each column, then the nearest column: exact, as squares add up
-        place = torch.arange(found.shape[axis], device=found.device, dtype=found.dtype)
-        place = place.view(-1, 1) if axis == 1 else place
-        nearest = found.new_full(found.shape, torch.inf)
-        for origin in range(found.shape[axis]):
-            nearest = torch.minimum(nearest, found.narrow(axis, origin, 1) + (place - origin).square())
-        found = nearest
-    return found
+    distance = np.stack([distance_transform_edt(~one) for one in seeds.cpu().numpy()])
+    return top_share(-torch.from_numpy(distance).to(figures.device), count) | figures
 
 
 def blobs(batch: int, height: int, width: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """Random shapes of exactly `count` pixels, bool (batch, height, width): the highest of a smooth random field.
+    """Draw shapes of exactly `count` pixels, bool (batch, height, width): the highest of a smooth random field.
 
     The field is cut out of a larger one, so that no place in the frame is likelier than another.
     """

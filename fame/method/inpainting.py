@@ -1,4 +1,4 @@
-"""Clips without what moves in front: each frame filled in from around it, smoothly and without texture."""
+"""Take out of clips what moves in front: each frame is filled in from around it, smoothly and without texture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAINT = 1e-3  # weight of the frame's mean beside what lies around a pixel
 
 
 def inpainted(clips: Tensor, figures: Tensor) -> Tensor:
-    """Clips, float (B, 3, T, H, W), without their figures, bool (B, H, W): there each frame is the mean of what lies around.
+    """Fill clips, float (B, 3, T, H, W), where their figures are, bool (B, H, W), with the mean of what lies around in the frame.
 
     The mean is weighted by a Gaussian an eighth of the frame wide. A pixel around the figure is taken for its edge and filled, too.
     A frame that is all figure becomes 0. ValueError for wrong shapes or values.
@@ -34,9 +34,9 @@ def inpainted(clips: Tensor, figures: Tensor) -> Tensor:
 
 
 def spreading(side: int, sigma: float, device: torch.device) -> Tensor:
-    """(side, side): a Gaussian of `sigma` pixels along an axis, reflected at both ends (as `fame.method.smoothing`), as a product.
+    """Return a Gaussian of `sigma` pixels along an axis, reflected at both ends, as a matrix (side, side).
 
-    So wide a Gaussian is much faster as two products than as sums of shifted frames.
+    So wide a Gaussian is much faster as two products than as `smoothing`'s sums of shifted frames.
     """
     reach = min(int(3 * sigma), side - 1)
     weights = gaussian_weights(2 * reach + 1, sigma, device)

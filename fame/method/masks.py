@@ -1,6 +1,6 @@
 """Foreground masks of a clip: FAME's own, and the Seed, Grid and Gauss masks of its ablation (paper, section 3.2; tables 1 and 4).
 
-A clip is X, C x T x H x W in [0, 1]; one mask serves all its frames.
+A clip X is C x T x H x W in [0, 1]; one mask serves all its frames.
 
     S[i,j]  = 1/(T-1) * sum over c, t of |X[c,t+1] - X[c,t]|              seed region
     P(F|x)  = P(x|F) / (P(x|F) + P(x|B))                                  colour posterior, equal priors
@@ -13,8 +13,8 @@ code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice;
 Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
 computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
 
-This file is the definition, in plain torch, for every device and for torch.compile. Unless asked for `exact`, `foreground_mask`
-takes the same steps in fewer passes over memory where fame/fast/ has a function for the device.
+This file is the definition, in plain torch. Unless asked for `exact`, `foreground_mask` takes the same steps in fewer passes over
+memory where fame/fast/ has a function for the device.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ from fame.config import MASKS, PLUGGED, Flavour, Variant, check_beta, check_prio
 from fame.errors import FameError
 from fame.fast import choose
 from fame.method.bayes import COLOURS, LEVELS, PAPER, Bayes
-from fame.method.shapes import GRID, check_clips, gaussian_map, grid_map, spread_grid
+from fame.method.shapes import check_clips
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 from fame.plugins import mask_function
 
 FLAVOURS = get_args(Flavour)
+GRID = 4  # cells a side
 
 
 @torch.no_grad()
@@ -57,8 +58,8 @@ def foreground_mask(
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
     exact: in plain torch. The fast paths differ by rounding alone: where scores tie, or a colour lies within 1e-5 of an edge.
     prior, sampled: of the fame mask, as `Bayes` has them.
-    Raises ValueError for a wrong shape, values that are NaN or outside [0, 1] (`check_values`), beta outside (0, 1], an unknown
-    variant or flavour, a prior outside (0, 1), shares that are 0 or overlap.
+    Raises ValueError for a wrong shape, values that are NaN or outside [0, 1], beta outside (0, 1], an unknown variant or flavour,
+    a prior outside (0, 1), shares that are 0 or overlap.
     """
     check_clips(clips, moving=True)
     check_beta(beta)
@@ -73,18 +74,16 @@ def kept_pixels(
 ) -> Tensor:
     """`foreground_mask` of arguments that have been checked, as bool where it is 0 or 1 (float32 for gauss)."""
     height, width = clips.shape[-2:]
+    count = max(1, int(beta * height * width))
     if variant in PLUGGED:
         scores = plugin_scores(variant, clips, beta)
-        return scores if scores.dtype == torch.bool else top_share(scores, max(1, int(beta * height * width)))
-    check_name("variant", variant, tuple(MASKS))
+        return scores if scores.dtype == torch.bool else top_share(scores, count)
     if variant == "gauss":
         return gaussian_map(height, width, clips.device).repeat(len(clips), 1, 1)
     if variant == "grid":
         kept = top_share(grid_map(frame_difference(_float32(clips))), max(1, round(beta * GRID * GRID)))
         return spread_grid(kept, height, width)
-    count = max(1, int(beta * height * width))
-    keep = None if exact else choose("mask", clips)
-    if keep is not None:
+    if not exact and (keep := choose("mask", clips)):
         found: Tensor = keep(clips, count, flavour if variant == "fame" else None, bayes)
         return found
     clips = _float32(clips)
@@ -97,7 +96,7 @@ def kept_pixels(
 def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
     """Return what a plugin's mask makes of clips: bool (B, H, W), the mask itself, or float32, whose highest share is kept.
 
-    FameError, with the mask's name and the shape it must have, where it returns something else.
+    FameError where it returns something else.
     """
     found = mask_function(variant)(clips, beta)
     shape = (len(clips), *clips.shape[-2:])
@@ -115,7 +114,7 @@ def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
 def mask_maps(
     clips: Tensor, *, flavour: Flavour = "paper", prior: float = PAPER.prior, sampled: tuple[float, float] = PAPER.sampled
 ) -> dict[str, Tensor]:
-    """What the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
+    """Return what the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
 
     frame_difference: S, in 0..3; frame_difference_blurred: S after smoothing, which ranks pixels for both colour samples;
     posterior: P(F|x) of each pixel's colour, in 0..1; posterior_blurred: the same smoothed, which ranks pixels for the mask.
@@ -126,13 +125,40 @@ def mask_maps(
 
 
 def frame_difference(clips: Tensor) -> Tensor:
-    """The seed region S, (B, H, W) in 0..3."""
-    change = clips.diff(dim=2).abs_()
-    return change.sum(1).mean(1)
+    """Return the seed region S, (B, H, W) in 0..3."""
+    return clips.diff(dim=2).abs_().sum(1).mean(1)
+
+
+def grid_map(motion: Tensor) -> Tensor:
+    """Pool motion, (B, H, W) -> (B, 4, 4), the mean of each cell; the paper's sum ranks alike where all cells are of one size."""
+    rows = torch.stack([part.mean(1) for part in motion.tensor_split(GRID, dim=1)], 1)
+    return torch.stack([part.mean(2) for part in rows.tensor_split(GRID, dim=2)], 2)
+
+
+def spread_grid(cells: Tensor, height: int, width: int) -> Tensor:
+    """Give each pixel its cell's value, (B, 4, 4) -> (B, height, width), cells as `grid_map` cuts them."""
+
+    def cell_of(side: int) -> Tensor:
+        """Cut as `tensor_split` does: the first side % 4 cells are one longer."""
+        size, longer = divmod(side, GRID)
+        position = torch.arange(side, device=cells.device)
+        return torch.maximum(position // (size + 1), (position - longer) // size)
+
+    return cells[:, cell_of(height)][:, :, cell_of(width)]
+
+
+def gaussian_map(height: int, width: int, device: torch.device | None = None) -> Tensor:
+    """Return exp(-d^2 / 2), (height, width), with d the distance from the frame's centre in sigmas, sigma a third of each side."""
+
+    def profile(side: int) -> Tensor:
+        return torch.exp(-((torch.arange(side, device=device) - (side - 1) / 2) / (side / 3)).square() / 2)
+
+    return profile(height)[:, None] * profile(width)[None]
 
 
 def colours(frames: Tensor, flavour: Flavour) -> Tensor:
-    """(B, 3, H, W) RGB in [0, 1] -> long (B, H, W) in 0..999: hue and saturation as a point on a disc, and value, ten levels each.
+    """Cut RGB in [0, 1] into 1000 colours, (B, 3, H, W) -> long (B, H, W): ten levels each of value and of a point on a disc, whose
+    angle is the hue and whose radius the saturation.
 
     Levels are round(9 v + 1), half to even, before 1 is taken off: exact grey lies on the edge 5.5 and counts as the sixth level.
     """
@@ -142,7 +168,7 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
 
 
 def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
-    """Across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
+    """Return across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
     value, brightest = frames.max(1)
     chroma = value - frames.amin(1)
     saturation = chroma / (value + 1e-8)
@@ -158,7 +184,7 @@ def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
 
 
 def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Tensor:
-    """P(F|x) of every pixel, (B, H, W) in 0..1; colour: long, from `colours`; motion: the ranking of pixels, both (B, H, W)."""
+    """Return P(F|x) of every pixel, in 0..1; colour: long, from `colours`; motion: what ranks pixels; all (B, H, W)."""
     batch, height, width = colour.shape
     pixels = height * width
     sampled_f, sampled_b = bayes.counts(pixels)
@@ -175,7 +201,7 @@ def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Te
 
 
 def top_share(values: Tensor, count: int) -> Tensor:
-    """bool, shaped like `values` (B, H, W): exactly `count` per clip are True, the highest; equal ones in raster order."""
+    """Mark exactly `count` pixels a clip, the highest; bool, shaped like `values` (B, H, W); equal ones in raster order."""
     flat = values.flatten(1)
     if count >= flat.shape[1]:
         return torch.ones_like(values, dtype=torch.bool)

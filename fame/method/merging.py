@@ -73,7 +73,7 @@ class ForegroundBackgroundMerge(nn.Module):
         """Return merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
 
         sources: clips of the same shape, taken row by row. mask: (B, H, W), bool or in 0..1, in place of the clip's own. behind:
-        clips of the same shape from whose rows the backgrounds are drawn in place of `clips`. Raises ValueError for wrong shapes or
+        clips of the same shape from whose rows the backgrounds are drawn in place of `clips`. Raises ValueError for other shapes or
         values, both sources and behind, intra without sources, and a batch of one without sources.
         """
         check_clips(clips, moving=True)
@@ -101,7 +101,7 @@ class ForegroundBackgroundMerge(nn.Module):
         return kept_pixels(clips, self.variant, self.beta, self.flavour, bayes=self.bayes)
 
     def _drawn(self, clips: Tensor, given: bool, generator: torch.Generator | None) -> tuple[Tensor | None, Tensor | None]:
-        """Which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""
+        """Draw which clip lies behind which, and which frame of it stands still, (B,) long each; None: its own number; it moves."""
         rows = frames = None
         if not given:
             if self.background == "intra":
@@ -159,7 +159,7 @@ def random_cycle(count: int, generator: torch.Generator | None = None, device: t
 
 
 def random_permutation(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """(count,) long, drawn where the generator lives, so that a CPU generator gives the same on every device."""
+    """Draw (count,) long where the generator lives, so that a CPU generator gives the same on every device."""
     return _moved(torch.randperm(count, generator=generator, device=_home(generator, device)), device)
 
 
@@ -178,7 +178,7 @@ def _home(generator: torch.Generator | None, device: torch.device | str) -> torc
 
 
 def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
-    """`tensor` on `device`; from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
+    """Move a tensor, from pinned memory to a GPU, so that the host does not wait for what the GPU has still to do."""
     if tensor.device.type == "cpu" and torch.device(device).type == "cuda":
         return tensor.pin_memory().to(device, non_blocking=True)
     return tensor.to(device)

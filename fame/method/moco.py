@@ -11,7 +11,6 @@ import copy
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +22,7 @@ from fame.distributed import gathered, here, restored, shuffled
 
 
 class Projection(nn.Module):
-    """An encoder and its two-layer head: clips (B, 3, T, H, W) -> points on the unit sphere (B, dim)."""
+    """Map clips (B, 3, T, H, W) to points on the unit sphere (B, dim): an encoder and its two-layer head."""
 
     def __init__(self, encoder: Encoder, dim: int):
         super().__init__()
@@ -35,7 +34,7 @@ class Projection(nn.Module):
 
 
 class MomentumContrast(nn.Module):
-    """Query encoder, momentum encoder and queue. `forward(view0, view1) -> (loss, accuracy)`, one optimisation step's worth.
+    """Hold query encoder, momentum encoder and queue. `forward(view0, view1) -> (loss, accuracy)`, one optimisation step's worth.
 
     The head and the queue's first content (random unit vectors) are drawn from `seed` alone. `autocast` is entered around the
     encoders only: points, logits and loss are 32-bit. With `accumulate` the encoders take a batch in so many pieces (`pieces`).
@@ -57,14 +56,13 @@ class MomentumContrast(nn.Module):
         self.register_buffer("queue", queue)
         self.register_buffer("position", torch.zeros((), dtype=torch.long))
         self.seed, self.accumulate = seed, accumulate
-        self._pairs: tuple[list[Tensor], list[Tensor]] | None = None
         if here().size * accumulate > 1:
             self.register_buffer("turns", torch.zeros((), dtype=torch.long))  # shuffles so far: a resumed run goes on with the next
 
     def forward(
         self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Mean InfoNCE over turns and batch, and the share of queries nearer to their own key than to every negative, in 0..1.
+        """Return mean InfoNCE over turns and batch, and the share of queries nearer to their own key than to every negative.
 
         Moves the momentum encoder and the queue, so a call counts as a step. Raises ValueError where the batch exceeds the queue.
         """
@@ -74,7 +72,7 @@ class MomentumContrast(nn.Module):
     def pieces(
         self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """What `forward` gives, as parts that add up to it: one a turn and piece of the batch, each made when it is asked for.
+        """Yield what `forward` gives as parts that add up to it, one a turn and piece of the batch.
 
         A backward pass after each part keeps one part's graph in memory. The step is that of the whole batch: the momentum encoder
         moves once, and the keys of the whole batch enter the queue together.
@@ -102,34 +100,19 @@ class MomentumContrast(nn.Module):
         With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021); else they stay
         the key encoder's own.
         """
-        if self._pairs is None:
-            self._pairs = self._following()
-        keys, queries = self._pairs
+        ema = self.config.key_norm == "ema"
+        keys, queries = ([*part.parameters(), *(statistics(part) if ema else ())] for part in (self.key, self.query))
         torch._foreach_lerp_(keys, queries, 1 - self.config.momentum)
 
-    def _following(self) -> tuple[list[Tensor], list[Tensor]]:
-        """What follows, and what is followed. Walking through the modules takes as long as a small convolution: once is enough."""
-        networks = self.key, self.query
-        keys, queries = ([*part.parameters(), *(statistics(part) if self.config.key_norm == "ema" else ())] for part in networks)
-        return keys, queries
-
-    def _apply(self, fn: Any, recurse: bool = True) -> MomentumContrast:
-        """As torch's. What moves a module to another device or type puts other tensors in the place of its buffers."""
-        self._pairs = None
-        return super()._apply(fn, recurse)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_pairs": None}  # a copy follows its own
-
     def train(self, mode: bool = True) -> MomentumContrast:
-        """As torch's; with `key_norm` ema the key encoder stays in evaluation, where batch norm uses running statistics."""
+        """Do as torch does; with `key_norm` ema the key encoder stays in evaluation, where batch norm uses running statistics."""
         super().train(mode)
         if self.config.key_norm == "ema":
             self.key.eval()
         return self
 
     def keys(self, clips: Tensor) -> Tensor:
-        """Points of the momentum encoder, without gradients.
+        """Return points of the momentum encoder, without gradients.
 
         On several ranks, or in several pieces, the clips are shuffled across them, and the points back, so that the batch's
         statistics do not tell a query its key. `key_norm` ema takes the statistics out, and needs no shuffle.
@@ -146,7 +129,7 @@ class MomentumContrast(nn.Module):
 
     @property
     def shuffles(self) -> bool:
-        """Whether keys are computed in another order than queries."""
+        """Say whether keys are computed in another order than queries."""
         return here().size * self.accumulate > 1 and self.config.key_norm != "ema"
 
     def _points(self, clips: Tensor) -> Tensor:
@@ -170,19 +153,19 @@ class MomentumContrast(nn.Module):
 
 
 def cut(batch: Tensor, accumulate: int) -> tuple[Tensor, ...]:
-    """A batch in `accumulate` pieces along the first dimension; equal ones, unless a small set does not fill its batch."""
+    """Cut a batch in `accumulate` pieces along the first dimension; equal ones, unless a small set does not fill its batch."""
     return batch.split(-(-len(batch) // accumulate))
 
 
 def statistics(network: nn.Module) -> list[Tensor]:
-    """Running means and variances of batch norm."""
+    """Return running means and variances of batch norm."""
     return [value for name, value in network.named_buffers() if name.endswith(("running_mean", "running_var"))]
 
 
 def info_nce(
     points: Tensor, keys: Tensor, negatives: Tensor, temperature: float, hidden: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Cross-entropy of each point's own key against the negatives, and the share of points for which the own key wins.
+    """Return the cross-entropy of each point's own key against the negatives, and the share of points for which the own key wins.
 
     `points`, `keys`: unit vectors (B, dim), pairs by row; `negatives`: unit vectors (K, dim). `hidden`: long (B,), one negative a
     point that does not count for it.

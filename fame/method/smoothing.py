@@ -1,7 +1,4 @@
-"""Gaussian smoothing as the released code has it, of masks and of clips: weights, and a separable filter.
-
-It is the definition, in plain torch, for every device; fame/fast/cpu/ takes the same steps in compiled loops.
-"""
+"""Smooth masks and clips by a Gaussian as the released code has it: weights, and a separable filter."""
 
 from __future__ import annotations
 
@@ -11,7 +8,7 @@ from torch import Tensor
 
 
 def gaussian_weights(kernel: int, sigma: float | Tensor, device: torch.device) -> Tensor:
-    """Normalised Gaussian weights, (kernel, *sigma.shape): one column for each sigma, in pixels."""
+    """Return normalised Gaussian weights, (kernel, *sigma.shape): one column for each sigma, in pixels."""
     if not isinstance(sigma, Tensor):
         sigma = torch.full((), sigma, dtype=torch.float32, device=device)  # filled there: a copy to the device would wait for it
     spread = sigma.to(device, torch.float32)
@@ -21,7 +18,7 @@ def gaussian_weights(kernel: int, sigma: float | Tensor, device: torch.device) -
 
 
 def smooth(maps: Tensor, weights: Tensor) -> Tensor:
-    """Separable filter over the last two axes, edges reflected. maps (B, C, H, W); weights (k,) or (k, B, 1, 1, 1), k odd.
+    """Filter the last two axes separably, edges reflected. maps (B, C, H, W); weights (k,) or (k, B, 1, 1, 1), k odd.
 
     Sums of shifted views: on a CPU several times faster than a one-channel convolution, and autocast and TF32 leave them alone.
     """
@@ -40,5 +37,5 @@ def smooth(maps: Tensor, weights: Tensor) -> Tensor:
 
 
 def blur_kernel(side: int) -> int:
-    """The odd kernel of the released code, in pixels: about a tenth of the side; 1, no blur, below 20."""
+    """Return the odd kernel of the released code, in pixels: about a tenth of the side; 1, no blur, below 20."""
     return int(0.1 * side) // 2 * 2 + 1

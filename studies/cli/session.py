@@ -1,72 +1,192 @@
-"""One call of the command line: choices looked up, the folder opened, the plan shown, what is missing run, beta searched."""
+"""A call of the command line: options read from what is typed, errors in one line, the plan shown, what is missing run."""
 
 from __future__ import annotations
 
+import inspect
+import logging
+import os
+import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from pathlib import Path
+from types import NoneType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
+import typer
 from rich.console import Console
 from rich.filesize import decimal
 
 from fame.errors import FameError
-from studies.harness.executors.local import LocalWorkers
 from studies.harness.hardware import default_jobs, resolve_device
-from studies.harness.plan import Plan, make_plan
-from studies.harness.progress import Bars, Lines, Watcher, show_plan
-from studies.harness.runner import run_stages
-from studies.harness.scheduling import Summary
+from studies.harness.plan import Plan, make_plan, show_plan
+from studies.harness.pool import LocalWorkers
+from studies.harness.progress import Bars, Lines
+from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
-from studies.setting.asked import Asked, places, resolve
+from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
-from studies.setting.options import Options
+from studies.setting.fields import overruled
+from studies.setting.options import Options, flag
 from studies.setting.recording import record
-from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
-from studies.setting.typed import overruled
+from studies.tracking import Tracker
 
 if TYPE_CHECKING:
     from studies.search import Found, Trial
 
+NAMES = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
+STOPPED = 130  # exit code after Ctrl-C
 RESERVE = 200e6  # bytes that shall stay free
+Command = Callable[..., None]
 console = Console(width=None if sys.stdout.isatty() else 120)
 
 
+def start(program: Callable[..., Any]) -> int:
+    """Run a typer program; every error that a user can cause becomes one line. FAME_DEBUG=1 shows the traceback."""
+    logging.getLogger().addHandler(logging.NullHandler())  # other packages' warnings are not the reader's concern
+    warn = logging.StreamHandler(sys.stderr)
+    warn.setFormatter(logging.Formatter("warning: %(message)s"))
+    logging.getLogger("fame").handlers = [warn]
+    try:
+        code = int(program(standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        code = STOPPED
+    except Exception as error:
+        if os.environ.get("FAME_DEBUG"):
+            raise
+        said, code = " ".join(str(error).split()), 1
+        if isinstance(error, FameError):
+            code = error.code
+        elif hasattr(error, "format_message"):  # typer's own: an unknown option, a missing value
+            said, code = " ".join(error.format_message().split()), 2
+        else:
+            said = f"{type(error).__name__}: {said} (unexpected; FAME_DEBUG=1 shows where)"
+        complain(f"error: {said}")
+    if code == STOPPED:  # typer makes this code of a KeyboardInterrupt
+        complain(f"stopped; finished runs and epochs are kept. Continue with: {resuming()}")
+    return code
+
+
+def resuming() -> str:
+    """Return the command that was typed, to be typed again."""
+    script = Path(sys.argv[0])
+    if script.suffix == ".py":
+        return shlex.join(sys.orig_argv)
+    return shlex.join([script.name if shutil.which(script.name) else str(script), *sys.argv[1:]])
+
+
+def say(line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def complain(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+@contextmanager
+def watching() -> Iterator[Lines]:
+    """Show bars on a terminal, lines elsewhere."""
+    if not console.is_terminal:
+        yield Lines(console)
+        return
+    bars = Bars(console)
+    with bars.bars:
+        yield bars
+
+
+def asking(*names: str, without: tuple[str, ...] = (), **defaults: Any) -> Callable[[Command], Command]:
+    """Turn `command(options, ...)` into one that typer reads: with the named options, or all but `without`, and its own arguments.
+
+    `defaults` are the command's, where they are others than the fields'. With `only`, the studies may also be typed without it.
+    """
+    fields = [name for name in names or Options.model_fields if name not in without]
+
+    def make(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        shared = [_parameter(name, defaults.get(name)) for name in fields]
+        if "only" in fields:
+            argument = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMES)]
+            shared.insert(0, inspect.Parameter("studies", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=argument))
+
+        def asked(**typed: Any) -> None:
+            mine = {parameter.name: typed.pop(parameter.name) for parameter in own}
+            if "only" in fields:
+                typed["only"] = list(dict.fromkeys([*(typed.pop("studies") or ()), *(typed["only"] or ())]))
+            command(Options.read(typed), **mine)
+
+        parameters = [*shared, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own)]
+        asked.__name__, asked.__doc__ = command.__name__, command.__doc__
+        asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        asked.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        return asked
+
+    return make
+
+
+def _parameter(name: str, default: Any) -> inspect.Parameter:
+    """Return the parameter of one option. Values are typed as text, which `Options` reads."""
+    field = Options.model_fields[name]
+    several = get_origin(field.annotation) is tuple
+    default = field.default if default is None else default
+    if field.annotation is bool:
+        kind: Any = bool
+    else:
+        kind = (list[str] if several else str) | None  # type: ignore[operator]
+        default = None if several or default is None else str(default)
+    extra: Any = field.json_schema_extra
+    declared = typer.Option(flag(name), help=field.description, metavar=extra["metavar"] or _metavar(field.annotation))
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared])
+
+
+def _metavar(annotation: Any) -> str | None:
+    """Return the choices or the type of a field, for its help; None for a flag."""
+    if get_origin(annotation) is Literal:
+        return f"[{'|'.join(get_args(annotation))}]"
+    first = next((one for one in get_args(annotation) if one is not NoneType), annotation)
+    if first is not annotation:
+        return _metavar(first)
+    return None if annotation is bool else {"int": "INTEGER", "float": "FLOAT", "str": "TEXT"}.get(annotation.__name__, "PATH")
+
+
 class Session:
-    """What was asked for, where, and with what. Making one checks the options.
+    """Hold what was asked for, where, and with what. Making one checks the options.
 
     `replicates`: those of the study that this call runs.
     """
 
     def __init__(self, options: Options) -> None:
+        self.options = options
         self.store = Store(options.out).prepare()
         self.device = resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data)
         self.replicates = part_of(options.part, self.asked.replicates)
-        self.runtime = Runtime(
-            self.device,
-            options.data_root,
-            dict(places(options).values()),
-            pretrained=options.pretrained,
-            most_broken=options.broken,
-        )
+
+    @cached_property
+    def stages(self) -> dict[str, tuple[Stage, tuple[str, ...]]]:
+        return all_stages(self.asked.setting, self.asked.studies)
+
+    @property
+    def runtime(self) -> Runtime:
+        options = self.options
+        roots = {kind: root for kind, root, _ in places(options).values()}
+        return Runtime(self.device, options.data_root, roots, pretrained=options.pretrained, most_broken=options.broken)
 
     def plan(self) -> Plan:
-        """Of the replicates that this call runs."""
-        stages = all_stages(self.asked.setting, self.asked.studies)
-        return make_plan(self.store, stages, self.replicates, self.jobs, self.device, self.asked.sizes)
+        """Return the plan of the replicates that this call runs."""
+        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
 
     def run(self) -> Summary:
         """Show the plan where there is something to do, and do it."""
         plan = self.plan()
         if plan.todo:
-            show_plan(console, plan)
-            self.show_standing()
+            self.show(plan)
             if self.asked.setting.scale.precision == "fp16":  # `plan` does not ask, as the runs may be another machine's
                 from fame.training.precision import check  # with it comes torch, whose import takes seconds
 
@@ -83,12 +203,12 @@ class Session:
         with watching() as watcher:
             return run_stages(
                 self.store,
-                all_stages(self.asked.setting, self.asked.studies),
+                self.stages,
                 self.replicates,
                 jobs=self.jobs,
                 runtime=self.runtime,
                 watcher=watcher,
-                mirror=tracker(self.store, watcher.note),
+                mirror=Tracker(self.store.out, watcher.note),
                 plan=plan,
             )
 
@@ -98,66 +218,38 @@ class Session:
 
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
+        workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
         with watching() as watcher:
-            workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
 
             def execute(stages: list[Stage]) -> None:
                 serving = {stage.id: (stage, (NAME,)) for stage in stages}
-                run_stages(
-                    self.store, serving, (replicate,), jobs=self.jobs, runtime=self.runtime, watcher=watcher, executor=workers
-                )
+                runtime = self.runtime
+                run_stages(self.store, serving, (replicate,), jobs=self.jobs, runtime=runtime, watcher=watcher, executor=workers)
 
             def tell(trial: Trial) -> None:
                 how = "was there" if trial.reused else "computed"
                 watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
 
-            mirror = tracker(self.store, watcher.note)
+            tracker = Tracker(self.store.out, watcher.note)
             try:
-                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
+                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=tracker, tell=tell)
             finally:
                 workers.stop()
 
-    def show_standing(self) -> None:
-        """Print a line on replicates done, those of this call and absent sets, and one for each --set that rows do not take."""
-        told = [standing(self.store, self.asked)]
-        told += [f"In this part: {listed(self.replicates)}."] if self.replicates != self.asked.replicates else []
-        told += [self.asked.absent]
-        for line in (" ".join(filter(None, told)), *overruled(self.asked.setting.typed, self.asked.studies)):
+    def show(self, plan: Plan) -> None:
+        """Show a plan, which replicates are done, which are asked for, which sets are absent, and a --set that rows lack."""
+        show_plan(console, plan)
+        part = f"In this part: {listed(self.replicates)}." if self.replicates != self.asked.replicates else ""
+        told = " ".join(filter(None, (standing(self.store, self.asked.replicates, self.stages), part, self.asked.absent)))
+        for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
 
 
-def standing(store: Store, asked: Asked) -> str:
-    """`4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
-    stages = all_stages(asked.setting, asked.studies)
-    done = [number for number in asked.replicates if all(store.finished(stage_id, number) for stage_id in stages)]
-    if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
+def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:
+    """Return `4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
+    done = [number for number in replicates if all(store.finished(stage, number) for stage in stages)]
+    if len(replicates) == 1 or len(done) == len(replicates):
         return ""
     which = f" ({listed(done)})" if done else ""
-    return f"{len(done)} of {len(asked.replicates)} replicates done{which}."
-
-
-def say(line: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-@contextmanager
-def watching() -> Iterator[Watcher]:
-    """Bars on a terminal, lines elsewhere."""
-    if console.is_terminal:
-        with Bars(console) as bars:
-            yield bars
-    else:
-        yield Lines(console)
-
-
-def tracker(store: Store, warn: Callable[[str], None]) -> Any:
-    """The MLflow mirror; None, with one warning, where it cannot even be made."""
-    try:
-        from studies.tracking import Tracker
-
-        return Tracker(store.out, warn)
-    except Exception as error:  # tracking never fails a run
-        warn(f"MLflow tracking is off: {error}")
-        return None
+    return f"{len(done)} of {len(replicates)} replicates done{which}."

@@ -1,24 +1,48 @@
-"""Plan a study: which runs are missing, how long they take (studies/harness/forecast.py) and how much disk they need."""
+"""Plan a study: which runs are missing, how long they take by those timed on this machine, and how much disk they need."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from fame.config import Data, MoCoObjective, Pretrain, StagedData
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from fame.config import Activation, Data, Finetune, Kernels, Masks, MoCoObjective, Pretrain, Probe, StagedData
+from fame.data.manifest import is_fold
 from fame.errors import FameError
 from fame.seeds import Seeds
-from studies.harness.executors import Task
-from studies.harness.forecast import Forecast, Sizes
+from studies.harness.hardware import machine
 from studies.harness.store import Store
 from studies.setting.cell import Stage
 from studies.setting.scales import staged_sizes
 
+TRAINING = 3  # forward and backward, in forward passes
+A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
 KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
+
+Sizes = Callable[[Data], Mapping[str, int]]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Name one run: a stage at a replicate."""
+
+    stage: Stage
+    replicate: int
+
+    @property
+    def key(self) -> tuple[str, int]:
+        return self.stage.id, self.replicate
+
+    def upstream(self) -> Task | None:
+        return Task(self.stage.upstream, self.replicate) if self.stage.upstream else None
 
 
 def label(stage: Stage) -> str:
@@ -33,6 +57,85 @@ def label(stage: Stage) -> str:
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
         method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
     return f"pretrain {method}" + (f" on {part}" if part else "")
+
+
+def work(stage: Stage, sizes: Sizes) -> float:
+    """Return the megapixels (frames x height x width of all clips / 1e6) that networks see, a training step counted threefold."""
+    config = stage.config
+    if isinstance(config, Kernels) or config.data is None:
+        return 0.0
+    counts = sizes(config.data)
+    train = counts.get("train", 0)
+    tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] == "test")
+    match config:
+        case Pretrain():
+            clips = TRAINING * config.optim.epochs * train
+        case Finetune() | Probe(solver="sgd"):
+            clips = TRAINING * config.optim.epochs * train + tests * config.clips
+        case Masks() | Activation():
+            clips = config.videos
+        case _:
+            clips = (train + counts.get("balanced", 0) + tests) * config.clips
+    return clips * config.clip.frames * config.clip.size**2 / 1e6
+
+
+@dataclass
+class Forecast:
+    """Estimate the seconds of a run by its work and by what finished runs of its kind took: work and seconds in `done`, `took`."""
+
+    device: str = "cpu"
+    sizes: Sizes = staged_sizes
+    done: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    took: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    def cost(self, stage: Stage) -> float:
+        """Return the run's seconds; where no run was timed, its work, by which runs can be ordered."""
+        kinds = [kind] if (kind := _kind(stage)) in self.done else [*self.done]
+        done, took = (sum(known[kind] for kind in kinds) for known in (self.done, self.took))
+        return A_RUN + work(stage, self.sizes) * (took / done if done else 1.0)
+
+    def seconds(self, stage: Stage) -> float:
+        """Return the run's seconds; NaN where no run was timed."""
+        return self.cost(stage) if self.done else math.nan
+
+    def learn(self, stage: Stage, seconds: float) -> None:
+        if done := work(stage, self.sizes):
+            self.done[_kind(stage)] += done
+            self.took[_kind(stage)] += seconds
+
+    def learn_from(self, store: Store, tasks: Iterable[Task]) -> None:
+        """Read the times of finished runs that were computed on this machine in one go."""
+        for task in tasks:
+            result = store.result(*task.key) or {}
+            here = result.get("hardware", {}).get("machine") == machine(self.device)
+            if here and not result.get("resumed") and "seconds" in result:
+                self.learn(task.stage, float(result["seconds"]))
+
+    def remaining(self, waiting: Iterable[Task], running: Mapping[Task, tuple[float, float, float]], jobs: int) -> float:
+        """Return seconds until all are done, NaN where that is unknown.
+
+        `running` gives seconds so far, the share of the run done in them, and the share that is left; `waiting` has upstream first.
+        What runs is timed by its own pace, which others of its kind are expected to share. No packing beats the longest chain.
+        """
+        seen = replace(self, done=self.done.copy(), took=self.took.copy())
+        for task, (elapsed, share, _) in running.items():
+            if share:
+                seen.learn(task.stage, elapsed / share)
+        left: dict[tuple[str, int], float] = {}
+        for task, (elapsed, share, rest) in running.items():
+            expected = seen.seconds(task.stage) - elapsed
+            left[task.key] = elapsed / share * rest if share else max(expected, 0.1 * elapsed)
+        total, chains = sum(left.values()), dict(left)
+        for task in waiting:
+            need, upstream = seen.seconds(task.stage), task.upstream()
+            total += need
+            chains[task.key] = need + (chains.get(upstream.key, 0.0) if upstream else 0.0)
+        return total if math.isnan(total) else max(total / jobs, *chains.values(), 0.0)
+
+
+def _kind(stage: Stage) -> str:
+    """Return what runs of equal work take alike: the stage, of a pretraining its objective."""
+    return stage.config.objective.kind if isinstance(stage.config, Pretrain) else stage.kind
 
 
 @dataclass(frozen=True)
@@ -59,13 +162,13 @@ class Plan:
         return self.forecast.remaining(self.todo, {}, self.jobs)
 
     def kinds(self) -> list[tuple[str, int, int, float]]:
-        """Return (kind, runs, of them done, seconds of one core still to spend) in the order in which stages come."""
+        """Return (kind, runs, of them to do, seconds of one core that these take) in the order in which stages come."""
         runs = Counter(task.stage.kind for task in self.tasks)
-        done = Counter(task.stage.kind for task in self.tasks if task.key in self.done)
+        todo = Counter(task.stage.kind for task in self.todo)
         seconds: defaultdict[str, float] = defaultdict(float)
         for task in self.todo:
             seconds[task.stage.kind] += self.forecast.seconds(task.stage)
-        return [(kind, number, done[kind], seconds[kind]) for kind, number in runs.items()]
+        return [(kind, number, todo[kind], seconds[kind]) for kind, number in runs.items()]
 
     def studies(self) -> list[tuple[str, int, int]]:
         """Return (study, runs that it uses, of them done)."""
@@ -86,40 +189,46 @@ def make_plan(
     for stage, _ in stages.values():
         data: Any = getattr(stage.config, "data", None)
         counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
-        if counts and not counts.get("test"):
+        if counts and not counts.get("test") and not any(map(is_fold, counts)):
             raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
-    numbers = tuple(replicates)
-    tasks = tuple(Task(stage, replicate) for replicate in numbers for stage, _ in stages.values())
+    tasks = tuple(Task(stage, replicate) for replicate in replicates for stage, _ in stages.values())
     done = {task.key for task in tasks if store.finished(*task.key)}
-    read = [upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())]
-    done -= {key for key in dict.fromkeys(read) if key in done and not store.whole(*key)}
+    read = {upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())}
+    done -= {key for key in read & done if not store.whole(*key)}
     forecast = Forecast(device, sizes)
-    forecast.learn_from(store, (stage for stage, _ in stages.values()), numbers)
-    todo = [task for task in tasks if task.key not in done]
-    needed = {_videos(data, task.replicate): data for task in todo if (data := getattr(task.stage.config, "data", None))}
-    missing = [data for (_, replicate), data in needed.items() if not _prepared(data, replicate, store.cache)]
-    stored = sum(3e6 * KEPT.get(getattr(data, "codec", ""), 1.0) * _megapixels(data, sizes) for data in missing)
-    size = stored + sum(_bytes(task.stage, sizes) for task in todo)
+    forecast.learn_from(store, tasks)
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
-    return Plan(tasks, serves, frozenset(done), forecast, jobs, int(size))
+    todo = [task for task in tasks if task.key not in done]
+    return Plan(tasks, serves, frozenset(done), forecast, jobs, _disk(todo, store.cache, sizes))
 
 
-def _videos(data: Data, replicate: int) -> tuple[str, int]:
-    """Return what tells apart the videos to be stored: folds and replicates of a real set share theirs."""
+def _disk(todo: list[Task], cache: Path, sizes: Sizes) -> int:
+    """Return the bytes that videos take that are not stored yet, and runs' artefacts."""
+    needed: dict[tuple[str, str, Path], tuple[Path, Data]] = {}  # folds and replicates of a real set share a folder
+    used = 0.0
+    for task in todo:
+        config, data = task.stage.config, getattr(task.stage.config, "data", None)
+        if isinstance(config, Pretrain):  # and MLflow keeps a copy of a small encoder
+            encoder = 130e6 * (config.backbone.width / 64) ** 2
+            used += encoder * (2 if encoder < 8e6 else 1)
+        else:
+            used += 2e5 + (300 * sum(sizes(data).values()) if data else 0)
+        if data:
+            path = _stored(data, task.replicate, cache)
+            needed[data.kind, getattr(data, "name", ""), path.parent] = path, data
+    for path, data in needed.values():
+        if not path.exists():
+            used += 3e6 * KEPT.get(getattr(data, "codec", ""), 1.0) * _megapixels(data, sizes)
+    return int(used)
+
+
+def _stored(data: Data, replicate: int, cache: Path) -> Path:
+    """Return the file that is there once a set has been rendered, or decoded and stored."""
     if isinstance(data, StagedData):
-        return data.model_dump_json(), replicate
-    return f"{data.kind} {data.short_side} {data.codec}", 0
+        return cache / "staged" / data.digest(Seeds(replicate).of("staged")) / "manifest.json"
+    from fame.data.store import ready_file  # with it comes torch, whose import takes seconds
 
-
-def _prepared(data: Data, replicate: int, cache: Path) -> bool:
-    """Return whether a part of the embedded benchmark has been rendered, or a real set's frames are stored."""
-    if not isinstance(data, StagedData):
-        from fame.data.store import ready_file  # with it comes torch, whose import takes seconds
-
-        return ready_file(data.manifest, cache, data.short_side, data.codec).exists()
-    from fame.data.staged.videos import digest
-
-    return (cache / "staged" / digest(data, Seeds(replicate)) / "manifest.json").exists()
+    return ready_file(data.manifest, cache, data.short_side, data.codec)
 
 
 def _megapixels(data: Data, sizes: Sizes) -> float:
@@ -129,11 +238,26 @@ def _megapixels(data: Data, sizes: Sizes) -> float:
     return sum(sizes(data).values()) * 180 * (data.short_side or NATIVE) ** 2 * 4 / 3 / 1e6
 
 
-def _bytes(stage: Stage, sizes: Sizes) -> float:
-    """Of a run's artefacts; small ones twice, as MLflow keeps a copy."""
-    if isinstance(stage.config, Pretrain):
-        backbone = stage.config.backbone
-        weights = 31.3e6 * (backbone.width / 64) ** 2 if backbone.name == "r2plus1d_narrow" else 32e6
-        return 4 * weights * (2 if 4 * weights < 8e6 else 1) + 2e4
-    data = getattr(stage.config, "data", None)
-    return 2e5 + (300 * sum(sizes(data).values()) if data else 0)
+def show_plan(console: Console, plan: Plan) -> None:
+    """Show runs by study and by kind, time and disk."""
+    by_study = Table("study", "runs", "done", title=f"{len(plan.tasks)} runs, {len(plan.todo)} to do")
+    for name, runs, done in plan.studies():
+        by_study.add_row(name, str(runs), str(done))
+    by_kind = Table("stage", "runs", "to do", "of one core", title=f"where the time goes ({plan.jobs} side by side)")
+    for kind, runs, todo, seconds in plan.kinds():
+        by_kind.add_row(kind, str(runs), str(todo), duration(seconds))
+    console.print(by_study, by_kind)
+    measured = "by runs of this machine" if plan.forecast.done else "no run of this machine was timed yet"
+    console.print(f"time: {duration(plan.seconds)} ({measured}); disk: {decimal(plan.bytes)}", highlight=False)
+
+
+def duration(seconds: float) -> str:
+    """Return `4.2 s`, `38 s`, `12 min`, `3 h 05 min` or `unknown`."""
+    if math.isnan(seconds):
+        return "unknown"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

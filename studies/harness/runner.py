@@ -1,20 +1,44 @@
-"""Run what is missing: the data first, then stages in the order that studies/harness/scheduling.py finds. A second start repeats
-nothing."""
+"""Run what is missing: the data first, then runs side by side, upstream before downstream and the longest chain first.
+
+A failed run takes down only what depends on it; a run that another process holds is looked at again later. A second start repeats
+nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from rich.console import Console
 
 from fame.seeds import Seeds
-from studies.harness.executors import Executor, Task
-from studies.harness.executors.local import LocalWorkers
-from studies.harness.plan import Plan, make_plan
-from studies.harness.progress import Watcher
-from studies.harness.scheduling import Schedule, Summary
-from studies.harness.store import Store
+from studies.harness.plan import Plan, Task, label, make_plan
+from studies.harness.pool import LocalWorkers, Outcome
+from studies.harness.progress import Lines
+from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Runtime, open_once
 from studies.setting.cell import Stage
-from studies.tracking import Mirroring, Tracker
+from studies.tracking import Tracker
+
+Key = tuple[str, int]
+TICK = 0.5  # seconds between two looks at the progress of what runs
+PATIENCE = 2.0  # seconds until a run that another process holds is looked at again
+
+
+@dataclass
+class Summary:
+    """Sum up a start: keys of runs, and for what failed or was skipped a line each."""
+
+    already: int = 0
+    done: list[Key] = field(default_factory=list)
+    failed: dict[Key, str] = field(default_factory=dict)
+    skipped: dict[Key, str] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed
 
 
 def run_stages(
@@ -23,47 +47,147 @@ def run_stages(
     replicates: Iterable[int],
     *,
     jobs: int,
-    runtime: Runtime | None = None,
-    watcher: Watcher | None = None,
+    runtime: Runtime,
+    watcher: Lines | None = None,
     mirror: Tracker | None = None,
     plan: Plan | None = None,
-    executor: Executor | None = None,
+    executor: LocalWorkers | None = None,
 ) -> Summary:
     """Run what the store lacks of `stages`: by id, upstream first, each with the studies that it serves (see `all_stages`).
 
     `plan` is one that was made to be shown. `executor` is where runs are executed, and the caller's to stop; without one they go to
-    worker processes on this machine.
+    worker processes of their own.
 
     Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary. On
     KeyboardInterrupt the workers are stopped before it goes on; nothing finished is lost.
     """
-    runtime, watcher, numbers = runtime or Runtime(), watcher or Watcher(), tuple(replicates)
-    store.prepare()
-    plan = plan or make_plan(store, stages, numbers, jobs, runtime.device)
-    mirroring = Mirroring(store, mirror, plan.serves)
+    watcher = watcher or Lines(Console(quiet=True))
+    plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)
+    mirroring = ThreadPoolExecutor(1)  # as importing MLflow takes seconds
+
+    def finish(task: Task) -> None:
+        if mirror:
+            mirroring.submit(mirror.mirror_run, store, *task.key, plan.serves[task.stage.id])
+
     for task in plan.tasks:
         if task.key in plan.done:
-            mirroring.add(task)
-    if plan.todo:
-        prepare_data(store, plan.todo, runtime, jobs, watcher)
+            finish(task)
     workers = executor or LocalWorkers(store.out, jobs, runtime)
     try:
-        summary = Schedule(store, plan, workers, watcher, mirroring).run()
+        if plan.todo:
+            prepare_data(store, plan.todo, runtime, jobs, watcher)
+        summary = Schedule(store, plan, workers, watcher, finish).run()
+    except BaseException:
+        mirroring.shutdown(wait=False, cancel_futures=True)
+        raise
     finally:
         if executor is None:
             workers.stop()
-    mirroring.finish()
+    mirroring.shutdown()
     return summary
 
 
-def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: int, watcher: Watcher) -> None:
+def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: int, watcher: Lines) -> None:
     """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
     sets = {(data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))}
     for (_, replicate), data in sets.items():
-        name = getattr(data, "part", data.kind)
-
-        def tell(what: str, done: int, total: int, name: str = name, replicate: int = replicate) -> None:
-            watcher.data(f"{what} {name} · {replicate}", done, total)
-
         with store.named_errors():
+            tell = watcher.naming(f"{getattr(data, 'part', data.kind)} · {replicate}")
             open_once(data, Seeds(replicate), store.cache, runtime, jobs, tell)
+
+
+class Schedule:
+    """Give ready tasks to workers until none is left, and each that ends well to `finish`. One per start."""
+
+    def __init__(self, store: Store, plan: Plan, workers: LocalWorkers, watcher: Lines, finish: Callable[[Task], None]) -> None:
+        self.store, self.plan, self.workers, self.watcher, self.finish = store, plan, workers, watcher, finish
+        self.forecast = plan.forecast
+        self.total = len(plan.tasks)
+        self.finished: set[Key] = set(plan.done)
+        self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
+        self.running: dict[Key, tuple[Task, float, float]] = {}  # since when, share done before
+        self.later: dict[Key, float] = {}  # runs of another process: when to look again
+        self.again: set[Key] = set()  # runs whose worker was killed
+        self.summary = Summary(already=len(plan.done))
+        self.weight = self._weights()
+
+    def run(self) -> Summary:
+        self.watcher.begin(len(self.finished), self.total)
+        while self.waiting or self.running:
+            for task in self._ready()[: self.workers.free]:
+                del self.waiting[task.key]
+                self.running[task.key] = (task, time.monotonic(), self._share(task.key))
+                self.workers.submit(task)
+            for outcome in self.workers.wait(TICK):
+                self._take(outcome)
+            self.watcher.running({task: self.store.progress(*key) for key, (task, _, _) in self.running.items()}, self.remaining())
+        return self.summary
+
+    def remaining(self) -> float:
+        """Return seconds to the end, from what finished runs took and how far running ones are; NaN where unknown."""
+        now, running = time.monotonic(), {}
+        for key, (task, since, before) in self.running.items():
+            share = self._share(key)
+            running[task] = (now - since, max(share - before, 0.0), 1 - share)
+        return self.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
+
+    def _weights(self) -> dict[Key, float]:
+        """Return the cost from a task's start to the end of the longest chain through it."""
+        weight: dict[Key, float] = {}
+        after: dict[Key, float] = {}
+        for task in reversed(self.waiting.values()):  # downstream comes after upstream
+            weight[task.key] = self.forecast.cost(task.stage) + after.get(task.key, 0.0)
+            if upstream := task.upstream():
+                after[upstream.key] = max(after.get(upstream.key, 0.0), weight[task.key])
+        return weight
+
+    def _ready(self) -> list[Task]:
+        """Return tasks whose upstream is finished, the longest chain first."""
+        now = time.monotonic()
+        ready = [
+            task
+            for key, task in self.waiting.items()
+            if self.later.get(key, 0.0) <= now and ((upstream := task.upstream()) is None or upstream.key in self.finished)
+        ]
+        return sorted(ready, key=lambda task: -self.weight[task.key])
+
+    def _take(self, outcome: Outcome) -> None:
+        task, key = outcome.task, outcome.task.key
+        del self.running[key]
+        match outcome.status:
+            case "done":
+                self.forecast.learn_from(self.store, [task])
+                self.finished.add(key)
+                self.summary.done.append(key)
+                self.finish(task)
+                self._tell(outcome)
+            case "busy":
+                self.later[key] = time.monotonic() + PATIENCE
+                self.waiting[key] = task
+            case "disk full":
+                raise DiskFull(self.store.out)
+            case "killed" if key not in self.again:
+                self.again.add(key)
+                self.waiting[key] = task
+                self.watcher.note(f"{label(task.stage)} ({key[0]}/{key[1]}): {outcome.message}; it is started once more")
+            case _:
+                if outcome.status == "killed":
+                    self.store.fail(task.stage, task.replicate, outcome.message)
+                self._fail(outcome)
+
+    def _fail(self, outcome: Outcome) -> None:
+        task = outcome.task
+        self.summary.failed[task.key] = f"{label(task.stage)} ({self.store.folder(*task.key)}): {outcome.message}"
+        for key, other in list(self.waiting.items()):
+            if other.replicate == task.replicate and task.stage in other.stage.chain():
+                del self.waiting[key]
+                why = f"skipped: its pretraining {task.stage.id} failed"
+                self.summary.skipped[key] = f"{label(other.stage)} ({key[0]}/{key[1]}): {why}"
+        self._tell(outcome)
+
+    def _tell(self, outcome: Outcome) -> None:
+        self.watcher.ended(outcome, len(self.finished), self.total, self.remaining())
+
+    def _share(self, key: Key) -> float:
+        step, steps = self.store.progress(*key) or (0, 0)
+        return min(step / steps, 1.0) if steps else 0.0

@@ -1,25 +1,40 @@
-"""Tell how far each run is, from files and locks alone."""
+"""Read an output folder: what was asked for last, and how far each run is, from files and locks alone."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from studies.harness.store import CONFIG, FAILURE, LOCK, METRICS, RESULT, Store
+from fame.errors import FameError
+from studies.harness.store import CONFIG, FAILURE, LOCK, METRICS, RESULT, SETTING, Store
+from studies.setting.asked import Asked, read_asked
 
-Name = Literal["finished", "running", "broken off", "failed", "not begun"]
-STATES: tuple[Name, ...] = get_args(Name)
+STATES = ("finished", "running", "broken off", "failed", "not begun")
 
 
 class State(NamedTuple):
     """Say where a run is. `age`: seconds since its last sign of life. `message`: of a failure."""
 
-    name: Name
+    name: str
     age: float = 0.0
     message: str = ""
+
+
+def recall(store: Store) -> Asked:
+    """Return what OUT/setting.json holds. FameError where there is none, or where it is damaged or of another version."""
+    path, mend = store.out / SETTING, "delete it and start the study again"
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        why = f"nothing was run there yet (no {SETTING}); name the folder with --out, or run something"
+        raise FameError(f"{store.out}: {why}") from None
+    except (OSError, ValueError) as error:
+        raise FameError(f"{path}: damaged, or not to be read ({error}); {mend}") from None
+    return read_asked(value, str(path), mend)
 
 
 def state_of(store: Store, stage_id: str, replicate: int) -> State:

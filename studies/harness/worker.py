@@ -54,7 +54,8 @@ class Runtime:
 
     def root_of(self, data: StagedData | VideoData) -> Path | None:
         """Return the folder of the videos that a configuration names."""
-        return self.roots.get(data.kind, self.data_root)
+        root = self.roots.get(data.kind, self.data_root)
+        return root / name if root and (name := getattr(data, "name", "")) else root
 
     def entry(self, kind: str) -> Callable[..., Any]:
         """Return the function behind a name of `stages`, imported now."""

@@ -15,7 +15,7 @@ Relation = Literal["greater", "equal"]
 
 @dataclass(frozen=True)
 class RealMask:
-    """How one kind of mask covers the object in real video: not run in a study, but kept as measured (reports/real_video.py).
+    """How one kind of mask covers the object in real video: not run in a study, but kept as measured (reports/ledger.py).
 
     `measure` is a column of studies/real_masks/sequences.csv; `camera` which sequences count; `size` of the crop in pixels.
     """

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 import run_study
 from fame.config import Clip
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.harness.worker import STAGES
 from studies.paper.registry import FINDINGS, STUDIES, studies
@@ -39,7 +39,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
         monkeypatch.setitem(STAGES, kind, fake)
     monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
-        monkeypatch.setattr(f"{module}.tracker", lambda store, warn: None)
+        monkeypatch.setattr(f"{module}.Tracker", lambda out, warn: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)
 
     def call(*words: str, program: object = run_study.app) -> int:
@@ -165,8 +165,7 @@ def test_the_frozen_command_line() -> None:
     assert promised | {"trials"} <= set(inspect.signature(run_study.search).parameters)
     verbs = {command.name or command.callback.__name__ for command in run_study.app.registered_commands}  # type: ignore[union-attr]
     assert verbs >= {"list", "plan", "run", "status", "report", "show", "view", "search", "pack", "unpack"}
-    data = {command.name for command in run_study.data_app.registered_commands}
-    assert data == {"render", "scan", "prepare"}
+    assert {command.name for command in run_study.data_app.registered_commands} == {"scan", "prepare"}
 
 
 @pytest.mark.parametrize(

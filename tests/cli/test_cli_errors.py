@@ -84,7 +84,7 @@ def test_an_unexpected_error_is_one_line_too_and_debug_shows_where(
     def broken(*_: object) -> None:
         raise ZeroDivisionError("it divides")
 
-    monkeypatch.setattr("run_study.show_plan", broken)
+    monkeypatch.setattr("studies.cli.session.show_plan", broken)
     assert typed("plan", "--scale", "smoke") == 1
     err = capfd.readouterr().err
     assert err == "error: ZeroDivisionError: it divides (unexpected; FAME_DEBUG=1 shows where)\n"

@@ -14,10 +14,7 @@ from typer.testing import CliRunner
 
 from fame.data import scan as scan_module
 from fame.data.faults import FAULTS, REMARKS
-from fame.data.inspection import inspect
-from fame.data.scan import report_file, scan
-from fame.data.scan_report import BrokenVideos, Finding, counted_by, read_report
-from fame.data.video import decode
+from fame.data.scan import BrokenVideos, Finding, read_report, report_file, scan
 from tests.miniatures import put
 from tests.videos import encode, truncate, write_sound, write_video
 
@@ -49,10 +46,6 @@ def two_sizes(path: Path) -> None:
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     for part in parts:
         part.unlink()
-
-
-def uneven(path: Path) -> None:
-    write_video(path, noise(), codec="libx264", clock=lambda index: index + 5 * (index // 8))
 
 
 def image(path: Path) -> None:
@@ -87,7 +80,6 @@ PLANTED: dict[str, tuple[str, str, Make]] = {  # file: what, name, how it is mad
     "sizes.mp4": ("fault", "size-changes", two_sizes),
     "folder.avi": ("fault", "unreadable", lambda path: path.mkdir()),
     "link.avi": ("fault", "unreadable", lambda path: path.symlink_to(path.with_name("nothing.avi"))),
-    "uneven.mp4": ("remark", "variable-rate", uneven),
     "short.avi": ("remark", "short", lambda path: write_video(path, noise(12))),
     "scratched.avi": ("remark", "concealed", held_in_parts),
 }
@@ -119,7 +111,7 @@ def found_in(root: Path, cache: Path) -> list[Finding]:
 
 
 def test_every_planted_kind_is_found_under_its_name(damaged: Path, tmp_path: Path) -> None:
-    with pytest.raises(BrokenVideos, match=r"^folder: 11 of 25 videos are broken: 11 train ") as caught:
+    with pytest.raises(BrokenVideos, match=r"^folder: 11 of 24 videos are broken: 11 train ") as caught:
         scan(damaged, "folder", 1, tmp_path, 1)
     message = str(caught.value)
     assert message.count("train/a/") == 10 and "; 1 more; list: " in message and "--exclude-broken" in message
@@ -140,16 +132,16 @@ def test_every_planted_kind_is_found_under_its_name(damaged: Path, tmp_path: Pat
     assert all(finding.says for finding in found)
     kinds = {finding.name for finding in found}
     assert kinds == {*FAULTS, *REMARKS}
-    assert counted_by(found)["leaked"] == {"train": 1, "test": 1}
+    assert sorted(finding.split for finding in found if finding.name == "leaked") == ["test", "train"]
 
 
 def test_the_bound_decides(damaged: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(BrokenVideos, match=r"share of 0\.3 that may be left out: .*--most-broken 0\.44 would"):
+    with pytest.raises(BrokenVideos, match=r"share of 0\.3 that may be left out: .*--most-broken 0\.459 would"):
         scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.3)
-    manifest = scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.44)
+    manifest = scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.46)
     left = {Path(video.path).name for video in manifest.videos}
-    assert len(manifest.videos) == 14 and not left & {name for name, (what, _, _) in PLANTED.items() if what == "fault"}
-    assert "they are left out: numbers on this copy are of 14 videos" in caplog.text
+    assert len(manifest.videos) == 13 and not left & {name for name, (what, _, _) in PLANTED.items() if what == "fault"}
+    assert "they are left out: numbers on this copy are of 13 videos" in caplog.text
 
 
 def test_one_broken_test_video_of_a_small_set_is_within_any_bound_but_none(tmp_path: Path) -> None:
@@ -181,7 +173,7 @@ def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -
     stopped = CliRunner().invoke(app, command)
     assert stopped.exit_code != 0 and any(line.split()[:3] == ["fault", "corrupt", "2"] for line in stopped.output.splitlines())
     went = CliRunner().invoke(app, [*command, "--most-broken", "1"])
-    assert went.exit_code == 0 and "11 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
+    assert went.exit_code == 0 and "10 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
 
 
 # ---------------------------------------------------------------- sound files whose headers announce something else
@@ -223,22 +215,3 @@ def cut_without_encoding(path: Path) -> None:
                 packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, new
                 container.mux(packet)
     whole.unlink()
-
-
-SOUND: dict[str, tuple[int, Make]] = {  # file: frames that decode, how it is made
-    "longer_sound.mkv": (40, with_longer_sound),
-    "longer_sound.mp4": (40, with_longer_sound),
-    "late.mkv": (40, lambda path: with_longer_sound(path, late=5)),
-    "dropped.avi": (40, lambda path: write_video(path, noise(), codec="mjpeg", clock=lambda index: index + (index + 2) // 4)),
-    "piped.avi": (40, through_a_pipe),
-    "cut.mp4": (40, cut_without_encoding),
-}
-
-
-@pytest.mark.parametrize("name", SOUND)
-def test_what_decodes_decides_and_no_header(name: str, tmp_path: Path) -> None:
-    frames, make = SOUND[name]
-    make(tmp_path / name)
-    found = inspect(tmp_path / name)
-    assert found.frames == frames == len(decode(tmp_path / name))
-    assert set(found.remarks) <= {"variable-rate"}

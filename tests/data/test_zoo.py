@@ -13,8 +13,7 @@ import pytest
 from fame.data import scan_videos
 from fame.data.faults import VideoError
 from fame.data.manifest import Manifest
-from fame.data.scan import report_file
-from fame.data.scan_report import Finding, read_report
+from fame.data.scan import Finding, read_report, report_file
 from fame.data.video import decode
 from tests.data.test_scan_faults import cut_without_encoding, noise, patched, through_a_pipe, two_sizes, with_longer_sound
 from tests.videos import moving_square, truncate, write_sound, write_video

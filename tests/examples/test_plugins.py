@@ -15,14 +15,14 @@ from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
 from fame.training.pretrain import pretrain
-from studies.cli.starting import start
-from studies.harness.recall import recall
+from studies.cli.session import start
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
 from studies.setting.cell import Stage
+from studies.setting.fields import method_of
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
-from studies.setting.typed import method_of
 from tests.fakes import contrast, fake_data, fake_run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

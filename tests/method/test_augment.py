@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from fame.config import Augment
 from fame.method.augment import (
-    Crops,
     apply_crops,
     centre_crop,
     colour,
@@ -96,12 +95,6 @@ def test_a_crop_is_the_box_resized_and_copied_where_it_has_the_size(flipped) -> 
         expected = F.interpolate(box, size=(24, 24), mode="bilinear", align_corners=False).transpose(0, 1)
         assert torch.allclose(out[i], expected.flip(-1) if flipped else expected, atol=1e-6 if i else 0)
     assert out.min() >= 0 and out.max() <= 1
-
-
-@pytest.mark.parametrize("box", [(5, 0, 16, 20), (0, 11, 20, 20), (-1, 0, 20, 20), (0, -1, 20, 20)])
-def test_boxes_beyond_the_frame_are_refused(box) -> None:
-    with pytest.raises(ValueError, match="beyond frames of 20 x 30"):
-        apply_crops(video(1, 2, 20, 30), Crops(*torch.tensor(box)[:, None], torch.tensor([False])), 16)
 
 
 def test_what_random_numbers_mean_does_not_change() -> None:

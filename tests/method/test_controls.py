@@ -11,8 +11,7 @@ from torch.nn import functional
 from fame import foreground_mask
 from fame.config import Augment, Merge, Optim
 from fame.errors import FameError
-from fame.method.augment import random_crops
-from fame.method.controls import CONTROLS, Controlled, blobs, cropped_truth, dilated, squared_distance
+from fame.method.controls import CONTROLS, Controlled, blobs, dilated
 from fame.method.inpainting import inpainted
 from fame.method.masks import kept_pixels
 from fame.training.pretrain import pretrain
@@ -20,19 +19,13 @@ from tests.fakes import FakeVideos, fake_run
 from tests.small import config, drawn, noise, seeded
 
 
-def figures(batch: int, height: int, width: int, seed: int, share: float = 0.05) -> torch.Tensor:
-    return torch.rand(batch, height, width, generator=seeded(seed)) < share
-
-
-# ---------------------------------------------------------------- shapes of controls
-
-
 @settings(max_examples=40, deadline=None)
 @given(height=st.integers(16, 24), width=st.integers(16, 24), beta=st.floats(0.01, 1), seed=st.integers(0, 999))
 def test_dilation_has_the_exact_area_and_takes_the_nearest(height, width, beta, seed) -> None:
-    figure = figures(2, height, width, seed)
+    figure = torch.rand(2, height, width, generator=seeded(seed)) < 0.05
     count = max(1, int(beta * height * width))
     mask = dilated(figure, count)
+    place = torch.cartesian_prod(torch.arange(height), torch.arange(width))
     for one, own in zip(mask, figure, strict=True):
         if not own.any():
             assert one.sum() == count
@@ -40,19 +33,9 @@ def test_dilation_has_the_exact_area_and_takes_the_nearest(height, width, beta, 
             assert torch.equal(one, own)  # stays whole
         else:
             assert one.sum() == count and (one | ~own).all()
-            distance = squared_distance(own[None])[0]
-            assert distance[one].max() <= (distance[~one].min() if not one.all() else torch.inf)
-
-
-@settings(max_examples=20, deadline=None)
-@given(height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 999))
-def test_distances_are_those_of_every_pair_of_pixels(height, width, seed) -> None:
-    figure = figures(1, height, width, seed, 0.3)
-    figure[0, seed % height, seed % width] = True
-    place = torch.stack(torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij"), -1).view(-1, 2).float()
-    pairs = (place[:, None] - place[None]).square().sum(-1)
-    expected = pairs[:, figure.flatten()].amin(1).view(height, width)
-    assert torch.equal(squared_distance(figure)[0], expected)
+            pairs = (place[:, None] - place[own.flatten()]).square().sum(-1)
+            distance = pairs.amin(1).view(height, width)  # squared, to the nearest pixel of the figure
+            assert one.all() or distance[one].max() <= distance[~one].min()
 
 
 def test_a_frame_without_figure_is_kept_about_its_centre() -> None:
@@ -112,32 +95,6 @@ def test_methods_have_no_control() -> None:
     for merge in (None, Merge(), Merge(variant="grid")):
         controlled = Controlled(merge, seeded())
         assert not controlled.needs_truth and controlled.mask(noise(), None) is None and controlled.behind(noise(), None) is None
-
-
-# ---------------------------------------------------------------- crops and streams
-
-FIGURE = torch.tensor([255, 0, 0])
-
-
-def painted(batch: int, side: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Clips uint8 (B, 2, side, side, 3) whose figure, a square that moves, is red on blue, and its mask."""
-    places = torch.randint(0, side - 14, (batch, 2, 2), generator=seeded(seed))
-    mask = torch.zeros(batch, 2, side, side, dtype=torch.bool)
-    for clip in range(batch):
-        for frame in range(2):
-            y, x = places[clip, frame].tolist()
-            mask[clip, frame, y : y + 14, x : x + 14] = True
-    return torch.where(mask[..., None], FIGURE, torch.tensor([0, 0, 255])).to(torch.uint8), mask
-
-
-@settings(max_examples=25, deadline=None)
-@given(seed=st.integers(0, 10_000), flip=st.sampled_from([0.0, 0.5, 1.0]), side=st.integers(24, 48))
-def test_the_mask_lies_where_the_figure_lies_after_crop_and_flip(seed, flip, side) -> None:
-    raw, truth = painted(4, side, seed)
-    augment = Augment(area=(0.2, 1.0), flip=flip)
-    generator, state = seeded(seed), seeded(seed)
-    clips = random_crops(raw, 24, augment, generator)
-    assert torch.equal(cropped_truth(truth, 24, augment, state), (clips[:, 0] >= 0.5).any(1))
 
 
 PLAIN = Augment(area=(0.5, 1.0), flip=0.5, grayscale=0, jitter=0, blur=0, mean=(0, 0, 0), std=(1, 1, 1))

@@ -219,8 +219,8 @@ def test_masks_carry_no_gradient_and_leave_the_clip_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("clips", "how", "says"),
     [
-        (noise(2, 1), {}, "T must be at least 2"),
-        (noise(2, 2, 15, 32), {}, "at least 16 x 16"),
+        (noise(2, 1), {}, "T >= 2"),
+        (noise(2, 2, 15, 32), {}, "H and W >= 16"),
         (noise(), {"beta": 0}, "baseline without merging is beta = 1.0"),
         (noise(), {"beta": 1.2}, r"lies in \(0, 1\]"),
         (noise(), {"beta": float("nan")}, r"lies in \(0, 1\]"),

@@ -1,4 +1,4 @@
-"""Intervals cover and verdicts are false as often as reports/statistics/ says, on simulated replicates with known truth.
+"""Intervals cover and verdicts are false as often as reports/statistics.py says, on simulated replicates with known truth.
 
 The noise of a simulated share is part of each bound: three standard deviations of a binomial share of ROUNDS draws.
 """
@@ -21,7 +21,7 @@ Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
 @pytest.fixture(autouse=True)
 def without_sign_flips(monkeypatch: pytest.MonkeyPatch) -> None:
     """They decide nothing, and cost more than all the rest."""
-    monkeypatch.setattr("reports.statistics.links.sign_flip_p", lambda differences: None)
+    monkeypatch.setattr("reports.statistics.sign_flip_p", lambda differences: None)
 
 
 def normal(random: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -84,7 +84,7 @@ def test_t_intervals_cover_in_93_to_97_of_100(n: int, draw: Draw) -> None:
 
 @pytest.mark.parametrize("n", [6, 10])
 def test_skewness_moves_errors_from_one_side_to_the_other(n: int) -> None:
-    """The numbers that reports/statistics/ gives: with a long tail upwards, intervals lie too low more often than too high."""
+    """The numbers that reports/statistics.py gives: with a long tail upwards, intervals lie too low more often than too high."""
     intervals = np.array([t_interval(row) for row in drawn(n, n, 0.0, skewed, 20_000)])
     too_low, too_high = (intervals[:, 1] < 0).mean(), (intervals[:, 0] > 0).mean()
     assert too_low == pytest.approx(0.038, abs=0.005) and too_high == pytest.approx(0.016, abs=0.003)

@@ -16,7 +16,6 @@ from reports.statistics import (
     judge_claim,
     judge_equality,
     judge_link,
-    replicates_needed,
     sign_flip_p,
     t_interval,
     video_interval,
@@ -25,15 +24,8 @@ from reports.statistics import (
 
 def test_t_interval_known_answer() -> None:
     """By hand: mean 5.48, sum of squares 0.868, so sd / sqrt(5) = sqrt(0.217 / 5) = 0.20833; t(0.975, 4) = 2.77645 from a table."""
-    low, high = t_interval([5.1, 4.9, 5.6, 5.8, 6.0]) or (0, 0)
-    assert (low, high) == pytest.approx((5.48 - 2.77645 * 0.208327, 5.48 + 2.77645 * 0.208327), abs=1e-4)
-    assert t_interval([1.0]) is None
-
-
-def test_t_interval_covers() -> None:
-    random = np.random.default_rng(0)
-    hits = sum(low <= 3 <= high for low, high in (t_interval(random.normal(3, 2, 5)) or (0, 0) for _ in range(1000)))
-    assert 930 <= hits <= 970
+    half = 2.77645 * 0.208327
+    assert t_interval([5.1, 4.9, 5.6, 5.8, 6.0]) == pytest.approx((5.48 - half, 5.48 + half), abs=1e-4)
 
 
 def test_video_interval_covers_and_agrees_with_the_normal_one() -> None:
@@ -135,24 +127,11 @@ def test_a_sure_but_small_gain_is_supported_and_flagged() -> None:
 
 @given(st.lists(st.floats(-20, 20), min_size=3, max_size=12), st.floats(0.01, 5))
 def test_a_link_is_decided_by_its_interval_alone(differences: list[float], margin: float) -> None:
-    found, interval = judge_link(differences, margin), t_interval(differences)
-    assert interval is not None
-    low, high = interval
+    found, (low, high) = judge_link(differences, margin), t_interval(differences)
     assert (found.verdict == "supported") == (low > 0)
     assert (found.verdict == "refuted") == (low <= 0 and high < margin)
     if found.verdict == "refuted":
         assert found.p_refuted <= 0.025 + 1e-9
-
-
-def test_replicates_needed_decides_and_one_fewer_does_not() -> None:
-    differences = [4.0, -1.0, 6.0, 0.0]
-    n = replicates_needed(differences, 2.0)
-    assert n is not None and n > 4
-
-    def half(size: int) -> float:
-        return float(stats.t.ppf(0.975, size - 1) * np.std(differences, ddof=1) / np.sqrt(size))
-
-    assert np.mean(differences) > half(n) and np.mean(differences) <= half(n - 1)
 
 
 def test_sign_flip_known_answers() -> None:
@@ -205,9 +184,9 @@ def test_equality_by_two_one_sided_tests() -> None:
     assert judge_equality(close, 2.0).verdict == "supported"
     assert judge_equality(far, 2.0).verdict == judge_equality([-x for x in far], 2.0).verdict == "refuted"
     assert judge_equality(far, 2.0).p_refuted < 0.001
-    assert judge_equality(wide, 2.0).verdict == "inconclusive" and (judge_equality(wide, 2.0).needed or 0) > 4
+    assert judge_equality(wide, 2.0).verdict == "inconclusive"
     assert judge_equality([2.6, 3.4, 3.1, 2.9], 0.01).verdict == "refuted"
-    assert judge_equality(close, None).verdict == judge_equality(close, -1.0).verdict == "inconclusive"
+    assert judge_equality(close, None).verdict == "inconclusive"
 
 
 def test_per_performance_values_average_to_the_reported_metrics() -> None:

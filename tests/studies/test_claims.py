@@ -7,8 +7,7 @@ import pytest
 
 from reports.evidence import Evidence
 from reports.gate import gate, sides
-from reports.ledger import gates_of, ledger
-from reports.real_video import RealVideo
+from reports.ledger import gates_of, ledger, measured
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
@@ -69,7 +68,7 @@ def verdicts(evidence: Evidence) -> dict[tuple[str, str], dict]:
 
 
 def test_an_empty_store_runs_no_claim(tmp_path: Path) -> None:
-    found = ledger(seen(Store(tmp_path).prepare(), Setting(QUICK), [0]), real=RealVideo())
+    found = ledger(seen(Store(tmp_path).prepare(), Setting(QUICK), [0]), real=measured(tmp_path / "none.csv"))
     assert {(entry["id"], entry["verdict"]) for entry in found} == {(claim.id, "not run") for claim in CLAIMS}
 
 

@@ -9,7 +9,7 @@ import pytest
 from fame.errors import FameError
 from reports.content import video_facts
 from reports.evidence import Evidence
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.setting.asked import LeftOut, resolve
 from studies.setting.options import Options

@@ -13,7 +13,6 @@ from fame.evaluation.predictions import metrics_from
 from fame.seeds import Seeds
 from reports.evidence import Evidence, Gain
 from reports.ledger import ledger
-from reports.real_video import RealVideo
 from studies.findings.worlds import LIKENESSES
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS, gate_of
@@ -71,7 +70,7 @@ def filled(out: Path, levels: Levels, replicates: int = 4, learnt: dict[float, f
 
 
 def judged(evidence: Evidence) -> dict:
-    (entry,) = ledger(evidence, C10, RealVideo())
+    (entry,) = ledger(evidence, C10)
     assert entry["kind"] == "mechanism"
     return entry
 
@@ -113,7 +112,7 @@ def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
 def test_a_link_that_does_not_hold(tmp_path: Path, levels: Levels, verdict: str, links: list[str]) -> None:
     entry = judged(filled(tmp_path / "sound", SUFFERS | levels))
     assert entry["verdict"] == verdict and [link["verdict"] for link in entry["links"]] == links
-    assert ("would decide it" in entry["reason"]) == (verdict == "inconclusive")
+    assert ("too wide to tell" in entry["reason"]) == (verdict == "inconclusive")
     entry = judged(filled(tmp_path / "shut", SUFFERS | levels, learnt={0.0: 30.0, 1.0: 2.0}))
     assert entry["verdict"] == "inconclusive"  # withheld by the other world's gate
 
@@ -157,7 +156,7 @@ def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
         entry = judged(evidence)
         assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
         assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
-    real = Setting(PAPER, VideoData(kind="ucf101", manifest="0123456789ab"))
+    real = Setting(PAPER, {"A": VideoData(kind="ucf101", manifest="0123456789ab")})
     assert "has no part for it" in judged(seen(Store(tmp_path).prepare(), real, [0]))["reason"]
 
 

@@ -14,8 +14,7 @@ from PIL import Image
 from fame import foreground_mask
 from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import measure
-from reports.ledger import ledger
-from reports.real_video import RealVideo, kept
+from reports.ledger import ledger, measured
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.real_masks import SEQUENCES
@@ -168,27 +167,26 @@ def test_the_command_writes_numbers_only(real: Path, tmp_path: Path, capsys: pyt
     assert {path.name for path in out.iterdir()} == {"clips.csv", "sequences.csv", "summary.csv", "meta.json"}
     for path in out.iterdir():
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
-    (kept_line, *_) = [line for line in kept(out / "sequences.csv").lines if line["sequence"] == "Hall"]
-    assert kept_line["camera"] == "still"
+    assert set(measured(out / "sequences.csv").query("sequence == 'Hall'")["camera"]) == {"still"}
 
 
 # ---------------------------------------------------------------- the verdict
 
 
-def made_up(gains: list[float], still: int = 2) -> RealVideo:
+def made_up(gains: list[float], still: int = 2) -> pd.DataFrame:
     """FAME above Seed by each gain in both measures; the first `still` sequences have still cameras."""
     lines = []
     for index, gain in enumerate(gains):
         for variant, flavour, extra in (("seed", "paper", 0.0), ("fame", "paper", gain), ("fame", "official", gain)):
             for size in (112, 32):
-                values = {name: f"{0.4 + 0.01 * index + extra}" for name in ("recall_still", "recall_lift")}
-                about = {"sequence": f"s{index}", "camera": "still" if index < still else "moving", "size": str(size)}
-                of = {"variant": variant, "beta": "0.5", "flavour": flavour, "box_recall_lift": ""}
+                values = {name: 0.4 + 0.01 * index + extra for name in ("recall_still", "recall_lift")}
+                about = {"sequence": f"s{index}", "camera": "still" if index < still else "moving", "size": size}
+                of = {"variant": variant, "beta": 0.5, "flavour": flavour, "box_recall_lift": np.nan}
                 lines.append({**about, **of, **values})
-    return RealVideo(tuple(lines))
+    return pd.DataFrame(lines)
 
 
-def entry(tmp_path: Path, real: RealVideo, scale=QUICK) -> dict:  # type: ignore[no-untyped-def]
+def entry(tmp_path: Path, real: pd.DataFrame, scale=QUICK) -> dict:  # type: ignore[no-untyped-def]
     found = ledger(seen(Store(tmp_path).prepare(), Setting(scale), [0]), (C11,), real)
     assert [one["kind"] for one in found] == ["real video", "mechanism"]
     return found[0]
@@ -223,11 +221,11 @@ def test_cameras_apart_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_without_the_kept_table_it_is_not_run(tmp_path: Path) -> None:
-    found = entry(tmp_path, kept(tmp_path / "none.csv"))
+    found = entry(tmp_path, measured(tmp_path / "none.csv"))
     assert found["verdict"] == "not run" and "studies.real_masks" in found["reason"] and found["n"] == 0
     (tmp_path / "other.csv").write_text("sequence,camera\na,still\n", encoding="utf-8")
-    with pytest.raises(FameError, match="no column 'size'"):
-        kept(tmp_path / "other.csv")
+    with pytest.raises(FameError, match=r"size.*measure again"):
+        measured(tmp_path / "other.csv")
 
 
 def test_the_kept_tables_agree() -> None:

@@ -183,10 +183,11 @@ def test_another_setting_is_another_search(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "search" / "beta.json").read_text())["selection_world"] is True
 
 
-@pytest.mark.parametrize("content", ["hello\nworld\n", '{"a": 1}\n', "[1, 2]\n"])
-def test_a_journal_that_is_none(tmp_path: Path, content: str) -> None:
-    (tmp_path / "search").mkdir()
-    (tmp_path / "search" / "journal.log").write_text(content)
+@pytest.mark.parametrize("content", ["hello\nworld\n", '{"a": 1}\n', "[1, 2]\n", None])
+def test_a_journal_that_is_none(tmp_path: Path, content: str | None) -> None:
+    journal = tmp_path / "search" / "journal.log"
+    journal.parent.mkdir()
+    journal.write_text(content) if content else journal.mkdir()
     with pytest.raises(FameError, match=r"journal\.log: this is no journal"):
         search(Runs(tmp_path), 1)
 
@@ -207,4 +208,4 @@ def test_no_validation_accuracy_and_no_beta(tmp_path: Path) -> None:
         search(Runs(tmp_path, value=lambda beta: float("nan")), 1)
     videos = VideoData(kind="folder", manifest="0" * 12, fold=1, short_side=32)
     with pytest.raises(FameError, match="without --pretrained"):
-        search(Runs(tmp_path), 1, setting=Setting(SCALES["smoke"], videos, pretrained="a" * 64))
+        search(Runs(tmp_path), 1, setting=Setting(SCALES["smoke"], {"A": videos} if videos else {}, pretrained="a" * 64))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fame.config import Finetune, Pretrain
-from studies.harness.recall import recall
+from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.setting.asked import Asked, resolve
 from studies.setting.cell import Stage

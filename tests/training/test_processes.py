@@ -23,8 +23,8 @@ WORKER = """
 import sys
 from pathlib import Path
 from tests.fake_stages import FAKES
-from studies.harness.executors import Task
-from studies.harness.executors.local import LocalWorkers
+from studies.harness.plan import Task
+from studies.harness.pool import LocalWorkers
 from studies.harness.worker import Runtime
 from tests.harness.test_runner import PRETRAININGS
 workers = LocalWorkers(Path(sys.argv[1]), 1, Runtime(stages=FAKES))

@@ -13,13 +13,11 @@ It is made in a hidden folder and renamed when it is whole: a killed rendering l
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 import logging
 import shutil
 from pathlib import Path
 
-from fame.config import StagedData, StagedPart, StagedWorld
+from fame.config import StagedData, StagedWorld
 from fame.data.disk import locked, writing
 from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
@@ -28,7 +26,6 @@ from fame.data.staged.render import Recipe, render_performance, write_masks, wri
 from fame.files import sha256_of
 from fame.seeds import Seeds
 
-PARTS = ("source", "A", "B", "C")
 log = logging.getLogger(__name__)
 
 
@@ -38,7 +35,7 @@ def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress:
     The same bytes come whatever `jobs` is. Several processes may call this at once: one renders, the others wait. FameError where
     the disk is full or the folder cannot be written.
     """
-    folder = cache / "staged" / digest(data, seeds)
+    folder = cache / "staged" / data.digest(seeds.of("staged"))
     with writing(folder, "the rendered videos"), locked(folder):
         if not (folder / "manifest.json").exists():
             _render_all(folder, data, seeds, jobs, progress)
@@ -47,14 +44,6 @@ def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress:
             again = [item.recipe for item in plan(data, seeds) if {item.recipe.file, item.recipe.mask} & damaged]
             _render_into(folder, again, data.world, jobs, progress)
         return Manifest.load(folder / "manifest.json")
-
-
-def digest(data: StagedData, seeds: Seeds) -> str:
-    """12 hex: the part's own configuration, the world's look and the replicate's seed; nothing of the other parts."""
-    look = data.world.model_dump(mode="json", exclude=set(PARTS))
-    part: StagedPart = getattr(data.world, data.part)
-    content = {"look": look, "part": data.part, "content": part.model_dump(mode="json"), "seed": seeds.of("staged")}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _damaged(folder: Path) -> set[str]:

@@ -18,11 +18,12 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Literal
 
 from fame.errors import FameError
 from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
-from studies.harness.executors import Outcome, Task
+from studies.harness.plan import Task
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of
 from studies.setting.cell import Stage
@@ -34,6 +35,16 @@ KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC
 PATIENCE = 5.0  # seconds a worker has to end itself before it is killed
 TERMINATED = 143  # exit code of a worker that was told to end in the middle of a run
 LOG = "log.txt"  # of a run: what the stage or a crashing library printed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Tell what became of a task: `busy`, another process is at it; `killed`, its worker died; `disk full`, all would fail."""
+
+    task: Task
+    status: Literal["done", "failed", "busy", "killed", "disk full"]
+    seconds: float = 0.0
+    message: str = ""
 
 
 @dataclass
@@ -60,9 +71,7 @@ class LocalWorkers:
         return self.jobs - sum(worker.task is not None for worker in self.workers)
 
     def submit(self, task: Task) -> None:
-        """Hand a ready task to an idle worker. ValueError where none is free."""
-        if self.free < 1:
-            raise ValueError(f"{task}: all {self.jobs} workers are at work")
+        """Hand a ready task to an idle worker, of which there is one."""
         idle = (worker for worker in self.workers if worker.task is None and worker.process.is_alive())
         worker = next(idle, None) or self._start()
         worker.task, worker.started = task, time.monotonic()

@@ -1,0 +1,237 @@
+"""Judge means over replicates or videos: intervals, links a > b or a = b, claims, and contrasts (docs/rules.md has the rules).
+
+Over *replicates*: the t interval, which speaks of the method. Over *videos*: performances of the runs at hand are resampled, which
+speaks of these runs only and stands in where there are fewer than three replicates. The two are never mixed. A difference is
+paired: by replicate in the first, by performance in the second.
+
+How often a verdict may be false, where differences are normal (tests/reports/test_coverage.py simulates it): "supported" at a true
+difference of 0 or less, 2.5 %; "refuted" at one of the margin or more, 2.5 %; "equal" at one of delta or more either way, 5 %; its
+refutation within delta, 2.5 %. A claim is judged wrongly no more often than that: all links must hold for "reproduced", and Holm's
+adjustment keeps chance among many links from making "not reproduced". Skewed differences shift errors from one side of an interval
+to the other: at n = 6 and a skewness of 0.5 (of 1) its sides miss in 3.9 and 1.6 % (in 5.7 and 1.0 %) instead of 2.5 and 2.5 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+from scipy import special, stats
+
+from studies.findings.contrasts import State
+
+LEVEL = 0.95
+ENOUGH = 3  # replicates; fewer give no verdict
+RESAMPLES = 2000
+SEED = 20220621
+ALL_SIGNS = 12  # replicates up to which every pattern of signs is tried: 4096 of them
+ONE_SIDE = (1 - LEVEL) / 2
+
+Interval = tuple[float, float]
+LinkVerdict = Literal["supported", "refuted", "inconclusive", "not run"]
+Verdict = Literal["reproduced", "not reproduced", "inconclusive", "not run"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Hold a mean over `n` replicates; `over` says what the interval speaks of, `videos` how many performances a run has."""
+
+    mean: float | None
+    interval: Interval | None
+    n: int
+    over: Literal["replicates", "videos", ""] = ""
+    videos: int = 0
+
+
+NOTHING = Estimate(None, None, 0)
+
+
+@dataclass(frozen=True)
+class LinkResult:
+    """Hold a link's estimate and verdict."""
+
+    estimate: Estimate
+    verdict: LinkVerdict
+    p_refuted: float = 1.0  # one-sided, not adjusted
+    no_gain: bool = False  # the upper bound lies below the margin
+    p_sign_flip: float | None = None  # shown beside the verdict, which it does not decide
+
+
+@dataclass(frozen=True)
+class ContrastResult:
+    """Hold a contrast's mean, its two-sided p, that p adjusted for all that were looked at with it, and what it says."""
+
+    estimate: Estimate
+    p: float | None
+    adjusted: float | None
+    state: State
+
+
+# ---------------------------------------------------------------- intervals
+
+
+def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
+    """Return mean -+ t(n - 1) * sd / sqrt(n), of two values at least."""
+    x = np.asarray(values, dtype=float)
+    half = float(special.stdtrit(x.size - 1, (1 + level) / 2)) * float(x.std(ddof=1)) / math.sqrt(x.size)
+    return float(x.mean()) - half, float(x.mean()) + half
+
+
+@lru_cache(maxsize=4)
+def _weights(size: int, seed: int) -> np.ndarray:
+    """float32 (RESAMPLES, size): each row the share of each of `size` units in one resample of that many, with replacement."""
+    draws = np.random.default_rng([SEED, seed]).multinomial(size, np.full(size, 1 / size), size=RESAMPLES)
+    return (draws / size).astype(np.float32)
+
+
+def video_interval(runs: Sequence[np.ndarray], level: float = LEVEL) -> Interval | None:
+    """Return the percentile interval of the mean over runs of each run's mean, performances resampled within each run.
+
+    `runs` holds one vector a run, a value a performance. None where a run has fewer than two performances or where no value varies:
+    then resampling can say nothing of what other videos would have given.
+    """
+    if not runs or any(values.size < 2 for values in runs) or all(np.ptp(values) == 0 for values in runs):
+        return None
+    means = np.zeros(RESAMPLES)
+    for index, values in enumerate(runs):
+        centre = float(values.mean())
+        means += centre + _weights(values.size, index) @ (values - centre).astype(np.float32)
+    low, high = np.quantile(means / len(runs), [(1 - level) / 2, (1 + level) / 2])
+    return round(float(low), 6), round(float(high), 6)  # single precision in between
+
+
+def estimate(values: Sequence[float], runs: Sequence[np.ndarray] = ()) -> Estimate:
+    """Estimate from a value a replicate and, where they are known, a vector of per-performance values a replicate."""
+    if not len(values):
+        return NOTHING
+    mean, videos = float(np.mean(values)), runs[0].size if len(runs) else 0
+    if len(values) >= ENOUGH:
+        return Estimate(mean, t_interval(values), len(values), "replicates", videos)
+    interval = video_interval(runs) if len(runs) == len(values) else None
+    return Estimate(mean, interval, len(values), "videos" if interval else "", videos)
+
+
+# ---------------------------------------------------------------- p values
+
+
+def moments(values: Sequence[float]) -> tuple[int, float, float]:
+    """Return the number of values, their mean and its standard error; two values at least."""
+    x = np.asarray(values, dtype=float)
+    return x.size, float(x.mean()), float(x.std(ddof=1)) / math.sqrt(x.size)
+
+
+def below(bound: float, n: int, mean: float, error: float) -> float:
+    """Return the one-sided p of "the true mean is at least `bound`"."""
+    if error == 0:
+        return 0.0 if mean < bound else 1.0
+    return float(special.stdtr(n - 1, (mean - bound) / error))
+
+
+def outside(delta: float, n: int, mean: float, error: float) -> float:
+    """Return the p of "the true mean lies within +-delta": both tails, as a mean far out on either side speaks against it.
+
+    One tail alone would be exceeded up to twice as often as it says where delta is small beside the error.
+    """
+    return min(1.0, below(-delta, n, -abs(mean), error) + below(delta, n, -abs(mean), error))
+
+
+def t_p(values: Sequence[float]) -> float | None:
+    """Return the two-sided p of "the true mean is 0" (Student's t); None under three values."""
+    return outside(0.0, *moments(values)) if len(values) >= ENOUGH else None
+
+
+def sign_flip_p(differences: Sequence[float]) -> float | None:
+    """Return the two-sided p of "each difference could as well have had the other sign", of the mean; None under two values.
+
+    Exact up to ALL_SIGNS values, by all 2^n patterns of signs; above that by as many seeded random ones as ALL_SIGNS values have.
+    It assumes no normal distribution, only symmetry, and is information that decides nothing: its smallest value is 2 / 2^n, so
+    under six replicates it never falls below 0.05.
+    """
+    x = np.asarray(differences, dtype=float)
+    if x.size < 2:
+        return None
+    random = np.random.default_rng(SEED)
+    found = stats.permutation_test(
+        (x,), np.mean, permutation_type="samples", vectorized=True, n_resamples=2**ALL_SIGNS, random_state=random
+    )
+    return float(found.pvalue)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjust by Holm's step-down method, in the order given: compare with the level that one test would have."""
+    p = np.asarray(p_values, dtype=float)
+    order = np.argsort(p, kind="stable")
+    steps = np.maximum.accumulate(p[order] * np.arange(p.size, 0, -1))
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum(steps, 1.0)
+    return adjusted.tolist()
+
+
+# ---------------------------------------------------------------- verdicts
+
+
+def judge_link(differences: Sequence[float], margin: float, found: Estimate | None = None) -> LinkResult:
+    """Judge a > b from paired differences a - b, a value a replicate: supported if L > 0; refuted if L <= 0 and U < m.
+
+    Under three replicates it is inconclusive whatever they are; `found` is then the estimate to show (over videos).
+    """
+    shown = found or estimate(differences)
+    if len(differences) < ENOUGH:
+        return LinkResult(shown, "inconclusive" if len(differences) else "not run")
+    low, high = t_interval(differences)
+    p = below(margin, *moments(differences)) if low <= 0 else 1.0
+    verdict: LinkVerdict = "supported" if low > 0 else "refuted" if high < margin else "inconclusive"
+    return LinkResult(shown, verdict, p, high < margin, sign_flip_p(differences))
+
+
+def judge_equality(differences: Sequence[float], delta: float | None, found: Estimate | None = None) -> LinkResult:
+    """Judge a = b within +-delta by two one-sided tests: supported if the 90 % interval lies inside.
+
+    Refuted if "within +-delta" has p < 0.025, which is as good as a 95 % interval that lies outside. Without a delta (it is
+    fixed on selection worlds) it stays inconclusive.
+    """
+    shown = found or estimate(differences)
+    if len(differences) < ENOUGH:
+        return LinkResult(shown, "inconclusive" if len(differences) else "not run")
+    flipped = sign_flip_p(differences)
+    if delta is None:
+        return LinkResult(shown, "inconclusive", p_sign_flip=flipped)
+    low, high = t_interval(differences, 0.90)
+    p = outside(delta, *moments(differences))
+    verdict: LinkVerdict = "supported" if -delta < low and high < delta else "refuted" if p < ONE_SIDE else "inconclusive"
+    return LinkResult(shown, verdict, p, p_sign_flip=flipped)
+
+
+def judge_claim(links: Sequence[LinkResult]) -> Verdict:
+    """Judge by all links: all supported, reproduced; one refuted after Holm's adjustment, not reproduced; else open."""
+    if all(link.verdict == "not run" for link in links):
+        return "not run"
+    if all(link.verdict == "supported" for link in links):
+        return "reproduced"
+    adjusted = holm([link.p_refuted for link in links])
+    if any(link.verdict == "refuted" and p < ONE_SIDE for link, p in zip(links, adjusted, strict=True)):
+        return "not reproduced"
+    return "inconclusive"
+
+
+def judge_contrasts(found: Sequence[tuple[Sequence[float], float]]) -> list[ContrastResult]:
+    """Judge one family of comparisons: a value a replicate, and the margin, of each. What has no p counts as one more comparison.
+
+    "negligible" needs no adjustment where it is asked of several at once.
+    """
+    ps = [t_p(values) for values, _ in found]
+    results = []
+    for (values, margin), p, adjusted in zip(found, ps, holm([1.0 if p is None else p for p in ps]), strict=True):
+        shown = estimate(values)
+        if p is None or shown.mean is None or shown.interval is None:
+            results.append(ContrastResult(shown, None, None, "withheld" if len(values) else "not run"))
+            continue
+        low, high = shown.interval
+        differs: State = "above" if shown.mean > 0 else "below"
+        within = -margin < low and high < margin
+        results.append(ContrastResult(shown, p, adjusted, differs if adjusted < 1 - LEVEL else "negligible" if within else "open"))
+    return results
