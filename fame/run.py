@@ -27,9 +27,8 @@ LOG = "metrics.jsonl"
 class Run:
     """One stage at one replicate, on disk.
 
-    `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
-    `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet`
-    run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining of kind `file` reads.
+    `videos(data)` opens prepared videos. `cache` is a folder of what runs share (fame/evaluation/features.py).
+    A `quiet` run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining reads.
     """
 
     folder: Path
@@ -41,7 +40,7 @@ class Run:
     given: Path | None = None
 
     def log(self, **values: Any) -> None:
-        """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
+        """Append a JSON line to `metrics.jsonl`. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
         if self.quiet:
             return
         with (self.folder / LOG).open("a", encoding="utf-8") as file:

@@ -12,8 +12,7 @@ from fame.backbones.c3d import C3D
 from fame.backbones.chain import Block, Chain, paired
 from fame.backbones.encoder import Encoder
 from fame.backbones.i3d import I3D
-from fame.backbones.r2plus1d import NarrowR2Plus1D, R2Plus1D
-from fame.backbones.r3d import R3D
+from fame.backbones.resnet import R3D, NarrowR2Plus1D, R2Plus1D
 from fame.backbones.s3d import S3D
 from fame.config import Backbone
 

@@ -45,26 +45,3 @@ class Encoder(nn.Module, ABC):
             parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]
             found[layer] = [part.weight.detach().mean((3, 4)) for part in parts if part.kernel_size[0] > 1]
         return found
-
-
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
-STAGES = {layer: (layer,) for layer in LAYERS}
-
-
-class ResidualEncoder(Encoder):
-    """torchvision's video residual networks without their head: a stem and four layers, under its names."""
-
-    dim = 512
-    stages = STAGES
-
-    def __init__(self, published: nn.Module):
-        super().__init__()
-        self.stem: nn.Module = published.get_submodule("stem")
-        self.layer1, self.layer2 = published.get_submodule("layer1"), published.get_submodule("layer2")
-        self.layer3, self.layer4 = published.get_submodule("layer3"), published.get_submodule("layer4")
-
-    def features(self, clips: Tensor) -> Tensor:
-        x: Tensor = self.stem(clips)
-        for layer in LAYERS:
-            x = getattr(self, layer)(x)
-        return x

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.backbones.given import load_encoder, load_given, save_encoder
-from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Random, Supervised
+from fame.backbones.given import load_given, save_encoder
+from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
@@ -35,8 +35,7 @@ WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kin
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
 
-    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch. Raises
-    FameError for an empty training split, a queue shorter than the batch, a loss that is not finite, given weights that do not fit.
+    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch.
     """
     torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
@@ -50,11 +49,8 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
                 raise FameError("no weights are given: name their file by --pretrained")
             notes["keys"] = load_given(encoder, run.given, digest)
         case objective:
-            train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
-            if train is None:
-                raise FameError(f"nothing trains an encoder by {objective.kind!r}; known: {', '.join(OBJECTIVES)}")
-            videos, rows = _training_videos(config, run, notes)
-            metrics = train(config, encoder, videos, rows, run)
+            train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
+            metrics = train(config, encoder, *_training_videos(config, run, notes), run)
     save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
@@ -63,8 +59,7 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
 def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
     """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
     assert config.data is not None  # the configuration's validation
-    dtype = resolve(config.precision, run.device)
-    notes |= {"precision": NAMES[dtype], "threads": config.threads}
+    notes |= {"precision": NAMES[resolve(config.precision, run.device)], "threads": config.threads}
     videos = run.videos(config.data)
     rows = standing_in(videos, videos.select("train"), config.clip)
     if not len(rows):
@@ -76,8 +71,7 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
     notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
     if batch < config.optim.batch:
         notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
-    if config.accumulate > 1:
-        notes["pieces"] = config.accumulate
+    notes |= {"pieces": config.accumulate} if config.accumulate > 1 else {}
     if isinstance(config.objective, MoCoObjective):
         notes |= {"compiled": True} if config.objective.compiled else {}
         notes |= {"ranks": config.objective.ranks} if config.objective.ranks > 1 else {}
@@ -89,26 +83,25 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
     ranks = config.contrast.ranks
     if ranks == 1:
         return _contrast(config, encoder, videos, rows, run)
-    metrics: dict[str, float] = together(_train_rank, ranks, run.device.type, config, run.folder, run.seeds, videos)
-    encoder.load_state_dict(load_encoder(run.folder / ENCODER_FILE).state_dict())
-    return metrics
+    metrics, weights = together(_train_rank, ranks, run.device.type, config, videos, rows, run.folder, run.seeds)
+    encoder.load_state_dict(weights)
+    return dict(metrics)
+
+
+def _train_rank(
+    device: torch.device, config: Pretrain, videos: VideoSet, rows: Tensor, folder: Path, seeds: Seeds
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """What each of several ranks does."""
+    torch.set_num_threads(config.threads)
+    run = Run(folder, seeds, device, lambda data: videos, quiet=not here().first)
+    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
+    return _contrast(config, encoder, videos, rows, run), encoder.state_dict()
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
     model = Classifier(encoder, len(videos.classes))
     model.draw_head(run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
-
-
-def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:
-    """What each of several ranks does; the first one writes the encoder."""
-    torch.set_num_threads(config.threads)
-    run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
-    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-    metrics = _contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
-    if here().first:
-        save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
-    return metrics
 
 
 def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
@@ -160,15 +153,8 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         average([total, *statistics(model)])
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
-        run.log(
-            step=epoch + 1,
-            steps=optim.epochs,
-            **metrics,
-            lr=optimiser.param_groups[0]["lr"],
-            seconds=seconds,
-            waiting=views.waited / seconds,
-            augmenting=views.augmented / seconds,
-        )
+        times = {"seconds": seconds, "waiting": views.waited / seconds, "augmenting": views.augmented / seconds}
+        run.log(step=epoch + 1, steps=optim.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
         if ranks.first:
             state.save(epoch + 1, metrics)
     return metrics
