@@ -13,7 +13,7 @@ never by what a method gains (docs/rules.md). Per clip of 16 consecutive frames,
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixe
 from fame.method.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
 from studies.real_masks.camera import grey, resize
-from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, davis, sbi, ucf101
+from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, Video, davis, sbi, ucf101
 from studies.setting.scales import SCALES
 
 Boxes = NDArray[np.float64]  # (T, 4): x, y, w, h in pixels
@@ -47,14 +47,18 @@ def real(folder: Path) -> Iterator[Sample]:
             start = min(max(start, track.first), max(track.first, track.first + len(track.boxes) - FRAMES))
             boxes = track.boxes[start - track.first : start - track.first + FRAMES]
         yield "UCF101", video.frames[start : start + FRAMES], None, boxes
-    for video in chain(davis(folder), sbi(folder)):
-        assert video.masks is not None
-        last, surveillance = len(video.frames), video.set == "SBI"
-        group = f"{video.name}, still" if surveillance else f"DAVIS, {'near-still' if video.name == 'breakdance' else 'moving'}"
-        for start in range(0, last - FRAMES, 2 * FRAMES) if surveillance else (0, last // 2):
-            part = slice(start, start + FRAMES)
-            if not surveillance or video.masks[part].any(axis=(1, 2)).all():
-                yield group, video.frames[part], video.masks[part], None
+    for video in davis(folder):
+        group = "DAVIS, near-still" if video.name == "breakdance" else "DAVIS, moving"
+        yield from ((group, *clip, None) for clip in _clips(video, (0, len(video.frames) // 2)))
+    for video in sbi(folder):
+        clips = _clips(video, range(0, len(video.frames) - FRAMES, 2 * FRAMES))
+        yield from ((f"{video.name}, still", frames, masks, None) for frames, masks in clips if masks.any(axis=(1, 2)).all())
+
+
+def _clips(video: Video, starts: Iterable[int]) -> Iterator[tuple[Frames, Truth]]:
+    assert video.masks is not None
+    for start in starts:
+        yield video.frames[start : start + FRAMES], video.masks[start : start + FRAMES]
 
 
 def ours(cache: Path) -> Iterator[Sample]:

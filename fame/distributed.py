@@ -84,16 +84,13 @@ def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) 
     `work` and what it is given and returns travel by pickle. FameError where this machine cannot hold so many ranks. A FameError
     of any rank is raised here as one; all are ended then.
     """
-    if not distributed.is_available():
-        raise FameError(f"{size} ranks were asked for, and this build of torch has no torch.distributed; ask for one")
     if device == "cuda" and size > torch.cuda.device_count():
         raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
     with TemporaryDirectory(prefix="fame-ranks-") as folder:
         try:
             with without_main():
-                started = torch.multiprocessing.spawn(
-                    _one, (work, size, device, Path(folder), loaded(), arguments), nprocs=size, join=False
-                )
+                given = (work, size, device, Path(folder), loaded(), arguments)
+                started = torch.multiprocessing.spawn(_one, given, nprocs=size, join=False)
             while not started.join():
                 pass
         except torch.multiprocessing.ProcessRaisedException as error:

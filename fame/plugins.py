@@ -32,8 +32,6 @@ from fame.errors import FameError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Objective", "Plugin", "load", "loaded", "mask", "mask_function", "modules", "pretraining"]
-
 Scores = Callable[["Tensor", float], "Tensor"]
 Class = TypeVar("Class", bound=type[Objective])
 

@@ -48,8 +48,7 @@ class Run:
 
     def logged(self) -> int:
         """Bytes logged so far, for `rewind`."""
-        path = self.folder / LOG
-        return path.stat().st_size if path.exists() else 0
+        return (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0
 
     def rewind(self, size: int) -> None:
         """Cut off what was logged after `size` bytes: epochs that are going to be done again."""

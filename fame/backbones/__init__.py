@@ -16,8 +16,6 @@ from fame.backbones.resnet import R3D, NarrowR2Plus1D, R2Plus1D
 from fame.backbones.s3d import S3D
 from fame.config import Backbone
 
-__all__ = ["C3D", "I3D", "R3D", "S3D", "Encoder", "NarrowR2Plus1D", "R2Plus1D", "build_encoder", "fast_layout"]
-
 Module = TypeVar("Module", bound=nn.Module)
 PUBLISHED: dict[str, type[R2Plus1D | R3D | S3D | I3D | C3D]] = {
     "r2plus1d_18": R2Plus1D,

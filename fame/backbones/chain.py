@@ -59,7 +59,6 @@ class Chain(nn.Sequential):
 
     @cached_property
     def units(self) -> list[Unit]:
-        """Its units, in order."""
         return paired(self) or []
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
@@ -105,7 +104,5 @@ def _usual(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> bool:
 def leaves(parts: nn.Module) -> Iterator[nn.Module]:
     """The modules of nested `nn.Sequential`s, in the order in which they are called."""
     for part in parts.children():
-        if type(part).forward in (nn.Sequential.forward, Chain.forward):
-            yield from leaves(part)
-        else:
-            yield part
+        nested = type(part).forward in (nn.Sequential.forward, Chain.forward)
+        yield from leaves(part) if nested else [part]

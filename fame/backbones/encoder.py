@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -12,8 +11,8 @@ from torch import Tensor, nn
 from fame.backbones.keys import Loaded
 
 
-class Encoder(nn.Module, ABC):
-    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`).
+class Encoder(nn.Module):
+    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`), by its parts one after another.
 
     `stages`: the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
     `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
@@ -31,9 +30,11 @@ class Encoder(nn.Module, ABC):
         with torch.autocast("cpu", enabled=False) if clips.device.type == "cpu" else nullcontext():
             return self.features(clips).mean((2, 3, 4))
 
-    @abstractmethod
     def features(self, clips: Tensor) -> Tensor:
         """The last map (B, dim, t, h, w), after its ReLU, so never negative."""
+        for part in self.children():
+            clips = part(clips)
+        return clips
 
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
         """Return the kernels along time by layer: tensors (out, in, k), detached, averaged over their places in a frame.

@@ -121,8 +121,7 @@ def shortened(names: list[str], between: str) -> str:
 
 def _rests(name: str) -> list[str]:
     """Return the name, and what is behind each of its dots."""
-    parts = name.split(".")
-    return [".".join(parts[first:]) for first in range(len(parts))]
+    return [name, *(name[dot.end() :] for dot in re.finditer(r"\.", name))]
 
 
 def _split(name: str, wanted: Weights) -> tuple[str, str] | None:

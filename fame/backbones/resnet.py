@@ -9,7 +9,7 @@ exchanged with any code that uses its model.
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 from torchvision.models.video import r2plus1d_18, r3d_18
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
@@ -31,12 +31,6 @@ class ResidualEncoder(Encoder):
         self.stem: nn.Module = published.get_submodule("stem")
         for layer in LAYERS:
             self.add_module(layer, published.get_submodule(layer))
-
-    def features(self, clips: Tensor) -> Tensor:
-        x: Tensor = self.stem(clips)
-        for layer in LAYERS:
-            x = self.get_submodule(layer)(x)
-        return x
 
 
 class R3D(ResidualEncoder):

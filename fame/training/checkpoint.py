@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,8 +27,7 @@ def weights_digest(modules: nn.Module) -> str:
 
 
 class TrainingState:
-    """`checkpoint.pt` of a run: modules, optimiser, the loss's scaler, finished epochs, last metrics; and `within`, where training
-    was in the epoch after those, as whoever trains has told it.
+    """`checkpoint.pt` of a run: modules, optimiser, scaler, finished epochs, last metrics; `within`: the place in the epoch after.
 
     `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, of another format or damaged, is
     passed over with a note in the run's log, and training starts from its beginning. Random streams need no saving at an epoch's
@@ -71,9 +69,7 @@ class TrainingState:
         """Whether so many seconds have passed since training began or was last saved."""
         return time.monotonic() - self.saved >= seconds
 
-    def save(
-        self, epochs: int, metrics: Mapping[str, float], *, last: bool = False, within: Mapping[str, Any] | None = None
-    ) -> None:
+    def save(self, epochs: int, metrics: dict[str, float], *, last: bool = False, within: dict[str, Any] | None = None) -> None:
         """After each epoch, written if it is the `last` or `due(EVERY)`; and `within` one, written whenever it is called.
 
         A kill loses what came after; written after each epoch, it would be a twentieth of a short run.
@@ -83,7 +79,7 @@ class TrainingState:
         content = {
             "identity": self.identity,
             "epochs": epochs,
-            "metrics": dict(metrics),
+            "metrics": metrics,
             "logged": self.run.logged(),
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -94,5 +90,4 @@ class TrainingState:
         self.saved = time.monotonic()
 
     def clear(self) -> None:
-        """When the stage has its result."""
         self.path.unlink(missing_ok=True)

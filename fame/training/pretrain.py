@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.backbones.given import load_given, save_encoder
+from fame.backbones.given import load_encoder, save_encoder
 from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError, NotFinite
+from fame.files import sha256_of
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -39,7 +40,7 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     """
     torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
-    notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
+    notes: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     match config.objective:
         case Random():
@@ -47,7 +48,11 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         case File(weights=digest):
             if run.given is None:
                 raise FameError("no weights are given: name their file by --pretrained")
-            notes["keys"] = load_given(encoder, run.given, digest)
+            encoder = load_encoder(run.given, config.backbone)
+            if sha256_of(run.given) != digest:
+                raise FameError(f"{run.given} is another file than was planned, whose SHA-256 is {digest[:12]}...: plan it anew")
+            assert encoder.loaded is not None
+            notes["keys"] = {"used": sorted(encoder.loaded.used), "left": sorted(encoder.loaded.left)}
         case objective:
             train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
             metrics = train(config, encoder, *_training_videos(config, run, notes), run)
@@ -59,7 +64,6 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
 def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
     """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
     assert config.data is not None  # the configuration's validation
-    notes |= {"precision": NAMES[resolve(config.precision, run.device)], "threads": config.threads}
     videos = run.videos(config.data)
     rows = standing_in(videos, videos.select("train"), config.clip)
     if not len(rows):
@@ -69,12 +73,7 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
     batch = min(config.optim.batch, len(rows))
     notes |= too_short(videos, ["train"], config.clip)
     notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
-    if batch < config.optim.batch:
-        notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
-    notes |= {"pieces": config.accumulate} if config.accumulate > 1 else {}
-    if isinstance(config.objective, MoCoObjective):
-        notes |= {"compiled": True} if config.objective.compiled else {}
-        notes |= {"ranks": config.objective.ranks} if config.objective.ranks > 1 else {}
+    notes["precision"] = NAMES[resolve(config.precision, run.device)]
     return videos, rows
 
 
@@ -99,8 +98,7 @@ def _train_rank(
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    model = Classifier(encoder, len(videos.classes))
-    model.draw_head(run.seeds.of("head"))
+    model = Classifier(encoder, len(videos.classes), seed=run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 

@@ -25,19 +25,15 @@ from fame.training.precision import autocast, resolve, scaler
 
 
 class Classifier(nn.Module):
-    """An encoder, dropout and a linear layer: clips (B, 3, T, H, W) -> logits (B, classes)."""
+    """An encoder, dropout and a linear layer, drawn from `seed` alone: clips (B, 3, T, H, W) -> logits (B, classes)."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0, seed: int = 0):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(encoder.dim, classes)
-
-    def draw_head(self, seed: int) -> None:
-        """Draw the linear layer anew, from `seed` and no global stream."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.linear.reset_parameters()
+            self.linear = nn.Linear(encoder.dim, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(self.encoder(clips)))

@@ -14,9 +14,7 @@ import torch
 
 import fame
 from fame.backbones import build_encoder
-from fame.backbones.given import load_given
 from fame.errors import FameError
-from fame.files import sha256_of
 from tests.backbones.test_keys import SMALL, equal
 from tests.small import NARROW
 
@@ -52,11 +50,11 @@ def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, pref
     for container in reversed(containers):
         content = {container: content}
     torch.save(content | beside, tmp_path / "given.pt", _use_new_zipfile_serialization=zipped)
-    encoder = build_encoder(NARROW, seed=2)
-    keys = load_given(encoder, tmp_path / "given.pt", sha256_of(tmp_path / "given.pt"))
-    assert equal(encoder, build_encoder(NARROW, 1))
-    assert keys == {"left": sorted(left), "used": sorted(prefix + name for name in SMALL)}
-    assert fame.load_encoder(tmp_path / "given.pt").loaded.left == left
+    for backbone in (NARROW, None):
+        encoder = fame.load_encoder(tmp_path / "given.pt", backbone)
+        assert equal(encoder, build_encoder(NARROW, 1))
+        assert encoder.loaded.left == left
+        assert encoder.loaded.used == {prefix + name: name for name in SMALL}
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -162,7 +162,7 @@ def test_pretraining_in_pieces_sees_the_same_clips(tmp_path: Path, monkeypatch: 
     pieces = pretrain(config(merge=Merge(), accumulate=3), fake_run(tmp_path / "pieces", VIDEOS))
     half = len(seen) // 2
     assert all(torch.equal(one, other) for one, other in zip(seen[:half], seen[half:], strict=True))
-    assert pieces["notes"]["steps"] == 4 and pieces["notes"]["pieces"] == 3
+    assert pieces["notes"]["steps"] == 4
     assert not same(weights(tmp_path / "whole"), weights(tmp_path / "pieces"))  # batch norm sees pieces
 
 
@@ -197,7 +197,7 @@ def test_a_pretraining_of_two_ranks(tmp_path: Path) -> None:
         results[name] = pretrain(config(ranks=ranks, merge=Merge(), moco=MoCo(dim=8, queue=16)), fake_run(tmp_path / name, VIDEOS))
         assert [line["step"] for line in lines(tmp_path / name)] == [1, 2]
         assert {path.name for path in (tmp_path / name).iterdir()} == {"encoder.pt", "metrics.jsonl"}
-    assert results["first"]["metrics"] == results["again"]["metrics"] and results["first"]["notes"]["ranks"] == 2
+    assert results["first"]["metrics"] == results["again"]["metrics"]
     assert results["first"]["notes"]["steps"] == results["alone"]["notes"]["steps"] == 4
     first, again, alone = (weights(tmp_path / name) for name in results)
     assert same(first, again) and not same(first, alone)
