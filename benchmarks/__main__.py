@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -112,12 +111,10 @@ def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Wo
 
 
 def alternate(works: tuple[Work, Work], rounds: int, device: torch.device) -> list[list[float]]:
-    """Return the seconds of one call of each in every round, in an order drawn anew; a GPU's work is waited for."""
-    order, shuffle = [0, 1], random.Random(0)
+    """Return the seconds of one call of each in every round, the other one first in each; a GPU's work is waited for."""
     seconds: list[list[float]] = [[], []]
     for number in range(UNTIMED + rounds):
-        shuffle.shuffle(order)
-        for side in order:
+        for side in (number % 2, 1 - number % 2):
             began = time.perf_counter()
             works[side]()
             if device.type == "cuda":

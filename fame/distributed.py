@@ -1,8 +1,8 @@
-"""Several processes, one a device, that train one encoder: who this one is, what they exchange, and how they are started.
+"""Several processes of one machine, one a device, that train one encoder: who this is, what they exchange, how they are started.
 
 Each rank takes its share of every batch. Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks, as in
 He et al. (CVPR 2020), so that no key carries the statistics of its query's batch; every rank enqueues the keys of all, so the queue
-is the same everywhere. The processes are those of one machine; several machines are not served.
+is the same everywhere.
 """
 
 from __future__ import annotations

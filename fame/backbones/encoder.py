@@ -15,8 +15,8 @@ class Encoder(nn.Module):
     """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`), by its parts one after another.
 
     `stages`: the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
-    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
-    `loaded` says where the weights came from, which keys of the file were used and which were left; None where it was no file.
+    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels.
+    `loaded` says where the weights came from; None where it was no file.
     """
 
     dim: int

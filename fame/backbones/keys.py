@@ -1,9 +1,8 @@
 """Names of weights in other people's checkpoints and in ours, both ways; files are read in fame/backbones/given.py.
 
-The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*`, `module.queue` and `module.queue_ptr`
-(pretrained), or `module.*` with `fc` (finetuned). The projection head is `fc.{0,2}` for R(2+1)D and `id_head.{2,4}` inside I3D.
-Behind such prefixes a backbone's names are torchvision's, I3D's the released code's, and so are an encoder's here, but for S3D's
-trunk. Any other prefix, up to a dot, does as well.
+The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*` and the queue (pretrained), or `module.*`
+(finetuned). Behind such prefixes a backbone's names are torchvision's, I3D's the released code's, and so are an encoder's here, but
+for S3D's trunk. Any other prefix, up to a dot, does as well.
 """
 
 from __future__ import annotations

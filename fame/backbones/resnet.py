@@ -2,9 +2,8 @@
 
 R(2+1)D factorises every 3-D kernel into a spatial (1, 3, 3) and a temporal (3, 1, 1) one. The narrow form is the same network,
 block for block, with fewer channels and a stem of stride 4 instead of 2: it sees 32-pixel clips as the published one sees 64-pixel
-clips, on an eighth of the arithmetic per channel. Its middle channels are multiples of 16, as many as a processor computes at once:
-18 took 1.4 times as long. Parameters bear torchvision's names (`stem.0.weight`, `layer1.0.conv1.0.0.weight`), so weights are
-exchanged with any code that uses its model.
+clips, on an eighth of the arithmetic per channel. Its middle channels are multiples of 16, as many as a processor computes at once.
+Parameters bear torchvision's names, so weights are exchanged with any code that uses its model.
 """
 
 from __future__ import annotations
@@ -90,11 +89,10 @@ def _layer(given: int, planes: int, stride: int) -> nn.Sequential:
 
 
 def _initialise(network: nn.Module) -> None:
-    """As torchvision does: He's normal by outputs; and each block's last batch norm at zero.
+    """As torchvision does: He's normal by outputs; and each block's last batch norm at zero (its `zero_init_residual`).
 
-    The zeros (torchvision's `zero_init_residual`) let the network start shallow. Without them this narrow network, whose last map
-    is one position, scatters clips at random: two clips of one video, no augmentation but the start, were each other's nearest
-    neighbour among 256 in 9 % of cases at width 8, with them in 69 %, and contrast did not take off in 300 steps.
+    Without the zeros this narrow network, whose last map is one position, scatters clips at random: two clips of one video were
+    each other's nearest neighbour among 256 in 9 % of cases at width 8, with them in 69 %; contrast did not take off in 300 steps.
     """
     for part in network.modules():
         if isinstance(part, nn.Conv3d):

@@ -88,6 +88,3 @@ class TrainingState:
         }
         write_atomically(self.path, lambda beside: torch.save(content, beside))
         self.saved = time.monotonic()
-
-    def clear(self) -> None:
-        self.path.unlink(missing_ok=True)

@@ -114,5 +114,5 @@ def train_classifier(
         run.log(step=epoch + 1, steps=optim.epochs, purpose=purpose, **metrics, lr=rate, **times)
         state.save(epoch + 1, metrics, last=keep and epoch + 1 == optim.epochs)
     if not keep:
-        state.clear()
+        state.path.unlink(missing_ok=True)
     return metrics or {"loss": 0.0, "accuracy": 0.0}
