@@ -1,8 +1,7 @@
 """Measure how fast this checkout is: `python -m benchmarks [merge | step] [--device cuda] [--rounds 9] [--scale quick]`.
 
-`merge` times the released algorithm, operation by operation, against FAME's mask and merge; `step` a pretraining step as it is
-written before anybody thinks of speed against ours. Each is a ratio, slow / fast, on a CPU with the threads that torch has. Both
-sides are called in turn, and what slows a whole round cancels out in its ratio. For a whole study: `time make reproduce`.
+`merge` times the released algorithm against FAME's mask and merge; `step` a pretraining step in eager torch against ours. Each is
+a ratio, slow / fast: what slows a whole round cancels out. For a whole study: `time make reproduce`.
 """
 
 from __future__ import annotations
@@ -44,7 +43,6 @@ from studies.study import fame
 
 Work = Callable[[], object]
 BATCH = {"cpu": (16, 16, 112), "cuda": (64, 16, 224)}  # clips, frames, pixels a side
-UNTIMED = 5  # calls of each side before the first round
 
 
 def moving_clips(batch: int, frames: int, size: int) -> Tensor:
@@ -68,7 +66,7 @@ def merging(device: torch.device) -> tuple[Work, Work]:
 
 
 def eager_views(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.device) -> list[Tensor]:
-    """Return two views (B, 3, T, size, size) by torchvision's transforms, clip by clip, in the released code's order."""
+    """Return two views (B, 3, T, size, size) by torchvision's transforms, clip by clip."""
     augment, clip = config.augment, config.clip
     crop = v2.RandomResizedCrop(clip.size, scale=augment.area, antialias=False)
     flip = v2.RandomHorizontalFlip(augment.flip)
@@ -85,7 +83,7 @@ def eager_views(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.
 
 
 def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Work]:
-    """Return a step of FAME on a scale's batch, eager and ours, both to the loss; `folder` takes a selection world's videos."""
+    """Return a step of FAME on a scale's batch, eager and ours; `folder` takes a selection world's videos."""
     small = world(train=64, source=64, small=16, test=8, val=8)
     data, seeds = StagedData(part="source", world=small, short_side=scale.short_side), Seeds(SELECTION_REPLICATES)
     videos = open_videos(data, seeds, folder / "cache")
@@ -111,21 +109,21 @@ def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Wo
 
 
 def alternate(works: tuple[Work, Work], rounds: int, device: torch.device) -> list[list[float]]:
-    """Return the seconds of one call of each in every round, the other one first in each; a GPU's work is waited for."""
+    """Return the seconds of one call of each in every round, after five untimed rounds; a GPU's work is waited for."""
     seconds: list[list[float]] = [[], []]
-    for number in range(UNTIMED + rounds):
+    for number in range(-5, rounds):
         for side in (number % 2, 1 - number % 2):
             began = time.perf_counter()
             works[side]()
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            if number >= UNTIMED:
+            if number >= 0:
                 seconds[side].append(time.perf_counter() - began)
     return seconds
 
 
 def main(words: list[str] | None = None) -> None:
-    """Print what was measured on, and a line a figure: the median of the rounds' ratios, quartiles, medians of the seconds."""
+    """Print what was measured on, and for each figure the median of the rounds' ratios, quartiles, seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("figure", nargs="?", choices=["merge", "step"], help="default: both")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")

@@ -36,7 +36,7 @@ class Ranks:
         return self.rank == 0
 
     def mine(self, whole: Tensor) -> Tensor:
-        """This rank's part of what all ranks have in common: the rank-th of `size` equal pieces along the first dimension."""
+        """This rank's part of what all ranks have: the rank-th of `size` equal pieces along the first dimension."""
         share = len(whole) // self.size
         return whole[self.rank * share : (self.rank + 1) * share]
 
@@ -71,7 +71,7 @@ def average(values: Iterable[Tensor]) -> None:
 def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """As many rows of all ranks' parts, in an order drawn from `seed`, and where each row of all of them has gone, (size B,).
 
-    What is computed of the rows comes back, of all ranks in the order before the shuffle, by `gathered(...)[places]`.
+    What is computed of them comes back in the order before by `gathered(...)[places]`.
     """
     whole = gathered(part)
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).to(part.device)
@@ -81,8 +81,7 @@ def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) -> Any:
     """`work(device, *arguments)` in `size` processes of this machine that have joined one another; what rank 0 returned.
 
-    `work` and what it is given and returns travel by pickle. FameError where this machine cannot hold so many ranks. A FameError
-    of any rank is raised here as one; all are ended then.
+    All of it travels by pickle. A FameError of any rank is raised here as one; all are ended then.
     """
     if device == "cuda" and size > torch.cuda.device_count():
         raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")

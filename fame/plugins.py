@@ -49,7 +49,7 @@ _loading: list[str] = []  # digest of the file that is being loaded
 
 
 def mask(name: str, label: str = "") -> Callable[[Scores], Scores]:
-    """Register a mask under `name`; `label` names its row in tables. FameError where the name is taken."""
+    """Register a mask under `name`; `label` names its row in tables."""
     if name in (taken := (*MASKS, *get_args(Control))):
         raise FameError(f"mask {name!r}: the name is taken; taken are {', '.join(taken)}")
 
@@ -61,7 +61,7 @@ def mask(name: str, label: str = "") -> Callable[[Scores], Scores]:
 
 
 def pretraining(name: str) -> Callable[[Class], Class]:
-    """Register a subclass of `Objective` with a method `train` as a kind of pretraining. FameError where the name is taken."""
+    """Register a subclass of `Objective` with a method `train` as a kind of pretraining."""
     if name in OBJECTIVES:
         raise FameError(f"pretraining {name!r}: the name is taken; taken are {', '.join(OBJECTIVES)}")
 
@@ -88,8 +88,7 @@ def mask_function(name: str) -> Scores:
 def load(path: Path | str, sha256: str = "") -> Plugin:
     """Load a plugin, once a process, and return its path and digest.
 
-    sha256: the digest that it must have; "" for any. FameError, in one line, for a file that cannot be read, has another digest,
-    fails, takes a taken name, or registers nothing.
+    sha256: the digest that it must have; "" for any. FameError for a file that fails, takes a taken name, or registers nothing.
     """
     path = Path(path).resolve()
     try:

@@ -27,10 +27,7 @@ PUBLISHED: dict[str, type[R2Plus1D | R3D | S3D | I3D | C3D]] = {
 
 
 def build_encoder(backbone: Backbone, seed: int = 0) -> Encoder:
-    """A network with random weights, which are a function of `backbone` and `seed` alone; torch's random state is left alone.
-
-    Methods that are compared at one replicate pass the same seed, `run.seeds.of("initialisation")`, and start from equal weights.
-    """
+    """A network with random weights, which are a function of `backbone` and `seed` alone; torch's random state is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if backbone.name == "r2plus1d_narrow":

@@ -32,12 +32,10 @@ ALONE = "save the weights alone, by torch.save(model.state_dict(), FILE)"
 
 
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
-    """An encoder with the file's weights: normalised clips (B, 3, T, H, W) to pooled features (B, D), without head, on the CPU, in
-    evaluation mode.
+    """An encoder with the file's weights, on the CPU, in evaluation mode; its `.loaded` tells what became of the file's keys.
 
-    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. `.loaded`
-    of the encoder tells which of the file's keys were used and which were left, and why; the log (`fame.backbones.given`) tells
-    it in short, as a warning where some are unknown. FameError where a file cannot be read or does not fit, with what is missing.
+    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. The log
+    warns of unknown keys. FameError where a file cannot be read or does not fit, with what is missing.
     """
     path = Path(path).expanduser()
     content = read_weights(path)
@@ -64,8 +62,7 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
 def export_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
     """Write `encoder` as the released code's evaluation reads it: `state_dict` with keys `module.encoder_q.*`, and `arch`.
 
-    Values are written as they are: what `load_encoder` reads back is equal bit for bit. There is no head, momentum encoder or queue
-    in it, so that code can evaluate it and not continue its training.
+    There is no head, momentum encoder or queue in it, so that code can evaluate it and not continue its training.
     """
     arch = "I3D" if backbone.name == "i3d" else backbone.name  # as the released code spells it
     content = {"epoch": 0, "arch": arch, "state_dict": released(_on_cpu(encoder))}
@@ -137,7 +134,7 @@ def _refusal(path: Path, told: str) -> str:
     if start and start.replace("\n", " ").isprintable():
         return f"{path} is text, not weights (it begins {start.splitlines()[0]!r}): download it again, or `git lfs pull`"
     if path.suffix == ".safetensors":
-        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save(WEIGHTS, FILE)"
+        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save"
     blocked = re.search(r"GLOBAL (\S+) whose module", told)
     if blocked is not None:
         return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
@@ -149,7 +146,7 @@ def _on_cpu(encoder: Encoder) -> dict[str, Tensor]:
 
 
 def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], asked: Backbone | str | None) -> Backbone:
-    """The backbone that is asked for, that the file tells or that it fits; FameError where these disagree or none is known."""
+    """The backbone that is asked for, that the file tells or that it fits."""
     if isinstance(asked, str):
         if asked not in NAMES:
             raise FameError(f"no backbone {asked!r}: there are {', '.join(NAMES)}")
@@ -158,7 +155,7 @@ def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], ask
         try:
             told = Backbone.model_validate(content["backbone"])
         except (KeyError, ValidationError):
-            raise FameError(f"{path} is an encoder of this project whose backbone cannot be read: it is damaged") from None
+            raise FameError(f"{path} is an encoder of this project without its backbone: it is damaged") from None
         if asked is not None and described(asked) != described(told):
             raise FameError(f"{path} holds the backbone {described(told)}, not {described(asked)}: ask for that, or for none")
         return told

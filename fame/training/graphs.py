@@ -10,8 +10,6 @@ from torch import Tensor
 
 PLAIN = 3  # calls before a graph is captured
 
-Work = Callable[..., tuple[Tensor, ...]]
-
 
 class Replayed:
     """`work(*tensors) -> tensors` of fixed shapes on a GPU, from its fourth call on as a CUDA graph.
@@ -21,7 +19,7 @@ class Replayed:
     in Python happens in the plain calls and in the capture alone. Where it cannot be captured a warning says why.
     """
 
-    def __init__(self, work: Work, device: torch.device) -> None:
+    def __init__(self, work: Callable[..., tuple[Tensor, ...]], device: torch.device) -> None:
         self.work, self.stream = work, torch.cuda.Stream(device)
         self.calls, self.possible = 0, True
         self.graph: torch.cuda.CUDAGraph | None = None

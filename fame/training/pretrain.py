@@ -1,4 +1,4 @@
-"""Pretrain an encoder, the first stage: by momentum contrast with or without merging, with labels, at random, or from a file."""
+"""Pretrain an encoder, the first stage: by momentum contrast, with labels, at random, or from a file."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kin
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
 
-    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch.
+    Metrics of the last epoch: `loss`, and `accuracy` in percent (of the own key against the queue, or of labels).
     """
     torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
@@ -50,7 +50,7 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
                 raise FameError("no weights are given: name their file by --pretrained")
             encoder = load_encoder(run.given, config.backbone)
             if sha256_of(run.given) != digest:
-                raise FameError(f"{run.given} is another file than was planned, whose SHA-256 is {digest[:12]}...: plan it anew")
+                raise FameError(f"{run.given} is another file than the one with SHA-256 {digest[:12]}...: plan it anew")
             assert encoder.loaded is not None
             notes["keys"] = {"used": sorted(encoder.loaded.used), "left": sorted(encoder.loaded.left)}
         case objective:
@@ -62,14 +62,13 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
 
 
 def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
-    """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
+    """Return the videos and the rows to train on, and note how many. FameError without any."""
     assert config.data is not None  # the configuration's validation
     videos = run.videos(config.data)
     rows = standing_in(videos, videos.select("train"), config.clip)
     if not len(rows):
-        raise FameError(
-            f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
-        )
+        splits = ", ".join(videos.splits) or "none at all"
+        raise FameError(f"the data of {run.folder} have no videos in split train; they have {splits}")
     batch = min(config.optim.batch, len(rows))
     notes |= too_short(videos, ["train"], config.clip)
     notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
@@ -78,7 +77,7 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
 
 
 def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    """Train by momentum contrast, in this process or in several that share each batch; the encoder is trained in place."""
+    """Train the encoder in place, in this process or in several that share each batch."""
     ranks = config.contrast.ranks
     if ranks == 1:
         return _contrast(config, encoder, videos, rows, run)
@@ -108,9 +107,9 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
     if not batch:
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if contrast.moco.queue < batch:
-        raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
+        raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: raise moco.queue")
     if batch == ranks.size and contrast.merge and contrast.merge.background != "intra":
-        raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
+        raise FameError(f"{run.folder}: merging takes its background from another video, and a batch is one")
     dtype = resolve(config.precision, device)
     model = MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device)
     if contrast.compiled:
@@ -142,7 +141,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise NotFinite(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
-            # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
+            # several ranks have a batch norm and streams each, which are evened out at an epoch's end only
             if ranks.size == 1 and step < len(order) and state.due(WITHIN):
                 spent = time.perf_counter() - began
                 place = {"steps": step, "seconds": spent, "total": total.cpu(), "place": views.place()}

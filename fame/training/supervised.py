@@ -41,7 +41,7 @@ class Classifier(nn.Module):
 
 
 def batches(rows: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
-    """`rows` in random order, cut in batches of `size`; an incomplete last batch is left out, unless it is the only one."""
+    """`rows` in random order, in batches of `size`; an incomplete one is left out, unless it is the only one."""
     order = rows[torch.randperm(len(rows), generator=generator)]
     size = min(size, len(rows))
     return list(order[: len(rows) // size * size].split(size))
@@ -57,12 +57,11 @@ def train_classifier(
     purpose: str,
     keep: bool = False,
 ) -> dict[str, float]:
-    """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
+    """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`.
 
-    `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `purpose` names the random streams (order, views,
-    dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the same thing was broken off,
-    and gives the same weights bit for bit; the file is removed at the end unless `keep`. Returns `loss` and `accuracy` (percent,
-    training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises NotFinite when the loss is no longer finite.
+    `model`: normalised clips (B, 3, T, size, size) -> logits (B, classes). `purpose` names the random streams and the progress in
+    the log. Training continues from `checkpoint.pt` where the same was broken off, and gives the same weights bit for bit; the file
+    is removed at the end unless `keep`. Returns `loss` and `accuracy` (percent, training clips) of the last epoch.
     """
     device, clip, augment, optim = run.device, config.clip, config.augment, config.optim
     accumulate = config.accumulate if isinstance(config, Pretrain) else 1
