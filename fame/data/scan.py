@@ -100,9 +100,6 @@ def read_report(file: Path) -> list[Finding]:
         return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
 
 
-# ---------------------------------------------------------------- looking at files
-
-
 def _memory(root: Path, kind: Kind, cache: Path) -> Path:
     return cache / f"scan-{kind}-{hashlib.sha256(str(root).encode()).hexdigest()[:12]}.jsonl"
 
@@ -161,9 +158,6 @@ def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | 
         except (ValueError, KeyError, TypeError):
             continue
     return recalled
-
-
-# ---------------------------------------------------------------- telling what is found
 
 
 def _findings(entries: list[Entry], known: Known) -> list[Finding]:
