@@ -112,7 +112,7 @@ def fame(
     """Declare MoCo on merged clips. The Gaussian, the grid and the controls' masks are variants.
 
     What is None is `Merge`'s default, unless it is typed (`--set`); what is given here is the row's own. A flavour that is not
-    given is the protocol's (studies/setting/protocols.py), and the paper's by default.
+    given is the protocol's (studies/setting/scales.py), and the paper's by default.
     """
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,15 +16,13 @@ from fame.config import Config, Data, VideoData
 from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
-from studies.paper.registry import REAL_VIDEO, studies
-from studies.setting.changes import changed
+from fame.seeds import SELECTION_REPLICATES
+from studies.paper.registry import REAL_VIDEO, SELECTION, studies
+from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets
-from studies.setting.protocols import PROTOCOLS
-from studies.setting.replicates import numbered
 from studies.setting.resolve import TARGETS, Setting
-from studies.setting.scales import staged_sizes
-from studies.setting.typed import rows_study, typed_fields
+from studies.setting.scales import PROTOCOLS, Scale, staged_sizes
 from studies.study import Part, Study
 
 Progress = Callable[[str, int, int], None]
@@ -209,3 +208,43 @@ def weights_at(path: Path) -> Weights:
         return Weights(name=path.name, sha256=sha256_of(path))
     except OSError as error:
         raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None
+
+
+def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
+    """The study's replicates: as many as asked for, else as the scale fixed. The study `selection` has the worlds of selection."""
+    apart = any(study.name == SELECTION for study in chosen)
+    first, many = (SELECTION_REPLICATES, sized.selected) if apart else (sized.first, sized.replicates)
+    return tuple(range(first, first + (asked or many)))
+
+
+def part_of(text: str | None, replicates: Sequence[int]) -> tuple[int, ...]:
+    """Return the replicates that `text` names ("3", "2-4", "1,5"), in order and once each; None names all.
+
+    FameError where one is none of `replicates`.
+    """
+    if text is None:
+        return tuple(replicates)
+    study = f"the study's replicates are {listed(replicates)}"
+    chosen: set[int] = set()
+    for word in map(str.strip, text.split(",")):
+        match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", word, re.ASCII)
+        if not match:
+            raise FameError(f"--part {text}: {word!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            raise FameError(f"--part {text}: {word!r} runs backwards; write {high}-{low} ({study})")
+        if outside := {low, high} - set(replicates):
+            raise FameError(f"--part {text}: there is no replicate {max(outside)}; {study} (--replicates sets how many)")
+        chosen |= {number for number in replicates if low <= number <= high}
+    return tuple(sorted(chosen))
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`1-6`, `1-3, 5`: for the eye."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

@@ -13,7 +13,7 @@ from fame.config import BackboneName, Config, Precision, Share
 from fame.data.faults import MOST_BROKEN  # imports no decoder: reading results shall start fast
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from studies.setting.changes import changed
+from studies.setting.fields import changed
 from studies.setting.paper_sets import PAPER
 from studies.setting.scales import SCALES, Scale, on_real_video
 

@@ -34,10 +34,8 @@ from fame.config import (
 )
 from fame.errors import FameError, explain
 from studies.setting.cell import Stage
-from studies.setting.changes import Model, changed, changed_optim, changed_world
-from studies.setting.protocols import CORRECTED, Group, Protocol
-from studies.setting.scales import Scale
-from studies.setting.typed import Typed, in_group
+from studies.setting.fields import Model, Typed, changed, changed_optim, changed_world, in_group
+from studies.setting.scales import CORRECTED, Group, Protocol, Scale
 from studies.study import FLOORS, UNCHANGED, Changes, Measure, Method, Part, Row, Study, on_targets
 
 TARGETS = "targets"  # as --dataset says it: sets of the user's own, tested by cross-validation after one pretraining
@@ -52,7 +50,7 @@ class Setting:
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
     `folds` are the sets by part in each further fold, where all folds were asked for; `sets` are of the first.
     `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/asked.py).
-    `typed` are fields of the method that `--set` gave (studies/setting/typed.py).
+    `typed` are fields of the method that `--set` gave (studies/setting/fields.py).
     """
 
     scale: Scale

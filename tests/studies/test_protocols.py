@@ -19,10 +19,9 @@ from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
-from studies.setting.protocols import CORRECTED, OFFICIAL
 from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import PAPER, SMOKE
+from studies.setting.scales import CORRECTED, OFFICIAL, PAPER, SMOKE
 from studies.study import fame, top1
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import seen
