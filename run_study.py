@@ -29,9 +29,9 @@ from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import EARLIER, earlier
+from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
-from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 from studies.study import Row, deranged, fame, moco
 from studies.tracking import Tracker

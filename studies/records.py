@@ -20,7 +20,7 @@ from typing import Any
 
 from fame.errors import FameError
 from fame.files import write_atomically, write_json
-from studies.study import Measure, Method
+from studies.study import MEAN, Measure, Method
 
 CELLS, STUDY = "cells.csv", "study.json"
 ROWS = "rows"  # the study of typed rows (`--row`)
@@ -61,7 +61,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Runs:
-    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at."""
+    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at.
+
+    `kind` is "" for a mean over targets, whose videos are no one sample.
+    """
 
     kind: str
     ids: tuple[str, ...]
@@ -98,7 +101,8 @@ class Records:
         found = {}
         for cell in self.cells:
             if cell.stages:
-                runs = Runs(cell.evaluation, tuple(cell.stages.split()), tuple(cell.upstream.split()))
+                kind = "" if cell.target == MEAN else cell.evaluation
+                runs = Runs(kind, tuple(cell.stages.split()), tuple(cell.upstream.split()))
                 found[cell.method, cell.evaluation, cell.target] = runs
         return found
 

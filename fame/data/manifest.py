@@ -17,6 +17,7 @@ from fame.errors import FameError
 from fame.files import write_json
 
 VERSION = 1
+FOLD = "fold"  # `fold/0`, `fold/1`, ...: splits of a set that is tested by cross-validation
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,16 @@ class Manifest:
             mend = "delete it and run the command again, which makes a new one"
             raise FameError(f"{path}: the manifest is damaged, or of another version ({error}); {mend}") from None
         return manifest
+
+
+def is_fold(split: str) -> bool:
+    """Return whether a split is a fold of cross-validation."""
+    return split.partition("/")[0] == FOLD
+
+
+def tested_with(split: str) -> str:
+    """Return what the videos of a split are tested as: `test`, a fold, or "" for those that are not tested."""
+    return split if split == "test" or is_fold(split) else ""
 
 
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:

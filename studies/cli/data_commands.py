@@ -34,12 +34,12 @@ def data_scan(options: Options) -> None:
         _show_findings(error.report)
         raise
     for videos in asked.setting.every_set:
-        _show_findings(report_file(folders[videos.kind], videos.kind, videos.fold, cache / "scan"))
+        _show_findings(report_file(folders[videos.kind] / videos.name, videos.kind, videos.fold, cache / "scan"))
         counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
         of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        classes = read_layout(folders[videos.kind], videos.kind, videos.fold, cache / "scan").classes
+        classes = read_layout(folders[videos.kind] / videos.name, videos.kind, videos.fold, cache / "scan").classes
         names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
-        say(f"{videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}")
+        say(f"{videos.name or videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}")
         say(f"manifest {videos.manifest}")
     if asked.absent:
         say(asked.absent)
@@ -60,7 +60,7 @@ def data_prepare(options: Options) -> None:
     lines: dict[Path, str] = {}  # folds of a set share a folder
     with watching() as watcher:
         for data in resolve(options, cache, jobs, watcher.data).setting.every_set:
-            videos = open_videos(data, Seeds(0), cache, folders[data.kind], jobs, watcher.data, options.broken)
+            videos = open_videos(data, Seeds(0), cache, folders[data.kind] / data.name, jobs, watcher.data, options.broken)
             if videos.store.folder not in lines:
                 frames, used = int(videos.length.sum()), videos.store.bytes
                 size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
@@ -73,7 +73,7 @@ def _on_disk(options: Options) -> tuple[Path, dict[str, Path]]:
     """Return the cache, and the folder of each kind of set; FameError for the embedded benchmark, which is rendered."""
     if options.dataset == "staged":
         raise FameError("the embedded benchmark is rendered, not scanned or prepared: name another --dataset")
-    return Store(options.out).prepare().cache, dict(places(options).values())
+    return Store(options.out).prepare().cache, {kind: root for kind, root, _ in places(options).values()}
 
 
 def _show_findings(report: Path) -> None:

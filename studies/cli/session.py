@@ -27,13 +27,12 @@ from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
-from studies.setting.asked import Asked, places, resolve
+from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
+from studies.setting.fields import overruled
 from studies.setting.options import Options, flag
 from studies.setting.recording import record
-from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
-from studies.setting.typed import overruled
 from studies.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -175,7 +174,7 @@ class Session:
 
     @property
     def runtime(self) -> Runtime:
-        roots = dict(places(self.options).values())
+        roots = {kind: root for kind, root, _ in places(self.options).values()}
         return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
 
     def plan(self) -> Plan:

@@ -21,8 +21,7 @@ from fame.errors import FameError
 from fame.files import write_atomically
 from studies.harness.store import CHECKPOINT, FAILURE, LOCK, RESULT, SETTING, Store
 from studies.paper.registry import SELECTION
-from studies.setting.asked import Asked, read_asked
-from studies.setting.replicates import listed
+from studies.setting.asked import Asked, listed, read_asked
 from studies.setting.resolve import all_stages
 
 

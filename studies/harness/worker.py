@@ -51,6 +51,11 @@ class Runtime:
     most_broken: float = 0.0  # share of broken videos that may be left out
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
+    def root_of(self, data: StagedData | VideoData) -> Path | None:
+        """Return the folder of the videos that a configuration names."""
+        root = self.roots.get(data.kind)
+        return root / name if root and (name := getattr(data, "name", "")) else root
+
     def entry(self, kind: str) -> Callable[..., Any]:
         """Return the function behind a name of `stages`, imported now."""
         module, _, name = self.stages[kind].partition(":")
@@ -71,7 +76,7 @@ def open_once(
     """Call `fame.data.open_videos`, once a process for each set."""
     key = (data.model_dump_json(), seeds.replicate, str(cache))
     if key not in _opened:
-        root = runtime.roots.get(data.kind)
+        root = runtime.root_of(data)
         _opened[key] = runtime.entry("videos")(data, seeds, cache, root, jobs, progress, runtime.most_broken)
     return _opened[key]
 

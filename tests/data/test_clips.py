@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,12 +61,6 @@ def test_labels_splits_tags_and_lengths(videos: VideoSet) -> None:
     assert videos.tag("path")[1] == "c1/1.avi"
 
 
-def test_a_store_of_another_manifest_is_refused(videos: VideoSet) -> None:
-    other = replace(videos.manifest, videos=videos.manifest.videos[::-1])
-    with pytest.raises(ValueError, match="another manifest"):
-        VideoSet(other, videos.store)
-
-
 # ---------------------------------------------------------------- windows
 
 windows = st.builds(Clip, frames=st.integers(2, 20), stride=st.integers(1, 6), size=st.just(16))
@@ -118,13 +111,6 @@ def test_random_starts_are_the_generators(videos: VideoSet) -> None:
     # one number a row whatever its length, so that a longer video changes no other row's start
     prefix = videos.random_starts(torch.tensor([0, 0, 2]), CLIP, torch.Generator().manual_seed(1))
     assert prefix[2] == videos.random_starts(torch.tensor([2, 2, 2]), CLIP, torch.Generator().manual_seed(1))[2]
-
-
-def test_wrong_arguments_are_named(videos: VideoSet) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        videos.uniform_starts(torch.arange(2), CLIP, 0)
-    with pytest.raises(ValueError, match="one start a row"):
-        videos.clips(torch.arange(2), torch.zeros(2, 3, dtype=torch.long), CLIP)
 
 
 # ---------------------------------------------------------------- pixels and masks

@@ -251,15 +251,15 @@ def test_every_layout_is_scanned_and_becomes_a_setting(
 ) -> None:
     root = MAKE[kind](tmp_path / "set", clip)
     asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
-    assert asked.setting.videos is not None and asked.setting.videos.kind == kind
+    assert asked.setting.sets["A"].kind == kind
     assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
     caplog.clear()
     manifest = scan(root, kind, 1, tmp_path / "cache" / "scan", 1)
-    assert manifest.digest() == asked.setting.videos.manifest
+    assert manifest.digest() == asked.setting.sets["A"].manifest
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]  # told once
-    assert VideoData.model_validate_json(json.dumps(asked.setting.videos.model_dump())) == asked.setting.videos
+    assert VideoData.model_validate_json(json.dumps(asked.setting.sets["A"].model_dump())) == asked.setting.sets["A"]
 
 
 # ---------------------------------------------------------------- the real lists

@@ -99,7 +99,7 @@ def test_backdrops_have_few_colours_and_identify_their_video() -> None:
     pictures = []
     for seed in range(16):
         rng = np.random.default_rng(seed)
-        colours = palette(rng, CLOTHES)
+        colours = palette(rng, CLOTHES, None, world())
         assert len(colours) == 4
         picture = backdrop(seed % len(FAMILIES), 48, 9, colours, rng)
         exact = (np.abs(picture[:, :, None] - colours).max(axis=-1) < 1e-4).any(axis=-1)
@@ -110,8 +110,8 @@ def test_backdrops_have_few_colours_and_identify_their_video() -> None:
 
 
 def test_likeness_dresses_the_scene_in_the_figures_colours() -> None:
-    apart = palette(np.random.default_rng(1), CLOTHES)
-    alike = palette(np.random.default_rng(1), CLOTHES, likeness=1.0)
+    apart = palette(np.random.default_rng(1), CLOTHES, None, world())
+    alike = palette(np.random.default_rng(1), CLOTHES, None, world(likeness=1.0))
     assert np.linalg.norm(apart[:, None] - CLOTHES, axis=-1).min() > 0.15
     assert np.linalg.norm(alike[:, None] - CLOTHES, axis=-1).min(axis=1).max() < 1e-6
 
@@ -129,12 +129,6 @@ def test_switches_change_what_they_say() -> None:
     assert np.abs(np.diff(moving[0].astype(int), axis=0)).mean() > 2 * np.abs(np.diff(still[0].astype(int), axis=0)).mean()
     dressed = frames(clothes="varied")
     assert not np.array_equal(dressed[0], still[0]) and not np.array_equal(dressed[1], still[1])
-
-
-def test_recipes_of_two_performances_are_refused() -> None:
-    videos = plan(part_a(), Seeds(1000))
-    with pytest.raises(ValueError, match="several performances"):
-        list(render_performance([videos[0].recipe, videos[1].recipe], world()))
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264", "ffv1"])

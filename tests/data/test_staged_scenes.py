@@ -1,4 +1,4 @@
-"""Who acts where in the embedded benchmark: classes coupled to scenes, balanced and deranged; rooms, likeness and wandering."""
+"""Who acts where in the embedded benchmark: classes coupled to scenes, balanced and deranged; rooms and likeness."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 from fame.config import StagedData
 from fame.data.staged.actions import ACTIONS, Manner
 from fame.data.staged.plan import Planned, couple, plan
-from fame.data.staged.render import render_performance
 from fame.errors import FameError
 from fame.seeds import Seeds
 from tests.data.test_staged import BASE, part_a, world
@@ -68,7 +67,7 @@ def test_unknown_or_too_many_actions_are_named() -> None:
         couple(tuple(ACTIONS)[:9], Seeds())
 
 
-# ---------------------------------------------------------------- shared backdrops, like figures, wandering
+# ---------------------------------------------------------------- shared backdrops, like figures
 
 
 def backdrops(videos: list[Planned], split: str) -> dict[int, Counter[int]]:
@@ -111,26 +110,6 @@ def test_figures_alike_share_posture_and_size_and_keep_their_motion() -> None:
         spreads = [np.ptp([getattr(manner, name) for manner in manners], axis=0).max() for manners in drawn]
         assert spreads[1] == pytest.approx(spreads[0] / 2)
         assert spreads[2] == 0
-    for name in ("period", "phase", "amplitude", "rhythm", "mirror", "place", "idle", "stops"):
+    for name in ("period", "phase", "amplitude", "rhythm", "mirror", "place", "idle"):
         free, _, same = ([getattr(manner, name) for manner in manners] for manners in drawn)
         assert free == same
-
-
-def centre_of(wander: float, frames: int = 120) -> tuple[np.ndarray, np.ndarray]:
-    """Where the figure's mask lies in each frame, (T, 2), and the mask, for an action that moves no limb far."""
-    look = world(frames=frames, wander=wander)
-    video = next(v for v in plan(part_a(), Seeds(1000)) if v.recipe.action == "raise")
-    _, _, mask = next(render_performance([video.recipe], look))
-    ticks = np.arange(mask.shape[1])
-    area = mask.sum((1, 2))
-    return np.stack([(mask.sum(axis) * ticks).sum(1) / area for axis in (1, 2)], axis=1), mask
-
-
-def test_a_wandering_figure_goes_about_smoothly_and_stays_in_the_frame() -> None:
-    still, _ = centre_of(0.0)
-    path, mask = centre_of(1.0)
-    assert np.ptp(still, axis=0).max() < 4 < np.ptp(path, axis=0).max()
-    assert np.abs(np.diff(path, axis=0)).max() < 5, "no leap, also where the stops begin again"
-    assert np.allclose(path[0], still[0], atol=0.5)
-    whole = centre_of(0.0)[1].sum((1, 2))
-    assert (mask.sum((1, 2)) > 0.8 * whole).all(), "none of it leaves the frame"

@@ -16,9 +16,8 @@ from studies.harness.plan import make_plan
 from studies.harness.runner import run_stages
 from studies.harness.status import recall
 from studies.harness.store import Store
-from studies.setting.asked import Asked, resolve
+from studies.setting.asked import Asked, listed, part_of, resolve
 from studies.setting.options import Options
-from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import fill, reported, seen

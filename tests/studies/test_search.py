@@ -198,4 +198,4 @@ def test_no_validation_accuracy_and_no_beta(tmp_path: Path) -> None:
         search(Runs(tmp_path, value=lambda beta: float("nan")), 1)
     videos = VideoData(kind="folder", manifest="0" * 12, fold=1, short_side=32)
     with pytest.raises(FameError, match="without --pretrained"):
-        search(Runs(tmp_path), 1, setting=Setting(SCALES["smoke"], videos, pretrained="a" * 64))
+        search(Runs(tmp_path), 1, setting=Setting(SCALES["smoke"], {"A": videos} if videos else {}, pretrained="a" * 64))
