@@ -215,6 +215,8 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
+        if self.asked.setting.targets:
+            raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
