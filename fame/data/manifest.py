@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -83,6 +83,13 @@ def is_fold(split: str) -> bool:
 def tested_with(split: str) -> str:
     """Return what the videos of a split are tested as: `test`, a fold, or "" for those that are not tested."""
     return split if split == "test" or is_fold(split) else ""
+
+
+def split_counts(counts: Mapping[str, int]) -> str:
+    """Say how many videos each split has: "60 train, 48 test"; "300 in 10 folds"."""
+    folds = [count for split, count in counts.items() if is_fold(split)]
+    said = [f"{count} {split}" for split, count in counts.items() if not is_fold(split)]
+    return ", ".join([*said, f"{sum(folds)} in {len(folds)} folds"] if folds else said)
 
 
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:
