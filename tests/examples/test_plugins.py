@@ -20,9 +20,9 @@ from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.paper.registry import studies
 from studies.setting.cell import Stage
+from studies.setting.fields import method_of
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
-from studies.setting.typed import method_of
 from tests.fakes import contrast, fake_data, fake_run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

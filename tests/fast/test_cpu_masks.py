@@ -17,9 +17,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fame import foreground_mask, mask_maps
-from fame.fast.cpu import mask_kernels as kernels
 from fame.fast.cpu import masks as fast
-from fame.method.bayes import LEVELS
 from fame.method.masks import (
     blur_kernel,
     colour_coordinates,
@@ -57,7 +55,7 @@ def mean_frame(clips: Tensor) -> Tensor:
     """The compiled mean over time, (B, 3, H, W)."""
     motion, mean = torch.empty(clips[0, 0, 0].numel()), torch.empty(len(clips), 3, *clips.shape[3:])
     for clip, each in zip(clips.contiguous(), mean, strict=True):
-        kernels.sum_over_time(clip.flatten(2).numpy(), motion.numpy(), each.flatten(1).numpy())
+        fast.sum_over_time(clip.flatten(2).numpy(), motion.numpy(), each.flatten(1).numpy())
     return mean
 
 
@@ -65,7 +63,7 @@ def colour_index(frames: Tensor, flavour: str) -> Tensor:
     """The compiled colour index of frames (B, 3, H, W): (B, H, W)."""
     index = torch.empty(len(frames), *frames.shape[2:], dtype=torch.uint16)
     for frame, each in zip(frames.contiguous(), index, strict=True):
-        kernels.index_colours(*frame.flatten(1).numpy(), LEVELS, flavour == "official", each.flatten().numpy())
+        fast.index_colours(*frame.flatten(1).numpy(), flavour == "official", each.flatten().numpy())
     return index.long()
 
 

@@ -113,7 +113,7 @@ def test_a_chain_survives_json() -> None:
 @pytest.mark.parametrize("name", SCALES)
 def test_shared_cells_are_one(name: str) -> None:
     """The baseline stands in four tables (and two figures) and is pretrained once."""
-    setting = Setting(SCALES[name], None if SCALES[name].world else VIDEOS)
+    setting = Setting(SCALES[name], {} if SCALES[name].world else {"A": VIDEOS})
     stages = all_stages(setting, STUDIES)
     baseline = setting.pretraining(moco())
     assert baseline and [stage_id for stage_id, (stage, _) in stages.items() if stage.config == baseline.config] == [baseline.id]
