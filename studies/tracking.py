@@ -16,7 +16,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, wraps
@@ -70,34 +70,21 @@ class Tracker:
         self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
 
     @never_fails
-    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Sequence[str] = ()) -> bool:
-        """Mirror a finished run: parameters, metrics over epochs, final metrics and small artifacts.
-
-        Mirrored before, only its tag `studies` grows by those that it `serves`. False where it is not finished.
-        """
+    def mirror_run(self, store: Store, stage_id: str, replicate: int) -> bool:
+        """Mirror a finished run, once: parameters, metrics over epochs, final metrics and small artifacts; False for another."""
         key = f"{stage_id}/{replicate}"
-        noted = self._noted["runs"].get(key, {"run": None, "serves": []})
-        if noted["run"] and set(serves) <= set(noted["serves"]):
+        if key in self._noted["runs"]:
             return True
         result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
         if not result or not stage:
             return False
-        run = noted["run"] or self._write(store.folder(stage_id, replicate), stage, result)
-        studies = sorted({*serves, *noted["serves"]})
-        self.client.set_tag(run, "studies", ", ".join(studies))
-        self._noted["runs"][key] = {"run": run, "serves": studies}
+        self._noted["runs"][key] = self._write(store.folder(stage_id, replicate), stage, result)
         write_json(self.notes, self._noted)
         return True
 
     @never_fails
     def mirror_study(
-        self,
-        name: str,
-        files: Iterable[Path],
-        rows: Iterable[Row],
-        runs: Iterable[tuple[str, int]],
-        note: str,
-        about: Row,
+        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[tuple[str, int]], note: str, about: Row
     ) -> bool:
         """Mirror a study as the one run of the experiment `name`, described by `note`.
 
@@ -110,7 +97,7 @@ class Tracker:
         links = ["stage,replicate,run"]
         for stage, replicate in runs:
             if run := self._noted["runs"].get(f"{stage}/{replicate}"):
-                links.append(f"{stage},{replicate},{run['run']}")
+                links.append(f"{stage},{replicate},{run}")
         digest = hashlib.sha256(repr((numbers, links, note, tags)).encode())
         for path in paths:
             digest.update(path.name.encode() + path.read_bytes())
@@ -152,7 +139,7 @@ class Tracker:
         start = end - int(1000 * result["seconds"])
         name = " after ".join(label(link) for link in reversed(stage.chain()))
         client, experiment = self.client, self._experiment("runs")
-        where = f"tags.`fame.cell` = '{folder.parent.name}' AND tags.`fame.replicate` = '{folder.name}'"
+        where = " AND ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
         for half in client.search_runs([experiment], where):
             client.delete_run(half.info.run_id)
         run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
@@ -167,10 +154,7 @@ class Tracker:
             client.log_batch(run, params=params[first : first + 100])
         series = list(epochs(folder / METRICS))
         last = max((step for _, _, step in series), default=0)
-        for metric, value in result["metrics"].items():
-            if isinstance(value, int | float):
-                series.append((metric, value, last))
-        self._log(run, series, end)
+        self._log(run, [*series, *((metric, value, last) for metric, value in result["metrics"].items())], end)
         for file in (folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])):
             if file.is_file() and file.stat().st_size <= LARGEST_ARTIFACT:
                 client.log_artifact(run, str(file))
@@ -195,9 +179,7 @@ class Tracker:
     def _experiment(self, name: str) -> str:
         """Return the id of the experiment `name`, made where it is missing."""
         found = self.client.get_experiment_by_name(name)
-        if found:
-            return str(found.experiment_id)
-        return self.client.create_experiment(name, artifact_location=self.artifacts)
+        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 
     def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
         """Log (name, value, step), all at `moment` in milliseconds; of two values at one step the later one."""
@@ -210,7 +192,7 @@ class Tracker:
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
-        """Hold {"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}."""
+        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}}."""
         nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
         database = self.out / "mlflow.db"
         try:

@@ -53,8 +53,6 @@ class VideoSet:
             return [video.path for video in self.manifest.videos]
         return [video.tags.get(name, "") for video in self.manifest.videos]
 
-    # ---------------------------------------------------------------- where clips start
-
     def random_starts(self, rows: Tensor, clip: Clip, generator: torch.Generator) -> Tensor:
         """One start a row, uniform over the valid ones: (B,). One number is drawn a row, whatever its length."""
         valid = self._last_start(rows, clip) + 1
@@ -70,8 +68,6 @@ class VideoSet:
 
     def _last_start(self, rows: Tensor, clip: Clip) -> Tensor:
         return (self.length[rows] - clip.window).clamp_min(0)
-
-    # ---------------------------------------------------------------- frames
 
     def frame_numbers(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
         """Frames of its video that each clip shows, (B, T); short videos are looped."""

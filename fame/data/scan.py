@@ -23,7 +23,7 @@ from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits, is_fold, tested_with
+from fame.data.manifest import Manifest, Video, count_splits, is_fold, split_counts, tested_with
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER
 from fame.errors import FameError
@@ -85,7 +85,7 @@ def scan(
     if not any(video.split == "train" or is_fold(video.split) for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind in ("folder", "target", "pool") else f"{kind}-fold{fold}"
-    log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
+    log.info("%s: %s", name, split_counts(count_splits(videos)))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -98,9 +98,6 @@ def read_report(file: Path) -> list[Finding]:
     """Read what a scan found."""
     with file.open(encoding="utf-8", newline="") as lines:
         return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
-
-
-# ---------------------------------------------------------------- looking at files
 
 
 def _memory(root: Path, kind: Kind, cache: Path) -> Path:
@@ -161,9 +158,6 @@ def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | 
         except (ValueError, KeyError, TypeError):
             continue
     return recalled
-
-
-# ---------------------------------------------------------------- telling what is found
 
 
 def _findings(entries: list[Entry], known: Known) -> list[Finding]:

@@ -83,11 +83,6 @@ class FrameStore:
         root = self._manifest.root
         return [self.folder / _name(root, video, self.short_side, self.codec) for video in self._manifest.videos]
 
-    @property
-    def bytes(self) -> int:
-        """Size of all stored files; a file that several videos share counts once."""
-        return sum(path.stat().st_size for path in set(self.paths))
-
     def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
         """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3).
 
@@ -122,8 +117,6 @@ class FrameStore:
         with writing(self.folder, "that the videos are decoded"):
             (self.folder / f"{self.manifest}.ready").touch()
         return self
-
-    # ---------------------------------------------------------------- reading
 
     def _read(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         content = self._opened(row)
@@ -171,8 +164,6 @@ class FrameStore:
 
     def _shape(self, row: int) -> Shape:
         return int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3
-
-    # ---------------------------------------------------------------- writing
 
     def _missing(self) -> list[int]:
         """Rows whose file is not there, one row a file."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
+from fame.data.manifest import FOLD, split_counts
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.cli.session import asking, console, say, watching
@@ -16,6 +17,7 @@ from studies.harness.store import Store
 from studies.setting.asked import places, resolve
 from studies.setting.options import Options
 
+NAMED = 20  # classes that are named with their counts
 data_app = typer.Typer(no_args_is_help=True, help="Videos on disk: scan, prepare.")
 
 
@@ -23,7 +25,6 @@ data_app = typer.Typer(no_args_is_help=True, help="Videos on disk: scan, prepare
 @asking("dataset", "data_root", "fold", "out", "jobs", "exclude_broken", "most_broken", dataset="ucf101")
 def data_scan(options: Options) -> None:
     """Decode every video of a dataset on disk once and show what is there and what is wrong with it."""
-    from fame.data.layouts import read_layout
     from fame.data.scan import BrokenVideos, report_file
 
     cache, folders = _on_disk(options)
@@ -33,13 +34,13 @@ def data_scan(options: Options) -> None:
     except BrokenVideos as error:
         _show_findings(error.report)
         raise
-    for videos in asked.setting.every_set:
+    for one in (one for fold in asked.folds for one in fold.values()):
+        videos = one.data
         _show_findings(report_file(folders[videos.kind] / videos.name, videos.kind, videos.fold, cache / "scan"))
-        counts = ", ".join(f"{count} {split}" for split, count in asked.sizes(videos).items())
         of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        classes = read_layout(folders[videos.kind] / videos.name, videos.kind, videos.fold, cache / "scan").classes
-        names = ", ".join(classes[:5]) + (", ..." if len(classes) > 5 else "")
-        say(f"{videos.name or videos.kind}{of_fold}: {counts}; {len(classes)} classes: {names}")
+        names = ", ".join(f"{name} {count}" for name, count in list(one.classes.items())[:NAMED])
+        more = ", ..." if len(one.classes) > NAMED else ""
+        say(f"{videos.name or videos.kind}{of_fold}: {split_counts(one.counts)}; {len(one.classes)} classes: {names}{more}")
         say(f"manifest {videos.manifest}")
     if asked.absent:
         say(asked.absent)
@@ -62,9 +63,7 @@ def data_prepare(options: Options) -> None:
         for data in resolve(options, cache, jobs, watcher.data).setting.every_set:
             videos = open_videos(data, Seeds(0), cache, folders[data.kind] / data.name, jobs, watcher.data, options.broken)
             if videos.store.folder not in lines:
-                frames, used = int(videos.length.sum()), videos.store.bytes
-                size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
-                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}"
+                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {int(videos.length.sum())} frames"
     for line in lines.values():
         say(line)
 
@@ -84,9 +83,10 @@ def _show_findings(report: Path) -> None:
     found = read_report(report)
     if not found:
         return
-    table = Table("what", "name", *SPLITS, box=None)
-    count = Counter((finding.what, finding.name, finding.split) for finding in found)
+    count = Counter((finding.what, finding.name, finding.split.partition("/")[0]) for finding in found)
+    splits = [split for split in (*SPLITS, FOLD) if any(of == split for _, _, of in count)]
+    table = Table("what", "name", *splits, box=None)
     for what, name in dict.fromkeys((finding.what, finding.name) for finding in found):
-        table.add_row(what, name, *(str(count[what, name, split] or "") for split in SPLITS))
+        table.add_row(what, name, *(str(count[what, name, split] or "") for split in splits))
     console.print(table)
     say(f"each is listed in {report}")

@@ -177,14 +177,18 @@ def places(options: Options) -> dict[Part, tuple[str, Path, str]]:
     """Return kind, root and folder below it of each real set, by part; none where staged. FameError where it is not there."""
     dataset, root = options.dataset, options.data_root
     if dataset == "staged":
-        if wrong := "data-root" if root else "codec" if options.codec else "":
-            given = root or options.codec
-            raise FameError(f"--{wrong} {given} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
+        on_disk: dict[str, Any] = {"data-root": root, "codec": options.codec, "fold": options.fold != "1" and options.fold}
+        on_disk |= {"exclude-broken": options.exclude_broken, "most-broken": options.most_broken}
+        if wrong := next((name for name, given in on_disk.items() if given), None):
+            given = "" if on_disk[wrong] is True else f" {on_disk[wrong]}"
+            raise FameError(f"--{wrong}{given} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
         return {}
     if root is None:
         raise FameError(f"--dataset {dataset}: where are the videos? add --data-root DIR")
     if not root.is_dir():
         raise FameError(f"--data-root {root}: there is no such folder")
+    if dataset == TARGETS and options.fold != "1":
+        raise FameError(f"--fold {options.fold}: own targets have folds of their own (`folds` in a target's splits.toml)")
     if dataset == TARGETS:
         from fame.data.layouts.targets import target_folders  # with it comes the decoder
 

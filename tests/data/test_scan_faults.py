@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from fame.data import scan as scan_module
 from fame.data.faults import FAULTS, REMARKS
 from fame.data.scan import BrokenVideos, Finding, read_report, report_file, scan
 from tests.miniatures import put
@@ -154,18 +153,6 @@ def test_one_broken_test_video_of_a_small_set_is_within_any_bound_but_none(tmp_p
     assert len(scan(tmp_path / "set", "folder", 1, tmp_path, 1, most_broken=0.01).select("test")) == 1
 
 
-def test_a_second_scan_decodes_nothing_but_what_may_have_mended(
-    damaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = scan(damaged, "folder", 1, tmp_path, 1, most_broken=1)
-    report = found_in(damaged, tmp_path)
-    looked: list[str] = []
-    inspect = scan_module.inspect
-    monkeypatch.setattr(scan_module, "inspect", lambda path: (looked.append(path.name), inspect(path))[1])
-    assert scan(damaged, "folder", 1, tmp_path, 1, most_broken=1) == first
-    assert sorted(looked) == ["folder.avi", "link.avi"] and found_in(damaged, tmp_path) == report
-
-
 def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -> None:
     from run_study import app
 
@@ -174,9 +161,6 @@ def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -
     assert stopped.exit_code != 0 and any(line.split()[:3] == ["fault", "corrupt", "2"] for line in stopped.output.splitlines())
     went = CliRunner().invoke(app, [*command, "--most-broken", "1"])
     assert went.exit_code == 0 and "10 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
-
-
-# ---------------------------------------------------------------- sound files whose headers announce something else
 
 
 def with_longer_sound(path: Path, late: int = 0) -> None:
