@@ -8,6 +8,7 @@ beside it as mechanism. docs/rules.md has the rules, reports/ledger.py computes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from studies.study import (
     deranged,
     fame,
     moco,
+    on_targets,
     random_init,
     recall_at,
     supervised,
@@ -50,7 +52,7 @@ class Test:
 
     __test__ = False  # not a pytest class
 
-    kind: Literal["as published", "mechanism", "real video"]
+    kind: Literal["as published", "mechanism", "real video", "real video, small scale"]
     metric: str
     links: tuple[Link, ...]
     rule: str = ALL_SUPPORTED
@@ -264,6 +266,37 @@ CLAIMS: tuple[Claim, ...] = (
         both((("moving Y", fame()), ("one still frame of Y", fame(background="still")))),
     ),
 )
+
+
+def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the claims as they are judged on the user's targets: each by itself, then their mean; as above where there are none.
+
+    What was measured on real video once and for all (C11) stays; mechanisms need staged scenes, and pretraining on another source
+    or a set without background cues is not what own targets are.
+    """
+    if not targets:
+        return CLAIMS
+    found = []
+    for claim in (claim for claim in CLAIMS if claim.id not in ("C4", "C6", "C10")):
+        tests = [test for test in claim.tests if test.kind == "real video"]
+        for test in (test for test in claim.tests if test.kind == "as published"):
+            by_target: dict[str, list[Link]] = {}
+            for link in test.links:
+                assert isinstance(link.greater.measure, Measure)
+                for measure in on_targets(link.greater.measure, targets):
+                    greater, lesser = (replace(side, measure=measure) for side in (link.greater, link.lesser))
+                    by_target.setdefault(measure.label, []).append(replace(link, greater=greater, lesser=lesser))
+            whole = test.links[0].greater.measure
+            if isinstance(whole, Measure) and whole.protocol == "kernels":
+                by_target = {test.metric: [link for links in by_target.values() for link in links]}
+            tests += [
+                replace(test, kind="real video, small scale", metric=label, links=tuple(dict.fromkeys(own)))
+                for label, own in by_target.items()
+            ]
+        if tests:
+            found.append(replace(claim, tests=tuple(tests)))
+    return tuple(found)
+
 
 # Verdicts on what was learnt require that the baseline learnt at all in every world of a link (docs/rules.md).
 GATE_POINTS = 10.0
