@@ -17,8 +17,7 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports.mirroring import mirror_report
-from reports.page import answer_of
+from reports.page import answer_of, mirror_report
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
 from studies.cli.weights_commands import weights_app

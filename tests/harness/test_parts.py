@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from fame.errors import FameError
-from reports.standing import standing
+from reports.content import standing
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
 from studies.harness.runner import run_stages
@@ -182,8 +182,8 @@ def test_interim_is_said_and_uneven_runs_are_named(study: Study, parts: Path, tm
     assert found["interim"] == "interim: 1 of 3 replicates" and found["begun"] == [2, 3] and found["done"] == [2]
     few, lost = found["remarks"]
     fixed = asked.setting.scale.replicates
-    assert few == f"This study has 3 replicates (1-3), fewer than the {fixed} that were fixed for the mini scale beforehand."
-    assert lost == "Replicate 3 lacks 1 runs that other replicates have, 1 of them failed: masks A."
+    assert few == f"This study has replicates 1-3, not the {fixed} that were fixed for the mini scale beforehand."
+    assert lost == "Replicate 3 lacks 1 runs that other replicates have."
     page = reported(store, asked.setting, asked.studies, asked.replicates)
     html, report = page.read_text(encoding="utf-8"), json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
     assert "<b>Interim: 1 of 3 replicates.</b>" in html and lost in html
