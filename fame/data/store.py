@@ -1,9 +1,7 @@
-"""Store decoded videos: each video decoded once, at its stored size, into one file of its own.
+"""Store decoded videos: each decoded once, at its stored size, into one file of its own, named by the source's hash and the size.
 
 `raw`: `KEY.npy`, NumPy's format, uint8 (T, H, W, 3), and a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little
-endian), T JPEGs, a CRC-32; a twelfth of the bytes, slower and not exact. The key is of the source's hash and the size,
-so folds and sets share files. They are written atomically, so a stopped process resumes by making what is missing, and
-checked when a process first reads them; a damaged one is decoded anew.
+endian), T JPEGs, a CRC-32; a twelfth of the bytes, slower and not exact.
 """
 
 from __future__ import annotations
