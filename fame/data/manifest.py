@@ -47,11 +47,6 @@ class Manifest:
     classes: list[str]
     videos: list[Video]
 
-    @property
-    def splits(self) -> list[str]:
-        """Names of the splits, in order of first appearance."""
-        return list(dict.fromkeys(video.split for video in self.videos))
-
     def select(self, split: str) -> list[Video]:
         """Return the videos of one split, in order; empty where the manifest has no such split."""
         return [video for video in self.videos if video.split == split]
@@ -62,10 +57,8 @@ class Manifest:
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def save(self, path: Path) -> None:
-        """Write as JSON, atomically. The file's own folder is written as `.`, so that it can be moved."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
-        write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": root})
+        """Write as JSON into `root`, atomically; the folder may be moved."""
+        write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": "."})
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -73,7 +66,7 @@ class Manifest:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             videos = [Video(**video) for video in value["videos"]]
-            manifest = cls(value["name"], path.parent / value["root"], value["classes"], videos)
+            manifest = cls(value["name"], path.parent, value["classes"], videos)
             if value["version"] != VERSION or manifest.digest() != value["digest"]:
                 raise ValueError("its digest does not agree")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -68,7 +68,8 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
         else:
-            head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
+            model = FrozenClassifier(net, len(videos.classes), run.seeds.of(f"probe/{name}", "head"))
+            head, fits[name] = _sgd_head(config, model, videos, rows, name, run)
         for split, tested in tests.items():
             frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
     table = pd.concat(frames, ignore_index=True)
@@ -128,8 +129,8 @@ def scene_metrics(
 class FrozenClassifier(Classifier):
     """Train a linear head on an encoder that takes no gradient and stays in eval mode: its batch statistics do not move."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
-        super().__init__(encoder.requires_grad_(False), classes, dropout)
+    def __init__(self, encoder: Encoder, classes: int, seed: int = 0):
+        super().__init__(encoder.requires_grad_(False), classes, seed=seed)
 
     def train(self, mode: bool = True) -> FrozenClassifier:
         super().train(mode)
@@ -142,7 +143,6 @@ def _sgd_head(
 ) -> tuple[nn.Linear, dict[str, Any]]:
     """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
     second does not cost the first."""
-    model.draw_head(run.seeds.of(f"probe/{name}", "head"))
     kept, begun = _kept(run, name), weights_digest(model)
     with suppress(FameError):  # there is none, or it is damaged
         state = read_weights(kept)

@@ -63,9 +63,7 @@ def data_prepare(options: Options) -> None:
         for data in resolve(options, cache, jobs, watcher.data).setting.every_set:
             videos = open_videos(data, Seeds(0), cache, folders[data.kind] / data.name, jobs, watcher.data, options.broken)
             if videos.store.folder not in lines:
-                frames, used = int(videos.length.sum()), videos.store.bytes
-                size = f"{used / 1e9:.3f} GB, {used / frames:.0f} bytes a frame"
-                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {frames} frames, {size}"
+                lines[videos.store.folder] = f"{videos.store.folder}: {len(videos)} videos, {int(videos.length.sum())} frames"
     for line in lines.values():
         say(line)
 

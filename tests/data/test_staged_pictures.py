@@ -21,8 +21,6 @@ from fame.data.video import decode
 from fame.seeds import Seeds
 from tests.data.test_staged import CONDITIONS, part_a, rendered_part, world  # noqa: F401 (a fixture)
 
-# ---------------------------------------------------------------- pictures
-
 
 def test_conditions_are_identical_on_the_figure_before_coding() -> None:
     videos = [v for v in plan(part_a(), Seeds(1000)) if v.performance == "test00003"]
@@ -71,28 +69,6 @@ def test_every_action_moves_and_repeats(action: str) -> None:
     travel = np.ptp(points, axis=0).max()
     assert travel > 0.1, "a tenth of the figure's height at least"
     assert np.abs(points[0] - points[10]).max() < 0.06, "the same after a period, but for the idle sway"
-
-
-def test_actions_share_their_postures() -> None:
-    """The same manner, another action: the parts that the action does not move stand alike."""
-    manner = Manner.draw(np.random.default_rng(3))
-    arms, legs = capsules("raise", manner, 16), capsules("squat", manner, 16)
-    still_arm = 6  # the arm that `raise` does not move
-    one, other = (points[:, still_arm, 2:] - points[:, still_arm, :2] for points in (arms, legs))
-    assert np.allclose(one, other, atol=1e-3)
-
-
-def test_figures_stand_anywhere_or_in_the_centre() -> None:
-    def centres(placement: str) -> np.ndarray:
-        look = world(placement=placement)
-        found = []
-        for video in plan(part_a(train=48), Seeds(1000))[:48]:
-            _, _, mask = next(render_performance([video.recipe], look))
-            found.append([np.nonzero(mask.any(axis=0))[axis].mean() / 48 for axis in (0, 1)])
-        return np.array(found)
-
-    anywhere, centre = centres("anywhere"), centres("centre")
-    assert anywhere[:, 1].std() > 1.5 * centre[:, 1].std()  # limbs stretched to one side shift even a centred figure
 
 
 def test_backdrops_have_few_colours_and_identify_their_video() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import NamedTuple
 
 from fame.data.layouts.listing import Listing
@@ -33,22 +32,15 @@ FOLDS = {kind: max(fold for other, fold in OFFICIAL if other == kind) for kind, 
 
 
 def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
-    """Lines such as `ucf101 fold 1: train 60 of 9537 videos`; train counts what is held out of it for validation too.
+    """Return lines such as `ucf101 fold 1: train 60 of 9537`; train counts what is held out of it for validation too.
 
-    One line where all is as published, none for a set that nobody published.
+    No line where all is as published, or nobody published such a set.
     """
     official = OFFICIAL.get((kind, fold))
     if official is None:
         return []
     name = f"{kind} fold {fold}" if FOLDS[kind] > 1 else kind
-    count = Counter("test" if entry.split == "test" else "train" for entry in listing.entries)
-    lines = [
-        f"{name}: {split} {count[split]} of {published} videos"
-        for split, published in (("train", official.train), ("test", official.test))
-        if count[split] != published
-    ]
-    classes = len({entry.label for entry in listing.entries})
-    if classes != official.classes:
-        lines.append(f"{name}: videos of {classes} of {official.classes} classes")
-    whole = f"{name}: {count['train']} train and {count['test']} test videos of {classes} classes, as published"
-    return lines or [whole]
+    test = sum(entry.split == "test" for entry in listing.entries)
+    found = Official(len(listing.entries) - test, test, len({entry.label for entry in listing.entries}))
+    counts = zip(("train", "test", "classes"), found, official, strict=True)
+    return [f"{name}: {what} {number} of {published}" for what, number, published in counts if number != published]
