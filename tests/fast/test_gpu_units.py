@@ -16,7 +16,7 @@ from fame.backbones import fast_layout
 from tests.backbones.test_fast_layout import close, compare_networks, compare_unit, uneven
 
 gpu = pytest.importorskip("fame.fast.gpu.unit", exc_type=ImportError)  # where there is no Triton
-from fame.fast.gpu import batch_norm, convolution, stem  # noqa: E402
+from fame.fast.gpu import batch_norm, convolution  # noqa: E402
 
 KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7))
 NEEDS_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -45,10 +45,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     relu=st.booleans(),
     added=st.booleans(),
     fill=st.booleans(),
+    chunks=st.booleans(),
     offset=st.sampled_from([0.0, 100.0]),
 )
 def test_a_unit_is_convolution_norm_addition_and_relu(
-    on_kernels, repeatable, counted, size, channels, kernel, stride, relu, added, fill, offset
+    on_kernels, repeatable, counted, size, channels, kernel, stride, relu, added, fill, chunks, offset
 ):
     if on_kernels.type == "cpu" and kernel == (1, 1, 1) and max(stride) > 1 and channels[0] % 8:
         return  # plain torch 2.15 writes beyond the memory of these gradients on some CPUs
@@ -66,36 +67,10 @@ def test_a_unit_is_convolution_norm_addition_and_relu(
     with pytest.MonkeyPatch.context() as patch:
         if fill:  # empty channels as 16-bit numbers have them
             patch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
+        if chunks:  # several of rows, several blocks of channels, and rests of both
+            patch.setattr(batch_norm, "TILE", 1024)
+            patch.setattr(batch_norm, "PROGRAMS", 6)
         compare_unit(run, conv, norm, torch.randn(4, channels[0], *size) + offset, relu, added)
-
-
-@pytest.mark.parametrize(("rows", "channels"), [(1500, 16), (333, 70), (2, 64), (4096, 1)])
-def test_batch_norm_over_many_rows_is_torchs(on_kernels, rows, channels, monkeypatch: pytest.MonkeyPatch):
-    """Several chunks of rows, several blocks of channels, and rests of both."""
-    torch.manual_seed(0)
-    monkeypatch.setattr(batch_norm, "TILE", 1024)
-    monkeypatch.setattr(batch_norm, "PROGRAMS", 6)
-    x, slope, extra = (torch.randn(rows, channels, 1, 1, 1) + 3 for _ in range(3))
-    norm = nn.BatchNorm3d(channels)
-    with torch.no_grad():
-        norm.weight.uniform_(0.5, 2)
-        norm.bias.uniform_(-1, 1)
-    a, b = x.double().requires_grad_(), extra.double().requires_grad_()
-    twin = copy.deepcopy(norm).double()
-    y = functional.relu(twin(a) + b)
-    y.backward(slope.double())
-    norm = norm.to(on_kernels)
-    x, slope, extra = (one.to(on_kernels) for one in (x, slope, extra))
-    running = norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum
-    out, found = batch_norm.forward(x, norm.weight, norm.bias, running, extra, True, norm.eps)
-    again = batch_norm.forward(x, norm.weight, norm.bias, running, extra, True, norm.eps)[0]
-    assert torch.equal(out, again) and close(out.cpu(), y, 1e-5)
-    to_x, through, to_norm = batch_norm.backward(slope, x, norm.weight, out, found, True, norm.eps)
-    # a norm of two values takes nearly all of a gradient away: what is left of it is compared with what came
-    assert (to_x.cpu().double() - a.grad).norm() <= 1e-3 * slope.cpu().norm()
-    assert close(through.cpu(), b.grad, 1e-5)
-    assert close(to_norm[0].cpu(), twin.weight.grad, 1e-4) and close(to_norm[1].cpu(), twin.bias.grad, 1e-4)
-    assert int(norm.num_batches_tracked) == 2
 
 
 SIZES = [("r2plus1d_narrow", 4, 32)]
@@ -165,11 +140,11 @@ def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size
     slope = torch.randn_like(right)
     right.backward(slope)
     expected, conv.weight.grad = conv.weight.grad, None
-    apart, weight, geometry = stem.taken_apart(conv, x)
+    apart, weight, geometry = convolution.taken_apart(conv, x)
     assert geometry.stride == (1, 1, 1) and apart.shape[1] == 3 * math.prod(stride)
     found = functional.conv3d(apart, weight, None, 1, geometry.padding)
     assert found.shape == right.shape and torch.allclose(found, right)
     found.backward(slope)
     assert torch.allclose(conv.weight.grad, expected)
-    assert stem.is_taken_apart(conv, x.bfloat16()) and not stem.is_taken_apart(conv, x.float())
-    assert not stem.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together
+    assert convolution.is_taken_apart(conv, x.bfloat16()) and not convolution.is_taken_apart(conv, x.float())
+    assert not convolution.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together
