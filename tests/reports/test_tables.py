@@ -87,12 +87,6 @@ def test_a_part_that_the_dataset_lacks_says_so(tmp_path: Path) -> None:
     assert {entry["status"] for entry in found} == {"not in this dataset"} and {entry["cell"] for entry in found} == {None}
 
 
-def test_three_replicates_give_t_intervals(tmp_path: Path) -> None:
-    store, setting = fill(tmp_path, studies=(MASKS, DIVING), replicates=3, performances=8)
-    entry = tables.entries(seen(store, setting, range(3)), DIVING.name)[2]
-    assert (entry["n"], entry["over"], entry["difference"]["over"]) == (3, "replicates", "replicates")
-
-
 def test_files_hold_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None:
     found = tables.entries(evidence, AREA.name)
     csv, md, narrow, wide = tables.write(evidence, described(AREA), found, tmp_path)
@@ -140,11 +134,6 @@ def test_levels_are_compared_on_the_papers_protocol_only(evidence: Evidence, tmp
     assert not tables.compares_levels(evidence)
     real = Setting(PAPER, VideoData(kind="ucf101", manifest="0" * 12))
     assert tables.compares_levels(seen(Store(tmp_path), real, [0]))
-
-
-@pytest.mark.parametrize(("value", "text"), [(-1.25, "\N{MINUS SIGN}1.2"), (0.0, "+0.0"), (3.14159, "+3.1"), (None, "")])
-def test_numbers_as_text(value: float | None, text: str) -> None:
-    assert texts.number(value, 1, signed=True) == text
 
 
 def test_tex_escapes() -> None:
