@@ -37,8 +37,7 @@ from fame.data.video import decode
 from fame.evaluation.analysis.mask_quality import measure, soft_maps, still_pixels
 from fame.method.masks import colours, foreground_mask, frame_difference
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.real_masks.camera import camera_motion, grey, resize
-from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, davis, sbi, ucf101
+from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, camera_motion, davis, grey, resize, sbi, ucf101
 from studies.setting.scales import SCALES
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from studies.findings.twins import MASK_LIFT, SEED_LIFT
+from studies.findings.contrasts import MASK_LIFT, SEED_LIFT
 from studies.paper.links import Link, Named, RealMask, Relation, Side, links
 from studies.paper.tables import AUROC, ENERGY, EXCHANGE, SPREAD
 from studies.study import (

@@ -10,7 +10,7 @@ from typing import Literal
 from fame import plugins
 from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
-from studies.findings import backgrounds, constants, masks, schedules, worlds
+from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
 from studies.paper.tables import (
     ACTION_RECOGNITION,
@@ -27,20 +27,20 @@ from studies.paper.tables import (
 from studies.study import Row, Study, fame, pretext
 
 FINDINGS: tuple[Finding, ...] = (
-    schedules.SCHEDULES,
-    schedules.LEARNING_RATES,
-    worlds.SHORTCUT,
-    worlds.CAMERA,
-    worlds.LIKENESS,
-    worlds.FIGURE_SIZE,
-    constants.SAMPLING,
-    masks.POSITIVE_CONTROL,
-    schedules.LONGER_CONTROL,
-    backgrounds.OTHER_FIGURE,
-    backgrounds.INPAINTED_BACKGROUND,
-    backgrounds.FILLED_ELSEWHERE,
-    masks.TRUE_MASK,
-    constants.QUIRKS,
+    changes.SCHEDULES,
+    changes.LEARNING_RATES,
+    changes.SHORTCUT,
+    changes.CAMERA,
+    changes.LIKENESS,
+    changes.FIGURE_SIZE,
+    changes.SAMPLING,
+    controls.POSITIVE_CONTROL,
+    changes.LONGER_CONTROL,
+    controls.OTHER_FIGURE,
+    controls.INPAINTED_BACKGROUND,
+    controls.FILLED_ELSEWHERE,
+    controls.TRUE_MASK,
+    changes.QUIRKS,
 )
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = SELECTION_WORLDS.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone

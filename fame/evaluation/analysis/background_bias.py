@@ -31,10 +31,10 @@ def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: 
 
 
 def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action: Iterable[Any]) -> float:
-    """Percent of deranged videos that are called by the action that goes with the scene shown; NaN without any.
+    """Return the percentage of deranged videos that are called by the action that goes with the scene shown; NaN without any.
 
-    `scene_action` is NaN (or missing) where no action goes with the scene; such videos do not count, nor do those whose scene goes
-    with their own action: there a right answer and one that follows the scene are the same.
+    `scene_action` is missing where no action goes with the scene; such videos do not count, nor do those whose scene goes with
+    their own action: there a right answer and one that follows the scene are the same.
     """
     frame = pd.DataFrame(
         {"predicted": list(predicted), "label": list(label), "scene": pd.array(list(scene_action), dtype="Float64")}
@@ -44,7 +44,7 @@ def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action
 
 
 def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
-    """The paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
+    """Return the paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
 
     It is above 0 where the method closes more than `share` of the baseline's gap. ValueError where lengths differ.
     """
