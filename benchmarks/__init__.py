@@ -1,1 +1,1 @@
-"""Measure what is fast, as ratios taken in one run (`python -m benchmarks`), and how hard the benchmark is (calibration)."""
+"""Measure what is fast (`python -m benchmarks`), and the embedded benchmark beside real video (calibration)."""

@@ -1,84 +1,164 @@
-"""Measure how fast this checkout is, as ratios: `python -m benchmarks [merge] [step] [reproduce --before CHECKOUT]`."""
+"""Measure how fast this checkout is: `python -m benchmarks [merge | step] [--device cuda] [--rounds 9] [--scale quick]`.
+
+`merge` times the released algorithm, operation by operation, against FAME's mask and merge; `step` a pretraining step as it is
+written before anybody thinks of speed against ours. Each is a ratio, slow / fast, on a CPU with the threads that torch has. Both
+sides are called in turn, and what slows a whole round cancels out in its ratio. For a whole study: `time make reproduce`.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import random
+import statistics
 import sys
+import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
-from typing import NoReturn
 
 import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.transforms import v2
 
-from benchmarks.figures import merging, reproducing, stepping
-from benchmarks.timing import Ratio
+from benchmarks import reference_mask
+from fame import ForegroundBackgroundMerge
+from fame.backbones import build_encoder, fast_layout
+from fame.config import Pretrain, StagedData
+from fame.data import open_videos
+from fame.data.clips import VideoSet
 from fame.errors import FameError
-from fame.files import write_json
+from fame.method.moco import MomentumContrast
+from fame.method.views import Views
+from fame.run import Run
+from fame.seeds import SELECTION_REPLICATES, Seeds
+from fame.training.optimiser import build_optimiser
+from fame.training.precision import resolve
+from fame.training.step import ContrastStep
 from studies.harness.hardware import commit, hardware, resolve_device
 from studies.harness.pool import KEEP_MEMORY
-from studies.setting.scales import SCALES
+from studies.setting.resolve import Setting
+from studies.setting.scales import SCALES, Scale, world
+from studies.study import fame
 
-ROUNDS = {"merge": 9, "step": 9, "reproduce": 2}
+Work = Callable[[], object]
 BATCH = {"cpu": (16, 16, 112), "cuda": (64, 16, 224)}  # clips, frames, pixels a side
+UNTIMED = 5  # calls of each side before the first round
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise FameError(message)
+def moving_clips(batch: int, frames: int, size: int) -> Tensor:
+    """Return float clips (batch, 3, frames, size, size) in [0, 1]: a still backdrop, a square that crosses it, sensor noise.
+
+    (Noise alone would put all pixels into few colours.)
+    """
+    generator = torch.Generator().manual_seed(0)
+    coarse = torch.rand(batch, 3, size // 16, size // 16, generator=generator)
+    clips = functional.interpolate(coarse, (size, size), mode="bilinear")[:, :, None].repeat(1, 1, frames, 1, 1)
+    side = size // 4
+    paint = torch.rand(batch, 3, 1, 1, generator=generator)
+    for frame in range(frames):
+        left = (size - side) * frame // (frames - 1)
+        clips[:, :, frame, size // 3 : size // 3 + side, left : left + side] = paint
+    return clips.add_(torch.randn(clips.shape, generator=generator), alpha=0.01).clamp_(0, 1)
 
 
-def parser() -> Parser:
-    made = Parser(prog="python -m benchmarks", description=__doc__)
-    made.add_argument("names", nargs="*", metavar="NAME", help="merge, step, reproduce; the first two where none is given")
-    made.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
-    made.add_argument("--rounds", type=int, help=f"of each alternation (default: {ROUNDS})")
-    made.add_argument("--scale", default="quick", choices=["smoke", "quick", "mini"], help="of step and reproduce")
-    made.add_argument("--before", type=Path, help="checkout that `reproduce` compares with (git worktree add FOLDER COMMIT)")
-    made.add_argument("--out", type=Path, default=Path("out") / "benchmarks.json", help="default: %(default)s")
-    return made
+def merging(device: torch.device) -> tuple[Work, Work]:
+    """Return mask and merge of one batch, by benchmarks/reference_mask.py and by FAME."""
+    clips = moving_clips(*BATCH[device.type]).to(device)
+    ours, generator = ForegroundBackgroundMerge(), torch.Generator().manual_seed(0)
+    return lambda: reference_mask.merge(clips, generator=generator), lambda: ours(clips, generator=generator)
 
 
-def measure(words: list[str] | None = None) -> dict[str, Ratio]:
-    """Measure the figures, print a line each, and write them as JSON. FameError for what cannot be measured."""
-    options = parser().parse_args(words)
-    names = options.names or ["merge", "step", *(["reproduce"] if options.before else [])]
-    for name in names:
-        if name not in ROUNDS:
-            raise FameError(f"unknown figure {name!r}; there are {', '.join(ROUNDS)}")
-    if "reproduce" in names and options.before is None:
-        raise FameError("reproduce needs --before CHECKOUT to compare with")
-    device = torch.device(resolve_device(options.device))
-    figures: dict[str, Callable[[int], Ratio]] = {
-        "merge": lambda rounds: merging(device, rounds, BATCH[device.type]),
-        "step": lambda rounds: stepping(device, rounds, SCALES[options.scale]),
-        "reproduce": lambda rounds: reproducing(device, rounds, options.scale, options.before),
-    }
-    measured: dict[str, Ratio] = {}
-    print(f"{'figure':<11}{'slow / fast':>12}  {'quartiles':<16}{'rounds':>6}   seconds")
-    for name in names:
-        one = measured[name] = figures[name](ROUNDS[name] if options.rounds is None else options.rounds)
-        quartiles = f"{one.low:.2f} - {one.high:.2f}"
-        seconds = ", ".join(f"{side} {value:.4g}" for side, value in one.seconds.items())
-        print(f"{name:<11}{one.median:>12.2f}  {quartiles:<16}{one.rounds:>6}   {seconds}", flush=True)
-    about = {"commit": commit(), "threads": torch.get_num_threads(), "hardware": hardware(str(device))}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(options.out, about | {"figures": {name: asdict(one) for name, one in measured.items()}})
-    return measured
+def eager_views(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.device) -> list[Tensor]:
+    """Return two views (B, 3, T, size, size) by torchvision's transforms, clip by clip, in the released code's order."""
+    augment, clip = config.augment, config.clip
+    crop = v2.RandomResizedCrop(clip.size, scale=augment.area, antialias=False)
+    flip = v2.RandomHorizontalFlip(augment.flip)
+    jitter = v2.ColorJitter(augment.brightness, augment.contrast, augment.saturation, augment.hue)
+    colour = v2.Compose([v2.RandomGrayscale(augment.grayscale), v2.RandomApply([jitter], augment.jitter)])
+    normalise = v2.Normalize(list(augment.mean), list(augment.std))
+    views = []
+    for _ in range(2):
+        raw = videos.clips(rows, videos.random_starts(rows, clip, torch.default_generator), clip)
+        clips = [flip(crop(one.to(device).permute(0, 3, 1, 2).float() / 255)) for one in raw]  # (T, 3, size, size) each
+        views.append(torch.stack(clips).transpose(1, 2).contiguous())
+    views[0] = reference_mask.merge(views[0])
+    return [torch.stack([normalise(colour(one.transpose(0, 1))).transpose(0, 1) for one in view]) for view in views]
 
 
-def main(words: list[str] | None = None) -> int:
+def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Work]:
+    """Return a step of FAME on a scale's batch, eager and ours, both to the loss; `folder` takes a selection world's videos."""
+    small = world(train=64, source=64, small=16, test=8, val=8)
+    data, seeds = StagedData(part="source", world=small, short_side=scale.short_side), Seeds(SELECTION_REPLICATES)
+    videos = open_videos(data, seeds, folder / "cache")
+    stage = Setting(scale).pretraining(fame())
+    assert stage is not None and isinstance(stage.config, Pretrain)
+    config = stage.config
+    rows = torch.arange(config.optim.batch) % len(videos)
+    eager, ours = (MomentumContrast(build_encoder(config.backbone), config.contrast.moco, 0).to(device).train() for _ in range(2))
+    plain = torch.optim.AdamW(eager.query.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+
+    def slow() -> float:
+        """Contiguous modules of torch in 32 bits."""
+        loss, _ = eager(*eager_views(config, videos, rows, device))
+        plain.zero_grad()
+        loss.backward()
+        plain.step()
+        return float(loss.detach())
+
+    ours = fast_layout(ours)
+    optimiser = build_optimiser(config.optim, ours.query.parameters())
+    step = ContrastStep(ours, optimiser, resolve(config.precision, device), device)
+    views = Views(config, videos, Run(folder, seeds, device, lambda data: videos), 0)
+    return slow, lambda: float(step(*views.draw(rows))[0])
+
+
+def alternate(works: tuple[Work, Work], rounds: int, device: torch.device) -> list[list[float]]:
+    """Return the seconds of one call of each in every round, in an order drawn anew; a GPU's work is waited for."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    order, shuffle = [0, 1], random.Random(0)
+    seconds: list[list[float]] = [[], []]
+    for number in range(UNTIMED + rounds):
+        shuffle.shuffle(order)
+        for side in order:
+            wait()
+            began = time.perf_counter()
+            works[side]()
+            wait()
+            if number >= UNTIMED:
+                seconds[side].append(time.perf_counter() - began)
+    return seconds
+
+
+def main(words: list[str] | None = None) -> None:
+    """Print what was measured on, and a line a figure: the median of the rounds' ratios, quartiles, medians of the seconds."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("figure", nargs="?", choices=["merge", "step"], help="default: both")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=9, help="two or more (default: %(default)s)")
+    parser.add_argument("--scale", default="quick", choices=["smoke", "quick", "mini"], help="of step (default: %(default)s)")
+    asked = parser.parse_args(words)
     try:
-        measure(words)
+        device = torch.device(resolve_device(asked.device))
     except FameError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.code
-    return 0
+        parser.error(str(error))
+    if asked.rounds < 2:
+        parser.error("--rounds: two or more")
+    print(json.dumps({"commit": commit(), "threads": torch.get_num_threads(), **hardware(str(device))}))
+    for figure in [asked.figure] if asked.figure else ["merge", "step"]:
+        with tempfile.TemporaryDirectory(prefix="fame-benchmarks-") as folder:
+            works = merging(device) if figure == "merge" else stepping(device, SCALES[asked.scale], Path(folder))
+            slow, fast = alternate(works, asked.rounds, device)
+        ratios = [one / other for one, other in zip(slow, fast, strict=True)]
+        low, median, high = statistics.quantiles(ratios, n=4, method="inclusive")
+        seconds = f"{statistics.median(slow):.4g} s against {statistics.median(fast):.4g} s"
+        print(f"{figure}: {median:.2f} ({low:.2f} to {high:.2f}), {seconds}", flush=True)
 
 
 if __name__ == "__main__":
     # the C library's allocator reads its settings at the start of a process; a study's workers have these
     if any(name not in os.environ for name in KEEP_MEMORY):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**KEEP_MEMORY, **os.environ})
-    sys.exit(main())
+    main()

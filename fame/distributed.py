@@ -7,7 +7,6 @@ is the same everywhere. The processes are those of one machine; several machines
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,8 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from torch import Tensor, distributed, nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor, distributed
 
 from fame.errors import FameError
 from fame.plugins import Plugin, load, loaded
@@ -88,22 +86,6 @@ def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
 def restored(part: Tensor, places: Tensor) -> Tensor:
     """Results (B, ...) of shuffled rows, of all ranks in the order before the shuffle: (size B, ...)."""
     return gathered(part)[places]
-
-
-def parallel(model: nn.Module) -> nn.Module:
-    """`model` with gradients averaged over ranks as they are made; its buffers are left to the caller. Alone, `model` itself.
-
-    torch renames the option that leaves buffers alone; whichever name this torch has is used.
-    """
-    if here().size == 1:
-        return model
-    known = inspect.signature(DistributedDataParallel).parameters
-    option = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
-    make: Callable[..., nn.Module] = DistributedDataParallel
-    return make(model, **{option: False})
-
-
-# ---------------------------------------------------------------- processes
 
 
 @contextmanager

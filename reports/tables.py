@@ -3,8 +3,6 @@
 Ours and the paper's stand in separate columns and are never mixed. A run that is missing is a line that says so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,43 +12,22 @@ import pandas as pd
 from fame.config import MASKS
 from reports import latex, texts
 from reports.evidence import Evidence
-from reports.texts import Line, Wide
+from reports.statistics import ENOUGH
+from reports.texts import Entry, Line, Wide, counted
 from studies.records import Cell
 
 ANOTHER_DATASET = (
     "The paper's columns are another dataset, network and schedule: "
     "compare orderings and effects (differences to the baseline), not levels."
 )
-SHORT = 6  # cells that a caption names
-FIELDS = (
-    *(
-        "study",
-        "row",
-        "column",
-        "target",
-        "label",
-        "metric",
-        "unit",
-        "kind",
-        "status",
-        "mean",
-        "low",
-        "high",
-        "over",
-        "n",
-        "videos",
-    ),
-    *("baseline", "difference", "difference_low", "difference_high", "difference_over"),
-    *("published", "published_difference", "source", "cell"),
-)
 
 
-def entries(evidence: Evidence, study: str) -> list[dict[str, Any]]:
-    """The study's numbers, row by row, as report.json has them; `status` is done, failed, not run or not in this dataset."""
+def entries(evidence: Evidence, study: str) -> list[Entry]:
+    """Return the study's numbers, row by row, as report.json has them; `status` is done, failed, not run or not in this dataset."""
     return [_entry(evidence, cell) for cell in evidence.records.table(study)]
 
 
-def _entry(evidence: Evidence, cell: Cell) -> dict[str, Any]:
+def _entry(evidence: Evidence, cell: Cell) -> Entry:
     runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
     ours = evidence.estimate(runs, cell.metric)
     if runs is None:
@@ -83,7 +60,7 @@ def _entry(evidence: Evidence, cell: Cell) -> dict[str, Any]:
 
 
 def _difference(evidence: Evidence, cell: Cell) -> dict[str, Any] | None:
-    """To the baseline of the table, ours and the paper's; None for the baseline itself and for masks."""
+    """Return that to the baseline of the table, ours and the paper's; None for the baseline itself and for masks."""
     if not cell.baseline:
         return None
     sides = ((evidence.records.runs(one, cell.evaluation, cell.target), cell.metric) for one in (cell.method, cell.baseline_method))
@@ -107,82 +84,64 @@ def _number(text: str) -> float | None:
 MEASURE_WORDS = {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
 
 
-def wide(found: list[dict[str, Any]]) -> Wide:
-    """Entries to lines. A study of masks alone has one row and a metric a mask (VARIANT/BETA/FLAVOUR/MEASURE): a mask is a line."""
+def wide(found: list[Entry]) -> Wide:
+    """Turn entries into lines; masks alone, which are metrics of one row (VARIANT/BETA/FLAVOUR/MEASURE), into a line a mask."""
     masks = all(entry["metric"].count("/") == 3 for entry in found)
-    result = Wide()
     lines: dict[tuple[str, str], Line] = {}
     for entry in found:
         row, label = entry["row"], entry["label"]
         if masks:
             variant, *_, measure = entry["metric"].split("/")
             row, label = MASKS.get(variant, variant), MEASURE_WORDS.get(measure, measure)
-        line = lines.setdefault((row, entry["column"]), Line(row, entry["column"]))
-        line.cells[label] = entry
-        if label not in result.measures:
-            result.measures.append(label)
-        if entry["published"] is not None and label not in result.printed:
-            result.printed.append(label)
-        if entry["difference"] and label not in result.compared:
-            result.compared.append(label)
-    result.lines = list(lines.values())
-    return result
+        lines.setdefault((row, entry["column"]), Line(row, entry["column"])).cells[label] = entry
+    return Wide(list(lines.values()))
 
 
 def caption(evidence: Evidence, study: dict[str, Any], table: Wide) -> str:
-    """What stands under a table: scale, replicates, what the intervals speak of, that the paper's columns are another dataset."""
+    """Return what stands under a table: scale, replicates, what the intervals speak of, that the paper's are another dataset."""
     n, about = len(evidence.replicates), evidence.about
-    over = "t intervals over replicates" if n >= 3 else "intervals over test videos: they speak of these runs only"
+    over = "t intervals over replicates" if n >= ENOUGH else "intervals over test videos: they speak of these runs only"
     said = f", {about['protocol']['said']}" if about["protocol"]["said"] else ""
-    words = [f"Scale {about['scale']}, dataset {about['dataset']}{said}, {n} replicate{'s' if n > 1 else ''}; 95 % {over}."]
-    words += [_short(table, n)] if n > 1 else []
+    entries = [entry for line in table.lines for entry in line.cells.values()]
+    there = counted([entry["n"] for entry in entries if entry["cell"]] or [0])
+    words = [
+        f"Scale {about['scale']}, dataset {about['dataset']}{said}, {there} of {n} replicate{'s' if n > 1 else ''}; 95 % {over}."
+    ]
     words += [f"Means over folds 1 to {about['folds']}."] if about["folds"] > 1 else []
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study["note"]]))
 
 
-def _short(table: Wide, n: int) -> str:
-    """Which cells lack replicates; "" where none does."""
-    run = [(line, cell) for line in table.lines for cell in line.cells.values() if cell["status"] in ("done", "failed", "not run")]
-    cells = [(line, entry) for line, entry in run if entry["n"] < n]
-    if not cells:
-        return ""
-    if len(cells) == len(run) and len({entry["n"] for _, entry in cells}) == 1:
-        return f"Interim: every cell has {cells[0][1]['n']} of the {n} replicates."
-    named = [f"{' '.join(filter(None, (line.row, line.column)))}, {entry['label']}: {entry['n']}" for line, entry in cells[:SHORT]]
-    more = f"; and {len(cells) - SHORT} other cells" if len(cells) > SHORT else ""
-    return f"Cells with fewer than {n} replicates: {'; '.join(named)}{more}."
-
-
 def compares_levels(evidence: Evidence) -> bool:
-    """Whether our levels may be read beside the paper's: the paper's protocol on the paper's sets only, each in its own part."""
+    """Return whether our levels may be read beside the paper's: its protocol on its sets only, each in its own part."""
     return evidence.about["scale"] == "paper" and on_papers_sets(evidence)
 
 
 def on_papers_sets(evidence: Evidence) -> bool:
-    """Whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (`--dataset paper`)."""
+    """Return whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (`--dataset paper`)."""
     return evidence.about["dataset"] in ("ucf101", "paper")
 
 
 # ---------------------------------------------------------------- files
 
 
-def frame(study: str, found: Iterable[dict[str, Any]]) -> pd.DataFrame:
-    """The entries as the csv has them: one number a line, under FIELDS."""
+def frame(study: str, found: Iterable[Entry]) -> pd.DataFrame:
+    """Return the entries as the csv has them: one number a line."""
     lines = []
     for entry in found:
         low, high = entry["interval"] or (None, None)
         gap = entry["difference"] or {}
         gap_low, gap_high = gap.get("interval") or (None, None)
-        line = {name: entry.get(name) for name in FIELDS} | {"study": study, "low": low, "high": high}
-        line |= {"baseline": gap.get("to"), "difference": gap.get("mean"), "difference_low": gap_low, "difference_high": gap_high}
-        lines.append(line | {"difference_over": gap.get("over"), "published_difference": gap.get("published")})
-    return pd.DataFrame(lines, columns=list(FIELDS))
+        line = {"study": study} | {name: item for name, item in entry.items() if name not in ("interval", "difference")}
+        line |= {"low": low, "high": high, "baseline": gap.get("to"), "difference": gap.get("mean")}
+        line |= {"difference_low": gap_low, "difference_high": gap_high, "difference_over": gap.get("over")}
+        lines.append(line | {"published_difference": gap.get("published")})
+    return pd.DataFrame(lines)
 
 
-def write(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """STUDY.csv (6 significant places), .md, .tex and STUDY_wide.tex in `folder`; `study` as study.json has it."""
+def write(evidence: Evidence, study: dict[str, Any], found: list[Entry], folder: Path) -> list[Path]:
+    """Write STUDY.csv (6 significant places), .md, .tex and STUDY_wide.tex in `folder`; `study` as study.json has it."""
     table = wide(found)
     note = caption(evidence, study, table)
     paths = [folder / f"{study['name']}{suffix}" for suffix in (".csv", ".md", ".tex", "_wide.tex")]

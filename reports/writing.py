@@ -23,7 +23,6 @@ from studies.paper.registry import FINDINGS
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
-DENSE = 6  # measures; a table of more leaves the differences to its csv and its figure
 FEW = 1000  # real videos; with fewer a run is a test of the machinery
 
 
@@ -76,11 +75,8 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
     about = evidence.about
-    shown = [
-        _study(evidence, study, report["tables"][study["name"]], figures) | {"contrasts": report["contrasts"].get(study["name"])}
-        for study in about["studies"]
-    ]
-    papers = not beside_the_paper(about["studies"])
+    shown = [_study(evidence, study, report, figures) for study in about["studies"]]
+    papers = bool({study["name"] for study in about["studies"]} - {study.name for study in FINDINGS})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
@@ -94,29 +90,25 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         others=[entry for entry in published_entries() if not entry.study],
         papers=papers,
         printed=len(published_entries()),
-        levels=tables.compares_levels(evidence),
         size=about["size"],
         narrow=about["backbone"] == "r2plus1d_narrow",
         few=bool(facts) and facts["videos"] < FEW,
-        digits=texts.digits,
+        texts=texts,
+        published_names=PUBLISHED_NAMES,
         embed=embed,
         earlier=earlier(evidence.store.out),
     )
 
 
-def _study(evidence: Evidence, study: dict[str, Any], found: list[dict[str, Any]], figures: list[Drawn]) -> dict[str, Any]:
-    table = tables.wide(found)
-    heads = {label: next(line.cells[label] for line in table.lines if label in line.cells) for label in table.measures}
+def _study(evidence: Evidence, study: dict[str, Any], report: dict[str, Any], figures: list[Drawn]) -> dict[str, Any]:
+    table = tables.wide(report["tables"][study["name"]])
     return {
         "study": study,
         "table": table,
-        "plain": len(table.measures) > DENSE or not table.compared,
-        "published": {label: PUBLISHED_NAMES.get(head["target"], "") for label, head in heads.items()},
-        "columns": any(line.column for line in table.lines),
         "caption": tables.caption(evidence, study, table),
+        "contrasts": report["contrasts"].get(study["name"]),
         "figures": [figure for figure in figures if figure.study == study["name"]],
         "reference": [entry for entry in published_entries() if entry.study == study["name"]],
-        "heads": heads,
     }
 
 
@@ -125,11 +117,6 @@ def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: 
     tested = {name for study in studies for name in study["claims"]}
     chosen = [claim for claim in CLAIMS if claim.id in tested or papers]
     return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in chosen]
-
-
-def beside_the_paper(studies: list[dict[str, Any]]) -> bool:
-    """Whether all of them are findings."""
-    return {study["name"] for study in studies} <= {study.name for study in FINDINGS}
 
 
 def embed(figure: Drawn) -> str:

@@ -37,7 +37,7 @@ def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def states_saved_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that break a training off train for less than the seconds between two saved states."""
-    monkeypatch.setattr("fame.backbones.checkpoint.EVERY", 0.0)
+    monkeypatch.setattr("fame.training.checkpoint.EVERY", 0.0)
 
 
 # a property's first example pays for imports, and machines are shared: how long one takes proves nothing

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import fame.backbones.checkpoint
+import fame.training.checkpoint
 from fame.config import Pretrain
 from fame.data import open_videos
 from fame.data.clips import VideoSet
@@ -19,7 +19,7 @@ from fame.run import Run
 from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
 
-fame.backbones.checkpoint.EVERY = 0.0
+fame.training.checkpoint.EVERY = 0.0
 
 
 class Slow(VideoSet):

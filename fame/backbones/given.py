@@ -1,29 +1,34 @@
-"""Weights by file, whoever trained them: `fame.load_encoder(FILE, backbone=...)`, and `--pretrained FILE`, known by its SHA-256.
+"""Files of weights, whoever wrote them: `fame.load_encoder(FILE, backbone=...)`, and `--pretrained FILE`, known by its SHA-256.
 
 Accepted are this project's encoder files, the released code's checkpoints, torchvision's supervised ones, and plain state dicts of
-a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.py). A file of weights runs no code.
+a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.py). Everything is read with `weights_only=True`: a
+file of weights runs no code.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import zipfile
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import torch
 from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import ALONE, ENCODER_FORMAT, check_whole, read_weights
-from fame.backbones.keys import Keys, Loaded, described, fit, fits, released, shortened, weights_in
+from fame.backbones.keys import Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
 from fame.files import sha256_of, write_atomically
 
 log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)
+ENCODER_FORMAT = "fame-encoder/1"
+ALONE = "save the weights alone, by torch.save(model.state_dict(), FILE)"
 
 
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
@@ -35,12 +40,11 @@ def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> En
     it in short, as a warning where some are unknown. FameError where a file cannot be read or does not fit, with what is missing.
     """
     path = Path(path).expanduser()
-    content, weights, beside = _opened(path)
+    content, weights = _opened(path)
     chosen = _chosen(path, content, weights, backbone)
     encoder = build_encoder(chosen)
-    keys = _fill(encoder, weights, f"{path} does not fit the backbone {described(chosen)}")
-    encoder.loaded = Loaded(path, chosen, Keys(keys.used, keys.left, keys.absent, beside))
-    log.log(logging.WARNING if keys.unknown else logging.INFO, "%s", encoder.loaded)
+    encoder.loaded = Loaded(path, chosen, *_fill(encoder, weights, f"{path} does not fit the backbone {described(chosen)}"))
+    log.log(logging.WARNING if encoder.loaded.unknown else logging.INFO, "%s", encoder.loaded)
     return encoder.eval()
 
 
@@ -50,16 +54,20 @@ def load_given(encoder: Encoder, path: Path, sha256: str) -> dict[str, list[str]
     Every weight of the encoder must be in the file, in its shape; heads, queues and momentum encoders are left. Raises FameError
     for a file with another hash, one that cannot be read, and one that does not fit, with what is missing or of another shape.
     """
-    if not path.exists():
-        raise FameError(f"no given weights at {path}: name the file by --pretrained")
+    _, weights = _opened(path)
     found = sha256_of(path)
     if found != sha256:
         raise FameError(
             f"{path} has SHA-256 {found[:12]}..., but the cell names {sha256[:12]}...: it is another file, plan it anew"
         )
-    _, weights, _ = _opened(path)
-    keys = _fill(encoder, weights, f"{path} does not fit the backbone {type(encoder).__name__}")
-    return {"used": sorted(keys.used), "left": sorted(keys.left)}
+    used, left = _fill(encoder, weights, f"{path} does not fit the backbone {type(encoder).__name__}")
+    return {"used": sorted(used), "left": sorted(left)}
+
+
+def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
+    """Write weights on the CPU, with the `backbone` that builds the network they fit."""
+    content = {"format": ENCODER_FORMAT, "backbone": backbone.model_dump(), "weights": _on_cpu(encoder)}
+    write_atomically(path, lambda beside: torch.save(content, beside))
 
 
 def export_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
@@ -68,9 +76,8 @@ def export_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
     Values are written as they are: what `load_encoder` reads back is equal bit for bit. There is no head, momentum encoder or queue
     in it, so that code can evaluate it and not continue its training.
     """
-    weights = {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
     arch = "I3D" if backbone.name == "i3d" else backbone.name  # as the released code spells it
-    content = {"epoch": 0, "arch": arch, "state_dict": released(weights)}
+    content = {"epoch": 0, "arch": arch, "state_dict": released(_on_cpu(encoder))}
     write_atomically(path, lambda beside: torch.save(content, beside))
 
 
@@ -86,26 +93,93 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
     return found
 
 
-def _opened(path: Path) -> tuple[dict[str, object], dict[str, Tensor], tuple[str, ...]]:
-    """Return a file's content, the weights in it, and what is beside them. FameError where there are none."""
+def read_weights(path: Path) -> dict[str, Any]:
+    """Return the dictionary in a file of weights, other objects than tensors and plain values as empty dictionaries.
+
+    FameError where the file is missing, damaged, of another kind or would run code, with the name of what is in the way.
+    """
+    _check_whole(path)
+    allowed: dict[str, type] = {}
+    while True:
+        try:
+            with torch.serialization.safe_globals([(stand_in, name) for name, stand_in in allowed.items()]):
+                content = torch.load(path, map_location="cpu", weights_only=True)
+            break
+        except OSError as error:
+            raise FameError(f"no file of weights at {path} ({error.strerror})") from None
+        except Exception as error:  # torch raises many kinds for damaged files, and advises what is not safe
+            unknown = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
+            name = "" if unknown is None else unknown[1] if "." in unknown[1] else f"builtins.{unknown[1]}"
+            if not name or name in allowed:
+                raise FameError(_refusal(path, str(error))) from None
+            allowed[name] = _stand_in(name)
+    if not isinstance(content, Mapping) or hasattr(content, "stands_for"):
+        raise FameError(f"{path} holds a {_kind(content)}, not a dictionary of weights: {ALONE}")
+    return dict(content)
+
+
+def _check_whole(path: Path) -> None:
+    """Raise FameError where a file disagrees with its checksums, which torch writes and does not read."""
     if zipfile.is_zipfile(path):
-        check_whole(path)
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()
+        if part:
+            raise FameError(f"{path}: {part} is damaged: copy the file again")
+
+
+def _stand_in(name: str) -> type:
+    """Return a class whose objects stand for those of class `name`: nothing of that is imported or called."""
+    if name.startswith("numpy."):  # its state is no dictionary
+        make_number = {"__new__": lambda cls, *_: object.__new__(cls), "__setstate__": lambda *_: None}
+        return type("StandIn", (), {"stands_for": name, **make_number})
+
+    def make(*_: object) -> OrderedDict[str, object]:
+        found: OrderedDict[str, object] = OrderedDict()  # of this very type: torch fills no other
+        found.stands_for = name  # type: ignore[attr-defined]
+        return found
+
+    return type("StandIn", (), {"__new__": make})
+
+
+def _kind(value: object) -> str:
+    return str(getattr(value, "stands_for", type(value).__name__))
+
+
+def _refusal(path: Path, told: str) -> str:
+    with path.open("rb") as file:
+        start = file.read(40).decode("ascii", "replace")
+    if start and start.replace("\n", " ").isprintable():
+        return f"{path} is text, not weights (it begins {start.splitlines()[0]!r}): download it again, or `git lfs pull`"
+    if path.suffix == ".safetensors":
+        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save(WEIGHTS, FILE)"
+    blocked = re.search(r"GLOBAL (\S+) whose module", told)
+    if blocked is not None:
+        return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
+    return f"{path} is no file of weights, or a damaged one: copy it again, or {ALONE}"
+
+
+def _opened(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return a file's content, and the weights in it. FameError where there are none."""
     content = read_weights(path)
-    weights, beside = weights_in(content)
+    weights = weights_in(content)
     if not weights:
-        kinds = [f"{name}: {getattr(value, 'stands_for', type(value).__name__)}" for name, value in content.items()]
-        raise FameError(f"{path} holds no weights by name, only {shortened(kinds) or 'nothing'}: {ALONE}")
-    return content, weights, beside
+        kinds = [f"{name}: {_kind(value)}" for name, value in content.items()]
+        raise FameError(f"{path} holds no weights by name, only {shortened(kinds, ', ') or 'nothing'}: {ALONE}")
+    return content, weights
 
 
-def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> Keys:
+def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> tuple[dict[str, str], dict[str, str]]:
     wanted = encoder.state_dict()
-    values, keys = fit(wanted, weights, whose)
-    encoder.load_state_dict({**wanted, **values})
-    return keys
+    used, left = fit(wanted, weights, whose)
+    encoder.load_state_dict(wanted | {bare: weights[name] for name, bare in used.items()})
+    return used, left
 
 
-def _chosen(path: Path, content: dict[str, object], weights: dict[str, Tensor], asked: Backbone | str | None) -> Backbone:
+def _on_cpu(encoder: Encoder) -> dict[str, Tensor]:
+    return {name: value.detach().cpu().contiguous() for name, value in encoder.state_dict().items()}
+
+
+def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], asked: Backbone | str | None) -> Backbone:
     """The backbone that is asked for, that the file tells or that it fits; FameError where these disagree or none is known."""
     if isinstance(asked, str):
         if asked not in NAMES:
@@ -119,9 +193,7 @@ def _chosen(path: Path, content: dict[str, object], weights: dict[str, Tensor], 
         if asked is not None and described(asked) != described(told):
             raise FameError(f"{path} holds the backbone {described(told)}, not {described(asked)}: ask for that, or for none")
         return told
-    if asked is not None:
-        return asked
-    found = fitting(weights)
+    found = [asked] if asked else fitting(weights)
     if len(found) != 1:
         which = " and ".join(map(described, found)) or "none"
         raise FameError(f"{path} fits {which} of the backbones {', '.join(NAMES)}: name one, and what is missing is listed")

@@ -32,7 +32,7 @@ from fame.evaluation.predictions import tested_splits
 from fame.files import sha256_of, write_atomically
 from fame.method.augment import centre_crop, normalise
 from fame.run import Run
-from fame.training.precision import autocast, name, resolve, set_threads
+from fame.training.precision import NAMES, autocast, resolve
 
 BATCH = 64  # clips a forward pass: it moves no number beyond rounding, so it is no scientific choice
 VERSION = 1  # of the shared files; raised when `extract` or a network's arithmetic changes
@@ -56,7 +56,7 @@ def opened(
 
     FameError where there is no test video: before any training.
     """
-    set_threads(config.threads)
+    torch.set_num_threads(config.threads)
     net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
     return net, videos, tested_splits(videos, config.clip)
@@ -64,7 +64,7 @@ def opened(
 
 def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Iterable[str], run: Run) -> dict[str, Any]:
     """Return what the notes of all these stages tell: the arithmetic, and how many videos of `splits` are too short."""
-    return {"precision": name(resolve(config.precision, run.device)), **too_short(videos, list(splits), config.clip)}
+    return {"precision": NAMES[resolve(config.precision, run.device)], **too_short(videos, list(splits), config.clip)}
 
 
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
@@ -142,7 +142,7 @@ def shared_features(
 
     if run.cache is None or encoder is None:
         return extracted()
-    dtype = name(resolve(config.precision, run.device))
+    dtype = NAMES[resolve(config.precision, run.device)]
     about = {
         "version": VERSION,
         "encoder": sha256_of(encoder),

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from fame.backbones import Encoder
-from fame.backbones.checkpoint import check_whole, read_weights, weights_digest
+from fame.backbones.given import read_weights
 from fame.config import Probe
 from fame.data.clips import VideoSet
 from fame.data.fitting import fitting
@@ -31,6 +31,7 @@ from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
 from fame.files import write_atomically
 from fame.run import Run
+from fame.training.checkpoint import weights_digest
 from fame.training.supervised import Classifier, train_classifier
 
 TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
@@ -118,7 +119,6 @@ def _sgd_head(
     model.draw_head(run.seeds.of(f"probe/{name}", "head"))
     kept, begun = _kept(run, name), weights_digest(model)
     with suppress(FameError):  # there is none, or it is damaged
-        check_whole(kept)
         state = read_weights(kept)
         if state.get("begun") == begun:
             model.linear.load_state_dict(state["head"])

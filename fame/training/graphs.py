@@ -1,8 +1,4 @@
-"""Replay a function of fixed shapes as a CUDA graph, so that a step of many small kernels does not wait for Python's launches.
-
-The kernels and their order are those of a call, so are the numbers. The first calls are plain ones: they compile, allocate and look
-for algorithms, none of which can be captured.
-"""
+"""Replay a function of fixed shapes as a CUDA graph, so that a step of many small kernels does not wait for Python's launches."""
 
 from __future__ import annotations
 
@@ -18,26 +14,23 @@ Work = Callable[..., tuple[Tensor, ...]]
 
 
 class Replayed:
-    """`work(*tensors) -> tensors` on a GPU, from its fourth call on as a graph; called with other shapes, it starts anew.
+    """`work(*tensors) -> tensors` of fixed shapes on a GPU, from its fourth call on as a CUDA graph.
 
-    What `work` reads beside its arguments, and what it changes, has to stay where it is in memory (weights, buffers, and from the
-    capture on the gradients it makes); it must not wait for the device, and what it does in Python happens in the plain calls and
-    once more in the capture, which computes nothing. Where it cannot be captured a warning says why, and all calls are plain.
+    The kernels and their order are those of a call, so are the numbers. The first calls are plain ones: they compile, allocate and
+    look for algorithms, none of which can be captured. What `work` reads beside its arguments, and what it changes, has to stay
+    where it is in memory (weights, buffers, and from the capture on the gradients it makes); it must not wait for the device, and
+    what it does in Python happens in the plain calls and once more in the capture, which computes nothing. Where it cannot be
+    captured a warning says why, and all calls are plain.
     """
 
     def __init__(self, work: Work, device: torch.device) -> None:
         self.work, self.stream = work, torch.cuda.Stream(device)
-        self._begin()
-
-    def _begin(self) -> None:
         self.calls, self.possible = 0, True
         self.graph: torch.cuda.CUDAGraph | None = None
         self.given: tuple[Tensor, ...] = ()
         self.made: tuple[Tensor, ...] = ()
 
     def __call__(self, *given: Tensor) -> tuple[Tensor, ...]:
-        if self.graph is not None and any(a.shape != b.shape or a.dtype != b.dtype for a, b in zip(self.given, given, strict=True)):
-            self._begin()
         if self.graph is None and self.possible and self.calls >= PLAIN:
             self._capture(given)
         self.calls += 1
@@ -65,9 +58,8 @@ class Replayed:
             with torch.cuda.graph(graph, stream=self.stream, capture_error_mode="thread_local"):
                 self.made = self.work(*self.given)
         except RuntimeError as error:
-            self._begin()
             self.possible = False
-            cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            cause = str(error).strip().partition("\n")[0]
             warnings.warn(f"steps are launched kernel by kernel, as no CUDA graph could be made of one ({cause})", stacklevel=2)
         else:
             self.graph = graph

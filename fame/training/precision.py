@@ -12,7 +12,7 @@ import torch
 from fame.config import Precision
 from fame.errors import FameError
 
-NAMES = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+NAMES = {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}  # in the notes of a run
 
 
 def has_bf16_units(device: torch.device) -> bool:
@@ -42,16 +42,3 @@ def scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradSca
 def autocast(dtype: torch.dtype | None, device: torch.device) -> AbstractContextManager[object]:
     """A context in which forward passes run in `dtype`; weights, losses and optimiser stay in 32 bits."""
     return nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
-
-
-def name(dtype: torch.dtype | None) -> str:
-    """What stands in the notes of a run: `bf16`, `fp16` or `fp32`."""
-    return NAMES[dtype]
-
-
-def set_threads(threads: int) -> None:
-    """Threads within an operation. It is part of a run's identity, because sums of floats depend on it."""
-    if threads < 1:
-        raise ValueError(f"threads = {threads}: at least one is needed")
-    if torch.get_num_threads() != threads:
-        torch.set_num_threads(threads)

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState, save_encoder
-from fame.backbones.given import load_encoder, load_given
+from fame.backbones.given import load_encoder, load_given, save_encoder
 from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
@@ -22,10 +21,10 @@ from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
 from fame.seeds import Seeds
-from fame.training import precision as arithmetic
-from fame.training.compilation import naming_failures
-from fame.training.descent import ContrastStep, Descent
+from fame.training.checkpoint import TrainingState
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
+from fame.training.precision import NAMES, resolve
+from fame.training.step import ContrastStep
 from fame.training.supervised import Classifier, batches, train_classifier
 
 ENCODER_FILE = "encoder.pt"
@@ -39,7 +38,7 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch. Raises
     FameError for an empty training split, a queue shorter than the batch, a loss that is not finite, given weights that do not fit.
     """
-    arithmetic.set_threads(config.threads)
+    torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
     notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
     metrics: dict[str, float] = {}
@@ -64,8 +63,8 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
 def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
     """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
     assert config.data is not None  # the configuration's validation
-    dtype = arithmetic.resolve(config.precision, run.device)
-    notes |= {"precision": arithmetic.name(dtype), "threads": config.threads}
+    dtype = resolve(config.precision, run.device)
+    notes |= {"precision": NAMES[dtype], "threads": config.threads}
     videos = run.videos(config.data)
     rows = standing_in(videos, videos.select("train"), config.clip)
     if not len(rows):
@@ -103,7 +102,7 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
 
 def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:
     """What each of several ranks does; the first one writes the encoder."""
-    arithmetic.set_threads(config.threads)
+    torch.set_num_threads(config.threads)
     run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
     encoder = build_encoder(config.backbone, seeds.of("initialisation"))
     metrics = _contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
@@ -112,7 +111,6 @@ def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: See
     return metrics
 
 
-@naming_failures
 def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
     optim, device, ranks, contrast = config.optim, run.device, here(), config.contrast
     batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
@@ -122,14 +120,18 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
     if batch == ranks.size and contrast.merge and contrast.merge.background != "intra":
         raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
-    dtype = arithmetic.resolve(config.precision, device)
-    model = fast_layout(MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device))
+    dtype = resolve(config.precision, device)
+    model = MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device)
+    if contrast.compiled:
+        model.query.compile()
+        model.key.compile()
+    else:
+        model = fast_layout(model)
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
     identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
-    scaler = arithmetic.scaler(dtype, device)
-    state = TrainingState(run, identity, model, optimiser, scaler=scaler)
-    descend = ContrastStep(model, Descent(optimiser, scaler), dtype, device, contrast.compiled)
+    descend = ContrastStep(model, optimiser, dtype, device, contrast.compiled)
+    state = TrainingState(run, identity, model, optimiser, descend.scaler)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))

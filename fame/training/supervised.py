@@ -13,14 +13,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fame.backbones import Encoder, fast_layout
-from fame.backbones.checkpoint import TrainingState, weights_digest
 from fame.config import Finetune, Pretrain, Probe
 from fame.data.clips import VideoSet
 from fame.errors import NotFinite
 from fame.method.augment import colour_normalised, random_crops
 from fame.method.moco import cut
 from fame.run import Run
-from fame.training.descent import Descent
+from fame.training.checkpoint import TrainingState, weights_digest
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.training.precision import autocast, resolve, scaler
 
@@ -83,9 +82,8 @@ def train_classifier(
     drawn = hashlib.sha256(rows.numpy().tobytes() + videos.labels.numpy().tobytes()).hexdigest()
     parts = [purpose, *(part.model_dump_json() for part in (clip, augment, optim)), str(dtype), drawn, given]
     parts += [f"in {accumulate} pieces"] if accumulate > 1 else []
-    scale = scaler(dtype, device)
-    state = TrainingState(run, "|".join(parts), model, optimiser, scaler=scale)
-    descent = Descent(optimiser, scale)
+    scaling = scaler(dtype, device)
+    state = TrainingState(run, "|".join(parts), model, optimiser, scaling)
     done, metrics = state.restore()
     for epoch in range(done, optim.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
@@ -102,7 +100,7 @@ def train_classifier(
                 waited += time.perf_counter() - before
                 raw = raw.to(device) if isinstance(raw, Tensor) else [one.to(device) for one in raw]
                 clips = colour_normalised(random_crops(raw, clip.size, augment, views), augment, views)
-                descent.begin()
+                optimiser.zero_grad(set_to_none=True)
                 for some, target in zip(cut(clips, accumulate), cut(labels[batch.to(device)], accumulate), strict=True):
                     with autocast(dtype, device):
                         logits = model(some)
@@ -112,10 +110,11 @@ def train_classifier(
                             f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
                         )
                     share = len(some) / len(clips)
-                    descent.add(loss * share)
+                    scaling.scale(loss * share).backward()
                     right = (logits.detach().argmax(1) == target).double().mean()
                     total += share * torch.stack([loss.detach().double(), right]).cpu()
-                descent.move()
+                scaling.step(optimiser)
+                scaling.update()
         seconds = time.perf_counter() - began
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}

@@ -31,9 +31,9 @@ def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -
     say(f"{number:,} parameters, features of {encoder.dim} dimensions")
     if keys:
         table = Table("key", "used as", "left as")
-        for name, ours in encoder.loaded.keys.used.items():
+        for name, ours in encoder.loaded.used.items():
             table.add_row(name, ours, "")
-        for name, reason in encoder.loaded.keys.left.items():
+        for name, reason in encoder.loaded.left.items():
             table.add_row(name, "", reason)
         console.print(table)
 

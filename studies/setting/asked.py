@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import shlex
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -13,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from fame.config import Config, Data, VideoData
 from fame.errors import FameError, explain
+from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
 from studies.paper.registry import studies
 from studies.setting.changes import changed
@@ -126,7 +126,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
     scale = options.sized()
     typed_fields(options.set)
     replicates = numbered(scale, chosen(options), options.replicates)
-    weights = Weights(name=options.pretrained.name, sha256=sha256(options.pretrained)) if options.pretrained else None
+    weights = weights_at(options.pretrained) if options.pretrained else None
     left_out: list[LeftOut] = []
 
     def scanned(kind: Any, root: Path, fold: int) -> Scanned:
@@ -190,10 +190,9 @@ def folds_of(kind: str, fold: str, lenient: bool) -> tuple[int, ...]:
     return (1,) if single and lenient else (int(fold),)
 
 
-def sha256(path: Path) -> str:
-    """Return the digest of a weights file, 64 hex digits; FameError where it cannot be read."""
+def weights_at(path: Path) -> Weights:
+    """Return a weights file as its name and digest; FameError where it cannot be read."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return Weights(name=path.name, sha256=sha256_of(path))
     except OSError as error:
         raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None

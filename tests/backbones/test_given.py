@@ -14,8 +14,7 @@ import torch
 
 import fame
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder
-from fame.backbones.given import load_given
+from fame.backbones.given import load_given, save_encoder
 from fame.errors import FameError
 from fame.files import sha256_of
 from tests.backbones.test_keys import NARROW, SMALL, equal
@@ -57,7 +56,7 @@ def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, pref
     keys = load_given(encoder, tmp_path / "given.pt", sha256_of(tmp_path / "given.pt"))
     assert equal(encoder, build_encoder(NARROW, 1))
     assert keys == {"left": sorted(left), "used": sorted(prefix + name for name in SMALL)}
-    assert fame.load_encoder(tmp_path / "given.pt").loaded.keys.left == left
+    assert fame.load_encoder(tmp_path / "given.pt").loaded.left == left
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -20,8 +20,7 @@ from typer.testing import CliRunner
 import fame
 import run_study
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import save_encoder
-from fame.backbones.given import NAMES, export_encoder, fitting, load_given
+from fame.backbones.given import NAMES, export_encoder, fitting, load_given, save_encoder
 from fame.backbones.keys import fit, fits, released
 from fame.config import Backbone
 from fame.errors import FameError
@@ -68,14 +67,14 @@ def test_a_pretrained_release_gives_its_query_encoder(tmp_path: Path, name: str,
     encoder = fame.load_encoder(file, backbone=name if told else None)
     expected = trained(name, 1)
     assert equal(encoder, expected) and not encoder.training
-    keys, weights = encoder.loaded.keys, content["state_dict"]
+    keys, weights = encoder.loaded, content["state_dict"]
     assert set(keys.used) | set(keys.left) == set(weights) and not set(keys.used) & set(keys.left)
     assert keys.used == {f"module.encoder_q.{key}": key for key in expected.state_dict()}
     assert {reason for key, reason in keys.left.items() if ".encoder_k." in key} == {"momentum encoder"}
     heads = {key for key, reason in keys.left.items() if reason == "projection head"}
     assert heads == {f"module.encoder_q.{place}.{part}" for place in HEADS[name] for part in ("weight", "bias")}
     assert keys.left["module.queue"] == keys.left["module.queue_ptr"] == "queue"
-    assert keys.beside == ("epoch", "arch", "optimizer") and not keys.unknown
+    assert not keys.unknown
 
 
 def test_a_finetuned_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -87,7 +86,7 @@ def test_a_finetuned_release(tmp_path: Path, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.INFO, "fame"):
         encoder = fame.load_encoder(file, backbone="i3d")
     assert equal(encoder, theirs)
-    assert encoder.loaded.keys.left == {"module.fc.weight": "classifier", "module.fc.bias": "classifier"}
+    assert encoder.loaded.left == {"module.fc.weight": "classifier", "module.fc.bias": "classifier"}
     (line,) = caplog.records
     assert line.levelno == logging.INFO and "i3d, 342 keys used, 2 left (2 classifier)" in line.getMessage()
     clips = torch.randn(2, 3, 8, 32, 32)
@@ -101,7 +100,7 @@ def test_torchvisions_supervised_files(tmp_path: Path, name: str, build) -> None
     theirs = build(weights=None).eval()
     torch.save(theirs.state_dict(), tmp_path / "kinetics.pth")
     encoder = fame.load_encoder(tmp_path / "kinetics.pth", backbone=name)
-    assert set(encoder.loaded.keys.left.values()) == {"classifier"} and len(encoder.loaded.keys.left) == 2
+    assert set(encoder.loaded.left.values()) == {"classifier"} and len(encoder.loaded.left) == 2
     assert fame.load_encoder(tmp_path / "kinetics.pth").loaded.backbone.name == name
     if name != "s3d":
         theirs.fc = torch.nn.Identity()  # what is left computes the pooled features
@@ -116,13 +115,13 @@ def test_what_is_exported_loads_back_bit_for_bit(tmp_path: Path, name: str) -> N
     encoder = trained(name, 1)
     save_encoder(encoder, backbone, tmp_path / "encoder.pt")
     ours = fame.load_encoder(tmp_path / "encoder.pt")
-    assert ours.loaded.backbone == backbone and not ours.loaded.keys.left and equal(ours, encoder)
+    assert ours.loaded.backbone == backbone and not ours.loaded.left and equal(ours, encoder)
     export_encoder(ours, backbone, tmp_path / "released.pth.tar")
     content = torch.load(tmp_path / "released.pth.tar", weights_only=True)
     assert all(key.startswith("module.encoder_q.") for key in content["state_dict"])
     assert content["arch"] == ("I3D" if name == "i3d" else name)  # as their command line spells it
     back = fame.load_encoder(tmp_path / "released.pth.tar")  # recognised without being told
-    assert equal(back, encoder) and not back.loaded.keys.left and back.loaded.backbone == backbone
+    assert equal(back, encoder) and not back.loaded.left and back.loaded.backbone == backbone
 
 
 def test_exported_names_are_those_that_torchvisions_networks_take() -> None:
@@ -175,7 +174,7 @@ def test_given_weights_are_checked_and_never_half_loaded(tmp_path: Path) -> None
     file = tmp_path / "given.pt"
     encoder = build_encoder(NARROW)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
-    with pytest.raises(FameError, match="no given weights"):
+    with pytest.raises(FameError, match="no file of weights"):
         load_given(encoder, file, "0" * 64)
     weights = {f"module.{name}": value for name, value in SMALL.items() if not name.endswith("num_batches_tracked")}
     torch.save(weights | {"module.stem.0.weight": torch.zeros(2, 3, 1, 7, 7)}, file)
@@ -199,7 +198,7 @@ def test_a_file_of_ours_is_no_other_backbone(tmp_path: Path) -> None:
 def test_unknown_keys_are_left_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     weights = build_encoder(NARROW, 1).state_dict() | {"stem.9.weight": torch.zeros(2)}
     torch.save(weights, tmp_path / "w.pt")
-    keys = fame.load_encoder(tmp_path / "w.pt").loaded.keys
+    keys = fame.load_encoder(tmp_path / "w.pt").loaded
     assert keys.unknown == ["stem.9.weight"]
     assert [record.levelno for record in caplog.records] == [logging.WARNING] and "stem.9.weight" in caplog.text
 
@@ -208,9 +207,9 @@ def test_of_two_copies_the_fuller_one_is_taken_whole() -> None:
     """Weights are never mixed from two copies."""
     one, two = (build_encoder(NARROW, seed).state_dict() for seed in (1, 2))
     part = {f"module.{name}": value for name, value in list(two.items())[:5]}
-    values, keys = fit(one, {**part, **{f"backbone.{name}": value for name, value in one.items()}}, "a file")
-    assert all(torch.equal(values[name], one[name]) for name in one)
-    assert set(keys.left) == set(part) and set(keys.left.values()) == {"another copy"}
+    used, left = fit(one, {**part, **{f"backbone.{name}": value for name, value in one.items()}}, "a file")
+    assert used == {f"backbone.{name}": name for name in one}
+    assert left == dict.fromkeys(part, "another copy")
 
 
 @settings(max_examples=50)
@@ -230,8 +229,8 @@ def test_any_prefix_is_taken_off_and_nothing_lost(prefix: str, dropped: set[int]
             fit(META, weights, "a file")
         assert all(f"{name} is missing" in str(caught.value) for name in gone)
     else:
-        values, keys = fit(META, weights, "a file")
-        assert set(values) == set(META) and not keys.left and not keys.absent
+        used, left = fit(META, weights, "a file")
+        assert set(used.values()) == set(META) and not left
 
 
 with torch.device("meta"):

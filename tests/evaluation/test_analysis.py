@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import avg_pool3d
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import save_encoder
 from fame.config import Activation, Augment, Clip, Kernels
 from fame.evaluation.analysis.activation_maps import (
     MAPS,

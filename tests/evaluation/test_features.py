@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder
-from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import save_encoder
 from fame.config import Augment, Clip, Probe, Retrieval
 from fame.errors import FameError
 from fame.evaluation.features import FOLDER, extract, shared_features

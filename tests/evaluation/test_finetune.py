@@ -11,8 +11,7 @@ from torch import nn
 
 import fame.evaluation.finetune
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder
-from fame.backbones.given import load_encoder
+from fame.backbones.given import load_encoder, save_encoder
 from fame.config import Augment, Clip, Finetune, Optim
 from fame.errors import FameError
 from fame.evaluation.features import extract

@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 
 import fame.evaluation.probe
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import save_encoder
 from fame.config import Augment, Clip, Optim, Probe
 from fame.evaluation.logistic import fit_logistic
 from fame.evaluation.predictions import metrics_from

@@ -209,9 +209,9 @@ def test_interim_is_said_and_uneven_runs_are_named(study: tuple[Store, Asked], p
     assert "<b>Interim: 1 of 3 replicates.</b>" in html and lost in html
     assert {claim["verdict"] for claim in report["claims"]} <= {"inconclusive", "not run"}
     table = (page.parent / "tables" / "retrieval.md").read_text(encoding="utf-8")
-    assert "Interim: every cell has 2 of the 3 replicates." in table
+    assert "n = 2 of 3 replicates" in table
     masks = (page.parent / "tables" / "mask_quality.md").read_text(encoding="utf-8")
-    assert "Interim: every cell has 1 of the 3 replicates." in masks
+    assert "n = 1 of 3 replicates" in masks
 
 
 # ---------------------------------------------------------------- the command line

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from fame.backbones.checkpoint import TrainingState
 from fame.config import MoCo, Optim, Pretrain
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
-from fame.training.descent import ContrastStep, Descent
+from fame.training.checkpoint import TrainingState
 from fame.training.optimiser import build_optimiser
-from fame.training.precision import check, name, resolve, scaler
+from fame.training.precision import NAMES, check, resolve, scaler
 from fame.training.pretrain import pretrain
+from fame.training.step import ContrastStep
 from tests.fakes import fake_data, fake_run
 from tests.small import CPU, VIDEOS, Plain, config
 
@@ -28,7 +28,7 @@ def test_16_bits_are_refused_on_a_cpu(tmp_path: Path, precision) -> None:
     with pytest.raises(FameError, match=precision):
         pretrain(Pretrain(data=fake_data(), precision=precision), fake_run(tmp_path))
     check(precision, "cuda:1")
-    assert name(resolve(precision, torch.device("cuda"))) == precision
+    assert NAMES[resolve(precision, torch.device("cuda"))] == precision
 
 
 def test_the_loss_is_scaled_in_float16_alone() -> None:
@@ -44,8 +44,8 @@ class Contrast:
     def __init__(self, accumulate: int = 1, scale: torch.amp.GradScaler | None = None, kind: str = "sgd") -> None:
         self.model = MomentumContrast(Plain(), MoCo(dim=5, queue=32, momentum=0.9), seed=3, accumulate=accumulate)
         self.optimiser = build_optimiser(Optim(kind=kind, lr=0.01), self.model.query.parameters())
-        self.scaler = scale
-        self.step = ContrastStep(self.model, Descent(self.optimiser, scale), None, CPU)
+        self.step = ContrastStep(self.model, self.optimiser, None, CPU)
+        self.step.scaler = scale or self.step.scaler
 
     def take(self, number: int) -> Tensor:
         drawn = torch.Generator().manual_seed(number)
@@ -98,15 +98,14 @@ def test_a_checkpoint_keeps_the_scale(tmp_path: Path) -> None:
     broken = Contrast(scale=small(8.0, interval=2))
     for number in range(3):
         broken.take(number)
-    TrainingState(run, "this", broken.model, broken.optimiser, scaler=broken.scaler).save(1, {}, last=True)
+    TrainingState(run, "this", broken.model, broken.optimiser, broken.step.scaler).save(1, {}, last=True)
 
     resumed = Contrast(scale=small(8.0, interval=2))
-    state = TrainingState(run, "this", resumed.model, resumed.optimiser, scaler=resumed.scaler)
+    state = TrainingState(run, "this", resumed.model, resumed.optimiser, resumed.step.scaler)
     assert state.restore() == (1, {})
     resumed.take(3)
-    assert resumed.scaler is not None and straight.scaler is not None
-    assert resumed.scaler.state_dict() == straight.scaler.state_dict()
-    assert resumed.scaler.get_scale() == 32.0
+    assert resumed.step.scaler.state_dict() == straight.step.scaler.state_dict()
+    assert resumed.step.scaler.get_scale() == 32.0
     assert all(torch.equal(one, other) for one, other in zip(straight.weights(), resumed.weights(), strict=True))
 
 

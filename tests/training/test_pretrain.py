@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from fame.backbones import build_encoder
-from fame.backbones.checkpoint import save_encoder
+from fame.backbones.given import save_encoder
 from fame.config import Augment, BackgroundErasing, Clip, File, Merge, MoCo, Optim, Pretrain, Random, Supervised
 from fame.errors import FameError
 from fame.files import sha256_of

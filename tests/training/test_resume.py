@@ -15,12 +15,12 @@ import torch
 
 import fame.method.views
 import fame.training.pretrain
-from fame.backbones.checkpoint import read_weights
+from fame.backbones.given import read_weights
 from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised, VideoData
 from fame.data import scan_videos
 from fame.data.parallel import ahead
-from fame.training.descent import ContrastStep
 from fame.training.pretrain import pretrain
+from fame.training.step import ContrastStep
 from tests.fakes import FakeVideos, fake_run
 from tests.slow_training import run_of
 from tests.small import VIDEOS, Stopped, assert_continues, breaking, config, lines, same, weights

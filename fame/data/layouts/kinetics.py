@@ -2,41 +2,21 @@
 
 A copy of Kinetics is never whole: what the lists name and the disk has not is counted. Numbers are reported on the
 official `val`, which is the split `test` here; the official `test` has no labels and is not read. All of `train` is
-trained on unless `splits.toml` asks for a validation split. Fold 1 is the only fold.
+trained on unless `splits.toml` asks for a validation split.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from fame.data.layouts.listing import Entry, Listing, first_file, first_folder, left_out, none_found, read_rows, videos_below
 from fame.data.layouts.splits import place_by_hash, read_rule
 from fame.errors import FameError
 
-FOLDERS = {"train": ("train", "videos_train"), "test": ("val", "validate", "validation", "videos_val")}
-_WORDS = {"train": ("train",), "test": ("val", "validate", "validation")}
-LISTS = {
-    split: tuple(f"{before}{word}.csv" for before in ("", "kinetics_", "kinetics400_") for word in _WORDS[split])
-    for split in _WORDS
-}
-COLUMNS = ("label", "youtube_id")  # time_start and time_end too, where one file name needs them
+LISTS = {"train": ("train.csv",), "val": ("val.csv", "validate.csv")}
 _NAME = re.compile(r"(?P<id>.+)_(?P<start>\d{6})_(?P<end>\d{6})$")
-
-
-class Clip(NamedTuple):
-    """One row of a list: ten seconds of one video on YouTube."""
-
-    id: str
-    start: int | None
-    end: int | None
-    label: str
-
-    @property
-    def name(self) -> str:
-        return self.id if self.start is None or self.end is None else f"{self.id}_{self.start:06d}_{self.end:06d}"
 
 
 def read_kinetics(root: Path, fold: int) -> Listing:
@@ -46,99 +26,65 @@ def read_kinetics(root: Path, fold: int) -> Listing:
     the classes is that of their names, with or without lists.
     """
     rule = read_rule(root, "kinetics400", ("val", "seed"), val=0.0)
-    train = first_folder("kinetics400", root, FOLDERS["train"], "the training videos")
-    places: dict[str, Path | None] = {
-        "train": train,
-        "test": next((root / name for name in FOLDERS["test"] if (root / name).is_dir()), None),
-    }
-    lists = {split: first_file(root, names) for split, names in LISTS.items()}
-    found: list[tuple[Path, str, str]] = []  # file, class, split
-    named: list[str] = []  # every class that a list or a folder has: one whose videos are all missing keeps its number
+    train = first_folder("kinetics400", root, ("train",), "the training videos")
+    found: list[tuple[str, str, str]] = []  # path, class, split
+    named: dict[str, str] = {}  # every class that a list or a folder has: one whose videos are all missing keeps its number
     missing: list[str] = []
     strangers: list[Path] = []
-    for split, place in places.items():
-        file = lists[split]
-        on_disk: dict[str, list[Path]] = defaultdict(list)
-        for path in videos_below(place) if place else ():
-            on_disk[path.stem].append(path)
-        for clip in _read_list(file) if file else ():
-            named.append(clip.label)
-            taken = _take(on_disk, clip)
-            if taken is None:
-                missing.append(f"{_WORDS[split][0]}/{clip.label}/{clip.name}")
+    for split, names in LISTS.items():
+        on_disk = {path.stem: path for path in reversed(videos_below(root / split))}
+        listed: dict[Path | str, str] = {}  # class by file, or by the name of one that is missing
+        if file := first_file(root, names):
+            for id, name, label in _read_list(file):
+                taken = on_disk.pop(name, None) or on_disk.pop(id, None)
+                listed[taken or f"{split}/{label}/{name}"] = label
+            strangers += on_disk.values()
+        else:
+            listed |= {path: path.relative_to(root).parts[1] for path in videos_below(root / split) if path.parent != root / split}
+        for path, label in listed.items():
+            named.setdefault(_key(label), label.replace("_", " "))
+            if isinstance(path, str):
+                missing.append(path)
             else:
-                found.append((taken, clip.label, split))
-        left = [path for files in on_disk.values() for path in files]
-        if file is not None:
-            strangers += left
-        elif place is not None:
-            of_class = [(path, path.relative_to(place).parts[0], split) for path in left if path.parent != place]
-            named += [name for _, name, _ in of_class]
-            found += of_class
+                found.append((path.relative_to(root).as_posix(), label, "train" if split == "train" else "test"))
     if not found and missing:
-        raise none_found("kinetics400", missing, lists["train"] or root, train)
+        raise none_found("kinetics400", missing, root / "*.csv", train)
     if not found:
         raise FameError(f"kinetics400: no video in {train}/CLASS and no csv list beside it; get the videos, or the lists too")
-    names = _names(named)
-    label = {key: index for index, key in enumerate(names)}
-    entries = [Entry(path.relative_to(root).as_posix(), label[_key(name)], split) for path, name, split in found]
+    number = {key: index for index, key in enumerate(sorted(named))}
+    entries = [Entry(path, number[_key(label)], split) for path, label, split in found]
     # By a threshold on the hash, not by rank: which videos a copy lacks moves none of the others.
     held = {e.path for e in entries if e.split == "train" and place_by_hash(video_of(e.path), fold, rule.seed) < rule.val}
     entries = [entry._replace(split="val") if entry.path in held else entry for entry in entries]
-    return Listing(list(names.values()), entries, missing, left_out(root, strangers, "the csv lists do not name them"))
+    return Listing([named[key] for key in number], entries, missing, left_out(root, strangers))
 
 
 def video_of(path: str) -> str:
-    """The YouTube id of a file: `train/abseiling/0wR5jVB-WPk_000417_000427.mp4` is of `0wR5jVB-WPk`."""
+    """Return the YouTube id of a file: `train/abseiling/0wR5jVB-WPk_000417_000427.mp4` is of `0wR5jVB-WPk`."""
     stem = Path(path).stem
     found = _NAME.match(stem)
     return found["id"] if found else stem
 
 
-def _take(on_disk: dict[str, list[Path]], clip: Clip) -> Path | None:
-    """Take out the file ID_SSSSSS_EEEEEE, else ID; of several the one in the class's own folder."""
-    for name in (clip.name, clip.id):
-        if files := on_disk.get(name):
-            best = next((path for path in files if _key(path.parent.name) == _key(clip.label)), files[0])
-            files.remove(best)
-            return best
-    return None
-
-
-def _read_list(file: Path) -> list[Clip]:
-    """The rows that have a label, in order and once each."""
+def _read_list(file: Path) -> Iterator[tuple[str, str, str]]:
+    """Yield id, name of the file without its suffix, and label of the rows that have a label, once each."""
     columns, rows = read_rows("kinetics400", file)
-    absent = [name for name in COLUMNS if name not in columns]
-    if absent:
+    if absent := [name for name in ("label", "youtube_id") if name not in columns]:
         raise FameError(f"kinetics400: {file} has no column {' and no column '.join(absent)}; get the official list again")
-    clips: dict[Clip, None] = {}
+    seen: set[tuple[str, str]] = set()
     for number, row in rows:
-        if not row["youtube_id"]:
+        id, label = row["youtube_id"], row["label"]
+        try:
+            times = [int(float(text)) for text in (row.get("time_start"), row.get("time_end")) if text]
+        except (ValueError, OverflowError):
+            told = f"no number of seconds in {row['time_start']!r} or {row['time_end']!r}"
+            raise FameError(f"kinetics400: line {number} of {file} has {told}; mend it") from None
+        if not id:
             raise FameError(f"kinetics400: line {number} of {file} has no youtube_id; mend it, or get the official list again")
-        if row["label"]:
-            start, end = (_second(file, number, row, column) for column in ("time_start", "time_end"))
-            clips[Clip(row["youtube_id"], start, end, row["label"])] = None
-    return list(clips)
-
-
-def _second(file: Path, number: int, row: dict[str, str], column: str) -> int | None:
-    text = row.get(column)
-    if not text:
-        return None
-    try:
-        return int(float(text))
-    except (ValueError, OverflowError):
-        raise FameError(
-            f"kinetics400: line {number} of {file} has {column} {text!r}, which is no number of seconds; mend it"
-        ) from None
-
-
-def _names(seen: list[str]) -> dict[str, str]:
-    """Class names by key, in the order of the keys; spelled as first seen, with spaces."""
-    names: dict[str, str] = {}
-    for name in seen:
-        names.setdefault(_key(name), name.replace("_", " "))
-    return {key: names[key] for key in sorted(names)}
+        name = f"{id}_{times[0]:06d}_{times[1]:06d}" if len(times) == 2 else id
+        if label and (name, label) not in seen:
+            seen.add((name, label))
+            yield id, name, label
 
 
 def _key(name: str) -> str:

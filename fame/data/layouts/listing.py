@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import mimetypes
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 from fame.data.video import SUFFIXES
 from fame.errors import FameError
@@ -45,9 +44,8 @@ def first_folder(kind: str, root: Path, names: tuple[str, ...], what: str) -> Pa
     raise FameError(f"{kind}: {root} has no folder {' or '.join(names)} with {what}; give the data set's folder with --data-root")
 
 
-def first_file(root: Path, names: Iterable[str]) -> Path | None:
+def first_file(root: Path, names: tuple[str, ...]) -> Path | None:
     """Return the first file of one of `names` in `root` or its folder `annotations`, else None."""
-    names = tuple(names)
     return next((folder / name for folder in (root, root / "annotations") for name in names if (folder / name).is_file()), None)
 
 
@@ -66,14 +64,6 @@ def read_lines(kind: str, file: Path) -> list[str]:
     return [line for line in read_text(kind, file).splitlines() if line.strip()]
 
 
-def read_json(kind: str, file: Path) -> Any:
-    """The value of a JSON list; FameError where it is none."""
-    try:
-        return json.loads(read_text(kind, file))
-    except ValueError as error:
-        raise FameError(f"{kind}: {file} is not JSON ({error}); get the official file again") from None
-
-
 def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     """Read the columns of a csv list, and its rows with their line numbers, without blanks around values."""
     found = csv.reader(io.StringIO(read_text(kind, file), newline=""))
@@ -86,30 +76,33 @@ def read_rows(kind: str, file: Path) -> tuple[list[str], list[tuple[int, dict[st
     return columns, [(line, dict(zip(columns, row + [""] * len(columns), strict=False))) for line, row in rows[1:]]
 
 
-def list_once(kind: str, listed: dict[str, Entry], name: str, entry: Entry, file: Path) -> None:
+def list_once(kind: str, listed: dict[str, Entry], entry: Entry, file: Path) -> None:
     """Take one line of a list, once; FameError where the video stands there otherwise, too."""
-    if name in listed and listed[name][1:] != entry[1:]:
+    if listed.setdefault(_stem(entry.path), entry)[1:] != entry[1:]:
         raise FameError(f"{kind}: {file} lists {entry.path} again, with another label or split; get the official lists again")
-    listed.setdefault(name, entry)
 
 
-def find_listed(
-    kind: str, root: Path, listed: Iterable[Entry], key: Callable[[Entry], Any], on_disk: dict[Any, Path], lists: Path, videos: Path
-) -> tuple[list[Entry], list[str]]:
-    """Return the listed entries whose file is on disk, with its path, and the paths of those that are missing.
+def find_listed(kind: str, root: Path, classes: list[str], listed: Iterable[Entry], lists: Path, videos: Path) -> Listing:
+    """Return the listed entries whose file lies below `videos`, whatever its case and suffix, with its path; others are missing.
 
-    A file that is found is taken out of `on_disk`, by its `key`. FameError where none is there.
+    An entry of split "" is not used. What is missing moves no other entry. FameError where none is there.
     """
+    found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
+    on_disk = {_stem(path.name): path for path in found}  # of copies the one in its class's folder
     entries, missing = [], []
     for entry in listed:
-        found = on_disk.pop(key(entry), None)
-        if found is None:
+        path = on_disk.pop(_stem(entry.path), None)
+        if entry.split and path:
+            entries.append(entry._replace(path=path.relative_to(root).as_posix()))
+        elif entry.split:
             missing.append(entry.path)
-        else:
-            entries.append(entry._replace(path=found.relative_to(root).as_posix()))
     if not entries:
         raise none_found(kind, missing, lists, videos)
-    return entries, missing
+    return Listing(classes, entries, missing, left_out(root, on_disk.values()))
+
+
+def _stem(path: str) -> str:
+    return path.rpartition("/")[2].rsplit(".", 1)[0].lower()
 
 
 def none_found(kind: str, missing: list[str], lists: Path, videos: Path) -> FameError:
@@ -118,7 +111,7 @@ def none_found(kind: str, missing: list[str], lists: Path, videos: Path) -> Fame
     return FameError(f"{kind}: none of the {len(missing)} videos that {lists} lists is in {videos} (first: {first})")
 
 
-def left_out(root: Path, paths: Iterable[Path], why: str) -> list[str]:
+def left_out(root: Path, paths: Iterable[Path], why: str = "the lists do not name them") -> list[str]:
     """Return a note on videos that are on disk and not taken; none where there are none."""
     names = sorted(path.relative_to(root).as_posix() for path in paths)
     return [f"{len(names)} videos on disk are left out: {why} (first: {names[0]})"] if names else []
@@ -127,13 +120,13 @@ def left_out(root: Path, paths: Iterable[Path], why: str) -> list[str]:
 # ---------------------------------------------------------------- files on disk
 
 
-def videos_below(folder: Path, suffixes: tuple[str, ...] = SUFFIXES) -> list[Path]:
+def videos_below(folder: Path) -> list[Path]:
     """List every file below `folder`, at any depth, whose name ends as a video's does, in order.
 
     What is hidden or the system's own is passed over; links to folders are followed, but for those that lead back.
     FameError where a folder cannot be read or a name is no UTF-8.
     """
-    found = [path for path in _files_below(folder) if path.suffix.lower() in suffixes]
+    found = [path for path in _files_below(folder) if path.suffix.lower() in SUFFIXES]
     for path in found:
         try:
             str(path).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fame.data.layouts.listing import Entry, Listing, find_listed, first_folder, left_out, list_once, read_lines, videos_below
+from fame.data.layouts.listing import Entry, Listing, find_listed, first_folder, list_once, read_lines
 from fame.data.layouts.splits import hold_out_groups
 from fame.errors import FameError
 
@@ -12,8 +12,7 @@ from fame.errors import FameError
 def read_ucf101(root: Path, fold: int) -> Listing:
     """Read a fold: its test list is the test split, and a share of each class's groups in its train list validates.
 
-    That is chosen on the list, so a video that is missing moves no other. Names are compared without case and suffix:
-    classInd.txt has HandstandPushups, its files v_HandStandPushups.
+    Classes are compared without case: classInd.txt has HandstandPushups, its files v_HandStandPushups.
     """
     videos = first_folder("ucf101", root, ("UCF-101", "data"), "the videos")
     lists = first_folder("ucf101", root, ("ucfTrainTestlist", "anno"), "the split files")
@@ -27,16 +26,8 @@ def read_ucf101(root: Path, fold: int) -> Listing:
             *_, name, video = f"/{path}".split("/")
             if name.lower() not in label:
                 raise FameError(f"ucf101: {file} lists {path}, whose class is not in {lists / 'classInd.txt'}; mend the split file")
-            entry = Entry(f"{name}/{video}", label[name.lower()], split)
-            list_once("ucf101", listed, _stem(entry), entry, file)
-    found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
-    on_disk = {path.stem.lower(): path for path in found}  # of copies the one in its class's folder
-    entries, missing = find_listed("ucf101", root, hold_out_groups(listed.values(), fold), _stem, on_disk, lists, videos)
-    return Listing(names, entries, missing, left_out(root, on_disk.values(), f"the lists of fold {fold} do not name them"))
-
-
-def _stem(entry: Entry) -> str:
-    return entry.path.rpartition("/")[2].rsplit(".", 1)[0].lower()
+            list_once("ucf101", listed, Entry(f"{name}/{video}", label[name.lower()], split), file)
+    return find_listed("ucf101", root, names, hold_out_groups(listed.values(), fold), lists, videos)
 
 
 def _class_of(file: Path, line: str) -> str:

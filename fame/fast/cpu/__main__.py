@@ -15,7 +15,6 @@ from fame.backbones import build_encoder, fast_layout
 from fame.config import MASKS, Augment, Backbone, Flavour
 from fame.method.augment import centre_crop, colour_normalised
 from fame.method.masks import foreground_mask
-from fame.training import precision
 from fame.training.supervised import Classifier
 
 CLIPS, FRAMES, SIDE = 6, 4, 32
@@ -23,7 +22,7 @@ CLIPS, FRAMES, SIDE = 6, 4, 32
 
 def main() -> None:
     """Call all of it."""
-    precision.set_threads(1)
+    torch.set_num_threads(1)
     drawn = torch.Generator().manual_seed(0)
     clips = centre_crop(torch.randint(256, (CLIPS, FRAMES, SIDE, SIDE, 3), dtype=torch.uint8, generator=drawn), SIDE)
     for flavour in get_args(Flavour):

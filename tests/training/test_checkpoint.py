@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from fame.backbones.checkpoint import TrainingState
+from fame.training.checkpoint import TrainingState
 from tests.fakes import fake_run
 
 torch.set_num_threads(1)
@@ -23,7 +23,7 @@ def training(run, identity="a"):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)
-    return model, optimiser, TrainingState(run, identity, model, optimiser)
+    return model, optimiser, TrainingState(run, identity, model, optimiser, torch.amp.GradScaler("cpu", enabled=False))
 
 
 def test_state_restores_weights_statistics_and_optimiser(tmp_path):
@@ -47,8 +47,8 @@ def test_state_restores_weights_statistics_and_optimiser(tmp_path):
 
 def test_a_state_is_written_after_a_while_or_when_it_is_the_last(tmp_path, monkeypatch):
     now = [100.0]
-    monkeypatch.setattr("fame.backbones.checkpoint.EVERY", 5.0)
-    monkeypatch.setattr("fame.backbones.checkpoint.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("fame.training.checkpoint.EVERY", 5.0)
+    monkeypatch.setattr("fame.training.checkpoint.time.monotonic", lambda: now[0])
     run = fake_run(tmp_path)
     state = training(run)[2]
     for epoch, passed, written in ((1, 3, 0), (2, 3, 2), (3, 4, 2), (4, 2, 4), (5, 0, 4)):
