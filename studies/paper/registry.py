@@ -12,18 +12,8 @@ from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
 from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
-from studies.paper.tables import (
-    ACTION_RECOGNITION,
-    ACTIVATION_MAPS,
-    DIVING48,
-    FOREGROUND_MASK,
-    MASK_QUALITY,
-    RETRIEVAL,
-    SELECTION_WORLDS,
-    STUDIES,
-    TEMPORAL_KERNELS,
-    quality,
-)
+from studies.paper import tables
+from studies.paper.tables import SELECTION_WORLDS, STUDIES
 from studies.study import Row, Study, fame, pretext
 
 FINDINGS: tuple[Finding, ...] = (
@@ -48,8 +38,8 @@ FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's stu
 
 # the tables that look at an encoder whatever it was trained for: the part that a plugin's objective is trained on there
 DOWNSTREAM: dict[str, Literal["A", "source"]] = {
-    ACTION_RECOGNITION.name: "source",
-    **dict.fromkeys((study.name for study in (DIVING48, RETRIEVAL, TEMPORAL_KERNELS, ACTIVATION_MAPS)), "A"),
+    "action_recognition": "source",
+    **dict.fromkeys(("diving48", "retrieval", "temporal_kernels", "activation_maps"), "A"),
 }
 
 
@@ -74,13 +64,13 @@ def _studies_of(module: ModuleType) -> list[Study]:
 
 
 def _with_plugins(study: Study) -> Study:
-    if study == FOREGROUND_MASK:
+    if study == tables.FOREGROUND_MASK:
         return replace(study, rows=(*study.rows, *(Row(MASKS[name], fame(variant=name)) for name in PLUGGED)))
-    if study == MASK_QUALITY:
-        return replace(study, measures=(*study.measures, *quality(PLUGGED)))
+    if study == tables.MASK_QUALITY:
+        return replace(study, measures=(*study.measures, *tables.quality(PLUGGED)))
     if on := DOWNSTREAM.get(study.name):
         kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
-        column = on if study == DIVING48 else ""
+        column = on if study == tables.DIVING48 else ""
         return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
     return study
 

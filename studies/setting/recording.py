@@ -76,7 +76,7 @@ def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
         unit=unit(measure),
         kind=measure.kind,
         baseline=base.label if base else "",
-        baseline_method=base.method.text if base else "",
+        baseline_method=base.method.text if base and base.method else "",
         published=_text(theirs.value if theirs else None),
         published_difference=_text(theirs_apart),
         source=theirs.source if theirs else "",
