@@ -10,8 +10,8 @@ P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B
 the formulas leave open (1000 colours, a background count that starts at 1, the smoothing before each ranking) is as in the released
 code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
 
-Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
-computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
+Colour levels sit on rounding edges, so everything is computed in float32 and in one fixed order of operations, whatever the type of
+the input and whether autocast is on.
 
 This file is the definition, in plain torch. Unless asked for `exact`, `foreground_mask` takes the same steps in fewer passes over
 memory where fame/fast/ has a function for the device.
@@ -104,8 +104,8 @@ def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
     if not isinstance(found, Tensor):
         raise FameError(f"{must}, not {type(found).__name__}")
     if found.shape != shape or not (found.dtype == torch.bool or found.is_floating_point()):
-        raise FameError(f"{must}, not {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}")
-    if found.is_floating_point() and not found.isfinite().all():
+        raise FameError(f"{must}, not {found.dtype} of shape {tuple(found.shape)}")
+    if not found.isfinite().all():
         raise FameError(f"{must}, not NaN or infinity")
     return (found if found.dtype == torch.bool else found.float()).to(clips.device)
 
@@ -168,7 +168,7 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
 
 
 def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
-    """Return across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
+    """Return across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded."""
     value, brightest = frames.max(1)
     chroma = value - frames.amin(1)
     saturation = chroma / (value + 1e-8)
@@ -190,7 +190,7 @@ def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Te
     sampled_f, sampled_b = bayes.counts(pixels)
     foreground = top_share(motion, sampled_f)
     background = ~top_share(motion, pixels - sampled_b)  # the rest of the same ranking, so ties never put a pixel into both samples
-    group = torch.where(foreground, 0, torch.where(background, 1, 2))
+    group = torch.where(foreground, 0, torch.where(background, 1, 2))  # 2: in neither sample
     counts = motion.new_zeros(batch, 3 * COLOURS)
     counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
     in_foreground = counts[:, :COLOURS] / sampled_f
