@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.filesize import decimal
 from rich.table import Table
 
 from fame.plugins import load
@@ -30,9 +29,9 @@ from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import EARLIER, earlier
+from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
-from studies.setting.replicates import part_of
 from studies.setting.resolve import all_stages
 from studies.study import Row, deranged, fame, moco
 from studies.tracking import Tracker
@@ -71,14 +70,13 @@ def list_studies(
 def plan(options: Options) -> None:
     """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
     session = Session(options)
-    found = session.plan()
-    session.show(found)
-    asked = session.asked
-    sides = [asked.setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    if all(side and side.id in found.serves for side in sides):
+    session.show(session.plan())
+    setting, asked = session.asked.setting, session.asked
+    sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
+    if all(side and side.id in session.stages for side in sides):
         from reports.power import foretold
 
-        facts = about(asked.setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
+        facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
         if said := foretold(facts):
             say(said)
 
@@ -89,8 +87,7 @@ def run(options: Options) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
     session = Session(options)
     summary = session.run()
-    say(f"{tally(summary, session)} The tables: run_study.py report --out {session.store.out}")
-    raise typer.Exit(tell_failures(summary))
+    raise told(session, summary, f"The tables: run_study.py report --out {session.store.out}")
 
 
 @app.command()
@@ -113,22 +110,18 @@ def reproduce(options: Options) -> None:
     summary = session.run()
     page = make_report(session.store)
     say(answer_of(page))
-    say(f"{tally(summary, session)} Report: {page}")
-    raise typer.Exit(tell_failures(summary))
+    raise told(session, summary, f"Report: {page}")
 
 
-def tally(summary: Summary, session: Session) -> str:
-    told = standing(session.store, session.asked.replicates, session.stages)
-    return f"{len(summary.done)} runs done, {summary.already} were there. {told}".strip()
-
-
-def tell_failures(summary: Summary) -> int:
-    """A line for each missing run on standard error; the exit code."""
+def told(session: Session, summary: Summary, last: str) -> typer.Exit:
+    """Tell what became of the runs and, last, where to look; return how the command ends: 1 where a run failed."""
+    done = standing(session.store, session.asked.replicates, session.stages)
+    say(" ".join(filter(None, (f"{len(summary.done)} runs done, {summary.already} were there.", done, last))))
     for line in (*summary.failed.values(), *summary.skipped.values()):
         complain(f"failed: {line}")
     if summary.failed:
         complain("error: see failure.json and log.txt in those folders; the next start tries them again")
-    return 0 if summary.ok else 1
+    return typer.Exit(0 if summary.ok else 1)
 
 
 @app.command()
@@ -188,7 +181,7 @@ def pack_parts(options: Options, folder: Folder) -> None:
     store = Store(options.out)
     asked = recall(store)
     for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
-        say(f"{packed.path}: {packed.runs} of {packed.planned} runs, {decimal(packed.size)}")
+        say(f"{packed.path}: {packed.runs} of {packed.planned} runs")
 
 
 @app.command("unpack")

@@ -1,8 +1,7 @@
 """Measure how fast this checkout is: `python -m benchmarks [merge | step] [--device cuda] [--rounds 9] [--scale quick]`.
 
-`merge` times the released algorithm, operation by operation, against FAME's mask and merge; `step` a pretraining step as it is
-written before anybody thinks of speed against ours. Each is a ratio, slow / fast, on a CPU with the threads that torch has. Both
-sides are called in turn, and what slows a whole round cancels out in its ratio. For a whole study: `time make reproduce`.
+`merge` times the released algorithm against FAME's mask and merge; `step` a pretraining step in eager torch against ours. Each is
+a ratio, slow / fast: what slows a whole round cancels out. For a whole study: `time make reproduce`.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -45,14 +43,10 @@ from studies.study import fame
 
 Work = Callable[[], object]
 BATCH = {"cpu": (16, 16, 112), "cuda": (64, 16, 224)}  # clips, frames, pixels a side
-UNTIMED = 5  # calls of each side before the first round
 
 
 def moving_clips(batch: int, frames: int, size: int) -> Tensor:
-    """Return float clips (batch, 3, frames, size, size) in [0, 1]: a still backdrop, a square that crosses it, sensor noise.
-
-    (Noise alone would put all pixels into few colours.)
-    """
+    """Return float clips (batch, 3, frames, size, size) in [0, 1]: a still backdrop, a square that crosses it, sensor noise."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(batch, 3, size // 16, size // 16, generator=generator)
     clips = functional.interpolate(coarse, (size, size), mode="bilinear")[:, :, None].repeat(1, 1, frames, 1, 1)
@@ -72,7 +66,7 @@ def merging(device: torch.device) -> tuple[Work, Work]:
 
 
 def eager_views(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.device) -> list[Tensor]:
-    """Return two views (B, 3, T, size, size) by torchvision's transforms, clip by clip, in the released code's order."""
+    """Return two views (B, 3, T, size, size) by torchvision's transforms, clip by clip."""
     augment, clip = config.augment, config.clip
     crop = v2.RandomResizedCrop(clip.size, scale=augment.area, antialias=False)
     flip = v2.RandomHorizontalFlip(augment.flip)
@@ -89,16 +83,16 @@ def eager_views(config: Pretrain, videos: VideoSet, rows: Tensor, device: torch.
 
 
 def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Work]:
-    """Return a step of FAME on a scale's batch, eager and ours, both to the loss; `folder` takes a selection world's videos."""
+    """Return a step of FAME on a scale's batch, eager and ours; `folder` takes a selection world's videos."""
     small = world(train=64, source=64, small=16, test=8, val=8)
     data, seeds = StagedData(part="source", world=small, short_side=scale.short_side), Seeds(SELECTION_REPLICATES)
     videos = open_videos(data, seeds, folder / "cache")
     stage = Setting(scale).pretraining(fame())
     assert stage is not None and isinstance(stage.config, Pretrain)
-    config = stage.config
-    rows = torch.arange(config.optim.batch) % len(videos)
-    eager, ours = (MomentumContrast(build_encoder(config.backbone), config.contrast.moco, 0).to(device).train() for _ in range(2))
-    plain = torch.optim.AdamW(eager.query.parameters(), lr=config.optim.lr, weight_decay=config.optim.weight_decay)
+    config, optim = stage.config, stage.config.optim
+    rows = torch.arange(optim.batch) % len(videos)
+    eager, ours = (MomentumContrast(build_encoder(config.backbone), config.contrast.moco).to(device).train() for _ in range(2))
+    plain = torch.optim.AdamW(eager.query.parameters(), lr=optim.lr, weight_decay=optim.weight_decay)
 
     def slow() -> float:
         """Contiguous modules of torch in 32 bits."""
@@ -109,43 +103,34 @@ def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Wo
         return float(loss.detach())
 
     ours = fast_layout(ours)
-    optimiser = build_optimiser(config.optim, ours.query.parameters())
-    step = ContrastStep(ours, optimiser, resolve(config.precision, device), device)
+    step = ContrastStep(ours, build_optimiser(optim, ours.query.parameters()), resolve(config.precision, device), device)
     views = Views(config, videos, Run(folder, seeds, device, lambda data: videos), 0)
     return slow, lambda: float(step(*next(views.pairs([rows])))[0])
 
 
 def alternate(works: tuple[Work, Work], rounds: int, device: torch.device) -> list[list[float]]:
-    """Return the seconds of one call of each in every round, in an order drawn anew; a GPU's work is waited for."""
-    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
-    order, shuffle = [0, 1], random.Random(0)
+    """Return the seconds of one call of each in every round, after five untimed rounds; a GPU's work is waited for."""
     seconds: list[list[float]] = [[], []]
-    for number in range(UNTIMED + rounds):
-        shuffle.shuffle(order)
-        for side in order:
-            wait()
+    for number in range(-5, rounds):
+        for side in (number % 2, 1 - number % 2):
             began = time.perf_counter()
             works[side]()
-            wait()
-            if number >= UNTIMED:
+            if device.type == "cuda":
+                torch.cuda.synchronize()
+            if number >= 0:
                 seconds[side].append(time.perf_counter() - began)
     return seconds
 
 
 def main(words: list[str] | None = None) -> None:
-    """Print what was measured on, and a line a figure: the median of the rounds' ratios, quartiles, medians of the seconds."""
+    """Print what was measured on, and for each figure the median of the rounds' ratios, quartiles, seconds."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("figure", nargs="?", choices=["merge", "step"], help="default: both")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=9, help="two or more (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, choices=range(2, 1000), default=9, metavar="N", help="2 or more (default: 9)")
     parser.add_argument("--scale", default="quick", choices=["smoke", "quick", "mini"], help="of step (default: %(default)s)")
     asked = parser.parse_args(words)
-    try:
-        device = torch.device(resolve_device(asked.device))
-    except FameError as error:
-        parser.error(str(error))
-    if asked.rounds < 2:
-        parser.error("--rounds: two or more")
+    device = torch.device(resolve_device(asked.device))
     print(json.dumps({"commit": commit(), "threads": torch.get_num_threads(), **hardware(str(device))}))
     for figure in [asked.figure] if asked.figure else ["merge", "step"]:
         with tempfile.TemporaryDirectory(prefix="fame-benchmarks-") as folder:
@@ -161,4 +146,7 @@ if __name__ == "__main__":
     # the C library's allocator reads its settings at the start of a process; a study's workers have these
     if any(name not in os.environ for name in KEEP_MEMORY):
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**KEEP_MEMORY, **os.environ})
-    main()
+    try:
+        main()
+    except FameError as error:
+        sys.exit(f"error: {error}")

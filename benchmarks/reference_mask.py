@@ -1,8 +1,6 @@
 """FAME's mask and merge written plainly, operation after operation, as research code on top of a vision library has it.
 
-It is what the fast code is timed against, and agrees with flavour `official` (tests/benchmarks/test_benchmarks.py). Every step is a
-dense tensor operation of its own: HSV of the whole mean frame, Gaussian filters as convolutions, both maps scaled to 0..1, lists of
-pixels by top-k, a colour histogram of one-hot rows clip by clip, masks by scattering, X * M + Y * (1 - M).
+It is what the fast code is timed against, and agrees with flavour `official` (tests/benchmarks/test_benchmarks.py).
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""Several processes, one a device, that train one encoder: who this one is, what they exchange, and how they are started.
+"""Several processes of one machine, one a device, that train one encoder: who this is, what they exchange, how they are started.
 
 Each rank takes its share of every batch. Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks, as in
 He et al. (CVPR 2020), so that no key carries the statistics of its query's batch; every rank enqueues the keys of all, so the queue
-is the same everywhere. The processes are those of one machine; several machines are not served.
+is the same everywhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -27,20 +26,17 @@ PATIENCE = timedelta(minutes=30)  # a rank may wait so long for another, which m
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those that train together; alone, rank 0 of 1."""
+    """This process among those that train together; alone, rank 0 of 1. The first one logs and writes files."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def first(self) -> bool:
-        """Whether this process logs and writes files."""
         return self.rank == 0
 
     def mine(self, whole: Tensor) -> Tensor:
-        """This rank's part of what all ranks have in common: the rank-th of `size` equal pieces along the first dimension."""
-        if len(whole) % self.size:
-            raise ValueError(f"{len(whole)} rows cannot be shared by {self.size} ranks equally")
+        """This rank's part of what all ranks have: the rank-th of `size` equal pieces along the first dimension."""
         share = len(whole) // self.size
         return whole[self.rank * share : (self.rank + 1) * share]
 
@@ -75,62 +71,33 @@ def average(values: Iterable[Tensor]) -> None:
 def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     """As many rows of all ranks' parts, in an order drawn from `seed`, and where each row of all of them has gone, (size B,).
 
-    What is computed of the rows comes back by `restored`.
+    What is computed of them comes back in the order before by `gathered(...)[places]`.
     """
-    ranks = here()
     whole = gathered(part)
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).to(part.device)
-    return ranks.mine(whole[order]), order.argsort()
-
-
-def restored(part: Tensor, places: Tensor) -> Tensor:
-    """Results (B, ...) of shuffled rows, of all ranks in the order before the shuffle: (size B, ...)."""
-    return gathered(part)[places]
-
-
-@contextmanager
-def joined(device: str, rank: int, size: int, meeting: str) -> Iterator[torch.device]:
-    """Join the other ranks at `meeting` (an init method) and leave them at the end; gives this rank's device."""
-    own = torch.device("cuda", rank % max(1, torch.cuda.device_count())) if device.startswith("cuda") else torch.device(device)
-    if own.type == "cuda":
-        torch.cuda.set_device(own)
-    backend = "nccl" if own.type == "cuda" else "gloo"
-    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=PATIENCE)
-    try:
-        yield own
-    finally:
-        distributed.destroy_process_group()
-
-
-def check(size: int, device: str) -> None:
-    """FameError where this machine cannot hold `size` ranks."""
-    if not distributed.is_available():
-        raise FameError(f"{size} ranks were asked for, and this build of torch has no torch.distributed; ask for one")
-    if device.startswith("cuda") and size > torch.cuda.device_count():
-        raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
+    return here().mine(whole[order]), order.argsort()
 
 
 def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) -> Any:
     """`work(device, *arguments)` in `size` processes of this machine that have joined one another; what rank 0 returned.
 
-    `work` and what it is given and returns travel by pickle. A FameError of any rank is raised here as one; all are ended then.
+    All of it travels by pickle. A FameError of any rank is raised here as one; all are ended then.
     """
-    check(size, device)
+    if device == "cuda" and size > torch.cuda.device_count():
+        raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
     with TemporaryDirectory(prefix="fame-ranks-") as folder:
-        meeting = (Path(folder) / "meeting").as_uri()
-        given = (work, size, device, meeting, Path(folder) / "result.pt", loaded(), arguments)
         try:
             with without_main():
+                given = (work, size, device, Path(folder), loaded(), arguments)
                 started = torch.multiprocessing.spawn(_one, given, nprocs=size, join=False)
             while not started.join():
                 pass
         except torch.multiprocessing.ProcessRaisedException as error:
-            told = str(error).strip().splitlines()[-1]
-            name, _, text = told.partition(": ")
+            name, _, text = str(error).strip().splitlines()[-1].partition(": ")
             if name.rpartition(".")[2] == FameError.__name__:
                 raise FameError(text) from None
             raise
-        return torch.load(Path(folder) / "result.pt", weights_only=True)
+        return torch.load(Path(folder) / "result.pt", map_location="cpu", weights_only=True)
 
 
 def _one(
@@ -138,14 +105,20 @@ def _one(
     work: Callable[..., Any],
     size: int,
     device: str,
-    meeting: str,
-    result: Path,
+    folder: Path,
     plugins: tuple[Plugin, ...],
     arguments: tuple[Any, ...],
 ) -> None:
     for plugin in plugins:
         load(*plugin)
-    with joined(device, rank, size, meeting) as own:
+    own = torch.device(device, rank) if device == "cuda" else torch.device(device)
+    if device == "cuda":
+        torch.cuda.set_device(own)
+    backend, meeting = "nccl" if device == "cuda" else "gloo", (folder / "meeting").as_uri()
+    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=PATIENCE)
+    try:
         found = work(own, *arguments)
         if rank == 0:
-            torch.save(found, result)
+            torch.save(found, folder / "result.pt")
+    finally:
+        distributed.destroy_process_group()

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 class FameError(Exception):
     """An error of the user's: shown as one line, without a traceback; the command exits with `code`."""
 
-    def __init__(self, message: str, code: int = 2) -> None:
+    code = 2
+
+    def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
-        self.code = code
 
 
 class NotFinite(FameError):

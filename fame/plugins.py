@@ -32,8 +32,6 @@ from fame.errors import FameError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Objective", "Plugin", "load", "loaded", "mask", "mask_function", "modules", "pretraining"]
-
 Scores = Callable[["Tensor", float], "Tensor"]
 Class = TypeVar("Class", bound=type[Objective])
 
@@ -47,31 +45,30 @@ class Plugin(NamedTuple):
 
 _modules: dict[Plugin, ModuleType] = {}
 _masks: dict[str, Scores] = {}
-_digests: list[str] = []  # of the file that is being loaded
+_loading: list[str] = []  # digest of the file that is being loaded
 
 
 def mask(name: str, label: str = "") -> Callable[[Scores], Scores]:
-    """Register a mask under `name`; `label` names its row in tables. FameError where the name is taken."""
-    taken = (*MASKS, *get_args(Control))
-    if name in taken:
+    """Register a mask under `name`; `label` names its row in tables."""
+    if name in (taken := (*MASKS, *get_args(Control))):
         raise FameError(f"mask {name!r}: the name is taken; taken are {', '.join(taken)}")
 
     def register(function: Scores) -> Scores:
-        MASKS[name], PLUGGED[name], _masks[name] = label or name, _loading(), function
+        MASKS[name], PLUGGED[name], _masks[name] = label or name, _digest(), function
         return function
 
     return register
 
 
 def pretraining(name: str) -> Callable[[Class], Class]:
-    """Register a subclass of `Objective` with a method `train` as a kind of pretraining. FameError where the name is taken."""
+    """Register a subclass of `Objective` with a method `train` as a kind of pretraining."""
     if name in OBJECTIVES:
         raise FameError(f"pretraining {name!r}: the name is taken; taken are {', '.join(OBJECTIVES)}")
 
     def register(given: Class) -> Class:
         if not (isinstance(given, type) and issubclass(given, Objective) and callable(getattr(given, "train", None))):
             raise FameError(f"pretraining {name!r}: it must be a subclass of fame.plugins.Objective with a method train")
-        fields: dict[str, Any] = {"kind": (Literal[name], name), "plugin": (str, _loading())}
+        fields: dict[str, Any] = {"kind": (Literal[name], name), "plugin": (str, _digest())}
         make: Any = create_model
         made = make(given.__name__, __base__=given, __module__=given.__module__, **fields)
         made()  # a row of its own in the tables is of default fields: pydantic complains where one has no default
@@ -91,8 +88,7 @@ def mask_function(name: str) -> Scores:
 def load(path: Path | str, sha256: str = "") -> Plugin:
     """Load a plugin, once a process, and return its path and digest.
 
-    sha256: the digest that it must have; "" for any. FameError, in one line, for a file that cannot be read, has another digest,
-    fails, takes a taken name, or registers nothing.
+    sha256: the digest that it must have; "" for any. FameError for a file that fails, takes a taken name, or registers nothing.
     """
     path = Path(path).resolve()
     try:
@@ -106,23 +102,23 @@ def load(path: Path | str, sha256: str = "") -> Plugin:
         return plugin
     for known in [known for known in _modules if known.path == plugin.path]:
         _forget(known.sha256)  # an earlier state of the same file
-    module = ModuleType(f"fame_plugin_{plugin.sha256[:12]}")
+    module = _modules[plugin] = ModuleType(f"fame_plugin_{plugin.sha256[:12]}")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # where pydantic looks up annotations
-    _digests.append(plugin.sha256)
+    _loading.append(plugin.sha256)
     try:
         exec(compile(content, str(path), "exec"), vars(module))
-        if plugin.sha256 not in _registered() and not {"STUDY", "STUDIES"} & set(vars(module)):
+        registered = {*PLUGGED.values(), *(one.model_fields["plugin"].default for one in OBJECTIVES.values())}
+        if plugin.sha256 not in registered and not {"STUDY", "STUDIES"} & set(vars(module)):
             raise FameError("it registers no mask, no pretraining and no STUDY")
     except Exception as error:
         _forget(plugin.sha256)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
         line = getattr(error, "lineno", None) or (lines[-1] if lines else None)
-        what = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {' '.join(str(error).split())}"
+        what = str(error) if isinstance(error, FameError) else f"{type(error).__name__}: {error}"
         raise FameError(f"--plugin {path}{f', line {line}' if line else ''}: {what}") from None
     finally:
-        _digests.pop()
-    _modules[plugin] = module
+        _loading.pop()
     return plugin
 
 
@@ -136,16 +132,11 @@ def modules() -> tuple[ModuleType, ...]:
     return tuple(_modules.values())
 
 
-def _loading() -> str:
-    if not _digests:
-        raise FameError(
-            "a mask or a pretraining is registered by a plugin's file, as --plugin FILE or fame.plugins.load(FILE) load it"
-        )
-    return _digests[-1]
-
-
-def _registered() -> set[str]:
-    return set(PLUGGED.values()) | {one.model_fields["plugin"].default for one in OBJECTIVES.values()}
+def _digest() -> str:
+    """Return that of the file that is being loaded."""
+    if not _loading:
+        raise FameError("masks and pretrainings are registered by a file that --plugin FILE or fame.plugins.load(FILE) loads")
+    return _loading[-1]
 
 
 def _forget(sha256: str) -> None:

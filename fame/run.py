@@ -27,9 +27,8 @@ LOG = "metrics.jsonl"
 class Run:
     """One stage at one replicate, on disk.
 
-    `videos(data)` opens prepared videos; `log(...)` appends one line to `metrics.jsonl`, which the progress bar and MLflow read.
-    `cache` is a folder that runs share what they compute in (fame/evaluation/features.py); None: nothing is shared. A `quiet`
-    run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining of kind `file` reads.
+    `videos(data)` opens prepared videos. `cache` is a folder of what runs share (fame/evaluation/features.py).
+    A `quiet` run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining reads.
     """
 
     folder: Path
@@ -41,7 +40,7 @@ class Run:
     given: Path | None = None
 
     def log(self, **values: Any) -> None:
-        """One JSON line with a time stamp. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
+        """Append a JSON line to `metrics.jsonl`. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""
         if self.quiet:
             return
         with (self.folder / LOG).open("a", encoding="utf-8") as file:
@@ -49,8 +48,7 @@ class Run:
 
     def logged(self) -> int:
         """Bytes logged so far, for `rewind`."""
-        path = self.folder / LOG
-        return path.stat().st_size if path.exists() else 0
+        return (self.folder / LOG).stat().st_size if (self.folder / LOG).exists() else 0
 
     def rewind(self, size: int) -> None:
         """Cut off what was logged after `size` bytes: epochs that are going to be done again."""

@@ -8,6 +8,8 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate
+from reports.targets import of_targets
+from reports.targets import sentence as read_without_network
 from reports.texts import interval, number
 from studies.paper.baseline import published_difference, reference
 from studies.paper.registry import STUDIES
@@ -35,12 +37,23 @@ def sentence(evidence: Evidence) -> str:
     about = evidence.about
     if about["pretrained"]:
         return "One given encoder was measured; with a single one there is nothing to compare."
+    if targets := of_targets(evidence):
+        return of_own(evidence, targets)
     for measure in OF_REAL if about["real"] else OF_STAGED:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)
         if found.mean is not None:
             return f"{decided(evidence, found)} ({WHERE.get(measure.metric, measure.label)}); {papers()}."
     return "FAME and its baseline have not both been run here, so this page does not compare them."
+
+
+def of_own(evidence: Evidence, targets: dict[str, Any]) -> str:
+    """Say the same of the user's own targets, over those where motion tells more than appearance."""
+    found = Estimate(**targets["gain"])
+    if found.mean is None:
+        return "On no target here motion is known to tell more than appearance, so no gain of FAME is judged."
+    more = f" (it would take n = {targets['needed']})" if targets["needed"] else ""
+    return f"{read_without_network(targets)}{decided(evidence, found)}{more}; {papers()}."
 
 
 def decided(evidence: Evidence, found: Estimate) -> str:

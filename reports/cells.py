@@ -81,7 +81,6 @@ def show(store: Store, name: str) -> list[dict[str, Any]]:
 def _mirrored(path: Path) -> dict[str, str]:
     """Return the MLflow run of each mirrored run, by STAGE/REPLICATE; empty where nothing is mirrored."""
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        return {key: one["run"] for key, one in noted.items()}
+        return dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -14,6 +14,7 @@ from reports.headline import headline
 from reports.ledger import ledger
 from reports.standing import standing
 from reports.tables import entries
+from reports.targets import of_targets
 from studies.records import Cell
 
 
@@ -38,6 +39,7 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "overrides": about["overrides"],
         "pretrained": about["pretrained"],
         "headline": headline(evidence),
+        "targets": of_targets(evidence),
         "tables": {study["name"]: entries(evidence, study["name"]) for study in about["studies"]},
         "contrasts": contrasts.tables(evidence),
         "claims": claims,

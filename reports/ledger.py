@@ -14,7 +14,7 @@ from reports.evidence import Evidence, Gain
 from reports.evidence import Side as Number
 from reports.gate import Gate, gates
 from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
-from studies.paper.claims import CLAIMS, EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test
+from studies.paper.claims import EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test, claims_on
 from studies.paper.links import RealMask
 from studies.paper.registry import FOR_CLAIMS
 from studies.real_masks import SEQUENCES
@@ -26,12 +26,13 @@ CAMERAS = ("still", "moving")
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
 
 
-def ledger(evidence: Evidence, claims: tuple[Claim, ...] = CLAIMS, real: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+def ledger(evidence: Evidence, claims: tuple[Claim, ...] | None = None, real: pd.DataFrame | None = None) -> list[dict[str, Any]]:
     """Return the `claims` of report.json, in order: what decides a claim first, `mechanism` last.
 
     `real`: None takes what was measured on real video.
     """
     real = measured() if real is None else real
+    claims = claims_on(evidence.about.get("targets", [])) if claims is None else claims
     return [_entry(evidence, real, claim, test) for claim in claims for test in claim.tests]
 
 

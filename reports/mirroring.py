@@ -17,7 +17,7 @@ def mirror_report(store: Store, mirror: Any) -> None:
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
     for stage, replicate in store.all():
-        mirror.mirror_run(store, stage, replicate, serves.get(stage, ()))
+        mirror.mirror_run(store, stage, replicate)
     folder = store.out / "report"
     try:
         rows = json.loads((folder / DATA).read_text(encoding="utf-8"))["tables"]

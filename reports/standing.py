@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
-from studies.setting.replicates import listed
+from studies.setting.asked import listed
 
 SHOWN = 4  # kinds of runs that a remark names
 

@@ -11,16 +11,16 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
 from fame.files import write_atomically, write_json
-from studies.study import Measure, Method
+from studies.study import MEAN, Measure, Method
 
 CELLS, STUDY = "cells.csv", "study.json"
 ROWS = "rows"  # the study of typed rows (`--row`)
@@ -61,7 +61,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Runs:
-    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at."""
+    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at.
+
+    `kind` is "" for a mean over targets, whose videos are no one sample.
+    """
 
     kind: str
     ids: tuple[str, ...]
@@ -95,13 +98,13 @@ class Records:
 
     @cached_property
     def _found(self) -> dict[tuple[str, str, str], Runs]:
-        return {
-            (cell.method, cell.evaluation, cell.target): Runs(
-                cell.evaluation, tuple(cell.stages.split()), tuple(cell.upstream.split())
-            )
-            for cell in self.cells
-            if cell.stages
-        }
+        found = {}
+        for cell in self.cells:
+            if cell.stages:
+                kind = "" if cell.target == MEAN else cell.evaluation
+                runs = Runs(kind, tuple(cell.stages.split()), tuple(cell.upstream.split()))
+                found[cell.method, cell.evaluation, cell.target] = runs
+        return found
 
     def runs(self, method: str, evaluation: str, target: str) -> Runs | None:
         """Return the runs behind a number by `Method.text`; None where the dataset lacks a part of it, or it is not recorded."""
@@ -120,12 +123,12 @@ class Records:
         """Return every run of the studies' tables by stage id, a pretraining before what looks at it."""
         found: dict[str, Listed] = {}
         for cell in (cell for cell in self.cells if cell.study):
-            runs = self.runs(cell.method, cell.evaluation, cell.target)
-            for stage in runs.needed() if runs else ():
-                trained = runs is not None and stage in runs.upstream
-                label = f"pretrain {cell.method}" if trained else f"{cell.evaluation} {cell.target}"
-                one = found.get(stage, Listed("pretrain" if trained else cell.evaluation, label, ()))
-                found[stage] = Listed(one.kind, one.label, tuple(dict.fromkeys((*one.studies, cell.study))))
+            trained = Listed("pretrain", f"pretrain {cell.method}", ())
+            evaluated = Listed(cell.evaluation, f"{cell.evaluation} {cell.target}", ())
+            for ids, new in ((cell.upstream, trained), (cell.stages, evaluated)):
+                for stage in ids.split():
+                    one = found.get(stage, new)
+                    found[stage] = replace(one, studies=tuple(dict.fromkeys((*one.studies, cell.study))))
         return found
 
     def write(self, out: Path) -> Path | None:
@@ -143,13 +146,10 @@ class Records:
 def _put_aside(out: Path, command: str) -> Path | None:
     """Move OUT/report to OUT/earlier/NAME, with its records, where it was made by another command; None where there is none."""
     shutil.rmtree(out / EARLIER / _name(command), ignore_errors=True)  # what is made anew now
-    try:
-        before = str(json.loads((out / STUDY).read_text(encoding="utf-8"))["command"])
-    except (OSError, ValueError, KeyError, TypeError):
+    before = _command(out)
+    if before in (None, command) or not (out / "report" / "index.html").exists():
         return None
-    if before == command or not (out / "report" / "index.html").exists():
-        return None
-    kept = out / EARLIER / _name(before)
+    kept = out / EARLIER / _name(str(before))
     shutil.rmtree(kept, ignore_errors=True)
     kept.parent.mkdir(exist_ok=True)
     (out / "report").rename(kept)
@@ -162,32 +162,30 @@ def _name(command: str) -> str:
     return hashlib.sha256(command.encode()).hexdigest()[:8]
 
 
+def _command(folder: Path) -> str | None:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        return str(json.loads((folder / STUDY).read_text(encoding="utf-8"))["command"])
+    return None
+
+
 def earlier(out: Path) -> dict[str, str]:
     """Return the commands of the reports that were put aside in OUT, by their folder's name in OUT/earlier."""
-    found = {}
-    for path in sorted((out / EARLIER).glob(f"*/{STUDY}")):
-        with suppress(OSError, ValueError, KeyError):
-            found[path.parent.name] = str(json.loads(path.read_text(encoding="utf-8"))["command"])
-    return found
+    return {folder.name: command for folder in sorted((out / EARLIER).glob("*")) if (command := _command(folder))}
 
 
 def read(out: Path) -> Records:
     """Return what was recorded in OUT. FameError where nothing was run there, or a file is damaged."""
-    if not (out / CELLS).exists() or not (out / STUDY).exists():
-        raise FameError(f"{out}: nothing was run there yet (no {CELLS}); name the folder with --out, or run something")
+    known = {field.name for field in fields(Cell)}
     try:
-        about = json.loads((out / STUDY).read_text(encoding="utf-8"))
-        with (out / CELLS).open(newline="", encoding="utf-8") as file:
-            cells = tuple(_cells(csv.DictReader(file)))
+        about = dict(json.loads((out / STUDY).read_text(encoding="utf-8")))
+        with (out / CELLS).open(newline="", encoding="utf-8") as file:  # columns of another version are passed over or empty
+            lines = [{name: value or "" for name, value in line.items() if name in known} for line in csv.DictReader(file)]
+        cells = tuple(Cell(**line) for line in lines)
+        if not cells:
+            raise ValueError("empty")
+    except FileNotFoundError:
+        why = f"nothing was run there yet (no {CELLS}); name the folder with --out, or run something"
+        raise FameError(f"{out}: {why}") from None
     except (OSError, ValueError, TypeError) as error:
         raise FameError(f"{out}: {CELLS} or {STUDY} is damaged ({error}); run the study again, which writes both anew") from None
-    if not isinstance(about, dict) or not cells:
-        raise FameError(f"{out}: {CELLS} or {STUDY} is damaged (empty); run the study again, which writes both anew")
     return Records(cells, about)
-
-
-def _cells(lines: Iterable[dict[str, str]]) -> Iterable[Cell]:
-    """Make cells of csv lines; columns that a newer or older program wrote are passed over or empty."""
-    known = {field.name for field in fields(Cell)}
-    for line in lines:
-        yield Cell(**{name: value or "" for name, value in line.items() if name in known})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,7 +20,7 @@ from filelock import FileLock, Timeout
 
 from fame.errors import FameError
 from fame.files import write_atomically, write_json
-from fame.seeds import SELECTION_REPLICATES, Seeds
+from fame.seeds import Seeds
 from studies.harness.store import Store
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
@@ -90,14 +90,13 @@ def search_beta(
     """Search until `trials` betas in all are tried (those of earlier starts count) or the grid is exhausted.
 
     `execute(stages)` runs the chain of one trial, upstream first, and leaves finished runs alone; `tell` hears of every trial.
-    A beta proposed once more costs no trial. Writes OUT/search/beta.json, .csv, .png and .svg. Raises FameError for a journal
-    that cannot be read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
+    A beta proposed once more costs no trial. Writes OUT/search/beta.json and .png. Raises FameError for a journal that cannot be
+    read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
     """
     import optuna
 
     stages = {beta: beta_stage(setting, beta) for beta in GRID}
-    ids = "".join(stage.id for stage in stages.values())
-    identity = hashlib.sha256(ids.encode()).hexdigest()[:12]
+    identity = hashlib.sha256("".join(stage.id for stage in stages.values()).encode()).hexdigest()[:12]
     about = {
         "scale": setting.scale.name,
         "dataset": setting.dataset,
@@ -115,20 +114,17 @@ def search_beta(
             beta = round(asked.params["beta"], 2)  # 0.1 + 4 * 0.05 is not quite 0.3, and would be another run
             stage = stages[beta]
             reused = store.finished(stage.id, replicate)
-            if not reused:
-                execute(stage.chain())
-            # an error or an interrupt leaves the trial RUNNING, as a kill does
+            execute(stage.chain())  # an error or an interrupt leaves the trial RUNNING, as a kill does
             value = _accuracy(store, stage, beta, replicate)
             asked.set_user_attr("cell", stage.id)
             asked.set_user_attr("reused", reused)
             study.tell(asked, value)
-            if beta in found.betas:
-                continue
-            if tracker:
-                for link in stage.chain():
-                    tracker.mirror_run(store, link.id, replicate, (NAME,))
-            tell(Trial(len(found.trials), beta, value, stage.id, reused))
-    files = write_search(found, store.out / "search", about)
+            if beta not in found.betas:
+                tell(Trial(len(found.trials), beta, value, stage.id, reused))
+    files = [store.out / "search" / f"beta.{suffix}" for suffix in ("json", "png")]
+    facts = {"best": asdict(found.best), "trials": [asdict(trial) for trial in found.trials]}
+    write_json(files[0], about | facts)
+    _draw(found, f"{setting.scale.name}, {setting.dataset}, replicate {replicate}: {len(found.trials)} trials", files[1])
     if tracker:
         rows: list[dict[str, Any]] = [{"row": "best", "metric": "beta", "mean": found.best.beta}]
         rows += ({"row": f"beta {trial.beta}", "metric": METRIC, "mean": trial.value} for trial in found.trials)
@@ -145,24 +141,23 @@ def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     path = store.out / "search" / "journal.log"
+    mend = "choose another folder with --out"
     with store.named_errors():
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock = FileLock(path.with_name(".search.lock")).acquire(timeout=0)
         except Timeout:
-            mend = "wait for it, or choose another folder with --out"
-            raise FameError(f"{path.parent}: another search is at work there; {mend}") from None
+            raise FameError(f"{path.parent}: another search is at work there; wait for it, or {mend}") from None
     with lock:
-        Path(f"{path}.lock").unlink(missing_ok=True)
-        whole = path.read_bytes() if path.exists() else b""
-        if whole and not whole.endswith(b"\n"):
-            path.write_bytes(whole[: whole.rfind(b"\n") + 1])
         try:
+            Path(f"{path}.lock").unlink(missing_ok=True)
+            whole = path.read_bytes() if path.exists() else b""
+            if whole and not whole.endswith(b"\n"):
+                path.write_bytes(whole[: whole.rfind(b"\n") + 1])
             backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
             storage = optuna.storages.JournalStorage(backend)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
-            why = f"this is no journal that Optuna can read ({error!r})"
-            raise FameError(f"{path}: {why}; move it away, or choose another folder with --out") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
+            raise FameError(f"{path}: this is no journal that Optuna can read ({error!r}); move it away, or {mend}") from None
         yield storage
 
 
@@ -203,32 +198,12 @@ def _accuracy(store: Store, stage: Stage, beta: float, replicate: int) -> float:
     raise FameError(f"the search stopped at beta = {beta}: {why}")
 
 
-def write_search(found: Found, folder: Path, about: Mapping[str, Any]) -> list[Path]:
-    """Write beta.json, .csv, .png and .svg to `folder` and return their paths; `about` stands in the first."""
-    from pandas import DataFrame
-
-    files = {suffix: folder / f"beta.{suffix}" for suffix in ("json", "csv", "png", "svg")}
-    trials = [asdict(trial) for trial in found.trials]
-    facts = {
-        **about,
-        "selection_world": about["replicate"] >= SELECTION_REPLICATES,  # else verdicts look at this world too
-        "best": asdict(found.best),
-        "trials": trials,
-        "exhausted": found.exhausted,
-    }
-    write_json(files["json"], facts)
-    write_atomically(files["csv"], partial(DataFrame(trials).to_csv, index=False))
-    title = f"{about['scale']}, {about['dataset']}, replicate {about['replicate']}: {len(trials)} trials"
-    _draw(found, title, files["png"], files["svg"])
-    return list(files.values())
-
-
-def _draw(found: Found, title: str, *paths: Path) -> None:
+def _draw(found: Found, title: str, path: Path) -> None:
     """Draw validation accuracy over beta; the best beta is marked, and 1.0 is named as the baseline."""
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9, "svg.hashsalt": "fame"}):
+    with matplotlib.rc_context({"font.size": 9, "axes.titlesize": 9}):
         figure = Figure(figsize=(5.2, 3.2), layout="constrained")
         axes = figure.subplots()
         axes.plot(*zip(*sorted((trial.beta, trial.value) for trial in found.trials)), "o-", markersize=4)
@@ -238,6 +213,4 @@ def _draw(found: Found, title: str, *paths: Path) -> None:
         axes.set_xticks([0.1, 0.3, 0.5, 0.7, 1.0], ["0.1", "0.3", "0.5", "0.7", "1.0\n(baseline)"])
         axes.set(xlim=(0.05, 1.05), xlabel="β, share of the frame kept as foreground")
         axes.set(ylabel="validation accuracy, linear probe (%)", title=title)
-        for path in paths:  # without date: the same numbers, the same file
-            facts = {"Date": None, "Creator": None}
-            write_atomically(path, partial(figure.savefig, format=path.suffix[1:], dpi=150, metadata=facts))
+        write_atomically(path, partial(figure.savefig, format="png", dpi=150))

@@ -11,13 +11,13 @@ A method may differ from the scale in named fields: fame(world={"rho": 0.5}, opt
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypedDict, Unpack
 
 from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective, Scenery, Variant
 
-Part = Literal["source", "A", "B", "C"]
+Part = str  # "source", "A", "B", "C"; or one of the user's own targets, by its folder's name
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
 Value = float | str | bool | tuple[float, ...]
 Pairs = tuple[tuple[str, Value], ...]
@@ -112,7 +112,7 @@ def fame(
     """Declare MoCo on merged clips. The Gaussian, the grid and the controls' masks are variants.
 
     What is None is `Merge`'s default, unless it is typed (`--set`); what is given here is the row's own. A flavour that is not
-    given is the protocol's (studies/setting/protocols.py), and the paper's by default.
+    given is the protocol's (studies/setting/scales.py), and the paper's by default.
     """
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
@@ -148,6 +148,15 @@ def supervised() -> Method:
 def random_init(**overrides: Unpack[Overrides]) -> Method:
     """Declare the untrained network; changes of the world apply to its tests."""
     return Method(kind="random", changes=Changes.of(**overrides))
+
+
+Reads = Literal["mean_frame", "frame_difference", "file_facts"]
+FLOORS: tuple[Reads, ...] = ("mean_frame", "frame_difference", "file_facts")
+
+
+def floor(reads: Reads) -> Method:
+    """Declare a descriptor without a network in the place of an encoder; a linear probe reads it."""
+    return Method(kind=reads)
 
 
 @dataclass(frozen=True)
@@ -209,6 +218,28 @@ def recall_at(k: int, target: Part, condition: str = "") -> Measure:
     published = f"UCF101 R@{k}" if target == "A" and not condition else ""
     label = f"{target} R@{k}" + (f" {condition} scenes" if condition else "")
     return Measure(metric, "retrieval", target, label, published, "mechanism" if condition else "as published")
+
+
+MEAN = "targets"  # in a target's place: the mean over all targets of the user's
+
+
+def on_targets(measure: Measure, targets: Sequence[str]) -> tuple[Measure, ...]:
+    """Return a measure on each of the user's targets and on their mean; itself where there are none.
+
+    Cross-validation is of frozen features, so finetuned accuracy becomes that of a linear probe; what needs counterfactual scenes
+    or true masks is left out.
+    """
+    if not targets:
+        return (measure,)
+    if measure.protocol == "kernels":
+        return (replace(measure, target="source"),)
+    if measure.kind == "mechanism":
+        return ()
+    finetuned = measure.protocol == "finetune"
+    said = "linear" if finetuned else measure.label.removeprefix(measure.target).strip()
+    own = replace(measure, protocol="probe") if finetuned else measure
+    names = {name: name for name in targets} | ({MEAN: "mean of targets,"} if len(targets) > 1 else {})
+    return tuple(replace(own, target=target, label=f"{name} {said}") for target, name in names.items())
 
 
 @dataclass(frozen=True)

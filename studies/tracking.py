@@ -1,10 +1,10 @@
 """MLflow mirrors the run store. The files are the truth: a mirror that is lost or late is made again from them.
 
 Every finished run is mirrored once, in the experiment `runs`; every study has an experiment of its own name with its numbers,
-tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names. To make
-it anew, delete OUT/mlflow.db (on a server: OUT/mlflow.json) and call `run_study.py report`.
+tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names.
 
-Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported.
+Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported. To make
+the mirror anew, delete it and call `run_study.py report`.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ import logging
 import os
 import re
 import shutil
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
@@ -71,36 +70,21 @@ class Tracker:
         self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
 
     @never_fails
-    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Sequence[str] = ()) -> bool:
-        """Mirror a finished run: parameters, metrics over epochs, final metrics and small artifacts.
-
-        Mirrored before, only its tag `studies` grows by those that it `serves`. False where it is not finished.
-        """
+    def mirror_run(self, store: Store, stage_id: str, replicate: int) -> bool:
+        """Mirror a finished run, once: parameters, metrics over epochs, final metrics and small artifacts; False for another."""
         key = f"{stage_id}/{replicate}"
-        noted = self._noted["runs"].get(key, {"run": None, "serves": []})
-        if noted["run"] and set(serves) <= set(noted["serves"]):
+        if key in self._noted["runs"]:
             return True
-        result = store.result(stage_id, replicate)
-        stage = store.stage(stage_id, replicate) if result else None
+        result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
         if not result or not stage:
             return False
-        folder = store.folder(stage_id, replicate)
-        run = noted["run"] or self._found(folder) or self._write(folder, stage, result)
-        studies = sorted({*serves, *noted["serves"]})
-        self.client.set_tag(run, "studies", ", ".join(studies))
-        self._noted["runs"][key] = {"run": run, "serves": studies}
+        self._noted["runs"][key] = self._write(store.folder(stage_id, replicate), stage, result)
         write_json(self.notes, self._noted)
         return True
 
     @never_fails
     def mirror_study(
-        self,
-        name: str,
-        files: Iterable[Path],
-        rows: Iterable[Row],
-        runs: Iterable[tuple[str, int]],
-        note: str,
-        about: Row,
+        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[tuple[str, int]], note: str, about: Row
     ) -> bool:
         """Mirror a study as the one run of the experiment `name`, described by `note`.
 
@@ -113,7 +97,7 @@ class Tracker:
         links = ["stage,replicate,run"]
         for stage, replicate in runs:
             if run := self._noted["runs"].get(f"{stage}/{replicate}"):
-                links.append(f"{stage},{replicate},{run['run']}")
+                links.append(f"{stage},{replicate},{run}")
         digest = hashlib.sha256(repr((numbers, links, note, tags)).encode())
         for path in paths:
             digest.update(path.name.encode() + path.read_bytes())
@@ -125,8 +109,7 @@ class Tracker:
         client.set_experiment_tag(experiment, "mlflow.note.content", note)
         kept = None
         for old in client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
-            same = tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys()
-            if noted and same:  # not noted: OUT may be a copy, and MLflow keep the first one's place in memory
+            if tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys():
                 kept = old
             else:
                 client.delete_run(old.info.run_id)
@@ -140,17 +123,8 @@ class Tracker:
         write_json(self.notes, self._noted)
         return True
 
-    def _found(self, folder: Path) -> str | None:
-        """Return the MLflow run of a folder that was mirrored but not noted; one whose writing was broken off is removed."""
-        where = f"tags.`fame.cell` = '{folder.parent.name}' AND tags.`fame.replicate` = '{folder.name}'"
-        for run in self.client.search_runs([self._experiment("runs")], where):
-            if run.info.status == "FINISHED":
-                return str(run.info.run_id)
-            self.client.delete_run(run.info.run_id)
-        return None
-
     def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
-        """Write a new MLflow run; it becomes `FINISHED` last, by which `_found` knows it as whole."""
+        """Write a new MLflow run; one that is not noted, as its writing was broken off, gives way to it."""
         from mlflow.entities import Param
         from pandas import json_normalize
 
@@ -165,6 +139,9 @@ class Tracker:
         start = end - int(1000 * result["seconds"])
         name = " after ".join(label(link) for link in reversed(stage.chain()))
         client, experiment = self.client, self._experiment("runs")
+        where = " AND ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
+        for half in client.search_runs([experiment], where):
+            client.delete_run(half.info.run_id)
         run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
         config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
         if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
@@ -177,10 +154,7 @@ class Tracker:
             client.log_batch(run, params=params[first : first + 100])
         series = list(epochs(folder / METRICS))
         last = max((step for _, _, step in series), default=0)
-        for metric, value in result["metrics"].items():
-            if isinstance(value, int | float):
-                series.append((metric, value, last))
-        self._log(run, series, end)
+        self._log(run, [*series, *((metric, value, last) for metric, value in result["metrics"].items())], end)
         for file in (folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])):
             if file.is_file() and file.stat().st_size <= LARGEST_ARTIFACT:
                 client.log_artifact(run, str(file))
@@ -200,15 +174,12 @@ class Tracker:
         if self.artifacts:
             with suppress(OSError):  # MLflow makes a folder by the escaped name
                 Path(self.uri.removeprefix("sqlite:///")).parent.rmdir()
-            relocate(self.out / "mlflow.db", self.artifacts)
         return client
 
     def _experiment(self, name: str) -> str:
         """Return the id of the experiment `name`, made where it is missing."""
         found = self.client.get_experiment_by_name(name)
-        if found:
-            return str(found.experiment_id)
-        return self.client.create_experiment(name, artifact_location=self.artifacts)
+        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 
     def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
         """Log (name, value, step), all at `moment` in milliseconds; of two values at one step the later one."""
@@ -221,25 +192,19 @@ class Tracker:
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
-        """Hold {"address", "runs": {"STAGE/REPLICATE": {"run", "serves"}}, "studies": {NAME: digest}}."""
+        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}}."""
         nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
-        if self.artifacts and not (self.out / "mlflow.db").exists():
-            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
-            return nothing
+        database = self.out / "mlflow.db"
         try:
             noted = json.loads(self.notes.read_text(encoding="utf-8"))
-            return noted if noted["address"] == nothing["address"] else nothing
-        except (OSError, ValueError, KeyError, TypeError):  # missing or torn: MLflow is asked instead
+            if noted["address"] == nothing["address"] and (database.exists() or not self.artifacts):
+                return noted
+        except (OSError, ValueError, KeyError, TypeError):  # missing or torn
             return nothing
-
-
-def relocate(database: Path, artifacts: str) -> None:
-    """Point a database that was moved or copied with its OUT to `artifacts`, a file URI beside it; MLflow's are absolute."""
-    run = "'/' || run_uuid || '/artifacts'"
-    with closing(sqlite3.connect(database)) as connection, connection:
-        for table, column, tail in (("experiments", "artifact_location", "''"), ("runs", "artifact_uri", run)):
-            change = f"UPDATE {table} SET {column} = ? || {tail}"
-            connection.execute(f"{change} WHERE {column} LIKE '%/mlartifacts' || {tail}", [artifacts])
+        if self.artifacts:  # OUT was moved or copied, and MLflow's paths are absolute; or its database was deleted
+            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
+            database.unlink(missing_ok=True)
+        return nothing
 
 
 def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:

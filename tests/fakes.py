@@ -71,6 +71,9 @@ class FakeVideos:
         """Rows of one split, in order; empty where the set has none."""
         return torch.tensor([row for row, name in enumerate(self._splits) if name == split], dtype=torch.long)
 
+    def folds(self) -> list[Tensor]:
+        return []
+
     def tag(self, name: str) -> list[str]:
         return list(self._tags.get(name, [""] * len(self)))
 

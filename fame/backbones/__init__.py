@@ -12,12 +12,9 @@ from fame.backbones.c3d import C3D
 from fame.backbones.chain import Block, Chain, paired
 from fame.backbones.encoder import Encoder
 from fame.backbones.i3d import I3D
-from fame.backbones.r2plus1d import NarrowR2Plus1D, R2Plus1D
-from fame.backbones.r3d import R3D
+from fame.backbones.resnet import R3D, NarrowR2Plus1D, R2Plus1D
 from fame.backbones.s3d import S3D
 from fame.config import Backbone
-
-__all__ = ["C3D", "I3D", "R3D", "S3D", "Encoder", "NarrowR2Plus1D", "R2Plus1D", "build_encoder", "fast_layout"]
 
 Module = TypeVar("Module", bound=nn.Module)
 PUBLISHED: dict[str, type[R2Plus1D | R3D | S3D | I3D | C3D]] = {
@@ -30,10 +27,7 @@ PUBLISHED: dict[str, type[R2Plus1D | R3D | S3D | I3D | C3D]] = {
 
 
 def build_encoder(backbone: Backbone, seed: int = 0) -> Encoder:
-    """A network with random weights, which are a function of `backbone` and `seed` alone; torch's random state is left alone.
-
-    Methods that are compared at one replicate pass the same seed, `run.seeds.of("initialisation")`, and start from equal weights.
-    """
+    """A network with random weights, which are a function of `backbone` and `seed` alone; torch's random state is left alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if backbone.name == "r2plus1d_narrow":

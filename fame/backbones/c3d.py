@@ -8,28 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
+from torch import nn
 
 from fame.backbones.encoder import Encoder
 
-# name: channels in, channels out
-CONVOLUTIONS = {
-    "conv1": (3, 64),
-    "conv2": (64, 128),
-    "conv3a": (128, 256),
-    "conv3b": (256, 256),
-    "conv4a": (256, 512),
-    "conv4b": (512, 512),
-    "conv5a": (512, 512),
-    "conv5b": (512, 512),
-}
+NAMES = ("conv1", "conv2", "conv3a", "conv3b", "conv4a", "conv4b", "conv5a", "conv5b")
+CHANNELS = (3, 64, 128, 256, 256, 512, 512, 512, 512)
 POOLED = ("conv1", "conv2", "conv3b", "conv4b")  # a maximum follows; the first one leaves time alone
-STAGES = {
-    "layer1": ("conv1", "conv2"),
-    "layer2": ("conv3a", "conv3b"),
-    "layer3": ("conv4a", "conv4b"),
-    "layer4": ("conv5a", "conv5b"),
-}
+STAGES = {"layer1": NAMES[:2], "layer2": NAMES[2:4], "layer3": NAMES[4:6], "layer4": NAMES[6:]}
 
 
 class C3D(Encoder):
@@ -41,17 +27,9 @@ class C3D(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, (given, planes) in CONVOLUTIONS.items():
+        for name, given, planes in zip(NAMES, CHANNELS[:-1], CHANNELS[1:], strict=True):
             conv = nn.Conv3d(given, planes, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's networks here
             self.add_module(name, nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm3d(planes), relu=nn.ReLU(inplace=True))))
-        self.pool1 = nn.MaxPool3d((1, 2, 2))
-        self.pool2 = nn.MaxPool3d(2)
-
-    def features(self, clips: Tensor) -> Tensor:
-        x = clips
-        for name in CONVOLUTIONS:
-            x = self.get_submodule(name)(x)
             if name in POOLED:
-                x = self.pool1(x) if name == "conv1" else self.pool2(x)
-        return x
+                self.add_module(f"pool_{name}", nn.MaxPool3d((1, 2, 2) if name == "conv1" else 2))

@@ -1,14 +1,14 @@
 """Convolution, batch norm, ReLU and the addition of a residual as one operation each, forward and backward.
 
-A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Of each unit
-only its input, the convolution's result and its own are kept. Arithmetic is 32-bit or, under autocast on a GPU, bfloat16 or float16
-with 32-bit statistics. Where fame/fast/ has no unit for device, type and shape, for gradients in eval mode, and while torch.compile
-traces, torch's own operations compute.
+A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Arithmetic
+is 32-bit or, under autocast on a GPU, bfloat16 or float16 with 32-bit statistics. Where fame/fast/ has no unit for device, type and
+shape, and for gradients in eval mode, torch's own operations compute.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -22,10 +22,8 @@ from fame.fast import choose
 class Unit:
     """One convolution with its batch norm and, with `relu`, the ReLU behind it. Holds the modules, owns no parameter."""
 
-    def __init__(self, conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool):
-        self.conv, self.norm, self.relu = conv, norm, relu
-        plain = conv.groups == 1 and set(conv.dilation) == {1} and conv.bias is None and not isinstance(conv.padding, str)
-        self.usual = plain and norm.affine and norm.track_running_stats and norm.momentum is not None
+    def __init__(self, conv: nn.Conv3d, norm: nn.BatchNorm3d):
+        self.conv, self.norm, self.relu = conv, norm, False
         self.ways: dict[Any, Any] = {}  # on a CPU: how the convolution is computed, by shape
 
     def __call__(self, x: Tensor, residual: Tensor | None = None, inner: bool = False) -> Tensor:
@@ -33,52 +31,43 @@ class Unit:
 
         `inner`: the result goes to the next unit of a chain alone, so that empty channels may stand behind its own.
         """
-        if self.usual and (self.norm.training or not torch.is_grad_enabled()) and not torch.compiler.is_compiling():
-            run, kind = choose("unit", x, residual), x.device.type
-            if run is not None:
-                dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-                found: Tensor | None = run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner, self.ways)
-                if found is not None:
-                    return found
-        return self._plain(x, residual)
-
-    def _plain(self, x: Tensor, residual: Tensor | None) -> Tensor:
-        x, conv = x[:, : self.conv.in_channels], self.conv
-        if x.device.type == "cpu" and isinstance(conv.padding, tuple):
-            # torch's gradients are not safe where a 3-D kernel is stored channels last, or reaches beyond the clip (torch 2.15: a
-            # kernel of 7 frames, stride 2, 5 frames): the process dies of them. So the zeros are put there beforehand.
-            padding = conv.padding
-            if any(k > n for k, n in zip(conv.kernel_size, x.shape[2:], strict=True)):
-                x = functional.pad(x, [pad for p in reversed(conv.padding) for pad in (p, p)])
-                padding = (0, 0, 0)
-            y = torch.conv3d(x.contiguous(), conv.weight.contiguous(), conv.bias, conv.stride, padding, conv.dilation, conv.groups)
-        else:
-            y = conv(x)
-        y = self.norm(y)
+        run, kind = choose("unit", x, residual), x.device.type
+        if run is not None and (self.norm.training or not torch.is_grad_enabled()):
+            dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+            found: Tensor | None = run(self.conv, self.norm, self.relu, x.to(dtype), residual, inner, self.ways)
+            if found is not None:
+                return found
+        y = self.norm(self._plain(x[:, : self.conv.in_channels]))
         y = y if residual is None else y + residual
         return functional.relu(y) if self.relu else y
+
+    def _plain(self, x: Tensor) -> Tensor:
+        conv, padding = self.conv, self.conv.padding
+        if x.device.type != "cpu":
+            found: Tensor = conv(x)
+            return found
+        # torch's gradients are not safe where a 3-D kernel is stored channels last, or reaches beyond the clip (torch 2.15: a
+        # kernel of 7 frames, stride 2, 5 frames): the process dies of them. So the zeros are put there beforehand.
+        if any(k > n for k, n in zip(conv.kernel_size, x.shape[2:], strict=True)):
+            x = functional.pad(x, [pad for p in reversed(conv.padding) for pad in (p, p)])  # type: ignore[misc]
+            padding = (0, 0, 0)
+        return torch.conv3d(x.contiguous(), conv.weight.contiguous(), None, conv.stride, padding)
 
 
 class Chain(nn.Sequential):
     """`nn.Sequential` of convolutions, each with a batch norm and perhaps a ReLU, nested or not."""
 
+    @cached_property
     def units(self) -> list[Unit]:
-        """Its units, in order; made once."""
-        if "_units" not in self.__dict__:
-            self.__dict__["_units"] = list(paired(self) or [])
-        found: list[Unit] = self.__dict__["_units"]
-        return found
+        return paired(self) or []
 
     def forward(self, x: Tensor, residual: Tensor | None = None, relu: bool = False) -> Tensor:
         """`residual` and, with `relu`, one more ReLU go to the last unit."""
-        *first, last = self.units()
+        *first, last = self.units
         for unit in first:
             x = unit(x, inner=True)
         last.relu = last.relu or relu
         return last(x, residual)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_units"}  # a copy makes its own
 
 
 class Block(BasicBlock):
@@ -95,24 +84,25 @@ def paired(parts: nn.Module) -> list[Unit] | None:
     found: list[Unit] = []
     waiting: nn.Conv3d | None = None
     for part in leaves(parts):
-        if waiting is not None:
-            if not isinstance(part, nn.BatchNorm3d):
-                return None
-            found.append(Unit(waiting, part, False))
+        if waiting is not None and isinstance(part, nn.BatchNorm3d) and _usual(waiting, part):
+            found.append(Unit(waiting, part))
             waiting = None
-        elif isinstance(part, nn.Conv3d):
+        elif waiting is None and isinstance(part, nn.Conv3d):
             waiting = part
-        elif isinstance(part, nn.ReLU) and found and not found[-1].relu:
+        elif waiting is None and isinstance(part, nn.ReLU) and found and not found[-1].relu:
             found[-1].relu = True
         else:
             return None
     return found if found and waiting is None else None
 
 
+def _usual(conv: nn.Conv3d, norm: nn.BatchNorm3d) -> bool:
+    plain = conv.groups == 1 and set(conv.dilation) == {1} and conv.bias is None and not isinstance(conv.padding, str)
+    return plain and norm.affine and norm.track_running_stats and norm.momentum is not None
+
+
 def leaves(parts: nn.Module) -> Iterator[nn.Module]:
     """The modules of nested `nn.Sequential`s, in the order in which they are called."""
     for part in parts.children():
-        if type(part).forward in (nn.Sequential.forward, Chain.forward):
-            yield from leaves(part)
-        else:
-            yield part
+        nested = type(part).forward in (nn.Sequential.forward, Chain.forward)
+        yield from leaves(part) if nested else [part]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from contextlib import nullcontext
 
@@ -12,12 +11,12 @@ from torch import Tensor, nn
 from fame.backbones.keys import Loaded
 
 
-class Encoder(nn.Module, ABC):
-    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`).
+class Encoder(nn.Module):
+    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`), by its parts one after another.
 
     `stages`: the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
-    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels; empty where it has.
-    `loaded` says where the weights came from, which keys of the file were used and which were left; None where it was no file.
+    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels.
+    `loaded` says where the weights came from; None where it was no file.
     """
 
     dim: int
@@ -31,9 +30,11 @@ class Encoder(nn.Module, ABC):
         with torch.autocast("cpu", enabled=False) if clips.device.type == "cpu" else nullcontext():
             return self.features(clips).mean((2, 3, 4))
 
-    @abstractmethod
     def features(self, clips: Tensor) -> Tensor:
         """The last map (B, dim, t, h, w), after its ReLU, so never negative."""
+        for part in self.children():
+            clips = part(clips)
+        return clips
 
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
         """Return the kernels along time by layer: tensors (out, in, k), detached, averaged over their places in a frame.
@@ -45,26 +46,3 @@ class Encoder(nn.Module, ABC):
             parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]
             found[layer] = [part.weight.detach().mean((3, 4)) for part in parts if part.kernel_size[0] > 1]
         return found
-
-
-LAYERS = ("layer1", "layer2", "layer3", "layer4")
-STAGES = {layer: (layer,) for layer in LAYERS}
-
-
-class ResidualEncoder(Encoder):
-    """torchvision's video residual networks without their head: a stem and four layers, under its names."""
-
-    dim = 512
-    stages = STAGES
-
-    def __init__(self, published: nn.Module):
-        super().__init__()
-        self.stem: nn.Module = published.get_submodule("stem")
-        self.layer1, self.layer2 = published.get_submodule("layer1"), published.get_submodule("layer2")
-        self.layer3, self.layer4 = published.get_submodule("layer3"), published.get_submodule("layer4")
-
-    def features(self, clips: Tensor) -> Tensor:
-        x: Tensor = self.stem(clips)
-        for layer in LAYERS:
-            x = getattr(self, layer)(x)
-        return x

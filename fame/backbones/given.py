@@ -23,7 +23,7 @@ from fame.backbones import Encoder, build_encoder
 from fame.backbones.keys import Loaded, described, fit, fits, released, shortened, weights_in
 from fame.config import Backbone
 from fame.errors import FameError
-from fame.files import sha256_of, write_atomically
+from fame.files import write_atomically
 
 log = logging.getLogger(__name__)
 NAMES: tuple[str, ...] = get_args(Backbone.model_fields["name"].annotation)
@@ -32,36 +32,25 @@ ALONE = "save the weights alone, by torch.save(model.state_dict(), FILE)"
 
 
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
-    """An encoder with the file's weights: normalised clips (B, 3, T, H, W) to pooled features (B, D), without head, on the CPU, in
-    evaluation mode.
+    """An encoder with the file's weights, on the CPU, in evaluation mode; its `.loaded` tells what became of the file's keys.
 
-    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. `.loaded`
-    of the encoder tells which of the file's keys were used and which were left, and why; the log (`fame.backbones.given`) tells
-    it in short, as a warning where some are unknown. FameError where a file cannot be read or does not fit, with what is missing.
+    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. The log
+    warns of unknown keys. FameError where a file cannot be read or does not fit, with what is missing.
     """
     path = Path(path).expanduser()
-    content, weights = _opened(path)
+    content = read_weights(path)
+    weights = weights_in(content)
+    if not weights:
+        kinds = [f"{name}: {_kind(value)}" for name, value in content.items()]
+        raise FameError(f"{path} holds no weights by name, only {shortened(kinds, ', ') or 'nothing'}: {ALONE}")
     chosen = _chosen(path, content, weights, backbone)
     encoder = build_encoder(chosen)
-    encoder.loaded = Loaded(path, chosen, *_fill(encoder, weights, f"{path} does not fit the backbone {described(chosen)}"))
+    wanted = encoder.state_dict()
+    used, left = fit(wanted, weights, f"{path} does not fit the backbone {described(chosen)}")
+    encoder.load_state_dict(wanted | {bare: weights[name] for name, bare in used.items()})
+    encoder.loaded = Loaded(path, chosen, used, left)
     log.log(logging.WARNING if encoder.loaded.unknown else logging.INFO, "%s", encoder.loaded)
     return encoder.eval()
-
-
-def load_given(encoder: Encoder, path: Path, sha256: str) -> dict[str, list[str]]:
-    """Fill `encoder` from `path`, in place; returns the file's own names of the weights `used` and `left`.
-
-    Every weight of the encoder must be in the file, in its shape; heads, queues and momentum encoders are left. Raises FameError
-    for a file with another hash, one that cannot be read, and one that does not fit, with what is missing or of another shape.
-    """
-    _, weights = _opened(path)
-    found = sha256_of(path)
-    if found != sha256:
-        raise FameError(
-            f"{path} has SHA-256 {found[:12]}..., but the cell names {sha256[:12]}...: it is another file, plan it anew"
-        )
-    used, left = _fill(encoder, weights, f"{path} does not fit the backbone {type(encoder).__name__}")
-    return {"used": sorted(used), "left": sorted(left)}
 
 
 def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
@@ -73,8 +62,7 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
 def export_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
     """Write `encoder` as the released code's evaluation reads it: `state_dict` with keys `module.encoder_q.*`, and `arch`.
 
-    Values are written as they are: what `load_encoder` reads back is equal bit for bit. There is no head, momentum encoder or queue
-    in it, so that code can evaluate it and not continue its training.
+    There is no head, momentum encoder or queue in it, so that code can evaluate it and not continue its training.
     """
     arch = "I3D" if backbone.name == "i3d" else backbone.name  # as the released code spells it
     content = {"epoch": 0, "arch": arch, "state_dict": released(_on_cpu(encoder))}
@@ -98,14 +86,18 @@ def read_weights(path: Path) -> dict[str, Any]:
 
     FameError where the file is missing, damaged, of another kind or would run code, with the name of what is in the way.
     """
-    _check_whole(path)
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as file:
+            part = file.testzip()  # torch writes checksums and does not read them
+        if part:
+            raise FameError(f"{path}: {part} is damaged: copy the file again")
     allowed: dict[str, type] = {}
     while True:
         try:
             with torch.serialization.safe_globals([(stand_in, name) for name, stand_in in allowed.items()]):
                 content = torch.load(path, map_location="cpu", weights_only=True)
             break
-        except OSError as error:
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
             raise FameError(f"no file of weights at {path} ({error.strerror})") from None
         except Exception as error:  # torch raises many kinds for damaged files, and advises what is not safe
             unknown = re.search(r"GLOBAL (\S+) was not an allowed", str(error))
@@ -116,15 +108,6 @@ def read_weights(path: Path) -> dict[str, Any]:
     if not isinstance(content, Mapping) or hasattr(content, "stands_for"):
         raise FameError(f"{path} holds a {_kind(content)}, not a dictionary of weights: {ALONE}")
     return dict(content)
-
-
-def _check_whole(path: Path) -> None:
-    """Raise FameError where a file disagrees with its checksums, which torch writes and does not read."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as file:
-            part = file.testzip()
-        if part:
-            raise FameError(f"{path}: {part} is damaged: copy the file again")
 
 
 def _stand_in(name: str) -> type:
@@ -151,28 +134,11 @@ def _refusal(path: Path, told: str) -> str:
     if start and start.replace("\n", " ").isprintable():
         return f"{path} is text, not weights (it begins {start.splitlines()[0]!r}): download it again, or `git lfs pull`"
     if path.suffix == ".safetensors":
-        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save(WEIGHTS, FILE)"
+        return f"{path} is a safetensors file: read it by safetensors.torch.load_file, and save that by torch.save"
     blocked = re.search(r"GLOBAL (\S+) whose module", told)
     if blocked is not None:
         return f"{path} would call {blocked[1]} when it is read, so it holds code: {ALONE}"
     return f"{path} is no file of weights, or a damaged one: copy it again, or {ALONE}"
-
-
-def _opened(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return a file's content, and the weights in it. FameError where there are none."""
-    content = read_weights(path)
-    weights = weights_in(content)
-    if not weights:
-        kinds = [f"{name}: {_kind(value)}" for name, value in content.items()]
-        raise FameError(f"{path} holds no weights by name, only {shortened(kinds, ', ') or 'nothing'}: {ALONE}")
-    return content, weights
-
-
-def _fill(encoder: Encoder, weights: dict[str, Tensor], whose: str) -> tuple[dict[str, str], dict[str, str]]:
-    wanted = encoder.state_dict()
-    used, left = fit(wanted, weights, whose)
-    encoder.load_state_dict(wanted | {bare: weights[name] for name, bare in used.items()})
-    return used, left
 
 
 def _on_cpu(encoder: Encoder) -> dict[str, Tensor]:
@@ -180,7 +146,7 @@ def _on_cpu(encoder: Encoder) -> dict[str, Tensor]:
 
 
 def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], asked: Backbone | str | None) -> Backbone:
-    """The backbone that is asked for, that the file tells or that it fits; FameError where these disagree or none is known."""
+    """The backbone that is asked for, that the file tells or that it fits."""
     if isinstance(asked, str):
         if asked not in NAMES:
             raise FameError(f"no backbone {asked!r}: there are {', '.join(NAMES)}")
@@ -189,7 +155,7 @@ def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], ask
         try:
             told = Backbone.model_validate(content["backbone"])
         except (KeyError, ValidationError):
-            raise FameError(f"{path} is an encoder of this project whose backbone cannot be read: it is damaged") from None
+            raise FameError(f"{path} is an encoder of this project without its backbone: it is damaged") from None
         if asked is not None and described(asked) != described(told):
             raise FameError(f"{path} holds the backbone {described(told)}, not {described(asked)}: ask for that, or for none")
         return told

@@ -1,9 +1,8 @@
 """I3D (Carreira & Zisserman, CVPR 2017): Inception-v1 with every square kernel inflated to a cube.
 
-Padding is TensorFlow's `same`: output sizes are ceil(size / stride); what is missing for that is added half before and half
-after, the odd one after, so it depends on the input's size. The code that FAME's authors released pads by kernel - stride whatever
-the size. The two agree where all that enters the first convolution and the strided poolings of width 3 is even, as with 4n frames
-of 112 or 224 pixels.
+Padding is TensorFlow's `same`: output sizes are ceil(size / stride); what is missing is added half before and half after, the odd
+one after. The released code pads by kernel - stride whatever the size. The two agree where all that enters the first convolution
+and the strided poolings of width 3 is even, as with 4n frames of 112 or 224 pixels.
 Parameters bear the released checkpoints' names (`conv3d_1a_7x7.conv3d.weight`, `mixed_3b.branch_1.0.batch3d.bias`).
 """
 
@@ -59,16 +58,13 @@ class SamePool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, C, ceil(T / stride), ...)."""
-        if x.device.type == "cuda" and x.is_contiguous(memory_format=torch.channels_last_3d) and not torch.compiler.is_compiling():
+        if x.device.type == "cuda" and x.is_contiguous(memory_format=torch.channels_last_3d):
             return self.as_images(x)
         x = functional.pad(x, same_padding(x.shape[2:], self.kernel, self.stride))
         return functional.max_pool3d(x, self.kernel, self.stride)
 
     def as_images(self, x: Tensor) -> Tensor:
-        """The same in two dimensions: over the places of each frame, then over frames, of equal values the first one as ever.
-
-        On a GPU, with channels last, torch pools images several times faster than volumes.
-        """
+        """The same over the places of each frame, then over frames: channels last, a GPU pools images several times faster."""
         *around, before, after = same_padding(x.shape[2:], self.kernel, self.stride)
         places = functional.pad(x.transpose(1, 2).flatten(0, 1), around)
         places = functional.max_pool2d(places, self.kernel[1:], self.stride[1:]).unflatten(0, (len(x), x.shape[2])).transpose(1, 2)
@@ -108,31 +104,17 @@ class I3D(Encoder):
         self.conv3d_2c_3x3 = _unit(64, 192, 3)
         self.maxPool3d_3a_3x3 = SamePool((1, 3, 3), (1, 2, 2))
         for name, channels in MIXED.items():
+            if name == "mixed_4b":
+                self.maxPool3d_4a_3x3 = SamePool((3, 3, 3), (2, 2, 2))
+            elif name == "mixed_5b":
+                self.maxPool3d_5a_2x2 = SamePool((2, 2, 2), (2, 2, 2))
             self.add_module(name, Mixed(*channels))
-        self.maxPool3d_4a_3x3 = SamePool((3, 3, 3), (2, 2, 2))
-        self.maxPool3d_5a_2x2 = SamePool((2, 2, 2), (2, 2, 2))
 
     def features(self, clips: Tensor) -> Tensor:
-        x = functional.pad(clips, same_padding(clips.shape[2:], (7, 7, 7), (2, 2, 2)))
-        x = self.maxPool3d_2a_3x3(self.conv3d_1a_7x7(x))
-        x = self.maxPool3d_3a_3x3(self.conv3d_2c_3x3(self.conv3d_2b_1x1(x)))
-        for name in MIXED:
-            if name == "mixed_4b":
-                x = self.maxPool3d_4a_3x3(x)
-            elif name == "mixed_5b":
-                x = self.maxPool3d_5a_2x2(x)
-            x = self.get_submodule(name)(x)
-        return x
+        return super().features(functional.pad(clips, same_padding(clips.shape[2:], (7, 7, 7), (2, 2, 2))))
 
 
 def _unit(given: int, planes: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution, batch norm, ReLU. At stride 1 an odd kernel's `same` padding is symmetric, whatever the size; at stride 2 it is
-    not, and the input comes padded."""
-    padding = kernel // 2 if stride == 1 else 0
-    return nn.Sequential(
-        OrderedDict(
-            conv3d=nn.Conv3d(given, planes, kernel, stride, padding, bias=False),
-            batch3d=nn.BatchNorm3d(planes),
-            relu=nn.ReLU(inplace=True),
-        )
-    )
+    """Convolution, batch norm, ReLU. An odd kernel's `same` padding is symmetric at stride 1; at stride 2 the input is padded."""
+    conv = nn.Conv3d(given, planes, kernel, stride, kernel // 2 if stride == 1 else 0, bias=False)
+    return nn.Sequential(OrderedDict(conv3d=conv, batch3d=nn.BatchNorm3d(planes), relu=nn.ReLU(inplace=True)))

@@ -1,9 +1,8 @@
 """Names of weights in other people's checkpoints and in ours, both ways; files are read in fame/backbones/given.py.
 
-The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*`, `module.queue` and `module.queue_ptr`
-(pretrained), or `module.*` with `fc` (finetuned). The projection head is `fc.{0,2}` for R(2+1)D and `id_head.{2,4}` inside I3D.
-Behind such prefixes a backbone's names are torchvision's, I3D's the released code's, and so are an encoder's here, but for S3D's
-trunk. Any other prefix, up to a dot, does as well.
+The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*` and the queue (pretrained), or `module.*`
+(finetuned). Behind such prefixes a backbone's names are torchvision's, I3D's the released code's, and so are an encoder's here, but
+for S3D's trunk. Any other prefix, up to a dot, does as well.
 """
 
 from __future__ import annotations
@@ -82,9 +81,8 @@ def weights_in(content: Mapping[Any, object]) -> dict[str, Tensor]:
 def fit(wanted: Weights, weights: Weights, whose: str) -> tuple[dict[str, str], dict[str, str]]:
     """Return which of a file's `weights` stand for `wanted`, an encoder's state dict, and why others are left (see `Loaded`).
 
-    Where a file holds several copies behind different prefixes, a momentum encoder is the last choice; else the one with most of
-    the wanted names is taken, of equals the first in the file. FameError lists, behind `whose`, weights that are missing, of
-    another shape, or not finite.
+    Of several copies behind different prefixes the one with most of the wanted names is taken, a momentum encoder last. FameError
+    lists, behind `whose`, weights that are missing, of another shape, or not finite.
     """
     found = _fullest(wanted, weights)
     used = {name: bare for bare, name in found.items()}
@@ -104,13 +102,13 @@ def fit(wanted: Weights, weights: Weights, whose: str) -> tuple[dict[str, str], 
 
 
 def fits(wanted: Weights, weights: Weights) -> bool:
-    """Whether `fit` would find every weight in its shape. Values are not looked at, so `wanted` may lie on the meta device."""
+    """Whether `fit` would find every weight in its shape; `wanted` may lie on the meta device."""
     shapes = {bare: weights[name].shape for bare, name in _fullest(wanted, weights).items()}
     return all(shapes.get(name) == value.shape for name, value in wanted.items() if not name.endswith(COUNTER))
 
 
 def released(weights: Weights) -> dict[str, Tensor]:
-    """Return an encoder's state dict under the names of the released code's files, values as they are; `fit` reads them back."""
+    """Return an encoder's state dict under the names of the released code's files."""
     return {RELEASED + re.sub(r"^trunk\.", "features.", name): value for name, value in weights.items()}
 
 
@@ -121,12 +119,11 @@ def shortened(names: list[str], between: str) -> str:
 
 def _rests(name: str) -> list[str]:
     """Return the name, and what is behind each of its dots."""
-    parts = name.split(".")
-    return [".".join(parts[first:]) for first in range(len(parts))]
+    return [name, *(name[dot.end() :] for dot in re.finditer(r"\.", name))]
 
 
 def _split(name: str, wanted: Weights) -> tuple[str, str] | None:
-    """Return a prefix and the wanted name behind it, as an encoder here bears it: S3D's `features.*` is `trunk.*`."""
+    """Return a prefix and the wanted name behind it; S3D's `features.*` is `trunk.*` here."""
     for rest in _rests(name):
         bare = re.sub(r"^features\.", "trunk.", rest)
         if bare in wanted:

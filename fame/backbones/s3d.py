@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
 from torchvision.models.video import s3d
 
 from fame.backbones.encoder import Encoder
@@ -20,8 +19,4 @@ class S3D(Encoder):
 
     def __init__(self) -> None:
         super().__init__()
-        self.trunk: nn.Sequential = s3d(weights=None).features
-
-    def features(self, clips: Tensor) -> Tensor:
-        last: Tensor = self.trunk(clips)
-        return last
+        self.trunk = s3d(weights=None).features

@@ -1,14 +1,56 @@
-"""Configure data: videos of the embedded benchmark or on disk, and the clips that are cut from them."""
+"""Configure data: videos of the embedded benchmark or on disk, and the clips that are cut from them.
+
+Before it stands what all configurations have in common: frozen, no unknown fields, and an identity.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
-from fame.config.base import Config, Share, later
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Config(BaseModel):
+    """Base of all configurations: validated, frozen, and closed to unknown fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def without_effect(self) -> frozenset[str]:
+        """Return the names of fields that cannot change the result, and so enter no id."""
+        return frozenset()
+
+
+def later(default: Any) -> Any:
+    """Declare a field that was added after runs were kept: at `default`, the behaviour before it, it is left out of ids."""
+    return Field(default, json_schema_extra={LATER: True})
+
+
+LATER = "later"  # mark of such a field
+
+
+def identified(model: Config) -> dict[str, Any]:
+    """Return the model as JSON values, without fields of no effect, and without those marked `later` at their default.
+
+    studies/setting/cell.py hashes it.
+    """
+    found = model.model_dump(mode="json")
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if name in model.without_effect() or (_came_later(field) and value == field.default):
+            del found[name]
+        elif isinstance(value, Config):
+            found[name] = identified(value)
+    return found
+
+
+def _came_later(field: FieldInfo) -> bool:
+    return isinstance(field.json_schema_extra, dict) and LATER in field.json_schema_extra
+
 
 Condition = Literal["deranged", "neutral", "scene_only", "figure_only"]
 
@@ -43,7 +85,7 @@ class StagedWorld(Config):
     placement: Literal["anywhere", "centre"] = "anywhere"
     clothes: Literal["alike", "varied", "by_action"] = "alike"
     alike: Share = 0.0  # how far figures share one posture and size; 1: only its motion tells a figure from another
-    wander: Share = 0.0  # how far a figure goes about while it acts; 0: it keeps its place
+    wander: float = Field(0.0, ge=0, le=0)  # a figure keeps its place; part of every id
     codec: Literal["mpeg4", "libx264", "ffv1"] = "mpeg4"
     source: StagedPart
     A: StagedPart
@@ -70,7 +112,8 @@ class StagedData(Config):
 class VideoData(Config):
     """Choose videos on disk; `manifest` is the digest of the scan, so another set of files is another cell."""
 
-    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]  # the layouts of fame/data/layouts
+    kind: Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder", "target", "pool"]  # the layouts of fame/data/layouts
+    name: str = later("")  # of a target: its folder below the data's
     manifest: str
     fold: int = Field(1, ge=1, le=3)
     decoder: str = "pyav"

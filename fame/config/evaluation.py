@@ -6,10 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from fame.config.base import Config, later
-from fame.config.data import Clip, Data
-from fame.config.method import MASKS, PLUGGED, Flavour
-from fame.config.training import Augment, Optim, Precision, Pretrain
+from fame.config.data import Clip, Config, Data, later
+from fame.config.training import MASKS, PLUGGED, Augment, Flavour, Optim, Precision, Pretrain
 
 
 class Finetune(Config):
@@ -41,6 +39,7 @@ class Probe(Config):
     clips: int = Field(10, ge=1)
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    reads: Literal["encoder", "mean_frame", "frame_difference", "file_facts"] = later("encoder")  # fame/evaluation/floors.py
 
 
 class Retrieval(Config):

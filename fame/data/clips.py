@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.config import Clip
-from fame.data.manifest import Manifest
+from fame.data.manifest import Manifest, is_fold
 from fame.data.staged.render import read_masks
 from fame.data.store import FrameStore
 
@@ -25,8 +25,6 @@ class VideoSet:
     """The videos of a manifest, prepared. Rows number them in the manifest's order; row and start tensors are int64, on the CPU."""
 
     def __init__(self, manifest: Manifest, store: FrameStore) -> None:
-        if store.manifest != manifest.digest():
-            raise ValueError(f"{store.folder} holds another manifest's videos than {manifest.name}'s")
         self.manifest = manifest
         self.store = store
         self.classes = manifest.classes
@@ -45,13 +43,15 @@ class VideoSet:
         """Rows of one split, in order; empty where the set has no such split."""
         return torch.tensor([row for row, name in enumerate(self._split) if name == split], dtype=torch.long)
 
+    def folds(self) -> list[Tensor]:
+        """Rows of each fold of cross-validation; empty where the set has none."""
+        return [self.select(split) for split in sorted(self.splits) if is_fold(split)]
+
     def tag(self, name: str) -> list[str]:
         """One tag of every video, "" where a video has none; `path` is the path below the manifest's root."""
         if name == "path":
             return [video.path for video in self.manifest.videos]
         return [video.tags.get(name, "") for video in self.manifest.videos]
-
-    # ---------------------------------------------------------------- where clips start
 
     def random_starts(self, rows: Tensor, clip: Clip, generator: torch.Generator) -> Tensor:
         """One start a row, uniform over the valid ones: (B,). One number is drawn a row, whatever its length."""
@@ -61,8 +61,6 @@ class VideoSet:
 
     def uniform_starts(self, rows: Tensor, clip: Clip, n: int) -> Tensor:
         """`n` starts a row, evenly spaced from the first valid one to the last, rounded: (B, n); the middle one for n = 1."""
-        if n < 1:
-            raise ValueError(f"{n} clips a video: at least one is needed")
         last = self._last_start(rows, clip)[:, None]
         if n == 1:
             return last // 2
@@ -71,14 +69,8 @@ class VideoSet:
     def _last_start(self, rows: Tensor, clip: Clip) -> Tensor:
         return (self.length[rows] - clip.window).clamp_min(0)
 
-    # ---------------------------------------------------------------- frames
-
     def frame_numbers(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
         """Frames of its video that each clip shows, (B, T); short videos are looped."""
-        if rows.shape != starts.shape or rows.ndim != 1:
-            raise ValueError(
-                f"rows and starts are of shape (B,), one start a row, not {tuple(rows.shape)} and {tuple(starts.shape)}"
-            )
         return (starts[:, None] + torch.arange(clip.frames)[None] * clip.stride) % self.length[rows][:, None]
 
     def clips(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | list[Tensor]:

@@ -16,7 +16,6 @@ Fault = Literal[
 ]
 Remark = Literal[
     "ends-early",  # the last frame is shown long before the file says that it ends: cut off, or damaged?
-    "variable-rate",  # frames are not evenly spaced in time; clips count frames all the same
     "short",  # fewer frames than a clip of the paper spans: the clip loops
     "concealed",  # the decoder has painted over damage in a few frames
     "duplicate",  # the same bytes as another video, both to train and validate with or both to test with

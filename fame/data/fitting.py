@@ -21,15 +21,12 @@ if TYPE_CHECKING:
 
 
 def fitting(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
-    """Those of the rows, in order, that are used: all where short videos are looped, else those as long as the window."""
+    """Return the rows that are used: all where short videos are looped, else those as long as the window."""
     return rows if clip.short == "looped" else rows[videos.length[rows] >= clip.window]
 
 
 def standing_in(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
-    """The rows with the next one that is long enough in place of every one that is not, cyclic; as many as there were.
-
-    FameError where none is long enough.
-    """
+    """Return the rows with the next one that is long enough, cyclic, for each that is not. FameError where none is."""
     if clip.short == "looped" or not len(rows):
         return rows
     long_enough = (videos.length[rows] >= clip.window).nonzero()[:, 0]
@@ -40,7 +37,7 @@ def standing_in(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
 
 
 def too_short(videos: VideoSet, splits: list[str], clip: Clip) -> dict[str, Any]:
-    """`{"too_short": {split: videos}}` for a run's notes, of those that are not used; empty where there is none."""
+    """Return `{"too_short": {split: videos}}`, for a run's notes, of those that are not used; empty where there is none."""
     if clip.short == "looped":
         return {}
     found = {split: int((videos.length[videos.select(split)] < clip.window).sum()) for split in splits}
@@ -49,41 +46,24 @@ def too_short(videos: VideoSet, splits: list[str], clip: Clip) -> dict[str, Any]
 
 
 def none_fits(videos: int, split: str, clip: Clip) -> str:
-    """What is said where every video of a split is too short."""
+    """Say that every video of a split is too short."""
     return (
         f"all {videos} videos of split {split} are shorter than the {clip.window} frames of a clip ({clip.frames}, {clip.stride} "
         "apart), and this protocol drops such videos: ask for fewer --frames, or for the one that loops them (--protocol corrected)"
     )
 
 
-def check_crop(videos: VideoSet, rows: Tensor, clip: Clip) -> None:
-    """FameError, naming the first video, where a frame is smaller than a centre crop that is not resized."""
-    if clip.resize:
-        return
-    heights, widths = (torch.from_numpy(side)[rows] for side in (videos.store.heights, videos.store.widths))
-    small = rows[torch.minimum(heights, widths) < clip.size].tolist()
-    if small:
-        size = int(videos.store.widths[small[0]]), int(videos.store.heights[small[0]])
-        raise FameError(_too_small(videos.manifest.name, videos.tag("path")[small[0]], size, len(small), clip))
-
-
 def check_manifest(manifest: Manifest, clip: Clip) -> None:
-    """The same of a whole set at its files' own size, and whether its train and test splits have a video that fits: before any
-    run."""
-    if not clip.resize:
-        small = [video for video in manifest.videos if min(video.width, video.height) < clip.size]
-        if small:
-            raise FameError(_too_small(manifest.name, small[0].path, (small[0].width, small[0].height), len(small), clip))
-    if clip.short == "dropped":
-        for split in ("train", "test"):
-            lengths = [video.frames for video in manifest.videos if video.split == split]
-            if lengths and max(lengths) < clip.window:
-                raise FameError(f"{manifest.name}: {none_fits(len(lengths), split, clip)}")
-
-
-def _too_small(name: str, path: str, size: tuple[int, int], many: int, clip: Clip) -> str:
-    others = f" (and {many - 1} others)" if many > 1 else ""
-    return (
-        f"{name}: {path} is of {size[0]} x {size[1]} pixels{others}, smaller than the test crop of {clip.size}, and this protocol "
-        "does not resize: ask for a smaller --size, leave the video out, or resize (--protocol corrected)"
-    )
+    """Raise FameError where a file is smaller than a crop that is not resized, or no video of train or test is long enough."""
+    small = [video for video in manifest.videos if min(video.width, video.height) < clip.size and not clip.resize]
+    if small:
+        first, others = small[0], f" (and {len(small) - 1} others)" if len(small) > 1 else ""
+        raise FameError(
+            f"{manifest.name}: {first.path} is of {first.width} x {first.height} pixels{others}, smaller than the test crop of "
+            f"{clip.size}, and this protocol does not resize: ask for a smaller --size, leave the video out, or resize "
+            "(--protocol corrected)"
+        )
+    for split in ("train", "test"):
+        lengths = [video.frames for video in manifest.videos if video.split == split]
+        if clip.short == "dropped" and lengths and max(lengths) < clip.window:
+            raise FameError(f"{manifest.name}: {none_fits(len(lengths), split, clip)}")

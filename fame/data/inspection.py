@@ -9,18 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from fame.data.faults import Remark, VideoError
 from fame.data.video import decoded, opened, to_rgb, upright
 from fame.files import sha256_of
 
 WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
-_UNEVEN = 0.25  # share of the mean time between frames by which single ones may differ
 _OPEN = 1 << 30  # frames that an avi announces whose length was not known when it was written
 _EARLY = 0.1  # share of its duration that a video may end before
 
@@ -41,41 +38,26 @@ def inspect(path: Path) -> VideoInfo:
     """Decode the whole file and count. VideoError where it is no usable video."""
     with opened(path) as (container, stream):
         coded = width, height = 0, 0
-        damaged = 0
-        times: list[float | None] = []  # seconds
+        frames, damaged, last = 0, 0, 0.0
         for frame in decoded(path, container, stream):
-            if not times:  # the header may say another size, and a player heeds what decodes
+            if not frames:  # the header may say another size, and a player heeds what decodes
                 coded = frame.width, frame.height
                 height, width = upright(to_rgb(path, frame, coded, VideoReformatter()), frame).shape[:2]
             if (frame.width, frame.height) != coded:
-                change = f"{coded[0]} x {coded[1]}, and {frame.width} x {frame.height} from frame {len(times)} on"
+                change = f"{coded[0]} x {coded[1]}, and {frame.width} x {frame.height} from frame {frames} on"
                 raise VideoError(path, "size-changes", f"its pictures are of several sizes: {change}")
             damaged += bool(frame.is_corrupt)
-            times.append(frame.time)
-        frames = len(times)
+            frames += 1
+            last = max(last, frame.time or 0.0)
         if frames == 1:
             raise VideoError(path, "one-frame", "a single frame shows no motion")
-        shown = np.array([time for time in times if time is not None] or [0.0])
         found: dict[Remark, str] = {
-            "ends-early": _ends_early(container, stream, float(shown.max())),
-            "variable-rate": _uneven(shown, float(stream.time_base or 0)),
+            "ends-early": _ends_early(container, stream, last),
             "short": f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped" if frames < WINDOW else "",
             "concealed": f"the decoder conceals errors in {damaged} of {frames} frames" if damaged else "",
         }
         fps = round(float(stream.average_rate or stream.guessed_rate or 0), 3)
         return VideoInfo(frames, fps, width, height, sha256_of(path), {name: says for name, says in found.items() if says})
-
-
-def _uneven(times: NDArray[np.float64], tick: float) -> str:
-    """Say how far apart frames are where steps differ from the mean by more than a tick, else ""."""
-    steps = np.diff(np.maximum.accumulate(times))
-    steps = steps[steps > 0]  # the same time twice, or a jump back, is no step
-    if len(steps) < 2:
-        return ""
-    least, most, mean = steps.min(), steps.max(), steps.mean()
-    if max(most - mean, mean - least) <= max(1.001 * tick, _UNEVEN * mean):
-        return ""
-    return f"frames are {least:.3g} to {most:.3g} s apart, {mean:.3g} s on average"
 
 
 def _ends_early(container: InputContainer, stream: VideoStream, last: float) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fame.errors import FameError
 from fame.files import write_json
 
 VERSION = 1
+FOLD = "fold"  # `fold/0`, `fold/1`, ...: splits of a set that is tested by cross-validation
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,6 @@ class Manifest:
     classes: list[str]
     videos: list[Video]
 
-    @property
-    def splits(self) -> list[str]:
-        """Names of the splits, in order of first appearance."""
-        return list(dict.fromkeys(video.split for video in self.videos))
-
     def select(self, split: str) -> list[Video]:
         """Return the videos of one split, in order; empty where the manifest has no such split."""
         return [video for video in self.videos if video.split == split]
@@ -61,10 +57,8 @@ class Manifest:
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def save(self, path: Path) -> None:
-        """Write as JSON, atomically. The file's own folder is written as `.`, so that it can be moved."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        root = "." if self.root.resolve() == path.parent.resolve() else str(self.root.resolve())
-        write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": root})
+        """Write as JSON into `root`, atomically; the folder may be moved."""
+        write_json(path, {"version": VERSION, "digest": self.digest()} | asdict(self) | {"root": "."})
 
     @classmethod
     def load(cls, path: Path) -> Manifest:
@@ -72,13 +66,30 @@ class Manifest:
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
             videos = [Video(**video) for video in value["videos"]]
-            manifest = cls(value["name"], path.parent / value["root"], value["classes"], videos)
+            manifest = cls(value["name"], path.parent, value["classes"], videos)
             if value["version"] != VERSION or manifest.digest() != value["digest"]:
                 raise ValueError("its digest does not agree")
         except (OSError, ValueError, KeyError, TypeError) as error:
             mend = "delete it and run the command again, which makes a new one"
             raise FameError(f"{path}: the manifest is damaged, or of another version ({error}); {mend}") from None
         return manifest
+
+
+def is_fold(split: str) -> bool:
+    """Return whether a split is a fold of cross-validation."""
+    return split.partition("/")[0] == FOLD
+
+
+def tested_with(split: str) -> str:
+    """Return what the videos of a split are tested as: `test`, a fold, or "" for those that are not tested."""
+    return split if split == "test" or is_fold(split) else ""
+
+
+def split_counts(counts: Mapping[str, int]) -> str:
+    """Say how many videos each split has: "60 train, 48 test"; "300 in 10 folds"."""
+    folds = [count for split, count in counts.items() if is_fold(split)]
+    said = [f"{count} {split}" for split, count in counts.items() if not is_fold(split)]
+    return ", ".join([*said, f"{sum(folds)} in {len(folds)} folds"] if folds else said)
 
 
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:

@@ -23,13 +23,13 @@ from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits
+from fame.data.manifest import Manifest, Video, count_splits, is_fold, split_counts, tested_with
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 7  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 8  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 10  # broken videos named in a message; the report has them all
 
 Known = dict[str, VideoInfo | VideoError]  # by path
@@ -82,10 +82,10 @@ def scan(
         if isinstance(info := known[entry.path], VideoInfo):
             facts = {name: value for name, value in asdict(info).items() if name != "remarks"}  # no part of the identity
             videos.append(Video(**entry._asdict(), **facts))
-    if not any(video.split == "train" for video in videos):
+    if not any(video.split == "train" or is_fold(video.split) for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
-    name = root.name if kind == "folder" else f"{kind}-fold{fold}"
-    log.info("%s: %s", name, ", ".join(f"{count} {split}" for split, count in count_splits(videos).items()))
+    name = root.name if kind in ("folder", "target", "pool") else f"{kind}-fold{fold}"
+    log.info("%s: %s", name, split_counts(count_splits(videos)))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -95,15 +95,9 @@ def report_file(root: Path, kind: Kind, fold: int, cache: Path) -> Path:
 
 
 def read_report(file: Path) -> list[Finding]:
-    """Read what a scan found; FameError where it is not there or of another form."""
-    try:
-        with file.open(encoding="utf-8", newline="") as lines:
-            return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
-    except (OSError, TypeError, UnicodeDecodeError, csv.Error) as error:
-        raise FameError(f"{file}: the scan's report cannot be read ({error}); scan again") from None
-
-
-# ---------------------------------------------------------------- looking at files
+    """Read what a scan found."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return [Finding(**row) for row in csv.DictReader(lines)]  # type: ignore[arg-type]
 
 
 def _memory(root: Path, kind: Kind, cache: Path) -> Path:
@@ -166,9 +160,6 @@ def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | 
     return recalled
 
 
-# ---------------------------------------------------------------- telling what is found
-
-
 def _findings(entries: list[Entry], known: Known) -> list[Finding]:
     """Return faults first, then remarks, each in the order of the names in faults.py and then of the entries."""
     found, by_content = [], defaultdict(list)
@@ -185,9 +176,9 @@ def _findings(entries: list[Entry], known: Known) -> list[Finding]:
 
 
 def _copies(same: list[Entry]) -> Iterator[Finding]:
-    """Say of videos of the same bytes: `leaked` across train (or val) and test, else `duplicate`, all but the first."""
+    """Say of videos of the same bytes: `leaked` across train (or val) and test, or folds; else `duplicate`, all but the first."""
     for index, entry in enumerate(same):
-        across = [other for other in same if (other.split == "test") != (entry.split == "test")]
+        across = [other for other in same if tested_with(other.split) != tested_with(entry.split)]
         if across or index:
             first = (across or same)[0]
             name: Remark = "leaked" if across else "duplicate"

@@ -56,8 +56,6 @@ class FrameStore:
     """
 
     def __init__(self, manifest: Manifest, folder: Path, short_side: int | None, codec: Codec = "raw") -> None:
-        if not manifest.videos:
-            raise ValueError(f"{manifest.name}: a manifest without videos has no frames to store")
         self._manifest = manifest
         self.manifest = manifest.digest()
         self.folder = folder
@@ -69,9 +67,6 @@ class FrameStore:
         self.widths = np.array([width for width, _ in sizes], dtype=np.int64)
         self._mapped: dict[int, NDArray[np.uint8]] = {}  # by row: frames (T, H, W, 3) for raw, the file's bytes for jpeg
         self._checked: set[int] = set()  # rows whose checksum this process has read
-
-    def __len__(self) -> int:
-        return len(self.frames)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return FrameStore, (self._manifest, self.folder, self.short_side, self.codec)
@@ -88,28 +83,18 @@ class FrameStore:
         root = self._manifest.root
         return [self.folder / _name(root, video, self.short_side, self.codec) for video in self._manifest.videos]
 
-    @property
-    def bytes(self) -> int:
-        """Size of all stored files; a file that several videos share counts once."""
-        return sum(path.stat().st_size for path in set(self.paths))
-
     def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
         """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3).
 
         FameError where they are damaged and the source is not there to decode again.
         """
-        if self.codec == "raw":
-            mapped = self._mapped
-            for row, shown, target in zip(rows, numbers, out, strict=True):
-                video = mapped[row] if row in mapped else self._opened(row)
-                video.take(shown, 0, target, "clip")  # "clip" writes into `target` without a copy between
-            return
-        threads = min(torch.get_num_threads(), len(rows))
+        threads = 1 if self.codec == "raw" else min(torch.get_num_threads(), len(rows))
         if threads > 1:
-            list(_pool(threads).map(self._read_jpegs, rows, numbers, out))
+            with ThreadPoolExecutor(threads) as pool:
+                list(pool.map(self._read, rows, numbers, out))
         else:
             for row, shown, target in zip(rows, numbers, out, strict=True):
-                self._read_jpegs(row, shown, target)
+                self._read(row, shown, target)
 
     def video(self, row: int) -> NDArray[np.uint8]:
         """Return all frames of one video, uint8 (T, H, W, 3)."""
@@ -129,12 +114,15 @@ class FrameStore:
                 for left in self.folder.glob("*/.*"):  # by a process that was killed
                     left.unlink(missing_ok=True)
                 self._make(self._missing(), jobs, progress)
+        with writing(self.folder, "that the videos are decoded"):
+            (self.folder / f"{self.manifest}.ready").touch()
         return self
 
-    # ---------------------------------------------------------------- reading
-
-    def _read_jpegs(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
+    def _read(self, row: int, numbers: NDArray[np.int64], out: NDArray[np.uint8]) -> None:
         content = self._opened(row)
+        if self.codec == "raw":
+            content.take(numbers, 0, out, "clip")  # "clip" writes into `out` without a copy between
+            return
         lengths = content[: 4 * int(self.frames[row])].view("<u4")
         bounds = lengths.nbytes + np.cumsum(lengths, dtype=np.int64)
         for place, number in enumerate(numbers.tolist()):
@@ -142,13 +130,16 @@ class FrameStore:
             decode_jpeg(content[begin : bounds[number]].data, fastupsample=True, buffer=out[place])
 
     def _opened(self, row: int) -> NDArray[np.uint8]:
-        """The mapped file of a video, checked the first time; one that is damaged or gone is decoded anew."""
-        found = self._mapped.get(row)
-        if found is not None:
-            return found
-        if row not in self._checked:
-            self._mend(row)
-            self._checked.add(row)
+        """The mapped file of a video, checked the first time; one that is damaged or gone is decoded anew. FameError."""
+        if row in self._mapped:
+            return self._mapped[row]
+        if row not in self._checked and not self._is_sound(row):
+            with locked(self.folder), writing(self.folder, "the decoded videos"):
+                if not self._is_sound(row):  # else the process that held the lock has done it
+                    path = self._manifest.videos[row].path
+                    log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
+                    self._make([row], 1, None)
+        self._checked.add(row)
         content = self._map(row)[:-_CRC]
         if self.codec == "raw":
             shape = self._shape(row)
@@ -158,18 +149,6 @@ class FrameStore:
         self._mapped[row] = content
         return content
 
-    def _mend(self, row: int) -> None:
-        """Decode a stored file anew where it is damaged or gone. FameError."""
-        if self._is_sound(row):
-            return
-        path = self._manifest.videos[row].path
-        with locked(self.folder), writing(self.folder, "the decoded videos"):
-            if not self._is_sound(row):  # else the process that held the lock has done it
-                log.warning("%s: the stored frames of %s are damaged or gone; decoded anew", self.paths[row], path)
-                self._make([row], 1, None)
-        if not self._is_sound(row):
-            raise FameError(f"{self.paths[row]}: the stored frames of {path} are damaged again as soon as written; check the disk")
-
     def _map(self, row: int) -> NDArray[np.uint8]:
         """The file's bytes. torch maps them: unlike NumPy, it keeps no file descriptor open."""
         path = self.paths[row]
@@ -177,29 +156,19 @@ class FrameStore:
         return cast(NDArray[np.uint8], mapped.numpy())
 
     def _is_sound(self, row: int) -> bool:
-        """Whether a file is there, of its size and of its checksum."""
-        if not self._is_there(row):
+        """Whether a file is there and of its checksum."""
+        if not self.paths[row].is_file() or self.paths[row].stat().st_size <= _CRC:
             return False
         content = self._map(row)
         return zlib.crc32(content[:-_CRC].data) == int.from_bytes(content[-_CRC:].tobytes(), "little")
 
-    def _is_there(self, row: int) -> bool:
-        try:
-            size = self.paths[row].stat().st_size
-        except OSError:
-            return False
-        shape = self._shape(row)
-        return size == len(_header(shape)) + math.prod(shape) + _CRC if self.codec == "raw" else size > 4 * shape[0] + _CRC
-
     def _shape(self, row: int) -> Shape:
         return int(self.frames[row]), int(self.heights[row]), int(self.widths[row]), 3
 
-    # ---------------------------------------------------------------- writing
-
     def _missing(self) -> list[int]:
-        """Rows whose file is not there or of another size, one row a file."""
+        """Rows whose file is not there, one row a file."""
         rows = {path: row for row, path in reversed(list(enumerate(self.paths)))}
-        return sorted(row for row in rows.values() if not self._is_there(row))
+        return sorted(row for path, row in rows.items() if not path.exists())
 
     def _make(self, rows: list[int], jobs: int, progress: Progress | None) -> None:
         values = sum(math.prod(self._shape(row)) for row in rows)
@@ -218,11 +187,8 @@ def open_store(
     manifest: Manifest, cache: Path, short_side: int | None, codec: Codec = "raw", jobs: int = 1, progress: Progress | None = None
 ) -> FrameStore:
     """Open the frames of a manifest's videos below `cache/videos`, decoded where missing. FameError."""
-    ready = ready_file(manifest.digest(), cache, short_side, codec)
-    store = FrameStore(manifest, ready.parent, short_side, codec).prepare(jobs, progress)
-    with writing(ready.parent, "that the videos are decoded"):
-        ready.touch()
-    return store
+    folder = ready_file(manifest.digest(), cache, short_side, codec).parent
+    return FrameStore(manifest, folder, short_side, codec).prepare(jobs, progress)
 
 
 def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
@@ -285,8 +251,3 @@ def _name(root: Path, video: Video, short_side: int | None, codec: Codec) -> str
     content = f"{video.sha256 or root / video.path} {video.frames} {video.width} {video.height} {short_side} {QUALITY}"
     key = hashlib.sha256(content.encode()).hexdigest()[:24]
     return f"{key[:2]}/{key}{_SUFFIX[codec]}"
-
-
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="decode")

@@ -1,4 +1,4 @@
-"""Decoding: one video file to uint8 RGB frames, with PyAV. The only place of the project that reads compressed video.
+"""Decode one video file to uint8 RGB frames, with PyAV.
 
 The number of frames is what decodes, never what the header says. One thread decodes: parallelism is over files. Scaling
 takes swscale's bit-exact paths with full chroma: the same pixels on every machine, and the right brightness, which the
@@ -96,11 +96,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         if path.exists() and path.stat().st_size == 0:
             raise VideoError(path, "not-a-video", "the file is empty")
         container = av.open(str(path), options=_LOCAL, metadata_errors="replace")  # titles are of any encoding
-    except av.error.FFmpegError as error:
+    except (av.error.FFmpegError, OSError) as error:
         if os.access(path, os.R_OK):  # of a damaged file FFmpeg may say "Operation not permitted" as well
             raise VideoError(path, "not-a-video", f"not a video that FFmpeg opens ({error.strerror})") from None
-        raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None
-    except OSError as error:
         raise VideoError(path, "unreadable", f"the file cannot be read ({error.strerror})") from None
     with container:
         form = container.format.name

@@ -25,7 +25,7 @@ from fame.backbones.given import load_encoder
 from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
 from fame.data.clips import VideoSet
 from fame.data.disk import locked
-from fame.data.fitting import check_crop, too_short
+from fame.data.fitting import too_short
 from fame.data.video import DECODER
 from fame.errors import NotFinite
 from fame.evaluation.predictions import tested_splits
@@ -70,7 +70,6 @@ def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Ite
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
     """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
     middle)."""
-    check_crop(videos, rows, clip)
     starts = middle_starts(videos, rows, clip) if clips == 1 else videos.uniform_starts(rows, clip, clips).reshape(-1)
     for part, begin in zip(rows.repeat_interleave(clips).split(batch), starts.split(batch), strict=True):
         yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
@@ -86,7 +85,6 @@ def middle_clips(
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
     """Yield centre crops of middle clips, float (at most `batch`, 3, T, size, size) in [0, 1] on the device, and the true figures,
     bool (B, T, size, size) on the CPU; None where the set does not know them."""
-    check_crop(videos, rows, clip)
     for part, begin in zip(rows.split(batch), middle_starts(videos, rows, clip).split(batch), strict=True):
         truth = videos.true_masks(part, begin, clip)
         truth = None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5

@@ -33,8 +33,7 @@ def classify(head: Callable[[Tensor], Tensor], features: Tensor) -> Tensor:
 def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Finetune and test; continues from `checkpoint.pt`. Writes `predictions.csv` and returns the stage's result."""
     net, videos, tests = opened(config, encoder, run)
-    model = Classifier(net, len(videos.classes), config.dropout)
-    model.draw_head(run.seeds.of("finetune", "head"))
+    model = Classifier(net, len(videos.classes), config.dropout, run.seeds.of("finetune", "head"))
     # keep: until it is tested, as a break during the test must not cost the training
     trained = train_classifier(model, videos, training_rows(videos, config.clip), config, run, purpose="finetune", keep=True)
     how = {"clip": config.clip, "clips": config.clips, "augment": config.augment, "precision": config.precision}

@@ -7,6 +7,7 @@ condition is `own` for split `test`, the rest of the name for `test/...`, and `v
 from __future__ import annotations
 
 import pandas as pd
+import torch
 from torch import Tensor
 
 from fame.config import Clip
@@ -22,10 +23,14 @@ TEST, VALIDATION = "test", "val"
 
 def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tensor]:
     """Rows of every split that is evaluated and has videos that `clip` fits into: `test`, its counterfactual conditions, `val`.
-    FameError without a test."""
+
+    Of a set with folds of cross-validation, all videos are its test. FameError without a test.
+    """
     names = [name for name in dict.fromkeys(videos.splits) if name.split("/")[0] in (TEST, VALIDATION)]
     rows = {name: videos.select(name) for name in sorted(names)}
     rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
+    if folds := videos.folds():
+        rows = {TEST: torch.cat(folds)}
     if TEST not in rows:
         raise FameError("the data set has no videos in split 'test', so nothing can be evaluated; check its split files")
     if clip is None:

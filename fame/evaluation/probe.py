@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,9 @@ from fame.errors import FameError
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.finetune import classify
+from fame.evaluation.floors import described
 from fame.evaluation.logistic import fit_logistic
-from fame.evaluation.predictions import FILE, metrics_from, predictions, training_rows
+from fame.evaluation.predictions import FILE, metrics_from, predictions, tested_splits, training_rows
 from fame.files import write_atomically
 from fame.run import Run
 from fame.training.checkpoint import weights_digest
@@ -38,8 +40,16 @@ TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
 
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result."""
+    """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result.
+
+    A set with folds is tested by cross-validation. What `config.reads` names takes the place of an encoder's features.
+    """
+    if config.reads != "encoder":
+        videos = run.videos(config.data)
+        return _by_folds(config, videos, partial(described, videos, config=config), run)
     net, videos, tests = opened(config, encoder, run)
+    if videos.folds():
+        return _by_folds(config, videos, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
     training = {head: fitting(videos, videos.select(split), config.clip) for head, split in TRAINING_SPLITS.items()}
     training = {"biased": training_rows(videos, config.clip)} | {head: rows for head, rows in training.items() if len(rows)}
     seen: dict[str, Tensor] = {}  # one pass over each split, shared by all heads
@@ -58,7 +68,8 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
             split = TRAINING_SPLITS[name]
             head, fits[name] = fit_logistic(features(split, rows), videos.labels[rows], len(videos.classes), config.l2)
         else:
-            head, fits[name] = _sgd_head(config, FrozenClassifier(net, len(videos.classes)), videos, rows, name, run)
+            model = FrozenClassifier(net, len(videos.classes), run.seeds.of(f"probe/{name}", "head"))
+            head, fits[name] = _sgd_head(config, model, videos, rows, name, run)
         for split, tested in tests.items():
             frames.append(predictions(videos, tested, split, name, classify(head, features(split, tested))))
     table = pd.concat(frames, ignore_index=True)
@@ -70,6 +81,22 @@ def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
     notes = {"solver": config.solver, "training": fits, "videos": counts}
     notes |= notes_of(config, videos, [*(TRAINING_SPLITS[name] for name in training), *tests], run)
     return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
+
+
+def _by_folds(config: Probe, videos: VideoSet, features: Callable[[Tensor], Tensor], run: Run) -> dict[str, Any]:
+    """Test every video once, by a logistic head that is trained on the other folds; a single split is one fold of two."""
+    tests = videos.folds() or [tested_splits(videos)["test"]]
+    rows = torch.cat(tests if len(tests) > 1 else [*tests, training_rows(videos, config.clip)])
+    found, labels = features(rows), videos.labels[rows]
+    frames = []
+    for number, held in enumerate(tests, start=1):
+        chosen = torch.isin(rows, held)
+        head, _ = fit_logistic(found[~chosen], labels[~chosen], len(videos.classes), config.l2)
+        frames.append(predictions(videos, rows[chosen], "test", "biased", classify(head, found[chosen])))
+        run.log(step=number, steps=len(tests), phase="folds")
+    table = pd.concat(frames, ignore_index=True)
+    notes = {"solver": "lbfgs", "folds": [len(held) for held in tests]}
+    return {"metrics": metrics_from(table), "artifacts": [write_table(run.folder, FILE, table)], "notes": notes}
 
 
 def scene_metrics(
@@ -102,8 +129,8 @@ def scene_metrics(
 class FrozenClassifier(Classifier):
     """Train a linear head on an encoder that takes no gradient and stays in eval mode: its batch statistics do not move."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
-        super().__init__(encoder.requires_grad_(False), classes, dropout)
+    def __init__(self, encoder: Encoder, classes: int, seed: int = 0):
+        super().__init__(encoder.requires_grad_(False), classes, seed=seed)
 
     def train(self, mode: bool = True) -> FrozenClassifier:
         super().train(mode)
@@ -116,7 +143,6 @@ def _sgd_head(
 ) -> tuple[nn.Linear, dict[str, Any]]:
     """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
     second does not cost the first."""
-    model.draw_head(run.seeds.of(f"probe/{name}", "head"))
     kept, begun = _kept(run, name), weights_digest(model)
     with suppress(FameError):  # there is none, or it is damaged
         state = read_weights(kept)

@@ -7,6 +7,7 @@ neighbour of the right class among the k nearest.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from fame.config import Retrieval
+from fame.data.clips import VideoSet
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.predictions import VALIDATION, facts, training_rows
@@ -63,8 +65,13 @@ def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> d
 
 
 def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result."""
+    """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result.
+
+    A video of a set with folds is a query once, and the videos of the other folds are its gallery.
+    """
     net, videos, tested = opened(config, encoder, run)
+    if folds := videos.folds():
+        return _by_folds(config, videos, folds, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
     train = training_rows(videos, config.clip)
     queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
     steps = 1 + len(queries)
@@ -94,4 +101,26 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
         "metrics": metrics_from(table, config.ranks, len(train)),
         "artifacts": [write_table(run.folder, FILE, table)],
         "notes": notes,
+    }
+
+
+def _by_folds(
+    config: Retrieval, videos: VideoSet, folds: list[Tensor], features: Callable[[Tensor], Tensor], run: Run
+) -> dict[str, Any]:
+    rows = torch.cat(folds)
+    found, labels = features(rows), videos.labels[rows]
+    frames = []
+    for number, held in enumerate(folds, start=1):
+        chosen = torch.isin(rows, held)
+        ranks = first_right_rank(embed(found[chosen]), labels[chosen], embed(found[~chosen]), labels[~chosen])
+        frame = facts(videos, rows[chosen], "test")
+        frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
+        frames.append(frame[COLUMNS])
+        run.log(step=number, steps=len(folds), phase="folds")
+    table = pd.concat(frames, ignore_index=True)
+    smallest = len(rows) - max(map(len, folds))
+    return {
+        "metrics": metrics_from(table, config.ranks, smallest),
+        "artifacts": [write_table(run.folder, FILE, table)],
+        "notes": {"folds": [len(held) for held in folds], "capped_ranks": [k for k in config.ranks if k > smallest]},
     }

@@ -124,12 +124,9 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
         rows = torch.arange(len(clips), device=clips.device) if rows is None else rows
         behind = behind[rows, :, frames][:, :, None]  # broadcast over T
     elif rows is not None:
-        behind = behind[rows]
-    mask = mask[:, None, None]
-    if mask.dtype == torch.bool:
-        return torch.where(mask, clips, behind)
+        behind = behind.index_select(0, rows)
     # lerp is the formula in one pass, exact where the mask is 0 or 1
-    return torch.lerp(behind, clips, mask.to(clips.dtype))
+    return torch.lerp(behind, clips, mask[:, None, None].to(clips.dtype))
 
 
 def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:

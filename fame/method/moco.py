@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from fame.backbones import Encoder
 from fame.config import MoCo
-from fame.distributed import gathered, here, restored, shuffled
+from fame.distributed import gathered, here, shuffled
 
 
 class Projection(nn.Module):
@@ -122,7 +122,7 @@ class MomentumContrast(nn.Module):
             else:
                 self.turns += 1
                 others, places = shuffled(clips, self.seed + int(self.turns))
-                points = ranks.mine(restored(self._points(others), places))
+                points = ranks.mine(gathered(self._points(others))[places])
         return points.clone()  # what inference mode makes must not enter the loss
 
     @property

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -28,12 +27,10 @@ def weights_digest(modules: nn.Module) -> str:
 
 
 class TrainingState:
-    """`checkpoint.pt` of a run: modules, optimiser, the loss's scaler, finished epochs, last metrics; and `within`, where training
-    was in the epoch after those, as whoever trains has told it.
+    """`checkpoint.pt` of a run; `within`: the place in the epoch after the finished ones.
 
-    `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, of another format or damaged, is
-    passed over with a note in the run's log, and training starts from its beginning. Random streams need no saving at an epoch's
-    end, because every epoch derives its own from the seeds; within one they belong in `within`.
+    `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, or a damaged one, is passed over
+    with a note in the log. Every epoch derives its random streams from the seeds; within one they belong in `within`.
     """
 
     within: dict[str, Any] | None = None
@@ -48,7 +45,7 @@ class TrainingState:
         self.saved = time.monotonic()
 
     def restore(self) -> tuple[int, dict[str, float]]:
-        """Epochs already done and the last one's metrics, after loading them; (0, {}) where there is nothing to continue."""
+        """Epochs done and the last one's metrics, after loading them; (0, {}) where there are none."""
         if not self.path.exists():
             return 0, {}
         fresh = {name: value.clone() for name, value in self.modules.state_dict().items()}
@@ -71,19 +68,14 @@ class TrainingState:
         """Whether so many seconds have passed since training began or was last saved."""
         return time.monotonic() - self.saved >= seconds
 
-    def save(
-        self, epochs: int, metrics: Mapping[str, float], *, last: bool = False, within: Mapping[str, Any] | None = None
-    ) -> None:
-        """After each epoch, written if it is the `last` or `due(EVERY)`; and `within` one, written whenever it is called.
-
-        A kill loses what came after; written after each epoch, it would be a twentieth of a short run.
-        """
+    def save(self, epochs: int, metrics: dict[str, float], *, last: bool = False, within: dict[str, Any] | None = None) -> None:
+        """Written if it is the `last` epoch, `within` one, or `due(EVERY)`: each epoch's would take a twentieth of a short run."""
         if not last and within is None and not self.due(EVERY):
             return
         content = {
             "identity": self.identity,
             "epochs": epochs,
-            "metrics": dict(metrics),
+            "metrics": metrics,
             "logged": self.run.logged(),
             "modules": self.modules.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -92,7 +84,3 @@ class TrainingState:
         }
         write_atomically(self.path, lambda beside: torch.save(content, beside))
         self.saved = time.monotonic()
-
-    def clear(self) -> None:
-        """When the stage has its result."""
-        self.path.unlink(missing_ok=True)

@@ -10,20 +10,16 @@ from torch import Tensor
 
 PLAIN = 3  # calls before a graph is captured
 
-Work = Callable[..., tuple[Tensor, ...]]
-
 
 class Replayed:
     """`work(*tensors) -> tensors` of fixed shapes on a GPU, from its fourth call on as a CUDA graph.
 
-    The kernels and their order are those of a call, so are the numbers. The first calls are plain ones: they compile, allocate and
-    look for algorithms, none of which can be captured. What `work` reads beside its arguments, and what it changes, has to stay
-    where it is in memory (weights, buffers, and from the capture on the gradients it makes); it must not wait for the device, and
-    what it does in Python happens in the plain calls and once more in the capture, which computes nothing. Where it cannot be
-    captured a warning says why, and all calls are plain.
+    The first calls are plain ones: they compile, allocate and look for algorithms, none of which can be captured. What `work` reads
+    beside its arguments, and what it changes, has to stay where it is in memory; it must not wait for the device, and what it does
+    in Python happens in the plain calls and in the capture alone. Where it cannot be captured a warning says why.
     """
 
-    def __init__(self, work: Work, device: torch.device) -> None:
+    def __init__(self, work: Callable[..., tuple[Tensor, ...]], device: torch.device) -> None:
         self.work, self.stream = work, torch.cuda.Stream(device)
         self.calls, self.possible = 0, True
         self.graph: torch.cuda.CUDAGraph | None = None

@@ -1,4 +1,4 @@
-"""Pretrain an encoder, the first stage: by momentum contrast with or without merging, with labels, at random, or from a file."""
+"""Pretrain an encoder, the first stage: by momentum contrast, with labels, at random, or from a file."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
-from fame.backbones.given import load_encoder, load_given, save_encoder
-from fame.config import OBJECTIVES, File, MoCoObjective, Objective, Pretrain, Random, Supervised
+from fame.backbones.given import load_encoder, save_encoder
+from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet
 from fame.data.fitting import standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError, NotFinite
+from fame.files import sha256_of
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
@@ -35,12 +36,11 @@ WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kin
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
     """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
 
-    Metrics: `loss`, and `accuracy` in percent (of InfoNCE's own key against the queue, or of training labels), last epoch. Raises
-    FameError for an empty training split, a queue shorter than the batch, a loss that is not finite, given weights that do not fit.
+    Metrics of the last epoch: `loss`, and `accuracy` in percent (of the own key against the queue, or of labels).
     """
     torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
-    notes: dict[str, Any] = {"parameters": sum(weight.numel() for weight in encoder.parameters()), "dim": encoder.dim}
+    notes: dict[str, Any] = {}
     metrics: dict[str, float] = {}
     match config.objective:
         case Random():
@@ -48,67 +48,57 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
         case File(weights=digest):
             if run.given is None:
                 raise FameError("no weights are given: name their file by --pretrained")
-            notes["keys"] = load_given(encoder, run.given, digest)
+            encoder = load_encoder(run.given, config.backbone)
+            if sha256_of(run.given) != digest:
+                raise FameError(f"{run.given} is another file than the one with SHA-256 {digest[:12]}...: plan it anew")
+            assert encoder.loaded is not None
+            notes["keys"] = {"used": sorted(encoder.loaded.used), "left": sorted(encoder.loaded.left)}
         case objective:
-            train = TRAINING.get(type(objective)) or getattr(objective, "train", None)
-            if train is None:
-                raise FameError(f"nothing trains an encoder by {objective.kind!r}; known: {', '.join(OBJECTIVES)}")
-            videos, rows = _training_videos(config, run, notes)
-            metrics = train(config, encoder, videos, rows, run)
+            train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
+            metrics = train(config, encoder, *_training_videos(config, run, notes), run)
     save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
 
 
 def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple[VideoSet, Tensor]:
-    """Return the videos and the rows to train on; adds their number and the arithmetic to `notes`. FameError without any."""
+    """Return the videos and the rows to train on, and note how many. FameError without any."""
     assert config.data is not None  # the configuration's validation
-    dtype = resolve(config.precision, run.device)
-    notes |= {"precision": NAMES[dtype], "threads": config.threads}
     videos = run.videos(config.data)
     rows = standing_in(videos, videos.select("train"), config.clip)
     if not len(rows):
-        raise FameError(
-            f"the data of {run.folder} have no videos in split train; they have {', '.join(videos.splits) or 'none at all'}"
-        )
+        splits = ", ".join(videos.splits) or "none at all"
+        raise FameError(f"the data of {run.folder} have no videos in split train; they have {splits}")
     batch = min(config.optim.batch, len(rows))
     notes |= too_short(videos, ["train"], config.clip)
     notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
-    if batch < config.optim.batch:
-        notes["smaller_batch"] = f"{len(rows)} videos do not fill a batch of {config.optim.batch}: each batch is all of them"
-    if config.accumulate > 1:
-        notes["pieces"] = config.accumulate
-    if isinstance(config.objective, MoCoObjective):
-        notes |= {"compiled": True} if config.objective.compiled else {}
-        notes |= {"ranks": config.objective.ranks} if config.objective.ranks > 1 else {}
+    notes["precision"] = NAMES[resolve(config.precision, run.device)]
     return videos, rows
 
 
 def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    """Train by momentum contrast, in this process or in several that share each batch; the encoder is trained in place."""
+    """Train the encoder in place, in this process or in several that share each batch."""
     ranks = config.contrast.ranks
     if ranks == 1:
         return _contrast(config, encoder, videos, rows, run)
-    metrics: dict[str, float] = together(_train_rank, ranks, run.device.type, config, run.folder, run.seeds, videos)
-    encoder.load_state_dict(load_encoder(run.folder / ENCODER_FILE).state_dict())
-    return metrics
+    metrics, weights = together(_train_rank, ranks, run.device.type, config, videos, rows, run.folder, run.seeds)
+    encoder.load_state_dict(weights)
+    return dict(metrics)
+
+
+def _train_rank(
+    device: torch.device, config: Pretrain, videos: VideoSet, rows: Tensor, folder: Path, seeds: Seeds
+) -> tuple[dict[str, float], dict[str, Tensor]]:
+    """What each of several ranks does."""
+    torch.set_num_threads(config.threads)
+    run = Run(folder, seeds, device, lambda data: videos, quiet=not here().first)
+    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
+    return _contrast(config, encoder, videos, rows, run), encoder.state_dict()
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    model = Classifier(encoder, len(videos.classes))
-    model.draw_head(run.seeds.of("head"))
+    model = Classifier(encoder, len(videos.classes), seed=run.seeds.of("head"))
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
-
-
-def _train_rank(device: torch.device, config: Pretrain, folder: Path, seeds: Seeds, videos: VideoSet) -> dict[str, float]:
-    """What each of several ranks does; the first one writes the encoder."""
-    torch.set_num_threads(config.threads)
-    run = Run(folder=folder, seeds=seeds, device=device, videos=lambda data: videos, quiet=not here().first)
-    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-    metrics = _contrast(config, encoder, videos, standing_in(videos, videos.select("train"), config.clip), run)
-    if here().first:
-        save_encoder(encoder, config.backbone, folder / ENCODER_FILE)
-    return metrics
 
 
 def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
@@ -117,9 +107,9 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
     if not batch:
         raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
     if contrast.moco.queue < batch:
-        raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: set moco.queue to {batch} or more")
+        raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: raise moco.queue")
     if batch == ranks.size and contrast.merge and contrast.merge.background != "intra":
-        raise FameError(f"merging takes its background from another video of the batch, and a batch of {run.folder} is one video")
+        raise FameError(f"{run.folder}: merging takes its background from another video, and a batch is one")
     dtype = resolve(config.precision, device)
     model = MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device)
     if contrast.compiled:
@@ -151,7 +141,7 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
             # a look at a number of the GPU waits for all its work, so it is seldom
             if (step % LOOK == 0 or step == len(order)) and not torch.isfinite(total[0]):
                 raise NotFinite(f"the loss of {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
-            # several ranks have a batch norm and streams each, which are evened out or done with at an epoch's end only
+            # several ranks have a batch norm and streams each, which are evened out at an epoch's end only
             if ranks.size == 1 and step < len(order) and state.due(WITHIN):
                 spent = time.perf_counter() - began
                 place = {"steps": step, "seconds": spent, "total": total.cpu(), "place": views.place()}
@@ -160,15 +150,8 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         average([total, *statistics(model)])
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
-        run.log(
-            step=epoch + 1,
-            steps=optim.epochs,
-            **metrics,
-            lr=optimiser.param_groups[0]["lr"],
-            seconds=seconds,
-            waiting=views.waited / seconds,
-            augmenting=views.augmented / seconds,
-        )
+        times = {"seconds": seconds, "waiting": views.waited / seconds, "augmenting": views.augmented / seconds}
+        run.log(step=epoch + 1, steps=optim.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
         if ranks.first:
             state.save(epoch + 1, metrics)
     return metrics

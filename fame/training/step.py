@@ -20,7 +20,7 @@ from fame.training.precision import autocast, scaler
 
 
 class ContrastStep:
-    """A step on a pair of views, on all ranks together: gradients are averaged over ranks before the optimiser moves the weights.
+    """A step on a pair of views, on all ranks together.
 
     Up to the gradients it is replayed on one GPU, unless keys are shuffled, by a counter that Python reads.
     """
@@ -40,10 +40,7 @@ class ContrastStep:
         self.gradients = Replayed(self._gradients, device) if fixed else self._gradients
 
     def __call__(self, view0: Tensor, view1: Tensor) -> tuple[Tensor, Tensor]:
-        """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached.
-
-        FameError where torch.compile, or what it has made, fails.
-        """
+        """Views (B, 3, T, H, W) of this rank -> its loss and its share of right queries, both detached."""
         try:
             loss, right = self.gradients(view0, view1)
         except Exception as error:

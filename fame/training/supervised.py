@@ -25,19 +25,15 @@ from fame.training.precision import autocast, resolve, scaler
 
 
 class Classifier(nn.Module):
-    """An encoder, dropout and a linear layer: clips (B, 3, T, H, W) -> logits (B, classes)."""
+    """An encoder, dropout and a linear layer, drawn from `seed` alone: clips (B, 3, T, H, W) -> logits (B, classes)."""
 
-    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0):
+    def __init__(self, encoder: Encoder, classes: int, dropout: float = 0.0, seed: int = 0):
         super().__init__()
         self.encoder = encoder
         self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(encoder.dim, classes)
-
-    def draw_head(self, seed: int) -> None:
-        """Draw the linear layer anew, from `seed` and no global stream."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.linear.reset_parameters()
+            self.linear = nn.Linear(encoder.dim, classes)
 
     def forward(self, clips: Tensor) -> Tensor:
         logits: Tensor = self.linear(self.dropout(self.encoder(clips)))
@@ -45,9 +41,7 @@ class Classifier(nn.Module):
 
 
 def batches(rows: Tensor, size: int, generator: torch.Generator) -> list[Tensor]:
-    """`rows` in random order, cut in batches of `size`; an incomplete last batch is left out, unless it is the only one."""
-    if not len(rows):
-        raise ValueError("no rows to draw batches from")
+    """`rows` in random order, in batches of `size`; an incomplete one is left out, unless it is the only one."""
     order = rows[torch.randperm(len(rows), generator=generator)]
     size = min(size, len(rows))
     return list(order[: len(rows) // size * size].split(size))
@@ -63,14 +57,11 @@ def train_classifier(
     purpose: str,
     keep: bool = False,
 ) -> dict[str, float]:
-    """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`; the last epoch is what remains.
+    """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`.
 
-    `model` maps normalised clips (B, 3, T, size, size) to logits (B, classes). `config` says clips, augmentation, optimiser and
-    precision, and a pretraining's in how many pieces a batch is taken, whose gradients add up to the batch's. `purpose` names the
-    random streams (order, views, dropout) and the progress in the log. Training continues from `checkpoint.pt` where a call for the
-    same thing was broken off, and gives the same weights bit for bit; the file is removed at the end unless `keep`. Returns `loss`
-    and `accuracy` (percent, training clips) of the last epoch; both 0 where `optim.epochs` is 0. Raises NotFinite when the loss is
-    no longer finite.
+    `model`: normalised clips (B, 3, T, size, size) -> logits (B, classes). `purpose` names the random streams and the progress in
+    the log. Training continues from `checkpoint.pt` where the same was broken off, and gives the same weights bit for bit; the file
+    is removed at the end unless `keep`. Returns `loss` and `accuracy` (percent, training clips) of the last epoch.
     """
     device, clip, augment, optim = run.device, config.clip, config.augment, config.optim
     accumulate = config.accumulate if isinstance(config, Pretrain) else 1
@@ -106,9 +97,8 @@ def train_classifier(
                         logits = model(some)
                     loss = functional.cross_entropy(logits.float(), target)
                     if not torch.isfinite(loss):
-                        raise NotFinite(
-                            f"the loss of {purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}: lower the learning rate"
-                        )
+                        where = f"{purpose} in {run.folder} is {loss.item()} in epoch {epoch + 1}"
+                        raise NotFinite(f"the loss of {where}: lower the learning rate")
                     share = len(some) / len(clips)
                     scaling.scale(loss * share).backward()
                     right = (logits.detach().argmax(1) == target).double().mean()
@@ -118,17 +108,10 @@ def train_classifier(
         seconds = time.perf_counter() - began
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
+        times = {"seconds": seconds, "waiting": waited / max(seconds, 1e-9)}
         rate = optimiser.param_groups[0]["lr"]
-        run.log(
-            step=epoch + 1,
-            steps=optim.epochs,
-            purpose=purpose,
-            **metrics,
-            lr=rate,
-            seconds=seconds,
-            waiting=waited / max(seconds, 1e-9),
-        )
+        run.log(step=epoch + 1, steps=optim.epochs, purpose=purpose, **metrics, lr=rate, **times)
         state.save(epoch + 1, metrics, last=keep and epoch + 1 == optim.epochs)
     if not keep:
-        state.clear()
-    return {"loss": metrics.get("loss", 0.0), "accuracy": metrics.get("accuracy", 0.0)}
+        state.path.unlink(missing_ok=True)
+    return metrics or {"loss": 0.0, "accuracy": 0.0}

@@ -13,7 +13,7 @@ from reports.evidence import Evidence
 from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, counted, lines_of, save
 from reports.gate import Gate, Status, gate
 from studies.findings.contrasts import Finding
-from studies.paper.claims import POINTS
+from studies.paper.links import POINTS
 from studies.paper.registry import declared
 from studies.study import Study
 

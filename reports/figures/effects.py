@@ -10,7 +10,7 @@ from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, counted
 from reports.gate import gate, shut
 from reports.tables import on_papers_sets
 from studies.findings.contrasts import Finding
-from studies.paper.claims import POINTS
+from studies.paper.links import POINTS
 from studies.paper.registry import declared
 from studies.study import Study
 

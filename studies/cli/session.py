@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
@@ -27,13 +27,12 @@ from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
-from studies.setting.asked import Asked, places, resolve
+from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
+from studies.setting.fields import overruled
 from studies.setting.options import Options, flag
 from studies.setting.recording import record
-from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
-from studies.setting.typed import overruled
 from studies.tracking import Tracker
 
 if TYPE_CHECKING:
@@ -175,9 +174,8 @@ class Session:
 
     @property
     def runtime(self) -> Runtime:
-        options = self.options
-        roots = dict(places(options).values())
-        return Runtime(self.device, options.data_root, roots, pretrained=options.pretrained, most_broken=options.broken)
+        roots = {kind: root for kind, root, _ in places(self.options).values()}
+        return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
 
     def plan(self) -> Plan:
         """Return the plan of the replicates that this call runs."""
@@ -217,23 +215,24 @@ class Session:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
         from studies.search import NAME, search_beta
 
+        if self.asked.setting.targets:
+            raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
         if self.asked.setting.folds:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
         with watching() as watcher:
+            mirror = Tracker(self.store.out, watcher.note)
+            shared = partial(run_stages, jobs=self.jobs, runtime=self.runtime, watcher=watcher, mirror=mirror, executor=workers)
 
             def execute(stages: list[Stage]) -> None:
-                serving = {stage.id: (stage, (NAME,)) for stage in stages}
-                runtime = self.runtime
-                run_stages(self.store, serving, (replicate,), jobs=self.jobs, runtime=runtime, watcher=watcher, executor=workers)
+                shared(self.store, {stage.id: (stage, (NAME,)) for stage in stages}, (replicate,))
 
             def tell(trial: Trial) -> None:
                 how = "was there" if trial.reused else "computed"
                 watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
 
-            tracker = Tracker(self.store.out, watcher.note)
             try:
-                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=tracker, tell=tell)
+                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
             finally:
                 workers.stop()
 

@@ -40,9 +40,7 @@ def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -
 
 @weights_app.command("export")
 def weights_export(encoder: Weights, file: Target, backbone: Fits = None) -> None:
-    """Write an encoder as the released code's evaluation reads it, `module.encoder_q.*`, and read it back to compare every bit."""
-    import torch
-
+    """Write an encoder as the released code's evaluation reads it, `module.encoder_q.*`."""
     from fame.backbones.given import export_encoder, load_encoder
     from fame.backbones.keys import described
 
@@ -51,9 +49,4 @@ def weights_export(encoder: Weights, file: Target, backbone: Fits = None) -> Non
     ours = load_encoder(encoder, backbone)
     assert ours.loaded is not None
     export_encoder(ours, ours.loaded.backbone, file)
-    back = load_encoder(file, ours.loaded.backbone).state_dict()
-    wrong = [name for name, value in ours.state_dict().items() if not torch.equal(value, back[name])]
-    if wrong:
-        file.unlink()
-        raise FameError(f"{file} did not hold what was written ({wrong[0]}, ...) and is taken away: try another disk")
-    say(f"{file}: {described(ours.loaded.backbone)}, {len(back)} keys module.encoder_q.*, read back bit for bit")
+    say(f"{file}: {described(ours.loaded.backbone)}, {len(ours.state_dict())} keys module.encoder_q.*")

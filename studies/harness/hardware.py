@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -16,8 +17,6 @@ from typing import Any
 from fame.errors import FameError
 
 PACKAGES = ("torch", "torchvision", "av", "numpy", "scipy", "pandas", "pydantic")
-CPUINFO = Path("/proc/cpuinfo")
-UNITS = {"amx_bf16": "AMX-BF16", "avx512_bf16": "AVX512-BF16", "avx512f": "AVX-512", "avx2": "AVX2"}  # widest first
 CUDA_JOBS = 8  # runs that share one GPU: each is a narrow network that fills a part of it
 
 
@@ -32,33 +31,20 @@ def cores() -> int:
         return count  # no quota ("max") or no such file
 
 
-def processor(units: bool = True) -> str:
-    """Return the processor's model and, of x86, its widest vector or matrix units, which a virtual machine's model name hides."""
-    try:
-        first = CPUINFO.read_text(encoding="utf-8", errors="replace").partition("\n\n")[0]
-    except OSError:
-        first = ""
-    told = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in first.splitlines())}
-    model = told.get("model name") or platform.processor() or platform.machine()
-    flags = told.get("flags", "").split() if units else []
-    widest = next((name for flag, name in UNITS.items() if flag in flags), "")
-    return f"{model} ({widest})" if widest else model
-
-
-def memory() -> int:
-    """Return bytes of memory of the machine; 0 where that is unknown."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError, AttributeError):
-        return 0
+def processor() -> str:
+    """Return the processor's model."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def hardware(device: str = "cpu") -> dict[str, Any]:
-    """Return processor, cores, memory, system, device and the GPU of one; `machine` is equal for equal machines."""
+    """Return processor, cores, system, device and the GPU of one; `machine` is equal for equal machines."""
     facts: dict[str, Any] = {
         "processor": processor(),
         "cores": cores(),
-        "memory_gib": round(memory() / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
         "device": device,
         "machine": machine(device),
@@ -72,9 +58,9 @@ def hardware(device: str = "cpu") -> dict[str, Any]:
 
 @cache
 def machine(device: str = "cpu") -> str:
-    """Return 8 hex that are equal where times can be compared: same processor (beside a GPU its model), cores, kind of device."""
+    """Return 8 hex that are equal where times can be compared: same processor, cores and kind of device."""
     kind = device.partition(":")[0]
-    return hashlib.sha256(f"{processor(kind == 'cpu')}/{cores()}/{platform.machine()}/{kind}".encode()).hexdigest()[:8]
+    return hashlib.sha256(f"{processor()}/{cores()}/{platform.machine()}/{kind}".encode()).hexdigest()[:8]
 
 
 @cache

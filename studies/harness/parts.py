@@ -6,8 +6,6 @@ caches stay behind; they are made again from the seed. Results hold the checksum
 
 from __future__ import annotations
 
-import io
-import json
 import re
 import shutil
 import tarfile
@@ -23,21 +21,17 @@ from fame.errors import FameError
 from fame.files import write_atomically
 from studies.harness.store import CHECKPOINT, FAILURE, LOCK, RESULT, SETTING, Store
 from studies.paper.registry import SELECTION
-from studies.setting.asked import Asked, read_asked
-from studies.setting.replicates import listed
+from studies.setting.asked import Asked, listed, read_asked
 from studies.setting.resolve import all_stages
-
-MEMBER = r"runs/[0-9a-f]{{12}}/{replicate}/\w[\w.-]*"
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Describe an archive that was written: of `planned` runs `runs` were finished. `size` in bytes."""
+    """Describe an archive that was written: of `planned` runs `runs` were finished."""
 
     path: Path
     runs: int
     planned: int
-    size: int
 
 
 @dataclass
@@ -60,13 +54,13 @@ def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = (
         runs = [store.folder(stage_id, replicate) for stage_id in stages if store.whole(stage_id, replicate)]
         if runs:
             path = folder / f"replicate-{replicate:04d}.tar.gz"
-            _check_nothing_lost(path, {run.relative_to(store.out).as_posix() for run in runs})
+            _check_nothing_lost(path, {run.parent.name for run in runs})
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(path, lambda beside, runs=runs: _write(beside, store.out, runs, asked))  # type: ignore[misc]
+                write_atomically(path, lambda beside, runs=runs: _write(beside, store.out, runs))  # type: ignore[misc]
             except OSError as error:
                 raise FameError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
-            packed.append(Packed(path, len(runs), len(stages), path.stat().st_size))
+            packed.append(Packed(path, len(runs), len(stages)))
         elif replicates:
             raise FameError(f"{store.out}: no run of replicate {replicate} is finished; it is not packed")
     if not packed:
@@ -94,26 +88,21 @@ def unpack(folder: Path, store: Store) -> Unpacked:
     return done
 
 
-def _write(path: Path, out: Path, runs: list[Path], asked: Asked) -> None:
-    setting = (json.dumps(asked.to_json(), indent=1, sort_keys=True) + "\n").encode()
+def _write(path: Path, out: Path, runs: list[Path]) -> None:
     with tarfile.open(path, "w:gz") as file:
-        entry = tarfile.TarInfo(SETTING)
-        entry.size = len(setting)
-        file.addfile(entry, io.BytesIO(setting))
+        file.add(out / SETTING, SETTING)
         for part in (part for run in runs for part in sorted(run.iterdir())):
             if part.is_file() and not part.name.startswith(".") and part.name not in (CHECKPOINT, FAILURE):
                 file.add(part, part.relative_to(out).as_posix())
 
 
-def _check_nothing_lost(path: Path, runs: set[str]) -> None:
-    """FameError where an archive of that name holds runs that the new one would not."""
-    if not path.exists():
-        return
+def _check_nothing_lost(path: Path, stages: set[str]) -> None:
+    """FameError where an archive of that name holds runs of other stages than the new one would."""
     try:
         with tarfile.open(path) as file:
-            lost = {name.rpartition("/")[0] for name in file.getnames() if "/" in name} - runs
+            lost = {name.split("/")[1] for name in file.getnames() if "/" in name} - stages
     except (OSError, EOFError, tarfile.TarError):
-        return  # a damaged archive has nothing to lose
+        return  # there is none, or a damaged one, which has nothing to lose
     if lost:
         what = f"holds {len(lost)} runs that would be lost ({min(lost)}, ...), as this study lacks them"
         raise FameError(f"{path}: {what}; unpack {path.parent} first, or pack into another folder")
@@ -123,7 +112,7 @@ def _extract(path: Path, unpacked: Store) -> dict[str, Any]:
     """Extract an archive of whole runs and plain files that `pack` writes, and return its setting; FameError for any other."""
     number = path.name.removeprefix("replicate-").removesuffix(".tar.gz")
     try:
-        member = re.compile(rf"{re.escape(SETTING)}|{MEMBER.format(replicate=int(number))}", re.ASCII)
+        member = re.compile(rf"{re.escape(SETTING)}|runs/[0-9a-f]{{12}}/{int(number)}/\w[\w.-]*", re.ASCII)
         with tarfile.open(path) as file:
             for entry in file:
                 if not entry.isreg() or not member.fullmatch(entry.name):
@@ -156,18 +145,12 @@ def _put(store: Store, unpacked: Path, stage_id: str, replicate: int, done: Unpa
         done.left_out.append(f"{folder}: a process is at this run, left out; unpack again when it has ended")
 
 
-def _take_setting(store: Store, path: Path, setting: dict[str, Any], done: Unpacked) -> None:
-    """Give a new folder the archive's setting; one that has a setting keeps it, and a difference is listed."""
-    there = store.setting()
-    theirs, ours = setting.get("options", {}), (there or {}).get("options", {})
-    if theirs.get("only") == [SELECTION] and ours.get("scale") == theirs.get("scale"):
-        return  # selection worlds lie beside a study of their scale
-    if there is None:
-        read_asked(setting, f"{path}: {SETTING}", "its runs are there; run the study, which writes a new one")
-        store.write_setting(setting)
-    elif there != setting:
-        there, setting = ours | there, theirs | setting
-        differing = ", ".join(
-            sorted(key for key in (there.keys() | setting.keys()) - {"options"} if there.get(key) != setting.get(key))
-        )
+def _take_setting(store: Store, path: Path, theirs: dict[str, Any], done: Unpacked) -> None:
+    """Give a new folder the archive's setting; one that has a setting keeps it, and a difference is told."""
+    ours = store.setting()
+    if ours is None:
+        read_asked(theirs, f"{path}: {SETTING}", "its runs are there; run the study, which writes a new one")
+        store.write_setting(theirs)
+    elif ours != theirs and theirs.get("options", {}).get("only") != [SELECTION]:  # selection worlds lie beside a study
+        differing = ", ".join(sorted(key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)))
         done.left_out.append(f"{path}: was packed from a study with other {differing}; {store.out / SETTING} is kept as it is")

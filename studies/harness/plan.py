@@ -14,6 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from fame.config import Activation, Data, Finetune, Kernels, Masks, MoCoObjective, Pretrain, Probe, StagedData
+from fame.data.manifest import is_fold
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.harness.hardware import machine
@@ -188,7 +189,7 @@ def make_plan(
     for stage, _ in stages.values():
         data: Any = getattr(stage.config, "data", None)
         counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
-        if counts and not counts.get("test"):
+        if counts and not counts.get("test") and not any(map(is_fold, counts)):
             raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
     tasks = tuple(Task(stage, replicate) for replicate in replicates for stage, _ in stages.values())
     done = {task.key for task in tasks if store.finished(*task.key)}
@@ -203,7 +204,7 @@ def make_plan(
 
 def _disk(todo: list[Task], cache: Path, sizes: Sizes) -> int:
     """Return the bytes that videos take that are not stored yet, and runs' artefacts."""
-    needed: dict[tuple[str, Path], tuple[Path, Data]] = {}  # folds and replicates of a real set share a folder
+    needed: dict[tuple[str, str, Path], tuple[Path, Data]] = {}  # folds and replicates of a real set share a folder
     used = 0.0
     for task in todo:
         config, data = task.stage.config, getattr(task.stage.config, "data", None)
@@ -214,7 +215,7 @@ def _disk(todo: list[Task], cache: Path, sizes: Sizes) -> int:
             used += 2e5 + (300 * sum(sizes(data).values()) if data else 0)
         if data:
             path = _stored(data, task.replicate, cache)
-            needed[data.kind, path.parent] = path, data
+            needed[data.kind, getattr(data, "name", ""), path.parent] = path, data
     for path, data in needed.values():
         if not path.exists():
             used += 3e6 * KEPT.get(getattr(data, "codec", ""), 1.0) * _megapixels(data, sizes)

@@ -18,9 +18,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from fame.errors import FameError
 from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
 from studies.harness.plan import Task
@@ -28,7 +27,7 @@ from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of
 from studies.setting.cell import Stage
 
-# Set before torch is imported: a run is defined to use one thread, and as many runs as there are cores go side by side.
+# Set before a worker imports torch: a run is defined to use one thread, and as many runs as there are cores go side by side.
 ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")}
 # glibc gives large blocks back at once and faults them in again at the next step: a third of the time of an augmented view
 KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
@@ -63,7 +62,7 @@ class LocalWorkers:
 
     out: Path
     jobs: int
-    runtime: Runtime = field(default_factory=Runtime)
+    runtime: Runtime
     workers: list[Worker] = field(default_factory=list)
 
     @property
@@ -116,8 +115,13 @@ class LocalWorkers:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.out, self.runtime, loaded()), daemon=True)
-        with _environment(), without_main():
-            process.start()
+        os.environ.update(ONE_THREAD | KEEP_MEMORY)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker ignores Ctrl-C from its start on: the parent stops it
+        try:
+            with without_main():
+                process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
         there.close()
         worker = Worker(process, here)
         self.workers.append(worker)
@@ -135,30 +139,7 @@ class LocalWorkers:
         return [Outcome(worker.task, "killed", time.monotonic() - worker.started, f"its process ended {cause}{hint}")]
 
 
-@contextmanager
-def _environment() -> Iterator[None]:
-    """What a worker inherits at its start: one thread, and Ctrl-C ignored from its first instruction on (the parent stops it)."""
-    settings = ONE_THREAD | KEEP_MEMORY
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    main = threading.current_thread() is threading.main_thread()
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN) if main else None
-    try:
-        yield
-    finally:
-        if main:
-            signal.signal(signal.SIGINT, handler)
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-# ---------------------------------------------------------------- in the worker
-
-
-def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, ...] = ()) -> None:
+def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
     """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -171,34 +152,27 @@ def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, 
 
 
 def _serve(pipe: Connection, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the other end was closed
+        while True:
             value, replicate = pipe.recv()
-        except (EOFError, OSError):
-            return
-        start = time.monotonic()
-        try:
-            for plugin in plugins:
-                load(*plugin)
-            status, message = _attempt(Stage.from_json(value), replicate, store, runtime)
-        except FameError as error:  # a plugin that has changed
-            status, message = "failed", message_of(error)
-        try:
+            start = time.monotonic()
+            status, message = _attempt(value, replicate, store, runtime, plugins)
             pipe.send((status, time.monotonic() - start, message))
-        except OSError:
-            return
 
 
-def _attempt(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> tuple[str, str]:
-    with _printing_to(store.folder(stage.id, replicate) / LOG):
-        try:
+def _attempt(value: dict[str, Any], replicate: int, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> tuple[str, str]:
+    try:
+        for plugin in plugins:
+            load(*plugin)
+        stage = Stage.from_json(value)
+        with _printing_to(store.folder(stage.id, replicate) / LOG):
             execute(stage, replicate, store, runtime)
-        except Busy:
-            return "busy", "another process is at it"
-        except DiskFull as error:
-            return "disk full", message_of(error)
-        except Exception as error:  # a stage may fail in any way; the others go on
-            return "failed", message_of(error)
+    except Busy:
+        return "busy", "another process is at it"
+    except DiskFull as error:
+        return "disk full", message_of(error)
+    except Exception as error:  # a stage may fail in any way; the others go on
+        return "failed", message_of(error)
     return "done", ""
 
 
@@ -229,7 +203,6 @@ def _printing_to(path: Path) -> Iterator[None]:
 
 def _end_with_parent() -> None:
     """A harness that is killed with -9 leaves no worker behind."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
+    if parent := multiprocessing.parent_process():
         parent.join()
         os._exit(1)

@@ -67,7 +67,7 @@ def run_stages(
 
     def finish(task: Task) -> None:
         if mirror:
-            mirroring.submit(mirror.mirror_run, store, *task.key, plan.serves[task.stage.id])
+            mirroring.submit(mirror.mirror_run, store, *task.key)
 
     for task in plan.tasks:
         if task.key in plan.done:

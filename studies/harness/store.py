@@ -56,23 +56,16 @@ class Store:
 
     def prepare(self) -> Store:
         """Make the folders. FameError where that is not allowed."""
-        try:
+        with self.named_errors():
             for folder in (self.runs, self.cache):
                 folder.mkdir(parents=True, exist_ok=True)
             trial = self.out / f".trial.{os.getpid()}"
             trial.touch()
             trial.unlink()
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise DiskFull(self.out) from None
-            why = error.strerror or error
-            raise FameError(f"{self.out}: cannot write there ({why}); choose another folder with --out") from None
         return self
 
     def folder(self, stage_id: str, replicate: int) -> Path:
         return self.runs / stage_id / str(replicate)
-
-    # ------------------------------------------------------------ reading
 
     def result(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
         """Return what a finished run found, None where it is not finished. Damage is named once, and the run counts as unfinished.
@@ -82,14 +75,10 @@ class Store:
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
-            given = value.pop(CHECKSUM, None)  # None: written before there were checksums
-            if given not in (None, _checksum(value)) or value.get("stage") != stage_id:
+            if value.pop(CHECKSUM) != _checksum(value) or value["stage"] != stage_id:
                 raise ValueError(f"it is not what stage {stage_id} wrote")
-            return (
-                value
-                if all(self._unchanged(path.with_name(name), value) for name in value.get(FILES, {}) if name != ENCODER)
-                else None
-            )
+            names = value[FILES].keys() - {ENCODER}
+            return value if all(self._unchanged(path.with_name(name), value) for name in names) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -119,25 +108,18 @@ class Store:
         """Return message, traceback and time of the last failure of a run that has not finished since."""
         if self.finished(stage_id, replicate):
             return None
-        value = _read_json(self.folder(stage_id, replicate) / FAILURE)
-        return value if isinstance(value, dict) else None
+        return _read_json(self.folder(stage_id, replicate) / FAILURE)
 
     def progress(self, stage_id: str, replicate: int) -> tuple[int, int] | None:
         """Return (step, steps) of the last complete line of metrics.jsonl that tells them; a line being written is passed over."""
-        path = self.folder(stage_id, replicate) / METRICS
         try:
-            with path.open("rb") as file:
-                file.seek(0, os.SEEK_END)
-                file.seek(max(0, file.tell() - 16384))
-                lines = file.read().split(b"\n")[:-1]
+            lines = (self.folder(stage_id, replicate) / METRICS).read_bytes().split(b"\n")[:-1]
         except OSError:
             return None
         for line in reversed(lines):
-            try:
+            with suppress(ValueError, KeyError, TypeError):
                 value = json.loads(line)
                 return int(value["step"]), int(value["steps"])
-            except (ValueError, KeyError, TypeError):
-                continue
         return None
 
     def table(self, stage_id: str, replicate: int, name: str) -> pandas.DataFrame | None:
@@ -153,14 +135,14 @@ class Store:
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
         """Return a run's configuration, from its config.json; None where this program has no such configuration (any more)."""
         try:
-            return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG))
+            return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG) or {})
         except (ValidationError, KeyError, TypeError, AttributeError):
             return None
 
     def config(self, stage_id: str, replicate: int) -> dict[str, Any]:
         """The fields of a run's configuration as they were written; empty where it has none."""
-        value = _read_json(self.folder(stage_id, replicate) / CONFIG)
-        return dict(value.get("config") or {}) if isinstance(value, dict) else {}
+        value = _read_json(self.folder(stage_id, replicate) / CONFIG) or {}
+        return dict(value.get("config") or {})
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Yield (stage id, replicate) of every run folder, finished or not, in order."""
@@ -171,11 +153,8 @@ class Store:
                 yield stage.name, int(name)
 
     def setting(self) -> dict[str, Any] | None:
-        """Return what was asked for last (setting.json): scale, dataset, manifest, replicates, studies; None in a new folder."""
-        value = _read_json(self.out / SETTING)
-        return value if isinstance(value, dict) else None
-
-    # ------------------------------------------------------------ writing
+        """Return what was asked for last (setting.json); None in a new folder."""
+        return _read_json(self.out / SETTING)
 
     def write_setting(self, value: dict[str, Any]) -> None:
         if self.setting() != value:
@@ -193,9 +172,7 @@ class Store:
                     left.unlink(missing_ok=True)
             if not (folder / CHECKPOINT).exists():
                 (folder / METRICS).unlink(missing_ok=True)
-            config = stage.to_json()
-            if _read_json(folder / CONFIG) != config:
-                write_json(folder / CONFIG, config)
+            write_json(folder / CONFIG, stage.to_json())
         return folder
 
     def finish(self, stage: Stage, replicate: int, result: dict[str, Any]) -> None:
@@ -211,12 +188,10 @@ class Store:
         """Leave failure.json. On a full disk even that may be impossible: then the message alone must do."""
         lines = "".join(traceback.format_exception(error)) if error else ""
         value = {"message": message, "traceback": lines, "time": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
-        try:
+        with suppress(OSError):
             folder = self.folder(stage.id, replicate)
             folder.mkdir(parents=True, exist_ok=True)
             write_json(folder / FAILURE, value)
-        except OSError:
-            log.debug("failure of %s/%d could not be written", stage.id, replicate)
 
     @contextmanager
     def named_errors(self) -> Iterator[None]:
@@ -224,7 +199,8 @@ class Store:
         try:
             yield
         except OSError as error:
-            raise (self.full_disk(error) or FameError(f"{self.out}: cannot write ({error}); check its permissions")) from None
+            mend = "check its permissions, or choose another folder with --out"
+            raise (self.full_disk(error) or FameError(f"{self.out}: cannot write there ({error}); {mend}")) from None
 
     def full_disk(self, error: BaseException) -> DiskFull | None:
         """Return the error for a full disk if that is behind `error` (torch hides ENOSPC in a RuntimeError), else None."""
@@ -247,12 +223,12 @@ class DiskFull(FameError):
         super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
 
 
-def _read_json(path: Path) -> Any:
-    """Return the JSON value at `path`; None where it is missing or is none."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+def _read_json(path: Path) -> dict[str, Any] | None:
+    """Return the JSON object at `path`; None where it is missing or is none."""
+    with suppress(OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) else None
+    return None
 
 
 def _checksum(result: dict[str, Any]) -> str:

@@ -46,15 +46,15 @@ class Runtime:
     """Hold what a run is given and what is in no identity: where it computes, where files are. Workers get it by pickle."""
 
     device: str = "cpu"
-    data_root: Path | None = None
-    roots: dict[str, Path] = field(default_factory=dict)  # by kind of set, where there are several; else data_root is the set's
+    roots: dict[str, Path] = field(default_factory=dict)  # folders of real sets, by their kind
     pretrained: Path | None = None  # the file behind pretraining kind `file`
     most_broken: float = 0.0  # share of broken videos that may be left out
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
     def root_of(self, data: StagedData | VideoData) -> Path | None:
         """Return the folder of the videos that a configuration names."""
-        return self.roots.get(data.kind, self.data_root)
+        root = self.roots.get(data.kind)
+        return root / name if root and (name := getattr(data, "name", "")) else root
 
     def entry(self, kind: str) -> Callable[..., Any]:
         """Return the function behind a name of `stages`, imported now."""
@@ -76,11 +76,12 @@ def open_once(
     """Call `fame.data.open_videos`, once a process for each set."""
     key = (data.model_dump_json(), seeds.replicate, str(cache))
     if key not in _opened:
-        _opened[key] = runtime.entry("videos")(data, seeds, cache, runtime.root_of(data), jobs, progress, runtime.most_broken)
+        root = runtime.root_of(data)
+        _opened[key] = runtime.entry("videos")(data, seeds, cache, root, jobs, progress, runtime.most_broken)
     return _opened[key]
 
 
-def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None = None) -> dict[str, Any]:
+def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[str, Any]:
     """Run one stage of one replicate, whose upstream is finished, and return its result.
 
     A finished run is returned as it is. Raises Busy while another process holds the run, FameError with a clear line where the user
@@ -95,7 +96,7 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime | None 
                 return found
             try:
                 store.begin(stage, replicate)
-                result = _run(stage, replicate, store, runtime or Runtime())
+                result = _run(stage, replicate, store, runtime)
                 store.finish(stage, replicate, result)
             except Exception as error:
                 told = store.full_disk(error) or error

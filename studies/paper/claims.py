@@ -7,12 +7,13 @@ reports/ledger.py computes the verdicts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from studies.findings.contrasts import MASK_LIFT, SEED_LIFT
-from studies.paper.links import Link, Named, RealMask, Relation, Side, links
+from studies.paper.links import ALL_SUPPORTED, SHARE, Claim, Link, Named, RealMask, Relation, Side, Test, links
 from studies.paper.tables import AUROC, ENERGY, EXCHANGE, SPREAD
 from studies.study import (
     UNCHANGED,
@@ -23,58 +24,19 @@ from studies.study import (
     deranged,
     fame,
     moco,
+    on_targets,
     random_init,
     recall_at,
     supervised,
     top1,
 )
 
-POINTS = 2.0  # margin of accuracies and recalls, in points
-SHARE = 0.02  # margin of shares, AUROCs and ratios
 EQUAL_AT_MOST = 3.0  # points: two accuracies further apart than that are never called equal
 
-ALL_SUPPORTED = (
-    "reproduced if every link's 95 % interval lies above 0; "
-    "not reproduced if one, Holm-adjusted, does not and lies below the margin m"
-)
 ALL_EQUAL = (
     "equal if every 90 % interval lies inside +-delta (two one-sided tests), "
     "delta = min(3, a third of FAME's gain on selection worlds)"
 )
-
-
-@dataclass(frozen=True)
-class Test:
-    """Declare one way of judging a claim: all of its `links` have to hold; those `beside` are shown and decide nothing."""
-
-    __test__ = False  # not a pytest class
-
-    kind: Literal["as published", "mechanism", "real video"]
-    metric: str
-    links: tuple[Link, ...]
-    rule: str = ALL_SUPPORTED
-    margin: float = POINTS
-    beside: tuple[Link, ...] = ()
-    needs: str = ""  # the finding that has to be run for it, where the paper's own studies do not suffice
-
-    def margin_of(self, link: Link) -> float:
-        """Return the link's own margin, or the test's."""
-        return self.margin if link.margin is None else link.margin
-
-    @property
-    def source(self) -> Literal["runs", "real video"]:
-        """Return where its numbers come from: runs of a study, a value a replicate; or real video, a value a sequence."""
-        return "real video" if self.kind == "real video" else "runs"
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Declare a sentence of the paper, and how it is judged."""
-
-    id: str
-    text: str
-    where: str
-    tests: tuple[Test, ...]
 
 
 def both(*pairs: tuple[Named, Named], relation: Relation = "greater") -> tuple[Test, Test]:
@@ -263,6 +225,37 @@ CLAIMS: tuple[Claim, ...] = (
         both((("moving Y", fame()), ("one still frame of Y", fame(background="still")))),
     ),
 )
+
+
+def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
+    """Return the claims as they are judged on the user's targets: each by itself, then their mean; as above where there are none.
+
+    What was measured on real video once and for all (C11) stays; mechanisms need staged scenes, and pretraining on another source
+    or a set without background cues is not what own targets are.
+    """
+    if not targets:
+        return CLAIMS
+    found = []
+    for claim in (claim for claim in CLAIMS if claim.id not in ("C4", "C6", "C10")):
+        tests = [test for test in claim.tests if test.kind == "real video"]
+        for test in (test for test in claim.tests if test.kind == "as published"):
+            by_target: dict[str, list[Link]] = {}
+            for link in test.links:
+                assert isinstance(link.greater.measure, Measure)
+                for measure in on_targets(link.greater.measure, targets):
+                    greater, lesser = (replace(side, measure=measure) for side in (link.greater, link.lesser))
+                    by_target.setdefault(measure.label, []).append(replace(link, greater=greater, lesser=lesser))
+            whole = test.links[0].greater.measure
+            if isinstance(whole, Measure) and whole.protocol == "kernels":
+                by_target = {test.metric: [link for links in by_target.values() for link in links]}
+            tests += [
+                replace(test, kind="real video, small scale", metric=label, links=tuple(dict.fromkeys(own)))
+                for label, own in by_target.items()
+            ]
+        if tests:
+            found.append(replace(claim, tests=tuple(tests)))
+    return tuple(found)
+
 
 GATE_POINTS = 10.0  # docs/rules.md
 

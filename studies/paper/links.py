@@ -1,4 +1,4 @@
-"""Define what a claim consists of: links, comparisons of two sides, each a method and a measure."""
+"""Define claims and what they consist of: links, comparisons of two sides, each a method and a measure."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from studies.study import Measure, Method
 
 Named = tuple[str, Method | None]
 Relation = Literal["greater", "equal"]
+
+POINTS = 2.0  # margin of accuracies and recalls, in points
+SHARE = 0.02  # margin of shares, AUROCs and ratios
+ALL_SUPPORTED = (
+    "reproduced if every link's 95 % interval lies above 0; "
+    "not reproduced if one, Holm-adjusted, does not and lies below the margin m"
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,40 @@ class Link:
         greater, lesser = self.greater.measure.label, self.lesser.measure.label
         of = greater if greater == lesser else f"{greater}; {lesser}"
         return f"{self.greater.name} {sign} {self.lesser.name}, {of}"
+
+
+@dataclass(frozen=True)
+class Test:
+    """Declare one way of judging a claim: all of its `links` have to hold; those `beside` are shown and decide nothing."""
+
+    __test__ = False  # not a pytest class
+
+    kind: Literal["as published", "mechanism", "real video", "real video, small scale"]
+    metric: str
+    links: tuple[Link, ...]
+    rule: str = ALL_SUPPORTED
+    margin: float = POINTS
+    beside: tuple[Link, ...] = ()
+    needs: str = ""  # the finding that has to be run for it, where the paper's own studies do not suffice
+
+    def margin_of(self, link: Link) -> float:
+        """Return the link's own margin, or the test's."""
+        return self.margin if link.margin is None else link.margin
+
+    @property
+    def source(self) -> Literal["runs", "real video"]:
+        """Return where its numbers come from: runs of a study, a value a replicate; or real video, a value a sequence."""
+        return "real video" if self.kind == "real video" else "runs"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Declare a sentence of the paper, and how it is judged."""
+
+    id: str
+    text: str
+    where: str
+    tests: tuple[Test, ...]
 
 
 def links(pairs: Iterable[tuple[Named, Named]], *measures: Measure, relation: Relation = "greater") -> tuple[Link, ...]:

@@ -12,6 +12,7 @@ from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
 from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
+from studies.findings.real_video import STUDY as REAL_VIDEO
 from studies.paper import tables
 from studies.paper.tables import SELECTION_WORLDS, STUDIES
 from studies.study import Row, Study, fame, pretext
@@ -50,7 +51,7 @@ def paper_studies() -> tuple[Study, ...]:
     `DOWNSTREAM`. FameError where a study's name is taken, or something is registered as a study that is none.
     """
     own = [study for module in plugins.modules() for study in _studies_of(module)]
-    names = Counter(study.name for study in (*STUDIES, *FINDINGS, SELECTION_WORLDS, *own))
+    names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
     return (*(_with_plugins(study) for study in STUDIES), *own)
@@ -91,7 +92,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         return (SELECTION_WORLDS,)
     of_claims = (*papers, *(study for study in FINDINGS if study.claims or study.with_claims))
     groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: of_claims}
-    known = {study.name: study for study in (*papers, *FINDINGS)}
+    known = {study.name: study for study in (*papers, *FINDINGS, REAL_VIDEO)}
     whole = {study.name for name in names for study in groups.get(name, ())} | {name for name in names if name in known}
     of_rows = [name for name in names if name not in groups and name not in known]
     if unknown := sorted({name.partition("/")[0] for name in of_rows if "/" not in name or name.partition("/")[0] not in known}):
@@ -104,7 +105,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
 
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
-    return next((study for study in (*paper_studies(), *FINDINGS, SELECTION_WORLDS) if study.name == name), None)
+    return next((study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name), None)
 
 
 def row_name(study: Study, row: Row) -> str:

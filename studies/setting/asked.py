@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,25 +16,24 @@ from fame.config import Config, Data, VideoData
 from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
-from studies.paper.registry import studies
-from studies.setting.changes import changed
+from fame.seeds import SELECTION_REPLICATES
+from studies.paper.registry import REAL_VIDEO, SELECTION, studies
+from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets
-from studies.setting.protocols import PROTOCOLS
-from studies.setting.replicates import numbered
-from studies.setting.resolve import Setting
-from studies.setting.scales import staged_sizes
-from studies.setting.typed import rows_study, typed_fields
+from studies.setting.resolve import TARGETS, Setting
+from studies.setting.scales import PROTOCOLS, Scale, staged_sizes
 from studies.study import Part, Study
 
 Progress = Callable[[str, int, int], None]
 
 
 class Scanned(Config):
-    """A set of videos on disk as a scan found it, and how many videos each split has."""
+    """A set of videos on disk as a scan found it, and how many videos each split and each class has."""
 
     data: VideoData
     counts: dict[str, int]
+    classes: dict[str, int] = Field(default_factory=dict)
 
 
 class LeftOut(Config):
@@ -71,16 +72,21 @@ class Asked(Config):
     def setting(self) -> Setting:
         """Return scale, data and protocol; FameError where they do not fit."""
         first, *further = [{part: one.data for part, one in fold.items()} for fold in self.folds] or [{}]
-        videos = first.pop("A", None)
         return Setting(
-            scale=self.options.sized(),
-            videos=videos,
+            scale=self.options.sized(self.pretrained_on),
+            sets=first,
+            dataset=self.options.dataset,
             pretrained=self.weights.sha256 if self.weights else None,
-            others=first if videos and self.options.dataset == PAPER else None,
             folds=tuple(further),
             protocol=PROTOCOLS[self.options.protocol],
             typed=typed_fields(self.options.set),
         )
+
+    @property
+    def pretrained_on(self) -> int:
+        """Return the real videos that are pretrained on: those of the target itself, or of the pool."""
+        sets = self.folds[0] if self.folds else {}
+        return sets["A" if "A" in sets else "source"].counts.get("train", 0) if sets else 0
 
     def sizes(self, data: Data) -> Mapping[str, int]:
         """Return the videos per split, for the plan."""
@@ -90,7 +96,7 @@ class Asked(Config):
     @property
     def absent(self) -> str:
         """Return a line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
-        return absent(self.setting.sets) if self.setting.others is not None else ""
+        return absent(self.setting.sets) if self.options.dataset == PAPER else ""
 
     def command(self) -> str:
         """Return the command that makes these runs and their report, without the reader's own folders."""
@@ -115,7 +121,8 @@ def read_asked(value: Any, where: str, mend: str) -> Asked:
 
 def chosen(options: Options) -> tuple[Study, ...]:
     """Return the studies that options name; FameError for an unknown name or a wrong row."""
-    named = studies(list(options.only)) if options.only or not options.row else ()
+    own = (REAL_VIDEO.name,) if options.dataset == TARGETS and not options.row else ()
+    named = studies(list(options.only or own)) if options.only or not options.row else ()
     return (*named, rows_study(options.row)) if options.row else named
 
 
@@ -129,7 +136,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
     weights = weights_at(options.pretrained) if options.pretrained else None
     left_out: list[LeftOut] = []
 
-    def scanned(kind: Any, root: Path, fold: int) -> Scanned:
+    def scanned(kind: Any, root: Path, fold: int, name: str) -> Scanned:
         from fame.data import scan_videos
         from fame.data.fitting import check_manifest
         from fame.data.manifest import count_splits
@@ -143,12 +150,13 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         stored = dict(protocol.changes("data")).get("short_side", max(scale.short_side, scale.clip.size))
         check_manifest(manifest, changed(scale.clip, protocol.changes("clip"), "clip"))
         codec = options.codec or "raw"
-        data = VideoData(kind=kind, manifest=manifest.digest(), fold=fold, short_side=stored, codec=codec)
-        return Scanned(data=data, counts=count_splits(manifest.videos))
+        data = VideoData(kind=kind, name=name, manifest=manifest.digest(), fold=fold, short_side=stored, codec=codec)
+        classes = Counter(manifest.classes[video.label] for video in manifest.videos)
+        return Scanned(data=data, counts=count_splits(manifest.videos), classes=classes)
 
     found = {
-        part: [scanned(kind, root, fold) for fold in folds_of(kind, options.fold, options.dataset == PAPER)]
-        for part, (kind, root) in places(options).items()
+        part: [scanned(kind, root / name, fold, name) for fold in folds_of(kind, options.fold, options.dataset == PAPER)]
+        for part, (kind, root, name) in places(options).items()
     }
     folds = [{part: of_part[0] for part, of_part in found.items()}] if found else []
     for fold in range(1, max(map(len, found.values()), default=0)):
@@ -165,29 +173,37 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
     return asked
 
 
-def places(options: Options) -> dict[Part, tuple[str, Path]]:
-    """Return kind and folder of each real set, by part; none where staged. FameError where there is no such folder."""
+def places(options: Options) -> dict[Part, tuple[str, Path, str]]:
+    """Return kind, root and folder below it of each real set, by part; none where staged. FameError where it is not there."""
     dataset, root = options.dataset, options.data_root
     if dataset == "staged":
-        if wrong := "data-root" if root else "codec" if options.codec else "":
-            given = root or options.codec
-            raise FameError(f"--{wrong} {given} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
+        on_disk: dict[str, Any] = {"data-root": root, "codec": options.codec, "fold": options.fold != "1" and options.fold}
+        on_disk |= {"exclude-broken": options.exclude_broken, "most-broken": options.most_broken}
+        if wrong := next((name for name, given in on_disk.items() if given), None):
+            given = "" if on_disk[wrong] is True else f" {on_disk[wrong]}"
+            raise FameError(f"--{wrong}{given} goes with a dataset on disk: add --dataset ucf101, {PAPER}, ...")
         return {}
     if root is None:
         raise FameError(f"--dataset {dataset}: where are the videos? add --data-root DIR")
     if not root.is_dir():
         raise FameError(f"--data-root {root}: there is no such folder")
+    if dataset == TARGETS and options.fold != "1":
+        raise FameError(f"--fold {options.fold}: own targets have folds of their own (`folds` in a target's splits.toml)")
+    if dataset == TARGETS:
+        from fame.data.layouts.targets import target_folders  # with it comes the decoder
+
+        return {"source": ("pool", root, "")} | {one.name: ("target", root, one.name) for one in target_folders(root)}
     if dataset != PAPER:
-        return {"A": (dataset, root)}
-    return {one.part: (one.kind, folder) for one, folder in find_sets(root).items()}
+        return {"A": (dataset, root, "")}
+    return {one.part: (one.kind, folder, "") for one, folder in find_sets(root).items()}
 
 
 def folds_of(kind: str, fold: str, lenient: bool) -> tuple[int, ...]:
     """Return the folds of a set that `--fold` names. `lenient`: a set with one split takes any, as beside other sets."""
-    single = kind in ("kinetics400", "diving48")
+    single = kind in ("kinetics400", "diving48", "target", "pool")
     if fold == "all":
         return (1,) if single else (1, 2, 3)
-    return (1,) if single and lenient else (int(fold),)
+    return (1,) if single and (lenient or kind in ("target", "pool")) else (int(fold),)
 
 
 def weights_at(path: Path) -> Weights:
@@ -196,3 +212,43 @@ def weights_at(path: Path) -> Weights:
         return Weights(name=path.name, sha256=sha256_of(path))
     except OSError as error:
         raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None
+
+
+def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
+    """The study's replicates: as many as asked for, else as the scale fixed. The study `selection` has the worlds of selection."""
+    apart = any(study.name == SELECTION for study in chosen)
+    first, many = (SELECTION_REPLICATES, sized.selected) if apart else (sized.first, sized.replicates)
+    return tuple(range(first, first + (asked or many)))
+
+
+def part_of(text: str | None, replicates: Sequence[int]) -> tuple[int, ...]:
+    """Return the replicates that `text` names ("3", "2-4", "1,5"), in order and once each; None names all.
+
+    FameError where one is none of `replicates`.
+    """
+    if text is None:
+        return tuple(replicates)
+    study = f"the study's replicates are {listed(replicates)}"
+    chosen: set[int] = set()
+    for word in map(str.strip, text.split(",")):
+        match = re.fullmatch(r"(\d+)(?:\s*-\s*(\d+))?", word, re.ASCII)
+        if not match:
+            raise FameError(f"--part {text}: {word!r} is no replicate; write 3, 2-4 or 1,5 ({study})")
+        low, high = int(match[1]), int(match[2] or match[1])
+        if low > high:
+            raise FameError(f"--part {text}: {word!r} runs backwards; write {high}-{low} ({study})")
+        if outside := {low, high} - set(replicates):
+            raise FameError(f"--part {text}: there is no replicate {max(outside)}; {study} (--replicates sets how many)")
+        chosen |= {number for number in replicates if low <= number <= high}
+    return tuple(sorted(chosen))
+
+
+def listed(numbers: Sequence[int]) -> str:
+    """`1-6`, `1-3, 5`: for the eye."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)

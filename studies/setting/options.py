@@ -13,7 +13,7 @@ from fame.config import BackboneName, Config, Precision, Share
 from fame.data.faults import MOST_BROKEN  # imports no decoder: reading results shall start fast
 from fame.errors import FameError
 from fame.seeds import SELECTION_REPLICATES
-from studies.setting.changes import changed
+from studies.setting.fields import changed
 from studies.setting.paper_sets import PAPER
 from studies.setting.scales import SCALES, Scale, on_real_video
 
@@ -34,8 +34,10 @@ class Options(Config):
     """Hold the options of the command line; those that are None are as the scale has it."""
 
     scale: Literal["smoke", "quick", "mini", "paper"] = option("quick", "How big: sizes and schedules.")
-    dataset: Literal["staged", "ucf101", "hmdb51", "kinetics400", "diving48", "folder", "paper"] = option(
-        None, "staged: the embedded benchmark, the default; paper: several sets in one folder, the default at scale paper."
+    dataset: Literal["staged", "ucf101", "hmdb51", "kinetics400", "diving48", "folder", "targets", "paper"] = option(
+        None,
+        "staged: the embedded benchmark, the default; folder: class folders of your own; targets: several such folders, tested by "
+        "cross-validation after one pretraining; paper: the paper's sets in one folder, the default at scale paper.",
     )
     fold: Literal["1", "2", "3", "all"] = option("1", "Official fold; all: their mean. kinetics400 and diving48 have one split.")
     codec: Literal["raw", "jpeg"] | None = option(None, "How real videos are stored: raw (default) or jpeg, a twelfth of the disk.")
@@ -114,9 +116,12 @@ class Options(Config):
         """Return the options that were given of those that override the scale."""
         return {name: value for name in type(self).model_fields if _sets(name) and (value := getattr(self, name))}
 
-    def sized(self) -> Scale:
-        """Return the scale, as the data want it, with the given overrides; FameError for an impossible value."""
-        scale = SCALES[self.scale] if self.dataset == "staged" else on_real_video(SCALES[self.scale])
+    def sized(self, clips: int = 0) -> Scale:
+        """Return the scale, as the data want it, with the given overrides; FameError for an impossible value.
+
+        `clips`: real videos that are pretrained on; 0 where they are not counted yet.
+        """
+        scale = SCALES[self.scale] if self.dataset == "staged" else on_real_video(SCALES[self.scale], clips)
         for name, value in self.overrides.items():
             for target in _sets(name):
                 group, _, field = target.rpartition(".")

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
-from studies.paper.claims import CLAIMS, GAIN, gate_of
+from studies.paper.claims import GAIN, claims_on, gate_of
 from studies.paper.headline import CONTROLS, MEASURES, METHODS
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut
-from studies.setting.paper_sets import absent
+from studies.setting.paper_sets import PAPER, absent
 from studies.setting.resolve import Setting
-from studies.study import Measure, Method, Row, Study
+from studies.study import MEAN, Measure, Method, Row, Study
 
 Pair = tuple[Method | None, Measure]
 
 
 def record(asked: Asked) -> Records:
     """Return a study's cells, and what it runs on what."""
-    counts: dict[str, dict[str, int]] = {part: one.counts for fold in asked.folds[:1] for part, one in fold.items()}
-    found = about(asked.setting, asked.studies, asked.replicates, counts)
+    scanned = asked.folds[0] if asked.folds else {}
+    found = about(asked.setting, asked.studies, asked.replicates, {part: one.counts for part, one in scanned.items()})
+    for one in found["sets"]:
+        one["classes"] = scanned[one["part"]].classes
     found |= {
         "left_out": [one.model_dump() for one in asked.left_out],
         "left_out_counted": counted(asked.left_out),
@@ -37,7 +40,12 @@ def record(asked: Asked) -> Records:
 
 def cells(setting: Setting, studies: tuple[Study, ...]) -> tuple[Cell, ...]:
     """Return the cells of the studies' tables, then those that only claims, gates, contrasts and the headline look at."""
-    tables = [_cell(setting, study, row, measure) for study in studies for row in setting.rows(study) for measure in study.measures]
+    tables = [
+        _cell(setting, study, row, measure)
+        for study in studies
+        for row in setting.rows(study)
+        for measure in setting.measures(study)
+    ]
     known = {(cell.method, cell.evaluation, cell.target) for cell in tables}
     others: dict[tuple[str, str, str], Cell] = {}
     for method, measure in _looked_at(setting, studies):
@@ -85,8 +93,9 @@ def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
 
 
 def _runs(setting: Setting, method: Method | None, measure: Measure) -> dict[str, str]:
-    stage = setting.stage(Row("", method), measure)
-    folds = setting.folded(stage) if stage else ()
+    parts = setting.targets if measure.target == MEAN else (measure.target,)
+    found = [setting.stage(Row("", method), replace(measure, target=part)) for part in parts]
+    folds = [fold for stage in found if stage for fold in setting.folded(stage)] if all(found) else []
     return {
         "method": method.text if method else "",
         "evaluation": measure.protocol,
@@ -107,12 +116,12 @@ def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
         for row in setting.rows(study):
             methods += [row.method] if row.method else []
             if base := reference(study, row):
-                yield from ((base.method, measure) for measure in study.measures)
+                yield from ((base.method, measure) for measure in setting.measures(study))
         if isinstance(study, Finding):
             asked = [*DECIDING, *(one.measure for one in study.contrasts if one.measure)]
             asked += [term.by for one in study.contrasts for _, term in one.terms if isinstance(term, Best)]
             yield from ((row.method, measure) for row in study.rows for measure in asked)
-    for link in (link for claim in CLAIMS for test in claim.tests for link in (*test.links, *test.beside)):
+    for link in (link for claim in claims_on(setting.targets) for test in claim.tests for link in (*test.links, *test.beside)):
         for side in (*link.greater.parts, *link.lesser.parts):
             methods += side.encoders
             if isinstance(side.measure, Measure):
@@ -135,27 +144,35 @@ def about(
 
     scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
     dataset, real (videos), classes (of staged A), sets (part, kind, manifest, fold, videos per split), splits (of A), folds,
-    absent (a line on the paper's sets that are not there), left_out and left_out_counted (broken videos); protocol with its
+    targets (of the user's, by name), absent (a line on the paper's sets that are not there), left_out and left_out_counted
+    (broken videos); protocol with its
     choices; replicates; studies (name, title, paper, claims, note); pretrained (name, sha256), overrides, command.
     """
     protocol = setting.protocol
     return {
         "scale": setting.scale.name,
-        "note": setting.sizes.note,
+        "note": setting.scale.note,
         "fixed": setting.scale.replicates,
-        "awaited": setting.sizes.replicates,
+        "awaited": setting.scale.replicates,
         "size": setting.scale.clip.size,
         "backbone": setting.scale.backbone.name,
         "dataset": setting.dataset,
-        "real": bool(setting.videos),
-        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.videos else None,
+        "real": bool(setting.sets),
+        "classes": len(setting.scale.world.A.actions) if setting.scale.world and not setting.sets else None,
         "sets": [
-            {"part": part, "kind": one.kind, "manifest": one.manifest, "fold": one.fold, "splits": dict(counts.get(part, {}))}
+            {
+                "part": part,
+                "kind": one.name or one.kind,
+                "manifest": one.manifest,
+                "fold": one.fold,
+                "splits": dict(counts.get(part, {})),
+            }
             for part, one in setting.sets.items()
         ],
         "splits": dict(counts.get("A", {})),
         "folds": 1 + len(setting.folds),
-        "absent": absent(setting.sets) if setting.others is not None else "",
+        "targets": list(setting.targets),
+        "absent": absent(setting.sets) if setting.dataset == PAPER else "",
         "left_out": [],
         "left_out_counted": [],
         "protocol": {

@@ -34,62 +34,51 @@ from fame.config import (
 )
 from fame.errors import FameError, explain
 from studies.setting.cell import Stage
-from studies.setting.changes import Model, changed, changed_optim, changed_world
-from studies.setting.paper_sets import PAPER
-from studies.setting.protocols import CORRECTED, Group, Protocol
-from studies.setting.scales import Scale, on_real_video
-from studies.setting.typed import Typed, in_group
-from studies.study import UNCHANGED, Changes, Measure, Method, Part, Row, Study
+from studies.setting.fields import Model, Typed, changed, changed_optim, changed_world, in_group
+from studies.setting.scales import CORRECTED, Group, Protocol, Scale
+from studies.study import FLOORS, UNCHANGED, Changes, Measure, Method, Part, Row, Study, on_targets
+
+TARGETS = "targets"  # as --dataset says it: sets of the user's own, tested by cross-validation after one pretraining
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Scale and data. `videos` is the scanned real dataset, in target A's place; None is the embedded benchmark.
+    """Scale and data. `sets` are the scanned real sets by part; none: the embedded benchmark. `dataset` as `--dataset` says it.
 
-    `others` are the sets in the other parts' places, those that are there (`--dataset paper`); None where one set was asked for.
+    A set of its own stands in target A's place. With `targets` the parts are `source`, which all pretraining is on, and the
+    targets by name: each stands in turn in the place of the paper's.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
-    `folds` are the sets by part in each further fold, where all folds were asked for; `videos` and `others` are of the first.
+    `folds` are the sets by part in each further fold, where all folds were asked for; `sets` are of the first.
     `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/asked.py).
-    `typed` are fields of the method that `--set` gave (studies/setting/typed.py).
+    `typed` are fields of the method that `--set` gave (studies/setting/fields.py).
     """
 
     scale: Scale
-    videos: VideoData | None = None
+    sets: Mapping[Part, VideoData] = field(default_factory=dict, hash=False)
+    dataset: str = "staged"
     pretrained: str | None = None
-    others: Mapping[Part, VideoData] | None = field(default=None, hash=False)
     folds: tuple[Mapping[Part, VideoData], ...] = field(default=(), hash=False)
     protocol: Protocol = CORRECTED
     typed: Typed = ()
 
     def __post_init__(self) -> None:
-        if self.videos is None and self.scale.world is None:
+        if not self.sets and self.scale.world is None:
             raise FameError(f"scale {self.scale.name} needs real videos: add --dataset paper, ucf101, ... and --data-root DIR")
-        if self.videos is None and self.scale.world is not None:
+        if not self.sets and self.scale.world is not None:
             check_staged(self.scale.world, self.clip)
-
-    @property
-    def sizes(self) -> Scale:
-        """The scale as this data wants it."""
-        return on_real_video(self.scale) if self.videos else self.scale
 
     @property
     def clip(self) -> Clip:
         """The scale's clip, by the protocol."""
-        return self._by_protocol("clip", self.sizes.clip)
+        return self._by_protocol("clip", self.scale.clip)
 
     def _by_protocol(self, group: Group, model: Model) -> Model:
         return changed(model, self.protocol.changes(group), group)
 
     @property
-    def dataset(self) -> str:
-        if self.others is not None:
-            return PAPER
-        return self.videos.kind if self.videos else "staged"
-
-    @property
-    def sets(self) -> dict[Part, VideoData]:
-        """The real sets by part; empty for the embedded benchmark."""
-        return {"A": self.videos, **(self.others or {})} if self.videos else {}
+    def targets(self) -> tuple[str, ...]:
+        """The user's targets by name; empty where the parts are the paper's."""
+        return tuple(part for part in self.sets if part != "source") if self.dataset == TARGETS else ()
 
     @property
     def every_set(self) -> tuple[VideoData, ...]:
@@ -106,7 +95,7 @@ class Setting:
 
         None where this dataset has no such part (one real set stands in target A's place alone) or is no world to be changed.
         """
-        if self.videos:
+        if self.sets:
             return self.sets.get(part) if not changes.world else None
         assert self.scale.world is not None
         world = changed_world(self.scale.world, changes.world)
@@ -114,14 +103,16 @@ class Setting:
 
     def pretraining(self, method: Method) -> Stage | None:
         """The first stage of a method; None where its data is missing."""
-        scale, changes = self.sizes, method.changes
+        scale, changes = self.scale, method.changes
         if self.pretrained:
             return Stage(Pretrain(objective=File(weights=self.pretrained), backbone=scale.backbone))
         if method.kind == "random":
             return Stage(Pretrain(objective=Random(), backbone=scale.backbone))
-        data = self.data(method.on, changes)
-        if data is None or (self.videos and method.merge and method.merge.needs_truth):
+        data = self.data("source" if self.targets else method.on, changes)
+        if data is None or (self.sets and method.merge and method.merge.needs_truth):
             return None  # real videos have no true masks
+        if self.targets and method.kind == "supervised":
+            return None  # the pool has no labels
         epochs = scale.source_epochs if method.on == "source" else scale.pretrain.epochs
         optim = changed(scale.pretrain.model_copy(update={"epochs": epochs}), in_group(self.typed, "optim"), "optim")
         augment = changed(self._by_protocol("augment", scale.augment), in_group(self.typed, "augment"), "augment")
@@ -142,7 +133,7 @@ class Setting:
 
     def _objective(self, method: Method) -> Objective:
         """What a method trains an encoder for; FameError for an unknown kind, and for changes that would change nothing."""
-        scale = self.sizes
+        scale = self.scale
         if method.kind == "moco":
             merge = self._by_protocol("merge", method.merge) if method.merge and not method.flavoured else method.merge
             if merge and method.merge:
@@ -166,7 +157,7 @@ class Setting:
         raise FameError(f"unknown kind of pretraining {method.kind!r}; known: {', '.join(OBJECTIVES)}")
 
     def evaluation(self, protocol: str, data: Data) -> Evaluation:
-        scale = self.sizes
+        scale = self.scale
         plain = scale.augment.model_copy(update={"blur": 0.0})
         common = {"data": data, "clip": self.clip}
         networks = {**common, "precision": scale.precision}
@@ -175,7 +166,8 @@ class Setting:
                 training = {"augment": plain, "optim": scale.finetune, "dropout": scale.dropout}
                 return Finetune(clips=scale.clips, **training, **networks)
             case "probe":
-                return Probe(solver=scale.probe, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
+                solver = "lbfgs" if self.targets else scale.probe
+                return Probe(solver=solver, augment=plain, optim=scale.probe_optim, clips=scale.clips, **networks)
             case "retrieval":
                 return Retrieval(clips=scale.clips, **networks)
             case "kernels":
@@ -192,6 +184,8 @@ class Setting:
         if data is None:
             return None
         config = self.evaluation(measure.protocol, data)
+        if row.method and row.method.kind in FLOORS:
+            return Stage(config.model_copy(update={"reads": row.method.kind})) if isinstance(config, Probe) else None
         if isinstance(config, Masks):  # of the unchanged world, every mask, plugins' too
             return Stage(config if row.method else Masks(**{**dict(config), "variants": tuple(MASKS)}))
         upstream = self.pretraining(row.method) if row.method else None
@@ -203,10 +197,15 @@ class Setting:
             return (Row("given weights", Method(kind="random")),)
         return study.rows
 
+    def measures(self, study: Study) -> tuple[Measure, ...]:
+        """The study's measures; on the user's targets each measure of one of the paper's stands once for every target."""
+        own = (one for measure in study.measures for one in on_targets(measure, self.targets))
+        return tuple({(one.metric, one.protocol, one.target): one for one in own}.values())
+
     def cells(self, study: Study) -> Iterator[tuple[Row, Measure, Stage | None]]:
         """Every number of the study's table, row by row."""
         for row in self.rows(study):
-            for measure in study.measures:
+            for measure in self.measures(study):
                 yield row, measure, self.stage(row, measure)
 
 

@@ -1,19 +1,25 @@
-"""How big: the same studies, declared once, at `smoke`, `quick`, `mini` and `paper` scale. Sizes and schedules only, never methods.
+"""Declare as data how big a study is, and what it does with videos; never a method.
 
-`smoke` is for tests: its numbers mean nothing. `quick` fits two cores for some minutes. `mini` is the scale of the claims.
-`paper` is the paper's protocol on the paper's videos.
+A scale has sizes and schedules. `smoke` is for tests: its numbers mean nothing. `quick` fits two cores for some minutes. `mini` is
+the scale of the claims. `paper` is the paper's protocol on the paper's videos.
+
+A protocol is a list of choices, each a field of fame/config/ with its value and source, where the released code and ours differ:
+`corrected`, the default, mends its faults and leaves no video out; `official` does what it does, faults included, for comparison
+with numbers made by it (docs/datasets.md).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from fame.config import Augment, Backbone, Clip, Data, MoCo, Optim, Precision, StagedData, StagedPart, StagedWorld
 
 # whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
 # (docs/notebook/benchmark-log.md, "Can motion be learnt?")
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
+STEPS = {"smoke": 2, "quick": 240, "mini": 2400}  # of a pretraining on real video
+REAL_FIRST, REAL_REPLICATES = 10, 6  # of `mini` on real video, fixed beforehand: docs/rules.md; those below are for trials
 FINER_ACTIONS = ("wave", "clap", "raise", "flap", "knee", "march", "kick", "legs")  # target B: one limb or both
 
 
@@ -43,7 +49,6 @@ class Scale:
     ranks: int = 1  # processes, one a device, that share a pretraining's batches
     accumulate: int = 1  # pieces of a pretraining's batch on each device
     compiled: bool = False  # networks of a pretraining by contrast
-    real_video: bool = False  # adapted by `on_real_video` already
     probe_optim: Optim = field(
         default_factory=lambda: Optim(lr=30.0, weight_decay=0.0, batch=128, epochs=100, schedule="step", milestones=(60, 80))
     )
@@ -143,27 +148,31 @@ PAPER = Scale(
 )
 
 
-def on_real_video(scale: Scale) -> Scale:
-    """The same scale on videos from disk: larger crops, as real frames hold more; batches and a queue a small sample can fill.
+def on_real_video(scale: Scale, clips: int) -> Scale:
+    """The same scale on `clips` videos from disk: steps instead of epochs, batch and queue that so many clips can fill.
 
-    One replicate: the number that is fixed beforehand is one of staged worlds.
+    At `quick` and `mini` with a wider network on larger crops than staged videos need, and the released code's colours.
     """
-    if scale.name == "paper" or scale.real_video:
+    if scale.name == "paper":
         return scale
-    few = {"batch": 8 if scale.name == "smoke" else 16}
-    epochs = {"smoke": 1, "quick": 10, "mini": 60}[scale.name]
+    smoke = scale.name == "smoke"
+    batch = 8 if smoke else next((size for size in (32, 16, 8) if 3 * size <= clips), 4)
+    queue = next((size for size in (256, 128, 64, 32) if 2 * size <= clips), 16)
+    epochs = max(1, round(STEPS[scale.name] / max(1, clips // batch)))
     return replace(
         scale,
-        real_video=True,
-        first=0,
-        replicates=1,
-        note=f"{scale.name.capitalize()} scale on real videos: a narrow network on small crops, to try the chain. "
-        "It is not the paper's protocol." + (" Its numbers mean nothing." if scale.name == "smoke" else ""),
-        clip=scale.clip.model_copy(update={"size": 32 if scale.name == "smoke" else 64}),
-        moco=scale.moco.model_copy(update={"queue": 16}),
-        pretrain=scale.pretrain.model_copy(update={**few, "epochs": epochs}),
+        first=REAL_FIRST if scale.name == "mini" else 0,
+        replicates=REAL_REPLICATES if scale.name == "mini" else 1,
+        note=f"{scale.name.capitalize()} scale on real videos: {epochs} epochs of {clips} clips, a narrow network, small crops. "
+        "It is not the paper's protocol." + (" Its numbers mean nothing." if smoke else ""),
+        clip=scale.clip.model_copy(update={"size": 32 if smoke else 64}),
+        augment=Augment(area=(0.3, 1.0), blur=0.0),
+        backbone=scale.backbone if smoke else Backbone(name="r2plus1d_narrow", width=16),
+        moco=scale.moco.model_copy(update={"queue": 16 if smoke else queue}),
+        pretrain=scale.pretrain.model_copy(update={"lr": 1e-3, "batch": batch, "epochs": epochs}),
         source_epochs=epochs,
-        finetune=scale.finetune.model_copy(update={**few, "epochs": epochs}),
+        finetune=scale.finetune.model_copy(update={"batch": batch}),
+        clips=1 if smoke else 4,
     )
 
 
@@ -179,3 +188,78 @@ def staged_sizes(data: Data) -> dict[str, int]:
     if part.balanced:
         counts |= {"balanced": part.train, "val/balanced": part.val}
     return counts | {f"test/{condition}": part.test for condition in part.conditions}
+
+
+Group = Literal["data", "clip", "augment", "merge"]
+CODE, OURS = "released code", "our choice"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A field (`group`.`field` of the configuration) at the value that a protocol gives it; `does` says what that means."""
+
+    group: Group
+    field: str
+    value: Any
+    does: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A named list of choices. `version` is raised with every change of the list."""
+
+    name: str
+    version: int
+    about: str
+    choices: tuple[Choice, ...] = ()
+
+    def changes(self, group: Group) -> tuple[tuple[str, Any], ...]:
+        """(field, value) of one group, as `studies.setting.fields.changed` takes them."""
+        return tuple((choice.field, choice.value) for choice in self.choices if choice.group == group)
+
+    @property
+    def said(self) -> str:
+        """`protocol official, version 1`; "" for the default."""
+        return "" if self == CORRECTED else f"protocol {self.name}, version {self.version}"
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.version}
+
+
+CORRECTED = Protocol(
+    name="corrected",
+    version=1,
+    about="Faults of the released code are mended, every video is used, and nothing is chosen on the test split.",
+)
+
+OFFICIAL = Protocol(
+    name="official",
+    version=1,
+    about="What the released code does with videos, faults included. Numbers are for comparison with numbers made by that code.",
+    choices=(
+        Choice(
+            "data", "short_side", None,
+            "Frames are kept at the size of the files, and random crops are cut from them.",
+            CODE,
+        ),
+        Choice(
+            "clip", "resize", False,
+            "A test crops the centre of the frame as it is: 112 pixels see about 16 % of 240 x 320.",
+            CODE,
+        ),
+        Choice(
+            "clip", "short", "dropped",
+            "It is left out of tests, galleries, finetuning and probe; in pretraining the next video of the list stands in for it. "
+            f"The stand-in's clips are drawn at random, and the last video's stand-in is the first ({OURS}).",
+            CODE,
+        ),
+        Choice(
+            "merge", "flavour", "official",
+            "The hue's angle is scaled by 2 pi twice, and a clip may be its own background. Rows that name a flavour keep it.",
+            CODE,
+        ),
+    ),
+)  # fmt: skip
+
+PROTOCOLS = {one.name: one for one in (CORRECTED, OFFICIAL)}

@@ -164,7 +164,7 @@ def test_what_is_no_chain_is_left_as_it_is():
 def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
     plain = uneven(name)
     ours = fast_layout(copy.deepcopy(plain))
-    held = sum(len(part.units()) for part in ours.modules() if isinstance(part, Chain))
+    held = sum(len(part.units) for part in ours.modules() if isinstance(part, Chain))
     assert held >= sum(isinstance(part, nn.Conv3d) for part in ours.modules())  # none is left to torch (nested chains count twice)
     compare_networks(plain, ours, *NETWORKS[name])
 

@@ -14,10 +14,9 @@ import torch
 
 import fame
 from fame.backbones import build_encoder
-from fame.backbones.given import load_given, save_encoder
 from fame.errors import FameError
-from fame.files import sha256_of
-from tests.backbones.test_keys import NARROW, SMALL, equal
+from tests.backbones.test_keys import SMALL, equal
+from tests.small import NARROW
 
 
 class Call:
@@ -35,15 +34,14 @@ class Settings(dict[str, object]):
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-@pytest.mark.parametrize("prefix", ["", "module.", "module.encoder_q.", "model.", "online_encoder.", "net.backbone."])
 @pytest.mark.parametrize(
-    ("containers", "beside"),
+    ("prefix", "containers", "beside"),
     [
-        ((), {}),
-        (("state_dict",), {"args": argparse.Namespace(lr=0.1, out=Path("x")), "best": numpy.float64(3), "epoch": 3}),
-        (("net",), {"config": Settings(lr=0.1), "options": defaultdict(list, {"a": [1]})}),
-        (("checkpoint", "model_state"), {"optimizer": {"state": {0: {"exp_avg": torch.zeros(1)}}}}),
-        (("model",), {"hook": Call(eval, Path("sprung"))}),
+        ("", (), {}),
+        ("module.", ("state_dict",), {"args": argparse.Namespace(lr=0.1, out=Path("x")), "best": numpy.float64(3), "epoch": 3}),
+        ("module.encoder_q.", ("net",), {"config": Settings(lr=0.1), "options": defaultdict(list, {"a": [1]})}),
+        ("online_encoder.", ("checkpoint", "model_state"), {"optimizer": {"state": {0: {"exp_avg": torch.zeros(1)}}}}),
+        ("net.backbone.", ("model",), {"hook": Call(eval, Path("sprung"))}),
     ],
 )
 def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, prefix, zipped) -> None:
@@ -52,11 +50,11 @@ def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, pref
     for container in reversed(containers):
         content = {container: content}
     torch.save(content | beside, tmp_path / "given.pt", _use_new_zipfile_serialization=zipped)
-    encoder = build_encoder(NARROW, seed=2)
-    keys = load_given(encoder, tmp_path / "given.pt", sha256_of(tmp_path / "given.pt"))
-    assert equal(encoder, build_encoder(NARROW, 1))
-    assert keys == {"left": sorted(left), "used": sorted(prefix + name for name in SMALL)}
-    assert fame.load_encoder(tmp_path / "given.pt").loaded.left == left
+    for backbone in (NARROW, None):
+        encoder = fame.load_encoder(tmp_path / "given.pt", backbone)
+        assert equal(encoder, build_encoder(NARROW, 1))
+        assert encoder.loaded.left == left
+        assert encoder.loaded.used == {prefix + name: name for name in SMALL}
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
@@ -65,8 +63,8 @@ def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, pref
     [
         (None, "no file of weights at"),
         (torch.zeros(1), "holds a Tensor, not a dictionary of weights"),
-        (build_encoder(NARROW), "holds a fame.backbones.r2plus1d.NarrowR2Plus1D, not a dictionary of weights"),
-        ({"model": build_encoder(NARROW)}, "holds no weights by name, only model: fame.backbones.r2plus1d.NarrowR2Plus1D"),
+        (build_encoder(NARROW), "holds a fame.backbones.resnet.NarrowR2Plus1D, not a dictionary of weights"),
+        ({"model": build_encoder(NARROW)}, "holds no weights by name, only model: fame.backbones.resnet.NarrowR2Plus1D"),
         ({"state_dict": SMALL, "hook": Call(os.system, Path("touch sprung"))}, "would call posix.system when it is read"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is text, not weights (it begins 'version https://git-lfs"),
         (b"<!DOCTYPE html>\n<html>", "is text, not weights (it begins '<!DOCTYPE html>'): download it again"),
@@ -90,11 +88,3 @@ def test_another_form_is_named(tmp_path: Path) -> None:
     (tmp_path / "given.safetensors").write_bytes(b"\x02" + bytes(7) + b"{}")
     with pytest.raises(FameError, match=r"is a safetensors file: read it by safetensors.torch.load_file"):
         fame.load_encoder(tmp_path / "given.safetensors")
-
-
-def test_a_cut_file_is_damaged(tmp_path: Path) -> None:
-    save_encoder(build_encoder(NARROW), NARROW, tmp_path / "encoder.pt")
-    assert [path.name for path in tmp_path.iterdir()] == ["encoder.pt"]  # no half-written neighbour is left
-    (tmp_path / "encoder.pt").write_bytes((tmp_path / "encoder.pt").read_bytes()[:5000])
-    with pytest.raises(FameError, match="damaged"):
-        fame.load_encoder(tmp_path / "encoder.pt")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +48,6 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> VideoSet:
     return make(tmp_path_factory.mktemp("mixed"), [(32, 48), (48, 32), (32, 32), (16, 40)])
 
 
-# ---------------------------------------------------------------- what the set knows
-
-
 def test_labels_splits_tags_and_lengths(videos: VideoSet) -> None:
     assert len(videos) == 4 and videos.classes == ["c0", "c1"]
     assert videos.splits == ["train", "test", "val"]
@@ -61,14 +57,6 @@ def test_labels_splits_tags_and_lengths(videos: VideoSet) -> None:
     assert videos.tag("performance") == ["p0", "p1", "p2", "p3"] and videos.tag("mask")[3] == "" and videos.tag("scene") == [""] * 4
     assert videos.tag("path")[1] == "c1/1.avi"
 
-
-def test_a_store_of_another_manifest_is_refused(videos: VideoSet) -> None:
-    other = replace(videos.manifest, videos=videos.manifest.videos[::-1])
-    with pytest.raises(ValueError, match="another manifest"):
-        VideoSet(other, videos.store)
-
-
-# ---------------------------------------------------------------- windows
 
 windows = st.builds(Clip, frames=st.integers(2, 20), stride=st.integers(1, 6), size=st.just(16))
 
@@ -118,28 +106,6 @@ def test_random_starts_are_the_generators(videos: VideoSet) -> None:
     # one number a row whatever its length, so that a longer video changes no other row's start
     prefix = videos.random_starts(torch.tensor([0, 0, 2]), CLIP, torch.Generator().manual_seed(1))
     assert prefix[2] == videos.random_starts(torch.tensor([2, 2, 2]), CLIP, torch.Generator().manual_seed(1))[2]
-
-
-def test_wrong_arguments_are_named(videos: VideoSet) -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        videos.uniform_starts(torch.arange(2), CLIP, 0)
-    with pytest.raises(ValueError, match="one start a row"):
-        videos.clips(torch.arange(2), torch.zeros(2, 3, dtype=torch.long), CLIP)
-
-
-# ---------------------------------------------------------------- pixels and masks
-
-
-def test_clips_show_the_decoders_frames(videos: VideoSet) -> None:
-    rows, starts = torch.tensor([2, 0, 1, 2]), torch.tensor([31, 0, 3, 0])
-    clips = videos.clips(rows, starts, CLIP)
-    assert isinstance(clips, torch.Tensor) and clips.shape == (4, 4, 16, 24, 3)
-    assert clips.dtype == torch.uint8 and clips.is_contiguous()
-    for clip, row, start in zip(clips, rows.tolist(), starts.tolist(), strict=True):
-        frames = decode(videos.manifest.root / videos.tag("path")[row], 16)
-        assert np.array_equal(clip.numpy(), frames[[(start + step) % len(frames) for step in (0, 2, 4, 6)]])
-    clips.zero_()  # a copy: the store is not written to
-    assert int(videos.clips(rows, starts, CLIP).max()) > 0
 
 
 def test_videos_of_several_sizes_come_as_a_list(mixed: VideoSet) -> None:

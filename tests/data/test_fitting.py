@@ -12,12 +12,11 @@ import torch
 from fame.config import Augment, Backbone, Clip, Optim, VideoData
 from fame.data import open_videos, scan_videos
 from fame.data.clips import VideoSet
-from fame.data.fitting import check_crop, check_manifest, fitting, standing_in, too_short
+from fame.data.fitting import check_manifest, fitting, standing_in, too_short
 from fame.data.video import decode
 from fame.errors import FameError
 from fame.evaluation import predictions
 from fame.evaluation.features import batches
-from fame.method.augment import centre_crop
 from fame.seeds import Seeds
 from fame.training.pretrain import Views, pretrain
 from tests.fakes import FakeVideos, contrast, fake_data, fake_run
@@ -44,9 +43,6 @@ def opened(root: Path, codec: Any = "raw", short_side: int | None = None) -> Vid
     return open_videos(data, Seeds(0), root / "cache", root / "set")
 
 
-# ---------------------------------------------------------------- native size
-
-
 @pytest.mark.parametrize("codec", ["raw", "jpeg"])
 def test_a_native_test_crop_is_the_slice_of_the_decoded_frame(root: Path, codec: str) -> None:
     """Exactly, but for JPEG, whose pixels are never exact."""
@@ -66,38 +62,13 @@ def test_a_native_test_crop_is_the_slice_of_the_decoded_frame(root: Path, codec:
             assert torch.equal(crop, torch.from_numpy(expected.astype(np.float32)) / 255)
 
 
-def test_stores_of_two_sizes_lie_beside_each_other_and_native_frames_are_the_files(root: Path) -> None:
-    native, small = opened(root), opened(root, short_side=32)
-    assert native.store.folder != small.store.folder
-    at = {path: row for row, path in enumerate(native.tag("path"))}
-    sizes = {path: (int(native.store.heights[row]), int(native.store.widths[row])) for path, row in at.items()}
-    assert sizes == {path: SIZES[int(Path(path).stem)] for path in at}
-    assert int(np.minimum(small.store.heights, small.store.widths).max()) == 32
-    row = at["train/a/2.avi"]
-    clip = native.clips(torch.tensor([row]), torch.tensor([0]), Clip(frames=20, stride=1, size=32))[0]
-    assert np.array_equal(clip.numpy(), decode(root / "set" / "train/a/2.avi"))
-
-
 def test_a_video_smaller_than_the_crop_is_named_before_anything_is_run(root: Path) -> None:
     large = NATIVE.model_copy(update={"size": 48})
     told = r"test/b/3\.avi is of 45 x 40 pixels, smaller than the test crop of 48.*--size"
-    videos = opened(root)
+    manifest = opened(root).manifest
     with pytest.raises(FameError, match=told):
-        check_manifest(videos.manifest, large)
-    with pytest.raises(FameError, match=told):
-        next(batches(videos, torch.arange(6), large, 1, 8, torch.device("cpu")))
-    check_manifest(videos.manifest, large.model_copy(update={"resize": True}))
-    check_crop(videos, torch.arange(len(videos))[videos.length > 9], large)  # those that are large enough
-
-
-def test_resizing_sees_the_whole_short_side_and_native_crops_do_not() -> None:
-    frame = torch.zeros(1, 1, 64, 64, 3, dtype=torch.uint8)
-    frame[:, :, :16] = 255  # a bar at the top, outside the central 32 pixels
-    assert centre_crop(frame, 32).amax() == 1
-    assert centre_crop(frame, 32, resize=False).amax() == 0
-
-
-# ---------------------------------------------------------------- short videos
+        check_manifest(manifest, large)
+    check_manifest(manifest, large.model_copy(update={"resize": True}))
 
 
 class Lengths:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -85,22 +84,6 @@ def decoded(sets: dict[str, VideoSet]) -> list[NDArray[np.uint8]]:
     """Each video decoded whole, by the manifest's rows."""
     manifest = sets["raw"].manifest
     return [decode(manifest.root / video.path, SIDE) for video in manifest.videos]
-
-
-def test_the_files_are_what_they_are_made_for(sets: dict[str, VideoSet]) -> None:
-    root = sets["raw"].manifest.root
-    for name, (frames, codec, clock, options) in FILES.items():
-        with av.open(str(root / "train" / "a" / name)) as container:
-            packets = [packet for packet in container.demux(video=0) if packet.size]
-            shown = list(av.open(str(root / "train" / "a" / name)).decode(video=0))
-        reordered = [packet.pts for packet in packets] != sorted(packet.pts for packet in packets if packet.pts is not None)
-        kinds = {av.video.frame.PictureType(frame.pict_type).name for frame in shown}
-        assert len(shown) == frames and ("B" in kinds) == ("bf" in options and options["bf"] != "0"), name
-        if codec == "libx264" and "B" in kinds:
-            assert reordered, name  # the file's order is not the order shown
-        steps = np.diff([frame.pts for frame in shown if frame.pts is not None])
-        if clock is halting:
-            assert steps.max() > 4 * np.median(steps), name
 
 
 def test_every_frame_decodes_at_its_number(decoded: list[NDArray[np.uint8]], sets: dict[str, VideoSet]) -> None:

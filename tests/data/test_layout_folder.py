@@ -16,8 +16,6 @@ from fame.errors import FameError
 from tests.data.test_splits import made, own, splits_of
 from tests.miniatures import put
 
-# ---------------------------------------------------------------- split folders
-
 
 @pytest.mark.parametrize(
     ("train", "val", "test"),
@@ -78,9 +76,6 @@ def test_every_kind_of_video_is_read_and_what_a_system_leaves_is_no_class(tmp_pa
     (root / "loop").symlink_to(root)
     listing = read_class_folders(root, 1, tmp_path / "cache")
     assert sorted(entry.path for entry in listing.entries) == sorted(names) and not listing.notes
-
-
-# ---------------------------------------------------------------- splits.csv
 
 
 def test_a_list_of_splits_is_obeyed(tmp_path: Path) -> None:

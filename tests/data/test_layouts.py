@@ -67,9 +67,6 @@ def read(root: Path, kind: Kind, fold: int = 1) -> Listing:
     return read_layout(root, kind, fold, root.parent / "cache")
 
 
-# ---------------------------------------------------------------- what is read
-
-
 @pytest.mark.parametrize("kind", PUBLISHED)
 def test_classes_splits_and_whole_groups_for_validation(kind: Kind, tmp_path: Path) -> None:
     root = MAKE[kind](tmp_path / "set")
@@ -162,9 +159,6 @@ def test_videos_that_no_list_names_are_left_out_and_told(kind: Kind, path: str, 
     assert listing.entries == before and listing.notes == [told]
 
 
-# ---------------------------------------------------------------- UCF101
-
-
 @pytest.mark.parametrize(("old", "new"), [("^", "./"), ("^", "UCF-101/"), ("/", r"\\"), (" ", ",")])
 def test_ucf101_paths_as_tools_write_them(old: str, new: str, tmp_path: Path) -> None:
     root = ucf101(tmp_path / "set")
@@ -175,9 +169,6 @@ def test_ucf101_paths_as_tools_write_them(old: str, new: str, tmp_path: Path) ->
     put(root / "UCF-101" / "Archery" / "v_Diving_g01_c01.avi")  # a copy in another folder
     after = read(root, "ucf101")
     assert [e._replace(path=e.path.lower()) for e in before.entries] == [e._replace(path=e.path.lower()) for e in after.entries]
-
-
-# ---------------------------------------------------------------- HMDB51
 
 
 def test_hmdb51_ids_say_train_test_or_neither(tmp_path: Path) -> None:
@@ -196,9 +187,6 @@ def test_hmdb51_sources_are_what_clips_were_cut_from() -> None:
     assert source_of(f"kick_ball/kick_ball_kick_ball_{tail}") == "kick_ball"
     assert source_of(f"golf/300_golf_{tail}") == "300"  # a source that is a number only keeps it
     assert source_of("golf/mine.avi") == "golf/mine.avi"
-
-
-# ---------------------------------------------------------------- Kinetics and Diving48
 
 
 def test_kinetics_a_class_that_is_missing_whole_keeps_its_number(tmp_path: Path) -> None:
@@ -251,18 +239,15 @@ def test_every_layout_is_scanned_and_becomes_a_setting(
 ) -> None:
     root = MAKE[kind](tmp_path / "set", clip)
     asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
-    assert asked.setting.videos is not None and asked.setting.videos.kind == kind
+    assert asked.setting.sets["A"].kind == kind
     assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
     told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
     assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
     caplog.clear()
     manifest = scan(root, kind, 1, tmp_path / "cache" / "scan", 1)
-    assert manifest.digest() == asked.setting.videos.manifest
+    assert manifest.digest() == asked.setting.sets["A"].manifest
     assert not [record for record in caplog.records if record.levelno == logging.WARNING]  # told once
-    assert VideoData.model_validate_json(json.dumps(asked.setting.videos.model_dump())) == asked.setting.videos
-
-
-# ---------------------------------------------------------------- the real lists
+    assert VideoData.model_validate_json(json.dumps(asked.setting.sets["A"].model_dump())) == asked.setting.sets["A"]
 
 
 @needs_real

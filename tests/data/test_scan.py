@@ -19,7 +19,6 @@ from fame.data.faults import VideoError
 from fame.data.inspection import inspect
 from fame.data.layouts import Kind, listing, read_layout
 from fame.data.layouts.ucf101 import read_ucf101
-from fame.data.manifest import Manifest
 from fame.data.scan import scan
 from fame.data.store import ChangedVideo
 from fame.errors import FameError
@@ -35,9 +34,6 @@ def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     monkeypatch.setattr(scan_module, "inspect", lambda path: (seen.append(path.name), inspect(path))[1])
     return seen
-
-
-# ---------------------------------------------------------------- what a scan knows
 
 
 def test_a_scan_knows_what_decodes_and_a_second_one_opens_nothing(
@@ -132,24 +128,6 @@ def test_real_clips(tmp_path: Path) -> None:
     assert hmdb.name == "hmdb51-fold3" and len(hmdb.videos) == 5 and all(video.frames > 20 for video in hmdb.videos)
 
 
-# ---------------------------------------------------------------- what an earlier scan left, damaged
-
-
-@pytest.mark.parametrize("damage", [{"facts": {"frames": 3}}, {"facts": None, "fault": ["gone"]}, {"facts": None, "fault": None}])
-def test_a_remembered_result_of_another_form_is_looked_for_again(
-    damage: dict[str, Any], tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    root, cache = folder(tmp_path / "set", clip), tmp_path / "cache"
-    before = scan_videos(root, "folder", 1, cache)
-    (memory,) = (cache / "scan").glob("*.jsonl")
-    kept = [json.loads(line) for line in memory.read_text().splitlines() if line]
-    kept[3] |= damage
-    memory.write_text("\n".join(map(json.dumps, kept)))
-    looked = looked_at(monkeypatch)
-    assert scan_videos(root, "folder", 1, cache) == before
-    assert looked == [Path(kept[3]["path"]).name]
-
-
 def test_a_cache_of_nonsense_is_made_anew(tmp_path: Path, clip: bytes) -> None:
     root, cache = ucf101(tmp_path / "set", clip, groups=2), tmp_path / "cache"
     (root / "UCF-101/Diving/v_Diving_g03_c01.avi").unlink()
@@ -160,9 +138,6 @@ def test_a_cache_of_nonsense_is_made_anew(tmp_path: Path, clip: bytes) -> None:
         path.write_bytes(b'\xff\xfe\0bad{"')
     assert scan_videos(root, "ucf101", 1, cache) == before
     assert all(path.read_bytes() == was for path, was in files.items() if path.suffix != ".jsonl")
-
-
-# ---------------------------------------------------------------- no room, no leave
 
 
 def test_a_full_disk_is_one_line_and_what_was_scanned_is_kept(tmp_path: Path, clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -199,9 +174,6 @@ def test_nothing_is_written_into_the_videos_folder(kind: Kind, make: Callable[..
     assert {path: path.stat().st_mtime_ns for path in (root, *root.rglob("*"))} == before
     for path in (root, *root.rglob("*")):
         path.chmod(0o700)
-
-
-# ---------------------------------------------------------------- names and folders as they come
 
 
 @pytest.mark.parametrize(
@@ -241,8 +213,6 @@ def test_names_in_any_script_with_blanks_work_and_bytes_that_are_none_are_named(
             put(root / name / f"v {index} ü'\"%d.avi", clip)
     manifest = scan_videos(root, "folder", 1, cache)
     assert len(manifest.videos) == 12 and manifest.classes == ["été, à la mer", "日本 語"]
-    manifest.save(tmp_path / "manifest.json")
-    assert Manifest.load(tmp_path / "manifest.json").digest() == manifest.digest()
     data = VideoData(kind="folder", manifest=manifest.digest(), short_side=16)
     assert len(open_videos(data, Seeds(0), cache, root)) == 12
     Path(os.fsdecode(os.fsencode(root / "日本 語") + b"/caf\xe9.avi")).write_bytes(clip)

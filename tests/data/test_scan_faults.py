@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from fame.data import scan as scan_module
 from fame.data.faults import FAULTS, REMARKS
 from fame.data.scan import BrokenVideos, Finding, read_report, report_file, scan
 from tests.miniatures import put
@@ -48,10 +47,6 @@ def two_sizes(path: Path) -> None:
         part.unlink()
 
 
-def uneven(path: Path) -> None:
-    write_video(path, noise(), codec="libx264", clock=lambda index: index + 5 * (index // 8))
-
-
 def image(path: Path) -> None:
     from PIL import Image
 
@@ -84,7 +79,6 @@ PLANTED: dict[str, tuple[str, str, Make]] = {  # file: what, name, how it is mad
     "sizes.mp4": ("fault", "size-changes", two_sizes),
     "folder.avi": ("fault", "unreadable", lambda path: path.mkdir()),
     "link.avi": ("fault", "unreadable", lambda path: path.symlink_to(path.with_name("nothing.avi"))),
-    "uneven.mp4": ("remark", "variable-rate", uneven),
     "short.avi": ("remark", "short", lambda path: write_video(path, noise(12))),
     "scratched.avi": ("remark", "concealed", held_in_parts),
 }
@@ -116,7 +110,7 @@ def found_in(root: Path, cache: Path) -> list[Finding]:
 
 
 def test_every_planted_kind_is_found_under_its_name(damaged: Path, tmp_path: Path) -> None:
-    with pytest.raises(BrokenVideos, match=r"^folder: 11 of 25 videos are broken: 11 train ") as caught:
+    with pytest.raises(BrokenVideos, match=r"^folder: 11 of 24 videos are broken: 11 train ") as caught:
         scan(damaged, "folder", 1, tmp_path, 1)
     message = str(caught.value)
     assert message.count("train/a/") == 10 and "; 1 more; list: " in message and "--exclude-broken" in message
@@ -141,12 +135,12 @@ def test_every_planted_kind_is_found_under_its_name(damaged: Path, tmp_path: Pat
 
 
 def test_the_bound_decides(damaged: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(BrokenVideos, match=r"share of 0\.3 that may be left out: .*--most-broken 0\.44 would"):
+    with pytest.raises(BrokenVideos, match=r"share of 0\.3 that may be left out: .*--most-broken 0\.459 would"):
         scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.3)
-    manifest = scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.44)
+    manifest = scan(damaged, "folder", 1, tmp_path, 1, most_broken=0.46)
     left = {Path(video.path).name for video in manifest.videos}
-    assert len(manifest.videos) == 14 and not left & {name for name, (what, _, _) in PLANTED.items() if what == "fault"}
-    assert "they are left out: numbers on this copy are of 14 videos" in caplog.text
+    assert len(manifest.videos) == 13 and not left & {name for name, (what, _, _) in PLANTED.items() if what == "fault"}
+    assert "they are left out: numbers on this copy are of 13 videos" in caplog.text
 
 
 def test_one_broken_test_video_of_a_small_set_is_within_any_bound_but_none(tmp_path: Path) -> None:
@@ -159,18 +153,6 @@ def test_one_broken_test_video_of_a_small_set_is_within_any_bound_but_none(tmp_p
     assert len(scan(tmp_path / "set", "folder", 1, tmp_path, 1, most_broken=0.01).select("test")) == 1
 
 
-def test_a_second_scan_decodes_nothing_but_what_may_have_mended(
-    damaged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = scan(damaged, "folder", 1, tmp_path, 1, most_broken=1)
-    report = found_in(damaged, tmp_path)
-    looked: list[str] = []
-    inspect = scan_module.inspect
-    monkeypatch.setattr(scan_module, "inspect", lambda path: (looked.append(path.name), inspect(path))[1])
-    assert scan(damaged, "folder", 1, tmp_path, 1, most_broken=1) == first
-    assert sorted(looked) == ["folder.avi", "link.avi"] and found_in(damaged, tmp_path) == report
-
-
 def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -> None:
     from run_study import app
 
@@ -178,10 +160,7 @@ def test_the_command_shows_the_counts_and_stops(damaged: Path, tmp_path: Path) -
     stopped = CliRunner().invoke(app, command)
     assert stopped.exit_code != 0 and any(line.split()[:3] == ["fault", "corrupt", "2"] for line in stopped.output.splitlines())
     went = CliRunner().invoke(app, [*command, "--most-broken", "1"])
-    assert went.exit_code == 0 and "11 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
-
-
-# ---------------------------------------------------------------- sound files whose headers announce something else
+    assert went.exit_code == 0 and "10 train" in went.output.replace("\n", " ") and ".report.csv" in went.output
 
 
 def with_longer_sound(path: Path, late: int = 0) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fame.data.layouts import Entry
 from fame.data.layouts.folder import read_class_folders, split_by_rule
-from fame.data.layouts.splits import Rule, group_of, hold_out_groups, hold_out_sources, place_by_hash
+from fame.data.layouts.splits import Rule, group_of, hold_out_groups, hold_out_sources
 from fame.errors import FameError
 from tests.miniatures import counts, put
 
@@ -63,17 +63,6 @@ def test_an_edited_split_file_is_obeyed_and_a_bad_one_named(text: str, tmp_path:
     file.write_text("{")
     with pytest.raises(FameError, match="the split cannot be read"):
         splits_of(root, tmp_path / "cache")
-
-
-# ---------------------------------------------------------------- splits.toml
-
-
-def test_without_a_rule_the_split_is_the_one_by_group(tmp_path: Path) -> None:
-    root = own(tmp_path / "set")
-    before = splits_of(root, tmp_path / "cache")
-    put(root / "splits.toml", 'by = "group"\ntest = 0.2\nval = 0.1\n')
-    assert splits_of(root, tmp_path / "cache") == before
-    assert len(list((tmp_path / "cache").iterdir())) == 1  # the same file: the rule is the default
 
 
 def test_by_class_and_by_seed_count_videos(tmp_path: Path) -> None:
@@ -146,9 +135,6 @@ def test_where_splits_are_given_a_rule_only_holds_out(tmp_path: Path) -> None:
         read_class_folders(root, 1, tmp_path)
 
 
-# ---------------------------------------------------------------- whole groups
-
-
 @pytest.mark.parametrize(("groups", "held"), [(1, 0), (4, 0), (5, 1), (14, 1), (18, 2)])
 def test_validation_groups_only_where_there_are_enough(groups: int, held: int) -> None:
     entries = [Entry(f"UCF-101/Diving/v_Diving_g{g:02d}_c{c:02d}.avi", 0, "train") for g in range(groups) for c in (1, 2, 3)]
@@ -214,8 +200,3 @@ def test_a_split_that_was_made_stays_when_videos_are_added(
     assert grown[: len(first)] == first
     units = {(rule.unit()(entry.path), entry.split) for entry in grown}
     assert len(units) == len({unit for unit, _ in units})  # a unit is in one split
-
-
-def test_places_are_uniform() -> None:
-    below = sum(place_by_hash(f"video{index}", 1) < 0.1 for index in range(5000))
-    assert 420 < below < 580  # 500 +- 3.8 standard deviations of a binomial

@@ -47,9 +47,6 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-# ---------------------------------------------------------------- determinism
-
-
 def test_two_workers_make_the_same_bytes_as_one(rendered: Manifest, tmp_path: Path) -> None:
     other = staged.render(part_a(), Seeds(1000), tmp_path, jobs=2)
     assert contents(other.root) == contents(rendered.root)
@@ -91,9 +88,6 @@ def test_a_golden_recipe_keeps_its_pixels() -> None:
 
 
 GOLDEN = (1, 3768, 86.0)
-
-
-# ---------------------------------------------------------------- files
 
 
 def test_the_manifest_says_where_each_video_lies_and_which_scene_it_shows(rendered: Manifest) -> None:

@@ -21,8 +21,6 @@ from fame.data.video import decode
 from fame.seeds import Seeds
 from tests.data.test_staged import CONDITIONS, part_a, rendered_part, world  # noqa: F401 (a fixture)
 
-# ---------------------------------------------------------------- pictures
-
 
 def test_conditions_are_identical_on_the_figure_before_coding() -> None:
     videos = [v for v in plan(part_a(), Seeds(1000)) if v.performance == "test00003"]
@@ -73,33 +71,11 @@ def test_every_action_moves_and_repeats(action: str) -> None:
     assert np.abs(points[0] - points[10]).max() < 0.06, "the same after a period, but for the idle sway"
 
 
-def test_actions_share_their_postures() -> None:
-    """The same manner, another action: the parts that the action does not move stand alike."""
-    manner = Manner.draw(np.random.default_rng(3))
-    arms, legs = capsules("raise", manner, 16), capsules("squat", manner, 16)
-    still_arm = 6  # the arm that `raise` does not move
-    one, other = (points[:, still_arm, 2:] - points[:, still_arm, :2] for points in (arms, legs))
-    assert np.allclose(one, other, atol=1e-3)
-
-
-def test_figures_stand_anywhere_or_in_the_centre() -> None:
-    def centres(placement: str) -> np.ndarray:
-        look = world(placement=placement)
-        found = []
-        for video in plan(part_a(train=48), Seeds(1000))[:48]:
-            _, _, mask = next(render_performance([video.recipe], look))
-            found.append([np.nonzero(mask.any(axis=0))[axis].mean() / 48 for axis in (0, 1)])
-        return np.array(found)
-
-    anywhere, centre = centres("anywhere"), centres("centre")
-    assert anywhere[:, 1].std() > 1.5 * centre[:, 1].std()  # limbs stretched to one side shift even a centred figure
-
-
 def test_backdrops_have_few_colours_and_identify_their_video() -> None:
     pictures = []
     for seed in range(16):
         rng = np.random.default_rng(seed)
-        colours = palette(rng, CLOTHES)
+        colours = palette(rng, CLOTHES, None, world())
         assert len(colours) == 4
         picture = backdrop(seed % len(FAMILIES), 48, 9, colours, rng)
         exact = (np.abs(picture[:, :, None] - colours).max(axis=-1) < 1e-4).any(axis=-1)
@@ -110,8 +86,8 @@ def test_backdrops_have_few_colours_and_identify_their_video() -> None:
 
 
 def test_likeness_dresses_the_scene_in_the_figures_colours() -> None:
-    apart = palette(np.random.default_rng(1), CLOTHES)
-    alike = palette(np.random.default_rng(1), CLOTHES, likeness=1.0)
+    apart = palette(np.random.default_rng(1), CLOTHES, None, world())
+    alike = palette(np.random.default_rng(1), CLOTHES, None, world(likeness=1.0))
     assert np.linalg.norm(apart[:, None] - CLOTHES, axis=-1).min() > 0.15
     assert np.linalg.norm(alike[:, None] - CLOTHES, axis=-1).min(axis=1).max() < 1e-6
 
@@ -129,12 +105,6 @@ def test_switches_change_what_they_say() -> None:
     assert np.abs(np.diff(moving[0].astype(int), axis=0)).mean() > 2 * np.abs(np.diff(still[0].astype(int), axis=0)).mean()
     dressed = frames(clothes="varied")
     assert not np.array_equal(dressed[0], still[0]) and not np.array_equal(dressed[1], still[1])
-
-
-def test_recipes_of_two_performances_are_refused() -> None:
-    videos = plan(part_a(), Seeds(1000))
-    with pytest.raises(ValueError, match="several performances"):
-        list(render_performance([videos[0].recipe, videos[1].recipe], world()))
 
 
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264", "ffv1"])

@@ -12,7 +12,7 @@ import pytest
 
 from fame.data.faults import VideoError
 from fame.data.inspection import inspect
-from fame.data.video import decode, scaled_size
+from fame.data.video import decode
 from fame.files import sha256_of
 from tests.videos import moving_square, truncate, write_video
 
@@ -45,13 +45,6 @@ def test_the_short_side_is_scaled_by_area(tmp_path: Path) -> None:
     assert small.shape == (2, 32, 48, 3)
     assert small[:, 4:-4, 4:-4].std() < 4 and abs(float(small.mean()) - 100) < 6
     assert np.array_equal(decode(path, 64), decode(path))
-
-
-def test_scaled_sizes() -> None:
-    assert scaled_size(320, 240, 128) == (171, 128)
-    assert scaled_size(240, 320, 128) == (128, 171)
-    assert scaled_size(320, 240, None) == (320, 240)
-    assert scaled_size(48, 48, 48) == (48, 48)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fame.backbones import fast_layout
 from fame.fast.cpu import unit
 from fame.fast.cpu.direct import Direct
-from fame.fast.cpu.geometry import Geometry, forward_tables, kernel_tables
+from fame.fast.cpu.geometry import Geometry, convolving_tables, kernel_tables
 
 torch.set_num_threads(1)
 LAST = torch.channels_last_3d
@@ -73,7 +73,7 @@ def test_results_are_the_same_bits_with_any_number_of_threads(channels, outputs)
 def test_what_would_meet_padding_alone_is_not_computed():
     """Of a 3 x 3 kernel on 2 x 2 pixels four ninths are left; on one pixel the middle tap, and the others get no gradient."""
     g = geometry(8, 16, (1, 2, 2), 16, (1, 3, 3), (1, 1, 1), (0, 1, 1))
-    tables = forward_tables(g)
+    tables = convolving_tables(g, False)
     products = sum(rows * terms for _, rows, _, terms in tables.pieces.tolist()) / tables.chunk
     assert products == 4 * 4 * 16  # places, taps a place, channels
     direct = Direct(geometry(8, 16, (1, 1, 1), 16, (1, 3, 3), (1, 1, 1), (0, 1, 1)))

@@ -7,8 +7,6 @@ GPU all runs in Triton's interpreter.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -16,22 +14,16 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fame import foreground_mask
-from fame.method.masks import PAPER, Bayes, colour_coordinates, colour_posterior, frame_difference, kept_pixels, top_share
-from fame.method.masks import colours as plain_colours
+from fame.method.bayes import PAPER, Bayes
+from fame.method.masks import colour_coordinates, colour_posterior, colours, frame_difference, kept_pixels, top_share
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 from fame.training.graphs import PLAIN
 from tests.fast.test_cpu_masks import clips_of, differ_only_in_ties, iou, to_edge
 from tests.method.test_golden import KEPT, as_clips, golden, masks_of
 
-ROOT = Path(__file__).resolve().parents[2]
 FLAVOURS = ("paper", "official")
-
-
-BLOCKS = {
-    "as shipped": {"MOTION_BLOCK": 512, "MAP_BLOCK": 1024, "TILE": 32, "RANK_BLOCK": 8192},
-    "small": {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256},  # many programs, many rounds of each loop
-    "large": {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 65536},  # few, which the interpreter likes
-}
+SMALL = {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256}  # many programs, many rounds of each loop
+LARGE = {"MOTION_BLOCK": 16384, "MAP_BLOCK": 16384, "TILE": 128, "RANK_BLOCK": 65536}  # few, which the interpreter likes
 
 
 @pytest.fixture
@@ -39,11 +31,10 @@ def gpu(on_kernels, monkeypatch):
     """The module under test; `device` is where its kernels run, `calls` counts the masks that took them."""
     from fame.fast.gpu import masks
 
-    assert {name: getattr(masks, name) for name in BLOCKS["as shipped"]} == BLOCKS["as shipped"]
+    shipped = {name: getattr(masks, name) for name in SMALL}
 
     def cut(small: bool = False) -> None:
-        how = "small" if small else "as shipped" if on_kernels.type == "cuda" else "large"
-        for name, size in BLOCKS[how].items():
+        for name, size in (SMALL if small else shipped if on_kernels.type == "cuda" else LARGE).items():
             monkeypatch.setattr(masks, name, size)
 
     for name, value in (("device", on_kernels), ("calls", []), ("cut", cut)):
@@ -82,25 +73,12 @@ def test_motion_colours_and_blur_are_the_plain_ones_but_for_rounding(gpu, small,
     clips = clips_of(kind, 2, frames, height, width, 0).to(gpu.device)
     motion, index = gpu.motion_and_colours(clips, flavour)
     assert torch.allclose(motion, frame_difference(clips), atol=1e-6 * clips.abs().amax().item(), rtol=1e-6)
-    mean = clips[:, :, 0]
-    for t in range(1, frames):
-        mean = mean + clips[:, :, t]
-    mean = mean / frames
-    assert torch.allclose(mean, clips.mean(2), atol=1e-6)
-    other = index.long() != plain_colours(mean, flavour)
+    mean = sum(clips.unbind(2)) / frames
+    other = index.long() != colours(mean, flavour)
     assert (to_edge(colour_coordinates(mean, flavour))[other] <= 1e-5).all()
     assert other.float().mean() < 0.01
     expected = blurred(motion)
     assert torch.allclose(gpu.blur(motion), expected, atol=1e-6, rtol=1e-6)
-
-
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_eight_bit_colours_and_exact_greys_have_their_index(gpu, flavour) -> None:
-    frames = torch.randint(256, (1, 3, 60, 70), generator=torch.Generator().manual_seed(0)).float().to(gpu.device) / 255
-    frames[..., :5] = torch.linspace(0, 1, 60, device=gpu.device)[:, None]
-    index, plain = index_of(gpu, frames, flavour), plain_colours(frames, flavour)
-    assert (to_edge(colour_coordinates(frames, flavour))[index != plain] <= 1e-5).all()
-    assert torch.equal(index[..., :5], plain[..., :5]) and (index == plain).float().mean() > 0.99
 
 
 @examples(10)
@@ -146,18 +124,6 @@ def test_posterior_and_masks_are_the_plain_ones(gpu, small, kind, height, width,
     assert differ_only_in_ties(mask, top_share(score, count), score)
 
 
-@pytest.mark.parametrize("flavour", FLAVOURS)
-@pytest.mark.parametrize("kind", ["noise", "moving block"])
-def test_whole_masks_overlap_the_plain_ones(gpu, kind, flavour) -> None:
-    clips = clips_of(kind, 1, 5, 37, 46, 2).to(gpu.device)
-    for number, variant in enumerate(("fame", "seed"), start=1):
-        mask, exact = (foreground_mask(clips, variant=variant, flavour=flavour, exact=e) for e in (False, True))
-        assert len(gpu.calls) == number
-        assert mask.dtype == torch.float32 and mask.device == clips.device and mask.sum() == exact.sum()
-        # ties of the moving block's flat regions may change places: tests above say which
-        assert iou(mask, exact) >= (0.97 if kind == "noise" or variant != "fame" else 0.9)
-
-
 def test_the_released_codes_masks_are_found_again(gpu) -> None:
     file = golden(KEPT)
     clips = as_clips(file["clips"]).to(gpu.device)
@@ -168,7 +134,7 @@ def test_the_released_codes_masks_are_found_again(gpu) -> None:
     assert gpu.calls
     # a GPU's mean over frames sums in another order, and this flavour's angle leaps where the hue of a mean frame turns round
     index, mean = gpu.motion_and_colours(clips, "official")[1].long().cpu(), clips.cpu().mean(2)
-    assert (to_edge(colour_coordinates(mean, "official"))[index != plain_colours(mean, "official")] <= 1e-5).all()
+    assert (to_edge(colour_coordinates(mean, "official"))[index != colours(mean, "official")] <= 1e-5).all()
 
 
 def test_a_clip_alone_repeated_seen_through_a_view_or_in_another_type_has_its_mask(gpu) -> None:
@@ -190,19 +156,6 @@ def test_what_is_no_number_stays_within_bounds(gpu) -> None:
         clips = clips_of("noise", 1, 3, 20, 20, 0).to(gpu.device)
         clips[0, :, 1, 4:9, 4:9] = value
         assert kept_pixels(clips, "fame", 0.5, "paper").sum() == 200
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_the_mask_is_captured_in_a_cuda_graph() -> None:
-    clips = clips_of("noise", 3, 4, 40, 48, 0).cuda()
-    foreground_mask(clips)  # compiled, and the blur's weights made, outside the graph
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        mask = foreground_mask(clips)
-    clips.copy_(clips_of("moving block", 3, 4, 40, 48, 1))
-    graph.replay()
-    assert torch.equal(mask, foreground_mask(clips))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from fame.errors import FameError
 from reports.standing import standing
@@ -15,19 +16,19 @@ from studies.harness.plan import make_plan
 from studies.harness.runner import run_stages
 from studies.harness.status import recall
 from studies.harness.store import Store
-from studies.setting.asked import Asked, resolve
+from studies.setting.asked import Asked, listed, part_of, resolve
 from studies.setting.options import Options
-from studies.setting.replicates import listed, part_of
 from studies.setting.resolve import all_stages
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import fill, reported, seen
 from tests.harness.test_runner import RUNTIME, Here
 
+Study = tuple[Store, Asked]
 NAMES = ("retrieval", "temporal_kernels", "mask_quality")
 
 
 @pytest.fixture(name="study", scope="module")
-def three_replicates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Asked]:
+def three_replicates(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Three of mini's replicates with made-up runs, and the encoders that real ones would have."""
     out = tmp_path_factory.mktemp("study") / "out"
     asked = resolve(Options(scale="mini", replicates=3, only=NAMES), out / "cache", 1)
@@ -40,7 +41,7 @@ def three_replicates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, A
 
 
 @pytest.fixture(name="parts", scope="module")
-def packed_parts(study: tuple[Store, Asked], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def packed_parts(study: Study, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("parts")
     pack(*study, folder)
     return folder
@@ -53,20 +54,10 @@ def copied(parts: Path, folder: Path, number: int = 1) -> Path:
     return path
 
 
-# ---------------------------------------------------------------- packing
-
-
-def test_an_archive_holds_results_and_encoders_and_no_checkpoints(study: tuple[Store, Asked], parts: Path, tmp_path: Path) -> None:
-    assert sorted(path.name for path in parts.iterdir()) == [f"replicate-{number:04d}.tar.gz" for number in (1, 2, 3)]
-    with tarfile.open(parts / "replicate-0001.tar.gz") as file:
-        names = {Path(entry.name).name for entry in file.getmembers()}
-    assert {"setting.json", "result.json", "config.json", "retrieval.csv", "encoder.pt"} <= names
-    assert not names & {"checkpoint.pt", "failure.json", ".lock"}
-
-
-def test_packing_loses_nothing_that_lies_there(study: tuple[Store, Asked], parts: Path, tmp_path: Path) -> None:
+def test_packing_loses_nothing_that_lies_there(study: Study, parts: Path, tmp_path: Path) -> None:
     _, asked = study
     less, _ = fill(tmp_path / "less", setting=asked.setting, studies=asked.studies[:1], replicates=(2,), performances=8)
+    less.write_setting(asked.to_json())
     copied(parts, tmp_path / "there", 2)
     before = (tmp_path / "there" / "replicate-0002.tar.gz").read_bytes()
     with pytest.raises(FameError, match=r"runs that would be lost .* unpack .* first"):
@@ -76,15 +67,16 @@ def test_packing_loses_nothing_that_lies_there(study: tuple[Store, Asked], parts
     assert 0 < packed.runs < packed.planned
     with pytest.raises(FameError, match="no run of replicate 3 is finished"):
         pack(less, asked, tmp_path / "other", (3,))
-    with pytest.raises(FameError, match=r"no run of its study is finished \(replicates: 1-3\); there is nothing to pack"):
+    with pytest.raises(FameError, match=r"\(replicates: 1-3\); there is nothing to pack"):
         pack(Store(tmp_path / "empty"), asked, tmp_path / "other")
 
 
-# ---------------------------------------------------------------- unpacking
-
-
-def test_unpacked_into_an_empty_folder_the_tables_are_the_same(study: tuple[Store, Asked], parts: Path, tmp_path: Path) -> None:
+def test_unpacked_into_an_empty_folder_the_tables_are_the_same(study: Study, parts: Path, tmp_path: Path) -> None:
     store, asked = study
+    with tarfile.open(parts / "replicate-0001.tar.gz") as file:
+        names = {Path(entry.name).name for entry in file.getmembers()}
+    assert {"setting.json", "result.json", "config.json", "retrieval.csv", "encoder.pt"} <= names
+    assert not names & {"checkpoint.pt", "failure.json", ".lock"}
     there = Store(tmp_path / "out").prepare()
     done = unpack(parts, there)
     assert done.runs == 3 * len(all_stages(asked.setting, asked.studies)) and not done.already and not done.left_out
@@ -103,9 +95,7 @@ def test_unpacked_into_an_empty_folder_the_tables_are_the_same(study: tuple[Stor
     assert times == {path: path.stat().st_mtime_ns for path in times}
 
 
-def test_nothing_runs_where_all_is_there_and_a_missing_evaluation_runs_alone(
-    study: tuple[Store, Asked], parts: Path, tmp_path: Path
-) -> None:
+def test_nothing_runs_where_all_is_there_and_a_missing_evaluation_runs_alone(study: Study, parts: Path, tmp_path: Path) -> None:
     _, asked = study
     store = Store(tmp_path / "out").prepare()
     unpack(parts, store)
@@ -146,11 +136,7 @@ def test_another_setting_is_told_and_the_folders_own_is_kept(parts: Path, tmp_pa
     assert "other replicates" in line and store.setting() == own
 
 
-def test_a_finished_run_is_not_overwritten_and_an_unfinished_one_is_replaced(
-    study: tuple[Store, Asked], parts: Path, tmp_path: Path
-) -> None:
-    from filelock import FileLock
-
+def test_a_finished_run_is_not_overwritten_and_an_unfinished_one_is_replaced(study: Study, parts: Path, tmp_path: Path) -> None:
     _, asked = study
     store = Store(tmp_path / "out").prepare()
     pretrainings = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if stage.kind == "pretrain"]
@@ -165,9 +151,6 @@ def test_a_finished_run_is_not_overwritten_and_an_unfinished_one_is_replaced(
     assert store.finished(begun.id, 1) and not (store.folder(begun.id, 1) / "checkpoint.pt").exists()
     assert len(done.left_out) == 1 and "a process is at this run" in done.left_out[0] and not store.finished(held.id, 1)
     assert unpack(tmp_path / "one", store).runs == 1
-
-
-# ---------------------------------------------------------------- which replicates
 
 
 def test_the_scale_fixes_the_replicates_and_part_chooses_among_them(tmp_path: Path) -> None:
@@ -186,10 +169,7 @@ def test_a_part_outside_the_study_is_one_line(text: str) -> None:
         part_of(text, range(1, 7))
 
 
-# ---------------------------------------------------------------- while replicates are missing
-
-
-def test_interim_is_said_and_uneven_runs_are_named(study: tuple[Store, Asked], parts: Path, tmp_path: Path) -> None:
+def test_interim_is_said_and_uneven_runs_are_named(study: Study, parts: Path, tmp_path: Path) -> None:
     _, asked = study
     store = Store(tmp_path / "out").prepare()
     for number in (2, 3):
@@ -214,9 +194,6 @@ def test_interim_is_said_and_uneven_runs_are_named(study: tuple[Store, Asked], p
     assert "n = 1 of 3 replicates" in masks
 
 
-# ---------------------------------------------------------------- the command line
-
-
 def test_in_parts_over_two_machines(typed: Typed, capfd: Captured) -> None:
     words = ["run", "temporal_kernels", "--scale", "mini", "--replicates", "3"]
     assert typed(*words, "--part", "2,3", "--out", "first") == 0
@@ -225,7 +202,7 @@ def test_in_parts_over_two_machines(typed: Typed, capfd: Captured) -> None:
     assert json.loads(Path("first/setting.json").read_text())["replicates"] == [1, 2, 3]
     assert {path.name for path in Path("first/runs").glob("*/*")} == {"2", "3"}
     assert typed("pack", "parts", "--out", "first", "--part", "3") == 0
-    assert "parts/replicate-0003.tar.gz: 8 of 8 runs, " in capfd.readouterr().out
+    assert "parts/replicate-0003.tar.gz: 8 of 8 runs\n" in capfd.readouterr().out
     assert typed("pack", "parts", "--out", "first", "--part", "4") == 2
     assert "there is no replicate 4; the study's replicates are 1-3" in capfd.readouterr().err
     assert typed("pack", "parts", "--out", "first") == 0

@@ -131,11 +131,11 @@ class Copy:
     """A mirror that keeps what it was told."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, int, tuple[str, ...]]] = []
+        self.seen: list[tuple[str, int]] = []
 
-    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: tuple[str, ...]) -> bool:
+    def mirror_run(self, store: Store, stage_id: str, replicate: int) -> bool:
         assert store.finished(stage_id, replicate)
-        self.seen.append((stage_id, replicate, serves))
+        self.seen.append((stage_id, replicate))
         return True
 
 
@@ -143,7 +143,7 @@ def test_every_finished_run_is_mirrored_those_of_earlier_starts_too(store: Store
     first, again = Copy(), Copy()
     run(store, mirror=first)
     run(store, mirror=again)
-    assert sorted(first.seen) == sorted(again.seen) == sorted((stage_id, 0, ("background_source",)) for stage_id in STAGES)
+    assert sorted(first.seen) == sorted(again.seen) == sorted((stage_id, 0) for stage_id in STAGES)
 
 
 # ---------------------------------------------------------------- what goes wrong

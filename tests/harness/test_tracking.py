@@ -67,7 +67,7 @@ def mirrored(no_server: None, tmp_path_factory: pytest.TempPathFactory) -> Mirro
     finish(store, RETRIEVAL, {"R@1": 12.5, "R@1/deranged": 11.0})
     tracker = Tracker(store.out)
     for stage in (PRETRAIN, PROBE, RETRIEVAL):
-        assert tracker.mirror_run(store, stage.id, 0, ("area_ratio", "retrieval"))
+        assert tracker.mirror_run(store, stage.id, 0)
     return store.out, store, tracker.client
 
 
@@ -87,7 +87,6 @@ def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: 
     assert (tags["fame.kind"], tags["fame.replicate"]) == ("probe", "0")
     assert tags["fame.upstream"] == PRETRAIN.id
     assert tags["mlflow.source.git.commit"] == "abc123"
-    assert tags["studies"] == "area_ratio, retrieval"
     assert params["solver"] == "lbfgs"
     assert (params["data.world.A.rho"], params["upstream.merge.beta"]) == ("0.95", "0.5")
     assert run.info.run_name == "probe A after pretrain fame 0.5 inter single on A · 0"
@@ -141,7 +140,7 @@ def test_every_number_of_report_json_is_in_mlflow(mirrored: Mirrored, monkeypatc
     assert set(metrics_of("x", rows)) == {"x/_/a", "x/_/a_"}
 
 
-def test_mirroring_again_imports_nothing_and_adds_but_the_studies_it_serves(mirrored: Mirrored) -> None:
+def test_mirroring_again_imports_nothing(mirrored: Mirrored) -> None:
     out, store, client = mirrored
     code = (
         "import sys; from studies.harness.store import Store; from studies.tracking import Tracker\n"
@@ -150,11 +149,8 @@ def test_mirroring_again_imports_nothing_and_adds_but_the_studies_it_serves(mirr
     )
     words = [sys.executable, "-c", code, str(out), PROBE.id]
     subprocess.run(words, check=True, cwd=Path(__file__).parents[2])
-    assert Tracker(out).mirror_run(store, PROBE.id, 0, ("search_beta",))
     assert not Tracker(out).mirror_run(store, OTHER.id, 0), "it is not finished"
-    after = runs_of(client)
-    assert after.keys() == {PRETRAIN.id, PROBE.id, RETRIEVAL.id}
-    assert after[PROBE.id].data.tags["studies"] == "area_ratio, retrieval, search_beta"
+    assert runs_of(client).keys() == {PRETRAIN.id, PROBE.id, RETRIEVAL.id}
 
 
 def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:
@@ -165,10 +161,8 @@ def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:
     half = client.create_run(experiment, tags={"fame.cell": ANOTHER.id, "fame.replicate": "0"})
     (out / "mlflow.json").write_text('{"torn')
     for stage in (PRETRAIN, PROBE, RETRIEVAL, ANOTHER):
-        assert Tracker(out).mirror_run(store, stage.id, 0, ("area_ratio",))
-    again = runs_of(client)[ANOTHER.id]
-    assert again.info.run_id != half.info.run_id
-    assert again.data.tags["studies"] == "area_ratio"
+        assert Tracker(out).mirror_run(store, stage.id, 0)
+    assert runs_of(client)[ANOTHER.id].info.run_id != half.info.run_id
 
 
 def test_a_study_has_an_experiment_with_its_report_and_links(mirrored: Mirrored, tmp_path: Path) -> None:
@@ -200,7 +194,7 @@ def test_a_study_has_an_experiment_with_its_report_and_links(mirrored: Mirrored,
 
 
 def test_a_copied_out_leaves_the_first_one_alone(mirrored: Mirrored, tmp_path: Path) -> None:
-    out, _, client = mirrored
+    out, _, _ = mirrored
     file = tmp_path / "table.csv"
     file.write_text("first")
     assert Tracker(out).mirror_study("copied", [file], [], [], "", {})
@@ -216,7 +210,7 @@ def test_a_copied_out_leaves_the_first_one_alone(mirrored: Mirrored, tmp_path: P
     assert {path: path.stat().st_mtime_ns for path in out.rglob("*")} == before
     assert {path.name for path in tmp_path.iterdir()} == {file.name, copy.name}
     runs = runs_of(tracker.client)
-    assert runs.keys() == {*runs_of(client), OTHER.id}
+    assert runs.keys() == {PROBE.id, OTHER.id}, "it is made anew"
     copied = runs_of(tracker.client, "copied")["copied"]
     for run, name, text in ((runs[OTHER.id], "predictions.csv", "of the copy"), (copied, "table.csv", "second")):
         assert run.info.artifact_uri.startswith(copy.as_uri())

@@ -172,10 +172,10 @@ def test_an_empty_store_makes_a_page_that_says_not_run(tmp_path: Path) -> None:
 
 def test_real_videos_are_called_a_smoke_test(tmp_path: Path) -> None:
     chosen = tuple(study for study in STUDIES if study.name in ("retrieval", "mask_quality"))
-    setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
+    setting = Setting(SMOKE, {"A": VideoData(kind="ucf101", manifest="0" * 12)}, "ucf101")
     store, _ = fill(tmp_path, studies=chosen, setting=setting, performances=6)
     options = Options(scale="smoke", dataset="ucf101", only=("mask_quality", "retrieval"), epochs=3)
-    scanned = Scanned(data=setting.videos, counts={"train": 24, "test": 8})
+    scanned = Scanned(data=setting.sets["A"], counts={"train": 24, "test": 8})
     record(Asked(options=options, replicates=(0,), folds=({"A": scanned},))).write(store.out)
     html = build(store).read_text(encoding="utf-8")
     assert "A smoke test on 32 videos, 5 classes." in html

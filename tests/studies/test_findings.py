@@ -24,7 +24,7 @@ from tests.filled import fill, seen
 
 MADE = ("smoke", "quick", "mini")
 SMOKE = Setting(SCALES["smoke"])
-REAL = Setting(SCALES["smoke"], VideoData(kind="ucf101", manifest="0123456789ab"))
+REAL = Setting(SCALES["smoke"], {"A": VideoData(kind="ucf101", manifest="0123456789ab")})
 
 
 def pretraining(method: Method, setting: Setting = SMOKE) -> Pretrain:
@@ -58,7 +58,7 @@ def test_the_value_of_the_scale_is_no_other_cell() -> None:
 
 @pytest.mark.parametrize("name", [*MADE, "paper"])
 def test_factors_multiply_what_the_scale_has(name: str) -> None:
-    setting = Setting(SCALES[name], None if SCALES[name].world else REAL.videos)
+    setting = Setting(SCALES[name], {} if SCALES[name].world else REAL.sets)
     plain, long = (pretraining(moco(optim={"epochs_times": times}), setting).optim for times in (1, 4))
     assert long.epochs == 4 * plain.epochs and long.lr == plain.lr
     assert pretraining(moco(optim={"epochs_times": 1e-9}), setting).optim.epochs == 1

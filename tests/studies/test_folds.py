@@ -84,7 +84,8 @@ def test_what_is_pretrained_on_another_set_is_pretrained_once() -> None:
         return VideoData(kind=kind, manifest=f"{kind}{fold}", fold=fold)  # type: ignore[arg-type]
 
     further = tuple({part: of(kind, fold) for part, kind in (("A", "ucf101"), ("B", "hmdb51"))} for fold in (2, 3))
-    setting = Setting(PAPER, of("ucf101"), None, {"B": of("hmdb51"), "source": of("kinetics400"), "C": of("diving48")}, further)
+    sets = {"A": of("ucf101"), "B": of("hmdb51"), "source": of("kinetics400"), "C": of("diving48")}
+    setting = Setting(PAPER, sets, "paper", folds=further)
     on_source = setting.stage(Row("", fame(on="source")), top1("A"))
     on_target = setting.stage(Row("", fame()), top1("C"))
     assert on_source and on_target

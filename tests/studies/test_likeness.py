@@ -156,7 +156,7 @@ def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
         entry = judged(evidence)
         assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
         assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
-    real = Setting(PAPER, VideoData(kind="ucf101", manifest="0123456789ab"))
+    real = Setting(PAPER, {"A": VideoData(kind="ucf101", manifest="0123456789ab")})
     assert "has no part for it" in judged(seen(Store(tmp_path).prepare(), real, [0]))["reason"]
 
 

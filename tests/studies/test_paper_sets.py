@@ -114,7 +114,7 @@ def test_all_four_fill_every_cell_that_real_video_can(four: tuple[Path, Path, As
 def test_ids_are_those_of_the_single_set(four: tuple[Path, Path, Asked]) -> None:
     root, out, several = four
     single = resolve(Options(scale="paper", dataset="ucf101", data_root=root / "UCF-101"), Store(out).cache, 1)
-    assert single.setting.others is None and single.absent == ""
+    assert list(single.setting.sets) == ["A"] and single.absent == ""
     mine, all_of_them = (set(all_stages(asked.setting, STUDIES)) for asked in (single, several))
     assert mine < all_of_them
 
@@ -185,7 +185,7 @@ def test_with_ucf101_alone_the_others_are_absent_and_said_so(tmp_path: Path, cli
     line = "Absent: HMDB51 (part B, folder hmdb51), Diving48 (part C, folder diving48), Kinetics-400 (part source, folder"
     assert line in capfd.readouterr().out
     asked = resolve(Options(scale="paper", dataset="paper", data_root=root), Store(out).cache, 1)
-    assert asked.setting.others == {} and asked.setting.dataset == "paper" and asked.absent.startswith(line)
+    assert list(asked.setting.sets) == ["A"] and asked.setting.dataset == "paper" and asked.absent.startswith(line)
     store = Store(out)
     store.write_setting(asked.to_json())
     assert recall(store) == asked

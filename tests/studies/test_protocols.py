@@ -19,10 +19,9 @@ from studies.paper.registry import FINDINGS, STUDIES, studies
 from studies.setting.asked import resolve
 from studies.setting.cell import Stage
 from studies.setting.options import Options
-from studies.setting.protocols import CORRECTED, OFFICIAL
 from studies.setting.recording import described
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import PAPER, SMOKE
+from studies.setting.scales import CORRECTED, OFFICIAL, PAPER, SMOKE
 from studies.study import fame, top1
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.filled import seen
@@ -38,7 +37,7 @@ def stages(setting: Setting) -> dict[str, Stage]:
 
 
 def test_official_changes_every_id_but_those_without_videos() -> None:
-    default, other = stages(Setting(PAPER, STORED)), stages(Setting(PAPER, NATIVE, protocol=OFFICIAL))
+    default, other = stages(Setting(PAPER, {"A": STORED})), stages(Setting(PAPER, {"A": NATIVE}, protocol=OFFICIAL))
     shared = [default[stage_id].config for stage_id in set(default) & set(other)]
     kinds = {config.objective.kind if isinstance(config, Pretrain) else config.stage for config in shared}
     assert kinds <= {"random", "kernels"}
@@ -54,7 +53,7 @@ def pretraining(setting: Setting, method: Any) -> Pretrain:
 def test_every_choice_arrives_in_the_configuration_and_is_unlike_the_default() -> None:
     for choice in OFFICIAL.choices:
         found = {}
-        for setting in (Setting(PAPER, STORED), Setting(PAPER, NATIVE, protocol=OFFICIAL)):
+        for setting in (Setting(PAPER, {"A": STORED}), Setting(PAPER, {"A": NATIVE}, protocol=OFFICIAL)):
             config, masks = pretraining(setting, fame()), setting.evaluation("masks", setting.data("A"))  # type: ignore[arg-type]
             assert config.clip == setting.clip == masks.clip  # type: ignore[union-attr]
             group = config.contrast.merge if choice.group == "merge" else getattr(config, choice.group)
@@ -65,7 +64,7 @@ def test_every_choice_arrives_in_the_configuration_and_is_unlike_the_default() -
 
 def test_a_row_that_names_its_flavour_keeps_it() -> None:
     def flavour(method: Any) -> str:
-        config = pretraining(Setting(PAPER, NATIVE, protocol=OFFICIAL), method)
+        config = pretraining(Setting(PAPER, {"A": NATIVE}, protocol=OFFICIAL), method)
         assert config.contrast.merge is not None
         return config.contrast.merge.flavour
 
@@ -100,7 +99,7 @@ def test_an_impossible_wish_is_one_line(words: list[str], told: str, typed: Type
 def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     (study,) = studies(["area_ratio/0.5/single"])
     store = Store(tmp_path / "out").prepare()
-    setting = Setting(SMOKE, VideoData(kind="folder", manifest="0" * 12, short_side=None), protocol=OFFICIAL)
+    setting = Setting(SMOKE, {"A": VideoData(kind="folder", manifest="0" * 12, short_side=None)}, protocol=OFFICIAL)
     chosen = setting.stage(study.rows[0], top1("A"))
     assert chosen is not None
     result = {"stage": chosen.id, "kind": "finetune", "replicate": 0, "metrics": {"top1": 40.0}}
@@ -140,9 +139,9 @@ def small_set(root: Path) -> Path:
 def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan(tmp_path: Path) -> None:
     root = small_set(tmp_path / "set")
     asked = resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official"), tmp_path / "cache", 1)
-    assert asked.setting.videos is not None and asked.setting.videos.short_side is None
-    stored = resolve(Options(scale="smoke", dataset="folder", data_root=root), tmp_path / "cache", 1).setting.videos
-    assert stored is not None and stored.short_side == SMOKE.short_side and stored.manifest == asked.setting.videos.manifest
+    assert asked.setting.sets["A"].short_side is None
+    stored = resolve(Options(scale="smoke", dataset="folder", data_root=root), tmp_path / "cache", 1).setting.sets["A"]
+    assert stored.short_side == SMOKE.short_side and stored.manifest == asked.setting.sets["A"].manifest
     for options, told in (({"size": 40}, r"train1\.avi is of 44 x 36 pixels"), ({"frames": 8}, "shorter than the 16 frames")):
         with pytest.raises(FameError, match=told):
             resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official", **options), tmp_path / "cache", 1)

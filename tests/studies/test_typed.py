@@ -12,10 +12,10 @@ from fame.errors import FameError
 from studies.harness.status import recall
 from studies.harness.store import Store
 from studies.setting.asked import resolve
+from studies.setting.fields import ROWS, rows_study, typed_fields
 from studies.setting.options import Options
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
-from studies.setting.typed import ROWS, rows_study, typed_fields
 from studies.study import Method, background_erasing, fame, moco, supervised
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Literal
 
 from fame.data.layouts.diving48 import read_diving48
-from fame.data.layouts.folder import read_class_folders
+from fame.data.layouts.folder import FOLDS_OF_TARGET, read_class_folders
 from fame.data.layouts.hmdb51 import read_hmdb51
 from fame.data.layouts.kinetics import read_kinetics
 from fame.data.layouts.listing import SPLITS, Entry, Listing
 from fame.data.layouts.official import FOLDS, compare_with_official
+from fame.data.layouts.targets import read_pool
 from fame.data.layouts.ucf101 import read_ucf101
+from fame.data.manifest import is_fold
 from fame.errors import FameError
 
-Kind = Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder"]
+Kind = Literal["ucf101", "hmdb51", "kinetics400", "diving48", "folder", "target", "pool"]
 _READERS = {"ucf101": read_ucf101, "hmdb51": read_hmdb51, "kinetics400": read_kinetics, "diving48": read_diving48}
 
 __all__ = ["SPLITS", "Entry", "Kind", "Listing", "compare_with_official", "read_layout"]
@@ -31,8 +33,15 @@ def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:
     if fold > FOLDS.get(kind, fold):
         only = "is the only one" if FOLDS[kind] == 1 else f"to fold {FOLDS[kind]} are published"
         raise FameError(f"{kind}: there is no fold {fold}; fold 1 {only}")
-    listing = read_class_folders(root, fold, cache) if kind == "folder" else _READERS[kind](root, fold)
+    if kind in ("folder", "target"):
+        listing = read_class_folders(root, fold, cache, FOLDS_OF_TARGET if kind == "target" else 0)
+    elif kind == "pool":
+        return read_pool(root, cache)
+    else:
+        listing = _READERS[kind](root, fold)
     splits = {entry.split for entry in listing.entries}
+    if any(map(is_fold, splits)):
+        return listing
     if "train" not in splits:
         first = f" ({len(listing.missing)} listed videos are not on disk, first: {listing.missing[0]})" if listing.missing else ""
         raise FameError(f"{kind}: {root} has no training video{first}; at least one is needed")

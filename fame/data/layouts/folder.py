@@ -17,11 +17,12 @@ from pathlib import Path, PurePosixPath
 
 from fame.data.disk import writing
 from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, like_videos_below, none_found, read_rows, videos_below
-from fame.data.layouts.splits import Rule, by_hash, groups_by_label, hold_out_groups, read_rule
+from fame.data.layouts.splits import Rule, by_hash, cross_validated, groups_by_label, hold_out_groups, read_rule
 from fame.errors import FameError
 from fame.files import write_json
 
 LIST = "splits.csv"
+FOLDS_OF_TARGET = 10  # of a target that says no splits
 SPLIT_OF = {  # a split folder's name, in any case
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "validate", "dev"), "val"),
@@ -30,10 +31,10 @@ SPLIT_OF = {  # a split folder's name, in any case
 Named = tuple[str, str, str]  # path below the root, class, split
 
 
-def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
+def read_class_folders(root: Path, fold: int, cache: Path, folds: int = 0) -> Listing:
     """Read a folder. A split made here is kept as JSON in `cache`: videos added later do not move the others.
 
-    That file may be edited.
+    That file may be edited. With `folds`, a folder that says no splits is cut into so many for cross-validation instead.
     """
     given = (root / LIST).is_file()
     videos, divided = (_listed_videos(root), True) if given else _videos_in_folders(root)
@@ -49,8 +50,12 @@ def read_class_folders(root: Path, fold: int, cache: Path) -> Listing:
         if "val" not in {split for _, _, split in videos}:
             entries = hold_out_groups(entries, fold, rule.unit(), rule.val, rule.seed)
     else:
-        rule = read_rule(root, "folder", ("by", "group", "test", "val", "seed"))
-        entries = split_by_rule(entries, fold, rule, _kept_in(root, fold, rule, cache))
+        allowed = ("by", "group", "test", "val", "seed", *(("folds", "hold_out") if folds else ()))
+        rule = read_rule(root, "folder", allowed, folds=folds)
+        if rule.folds and not rule.hold_out:
+            entries = cross_validated(entries, rule, f"folder: {root}")
+        else:
+            entries = split_by_rule(entries, fold, rule, _kept_in(root, fold, rule, cache))
     notes = [*_strangers(root, entries, given), *_single_class(root, entries, classes), *_twins(root, classes)]
     return Listing(classes, entries, missing, notes if given else [*notes, *_like_splits(root, entries, classes)])
 
@@ -175,7 +180,8 @@ def split_by_rule(entries: list[Entry], fold: int, rule: Rule, file: Path) -> li
 
 def _kept_in(root: Path, fold: int, rule: Rule, cache: Path) -> Path:
     """One file for each root, fold and rule: asking for other shares makes a new split and leaves the old one."""
-    asked = "" if rule == Rule() else "-" + _short_hash(json.dumps(rule.model_dump(), sort_keys=True))
+    shares, default = (one.model_dump(exclude={"folds", "hold_out"}) for one in (rule, Rule()))
+    asked = "" if shares == default else "-" + _short_hash(json.dumps(shares, sort_keys=True))
     return cache / f"split-{_short_hash(str(root.resolve()))}{asked}-fold{fold}.json"
 
 

@@ -117,9 +117,6 @@ def left_out(root: Path, paths: Iterable[Path], why: str = "the lists do not nam
     return [f"{len(names)} videos on disk are left out: {why} (first: {names[0]})"] if names else []
 
 
-# ---------------------------------------------------------------- files on disk
-
-
 def videos_below(folder: Path) -> list[Path]:
     """List every file below `folder`, at any depth, whose name ends as a video's does, in order.
 

@@ -1,44 +1,38 @@
-"""What the published data sets hold, to compare a copy with: counts of videos and classes, each with its source."""
+"""What the published data sets hold, to compare a copy with: counts of videos and classes."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fame.data.layouts.listing import Listing
 
 
-@dataclass(frozen=True)
-class Official:
-    """Videos of the published train and test lists and classes."""
+class Official(NamedTuple):
+    """Count the videos of the published train and test lists, and the classes."""
 
     train: int
     test: int
     classes: int
-    source: str
 
 
-_UCF = "the three official lists (ucfTrainTestlist); 13320 videos are the set, each in train or test of every fold"
-_HMDB = "the official 153 split files: 70 train and 30 test clips a class; 6766 clips listed (the paper of 2011 counts 6849)"
-_K400 = (
-    "the copy that the Common Visual Data Foundation hosts, as FiftyOne's documentation counts it; about 50 a class in val (Kay et "
-    "al. 2017). No two copies agree: others that results were published of have 234619 to 240436 train videos"
-)
-_DIVING = "version 2's lists, as their users count them; not counted by us. The archive of videos has more: 18404 clips"
-
-OFFICIAL: dict[tuple[str, int], Official] = {
-    ("ucf101", 1): Official(9537, 3783, 101, _UCF),
-    ("ucf101", 2): Official(9586, 3734, 101, _UCF),
-    ("ucf101", 3): Official(9624, 3696, 101, _UCF),
-    **{("hmdb51", fold): Official(3570, 1530, 51, _HMDB) for fold in (1, 2, 3)},
-    ("kinetics400", 1): Official(246534, 19906, 400, _K400),
-    ("diving48", 1): Official(15027, 1970, 48, _DIVING),
+OFFICIAL = {
+    # the three official lists (ucfTrainTestlist); 13320 videos are the set, each in train or test of every fold
+    ("ucf101", 1): Official(9537, 3783, 101),
+    ("ucf101", 2): Official(9586, 3734, 101),
+    ("ucf101", 3): Official(9624, 3696, 101),
+    # the official 153 split files: 70 train and 30 test clips a class; 6766 clips listed (the paper of 2011 counts 6849)
+    **{("hmdb51", fold): Official(3570, 1530, 51) for fold in (1, 2, 3)},
+    # the copy that the Common Visual Data Foundation hosts, as FiftyOne's documentation counts it; about 50 a class in val (Kay et
+    # al. 2017). No two copies agree: others that results were published of have 234619 to 240436 train videos
+    ("kinetics400", 1): Official(246534, 19906, 400),
+    # version 2's lists, as their users count them; not counted by us. The archive of videos has more: 18404 clips
+    ("diving48", 1): Official(15027, 1970, 48),
 }
 FOLDS = {kind: max(fold for other, fold in OFFICIAL if other == kind) for kind, _ in OFFICIAL}  # of each published set
 
 
 def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
-    """Lines such as `ucf101 fold 1: train 60 of 9537 videos`; train counts what is held out of it for validation too.
+    """Return lines such as `ucf101 fold 1: train 60 of 9537`; train counts what is held out of it for validation too.
 
     One line where all is as published, none for a set that nobody published.
     """
@@ -46,14 +40,9 @@ def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
     if official is None:
         return []
     name = f"{kind} fold {fold}" if FOLDS[kind] > 1 else kind
-    count = Counter("test" if entry.split == "test" else "train" for entry in listing.entries)
-    lines = [
-        f"{name}: {split} {count[split]} of {published} videos"
-        for split, published in (("train", official.train), ("test", official.test))
-        if count[split] != published
-    ]
-    classes = len({entry.label for entry in listing.entries})
-    if classes != official.classes:
-        lines.append(f"{name}: videos of {classes} of {official.classes} classes")
-    whole = f"{name}: {count['train']} train and {count['test']} test videos of {classes} classes, as published"
-    return lines or [whole]
+    test = sum(entry.split == "test" for entry in listing.entries)
+    found = Official(len(listing.entries) - test, test, len({entry.label for entry in listing.entries}))
+    if found == official:
+        return [f"{name}: {found.train} train and {test} test videos of {found.classes} classes, as published"]
+    counts = zip(("train", "test", "classes"), found, official, strict=True)
+    return [f"{name}: {what} {number} of {published}" for what, number, published in counts if number != published]

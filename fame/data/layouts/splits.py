@@ -8,6 +8,8 @@ place, one film) flatters it. Whole groups are held out, chosen by a hash of the
     test = 0.2                # shares, of groups or of videos
     val = 0.1
     seed = 1                  # another draw; without it the fold alone decides
+    folds = 10                # of a target: cross-validation by unit, in place of test and val
+    hold_out = true           # of a target: split once by test and val, which pretraining then does not see
 
 Every line may be left out. What it decides is in the manifest, video by video.
 """
@@ -25,6 +27,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from fame.data.layouts.listing import Entry, read_text
+from fame.data.manifest import FOLD
 from fame.errors import FameError
 
 VAL_SHARE = 0.1  # of a class's training groups, rounded: a class with fewer than five groups gives none
@@ -104,6 +107,28 @@ def _hash(name: str, fold: int, seed: int | None) -> bytes:
     return hashlib.sha256(f"{salt}/{name}".encode()).digest()
 
 
+def cross_validated(entries: list[Entry], rule: Rule, where: str) -> list[Entry]:
+    """Give each video one of `rule.folds` folds, whole units (groups or videos) together and each class spread evenly.
+
+    Large units first, each goes where its classes are rarest; a hash of the names decides between equals. Fewer units give
+    fewer folds; FameError for a single one.
+    """
+    unit = rule.unit()
+    contents: dict[str, Counter[int]] = defaultdict(Counter)
+    for entry in entries:
+        contents[unit(entry.path)][entry.label] += 1
+    count = min(rule.folds, len(contents))
+    if count < 2:
+        raise FameError(f"{where} is one group, {next(iter(contents))}, so it cannot be tested by folds: name groups in {RULE}")
+    held = [Counter[int]() for _ in range(count)]
+    fold_of = {}
+    for name in sorted(by_hash(contents, 1, rule.seed), key=lambda name: -contents[name].total()):
+        content = contents[name]
+        fold_of[name] = min(range(count), key=lambda fold: (sum(n * held[fold][c] for c, n in content.items()), held[fold].total()))
+        held[fold_of[name]] += content
+    return [entry._replace(split=f"{FOLD}/{fold_of[unit(entry.path)]}") for entry in entries]
+
+
 # ---------------------------------------------------------------- the rule in splits.toml
 
 
@@ -128,6 +153,8 @@ class Rule(BaseModel, frozen=True, extra="forbid", strict=True):
     val: Share = VAL_SHARE
     seed: int | None = None
     group: Annotated[str, AfterValidator(_names_a_group)] | None = None
+    folds: Annotated[int, Field(ge=0, le=10)] = 0
+    hold_out: bool = False
 
     def unit(self) -> Naming:
         """Return the function from a video's path to its group, or to itself where videos are drawn."""

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-STOPS = 6  # of a wandering figure, before it comes back to where it began
 
 
 @dataclass
@@ -51,11 +50,10 @@ class Manner:
     knee: tuple[float, float]
     lean: float
     idle: float  # phase of the slow sway of somebody who stands
-    stops: tuple[tuple[float, float], ...]  # places, as `place`, that it goes to one after the other where it wanders
 
     @classmethod
     def draw(cls, rng: np.random.Generator, alike: float = 0.0) -> Manner:
-        """One manner. Every video draws the same number of values, so performances never depend on one another.
+        """Draw a manner. Every video draws the same number of values, so performances never depend on one another.
 
         alike, 0..1: how far posture and size are drawn to the middle of their range; at 1 a still figure does not tell its video.
         """
@@ -73,7 +71,6 @@ class Manner:
             period=uniform(8.0, 14.0), phase=uniform(0, 1), amplitude=uniform(0.8, 1.2), rhythm=uniform(0.35, 0.65),
             mirror=bool(rng.integers(2)), scale=kept(0.85, 1.15), place=(uniform(0, 1), uniform(0, 1)), shoulder=pair(40, 85),
             elbow=pair(5, 30), hip=pair(5, 18), knee=pair(0, 20), lean=kept(-5, 5), idle=uniform(0, 1),
-            stops=tuple((uniform(0, 1), uniform(0, 1)) for _ in range(STOPS)),
         )  # fmt: skip
 
 
@@ -87,8 +84,8 @@ class Clock:
     def turns(self) -> Array:
         return self.time / np.float32(self.manner.period) + np.float32(self.manner.phase)
 
-    def swing(self, lag: float = 0.0, speed: float = 1.0) -> Array:
-        share = np.mod(self.turns() * speed + lag, 1.0)
+    def swing(self, lag: float = 0.0) -> Array:
+        share = np.mod(self.turns() + lag, 1.0)
         out = self.manner.rhythm
         warped = np.where(share < out, share / (2 * out), 0.5 + (share - out) / (2 * (1 - out)))
         return np.float32(0.5) - np.float32(0.5) * np.cos(2 * np.pi * warped, dtype=np.float32)
@@ -98,52 +95,43 @@ Action = Callable[[Pose, Clock, float], None]
 
 
 def _raise(pose: Pose, clock: Clock, amount: float) -> None:
-    """One arm swings up and down from the shoulder."""
     pose.shoulder[0] += 105 * amount * (clock.swing() - 0.5)
 
 
 def _flap(pose: Pose, clock: Clock, amount: float) -> None:
-    """Both arms swing up and down together."""
     pose.shoulder += 95 * amount * (clock.swing() - 0.5)
 
 
 def _crawl(pose: Pose, clock: Clock, amount: float) -> None:
-    """Both arms swing, one up while the other goes down."""
     pose.shoulder[0] += 95 * amount * (clock.swing() - 0.5)
     pose.shoulder[1] += 95 * amount * (clock.swing(0.5) - 0.5)
 
 
 def _wave(pose: Pose, clock: Clock, amount: float) -> None:
-    """One forearm swings about the elbow."""
     pose.elbow[0] += 45 + 95 * amount * (clock.swing() - 0.5)
 
 
 def _clap(pose: Pose, clock: Clock, amount: float) -> None:
-    """Both forearms swing about the elbows together."""
     pose.elbow += 45 + 90 * amount * (clock.swing() - 0.5)
 
 
 def _kick(pose: Pose, clock: Clock, amount: float) -> None:
-    """One leg swings out and back, stretched."""
     pose.knee[0] *= 0.3
     pose.hip[0] += 78 * amount * clock.swing()
 
 
 def _swing_legs(pose: Pose, clock: Clock, amount: float) -> None:
-    """Both legs swing out in turns, stretched."""
     pose.knee *= 0.3
     pose.hip[0] += 62 * amount * np.maximum(0, 2 * clock.swing() - 1)
     pose.hip[1] += 62 * amount * np.maximum(0, 2 * clock.swing(0.5) - 1)
 
 
 def _knee(pose: Pose, clock: Clock, amount: float) -> None:
-    """One knee is pulled up and set down."""
     pose.hip[0] += 75 * amount * clock.swing()
     pose.knee[0] += 95 * amount * clock.swing()
 
 
 def _march(pose: Pose, clock: Clock, amount: float) -> None:
-    """The knees are pulled up in turns."""
     for side, lag in ((0, 0.0), (1, 0.5)):
         up = np.maximum(0, 2 * clock.swing(lag) - 1)
         pose.hip[side] += 75 * amount * up
@@ -151,29 +139,24 @@ def _march(pose: Pose, clock: Clock, amount: float) -> None:
 
 
 def _squat(pose: Pose, clock: Clock, amount: float) -> None:
-    """The knees bend and stretch, the body sinks and rises over feet that stay."""
     down = clock.swing()
     pose.hip += 62 * amount * down
     pose.knee += 82 * amount * down
 
 
 def _bow(pose: Pose, clock: Clock, amount: float) -> None:
-    """The trunk tips over the hips and comes back."""
     pose.lean += 85 * amount * (clock.swing() - 0.25)
 
 
 def _jump(pose: Pose, clock: Clock, amount: float) -> None:
-    """The whole body leaves the ground and lands."""
     pose.lift += 0.27 * amount * np.maximum(0, clock.swing() * 1.15 - 0.15)
 
 
 def _sidestep(pose: Pose, clock: Clock, amount: float) -> None:
-    """The whole body goes aside and back."""
     pose.shift += 0.34 * amount * (clock.swing() - 0.5)
 
 
 def _cartwheel(pose: Pose, clock: Clock, amount: float) -> None:
-    """The whole body turns over."""
     pose.roll += 360 * clock.turns()
 
 

@@ -5,8 +5,6 @@ What it does stands in actions.py. Lengths are in units of the figure's standing
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +12,7 @@ from fame.data.staged.actions import ACTIONS, Clock, Manner, Pose
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Block = tuple[tuple[slice, slice, slice], Array, Array]  # a box of frames, rows, columns; what each garment covers; what it leaves
 BLOCK = 8  # frames painted at a time
 
 HEAD, NECK, TRUNK, HIPS = 0.088, 0.06, 0.30, 0.05  # radius of the head; lengths; half the hips' width
@@ -30,7 +29,7 @@ PARTS = (
 
 
 def capsules(action: str, manner: Manner, frames: int) -> Array:
-    """The figure's skeleton over time: (T, parts, 4), two end points x, y, x, y a part in the order of `PARTS`.
+    """Return the figure's skeleton over time: (T, parts, 4), two end points x, y, x, y a part in the order of `PARTS`.
 
     Unit: standing height; the ground is y = 0 and the hips' rest is x = 0. The head is a capsule of length nought.
     """
@@ -94,29 +93,12 @@ def _skeleton(pose: Pose, facing: float) -> Array:
     return out.reshape(frames, len(PARTS), 4).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Outline:
-    """Where the figure is: its mask, and per block of frames the box (frames, rows, columns) with what each garment covers."""
-
-    mask: Mask
-    blocks: list[tuple[tuple[slice, slice, slice], Array, Array]]
-
-    def paint(self, planes: Array, clothes: Array) -> None:
-        """Put the figure into colour planes (3, T, H, W), in place."""
-        for box, cover, through in self.blocks:
-            for plane, levels in zip(planes, clothes.T, strict=True):
-                view = plane[box]
-                view *= through
-                for garment, level in enumerate(levels):
-                    view += cover[garment] * level
-
-
-def outline_of(points: Array, unit: float, size: int) -> Outline:
+def outline_of(points: Array, unit: float, size: int) -> tuple[Mask, list[Block]]:
     """Rasterise skeletons (T, parts, 4), in pixels of a frame `size` square; `unit` is the standing height in pixels.
 
-    The mask is the pixels whose centre lies inside, an edge is one pixel soft.
+    The mask (T, size, size) is the pixels whose centre lies inside; blocks are for `paint`. An edge is one pixel soft.
     """
-    outline = Outline(np.zeros((len(points), size, size), np.bool_), [])
+    mask, blocks = np.zeros((len(points), size, size), np.bool_), []
     radius = np.array([r for _, r, _ in PARTS], np.float32) * np.float32(unit)
     ticks = np.arange(size, dtype=np.float32) + np.float32(0.5)
     x, y = ticks[None, None, :], ticks[None, :, None]
@@ -135,9 +117,19 @@ def outline_of(points: Array, unit: float, size: int) -> Outline:
             layer = layers[garment, :, y0 - top : y1 - top, x0 - left : x1 - left]
             np.maximum(layer, depth, out=layer)
         box = (slice(first, first + BLOCK), slice(top, bottom), slice(left, right))
-        outline.mask[box] = layers.max(axis=0) > 0
-        outline.blocks.append((box, *_covers(layers)))
-    return outline
+        mask[box] = layers.max(axis=0) > 0
+        blocks.append((box, *_covers(layers)))
+    return mask, blocks
+
+
+def paint(planes: Array, blocks: list[Block], clothes: Array) -> None:
+    """Put the figure into colour planes (3, T, H, W), in place."""
+    for box, cover, through in blocks:
+        for plane, levels in zip(planes, clothes.T, strict=True):
+            view = plane[box]
+            view *= through
+            for garment, level in enumerate(levels):
+                view += cover[garment] * level
 
 
 def _covers(layers: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fame.config import StagedWorld
 from fame.data.staged.actions import Manner
-from fame.data.staged.figure import STANDING, Array, Mask, capsules, outline_of
+from fame.data.staged.figure import STANDING, Array, Mask, capsules, outline_of, paint
 from fame.data.staged.scene import CLOTHES, backdrop, palette
 
 Frames = NDArray[np.uint8]
@@ -24,7 +24,6 @@ CODECS: dict[str, tuple[str, str, dict[str, str]]] = {  # file ending, pixel for
     "libx264": ("mp4", "yuv420p", {"preset": "ultrafast", "crf": "18", "flags": "+bitexact"}),
     "ffv1": ("avi", "bgr0", {"flags": "+bitexact"}),
 }
-LEG = 16  # frames from one stop of a wandering figure to the next
 
 
 @dataclass(frozen=True)
@@ -49,30 +48,23 @@ def render_performance(recipes: Sequence[Recipe], world: StagedWorld) -> Iterato
     The figure's outline is computed once; the mask is given even where the figure is not shown.
     """
     first = recipes[0]
-    if any((r.action, r.motion, r.sensor, r.clothes) != (first.action, first.motion, first.sensor, first.clothes) for r in recipes):
-        raise ValueError("recipes of several performances; give those of one")
     manner = Manner.draw(np.random.default_rng(first.motion), world.alike)
     points, unit = _place(capsules(first.action, manner, world.frames), manner, world)
     cameras = _camera(np.random.default_rng(first.sensor), world)
-    outline = outline_of(points + np.tile(cameras, 2)[:, None], unit, world.size)
-    clothes = clothes_of(first.clothes, world)
+    mask, blocks = outline_of(points + np.tile(cameras, 2)[:, None], unit, world.size)
+    clothes = CLOTHES  # one set for the world, or drawn from a video's or an action's seed
+    if world.clothes != "alike":
+        clothes = np.random.default_rng(first.clothes).uniform(0.05, 0.95, CLOTHES.shape).astype(np.float32)
     for recipe in recipes:
         planes = _film(_background(recipe, world, clothes), cameras)
         if recipe.condition != "scene_only":
-            outline.paint(planes, clothes)
+            paint(planes, blocks, clothes)
         planes *= 255
         _add_noise(planes, world.noise, recipe.sensor)
         np.maximum(planes, 0, out=planes)
         np.minimum(planes, 255, out=planes)
         planes += np.float32(0.5)
-        yield recipe, np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 3, 0)), outline.mask
-
-
-def clothes_of(seed: int, world: StagedWorld) -> Array:
-    """Colours (3, 3) of trousers, shirt and skin: one set for the world, or drawn from `seed` (a video's or an action's)."""
-    if world.clothes == "alike":
-        return CLOTHES
-    return np.random.default_rng(seed).uniform(0.05, 0.95, (3, 3)).astype(np.float32)
+        yield recipe, np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 3, 0)), mask
 
 
 def _place(skeleton: Array, manner: Manner, world: StagedWorld) -> tuple[Array, float]:
@@ -84,21 +76,9 @@ def _place(skeleton: Array, manner: Manner, world: StagedWorld) -> tuple[Array, 
     for axis in (0, 1):
         line = points[..., axis::2]
         low, high = float(line.min()) - margin, float(line.max()) + margin
-        share = np.full(world.frames, 0.5) if world.placement == "centre" else _whereabouts(manner, axis, world)
-        points[..., axis::2] += (share * (world.size - (high - low)) - low).astype(np.float32)[:, None, None]
+        share = 0.5 if world.placement == "centre" else manner.place[axis]
+        points[..., axis::2] += np.float32(share * (world.size - (high - low)) - low)
     return points, unit
-
-
-def _whereabouts(manner: Manner, axis: int, world: StagedWorld) -> Array:
-    """Where the figure is, 0..1 of the room it leaves along an axis, (T,): from its place to a stop every `LEG` frames, smoothly.
-
-    `wander` says how far towards each stop it goes: at 0 it keeps its place.
-    """
-    place = manner.place[axis]
-    stops = np.array([place, *(place + world.wander * (stop[axis] - place) for stop in manner.stops)])
-    legs, done = np.divmod(np.arange(world.frames) / LEG, 1.0)
-    here, there = (stops[(legs.astype(np.intp) + k) % len(stops)] for k in (0, 1))
-    return here + (0.5 - 0.5 * np.cos(np.pi * done)) * (there - here)
 
 
 def _camera(rng: np.random.Generator, world: StagedWorld) -> Array:
@@ -112,7 +92,7 @@ def _background(recipe: Recipe, world: StagedWorld, clothes: Array) -> Array:
     rng = np.random.default_rng(recipe.scene)
     if recipe.condition == "figure_only":
         return np.full((world.size, world.size, 3), 0.5, np.float32)
-    colours = palette(rng, clothes, hue=recipe.hue, tint=world.tint, likeness=world.likeness, contrast=world.contrast)
+    colours = palette(rng, clothes, recipe.hue, world)
     return backdrop(recipe.family, world.size, world.objects, colours, rng)
 
 

@@ -11,6 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fame.config import StagedWorld
+
 Array = NDArray[np.float32]
 Labels = NDArray[np.intp]
 OVERSAMPLING = 2  # samples a pixel and direction: soft edges, as a lens gives them
@@ -20,46 +22,38 @@ TINT_SPREAD = 0.05  # standard deviation of a tinted colour's hue, in turns
 
 
 def _panels(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Upright panels."""
     return np.floor(x / rng.uniform(7, 11)).astype(np.intp)
 
 
 def _planks(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Lying planks."""
     return np.floor(y / rng.uniform(7, 11)).astype(np.intp)
 
 
 def _tiles(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """A chequered floor of four colours."""
     side = rng.uniform(8, 12)
     return (np.floor(x / side) + 2 * np.floor(y / side)).astype(np.intp)
 
 
 def _dots(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Dots on a plain wall."""
     side = rng.uniform(10, 14)
     inside = np.hypot(np.mod(x, side) - side / 2, np.mod(y, side) - side / 2) < side * 0.32
     return np.where(inside, 1 + np.mod(np.floor(x / side) + np.floor(y / side), 3), 0).astype(np.intp)
 
 
 def _diagonals(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Slanting stripes, one way or the other."""
     return np.floor((x + (1 if rng.integers(2) else -1) * y) / rng.uniform(10, 15)).astype(np.intp)
 
 
 def _rings(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Rings about a point."""
     return np.floor(np.hypot(x - rng.uniform(10, 60), y - rng.uniform(10, 60)) / rng.uniform(6, 9)).astype(np.intp)
 
 
 def _hills(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Rolling hills, one behind the other."""
     wave = rng.uniform(5, 7) * np.sin(2 * np.pi * (x / rng.uniform(18, 26) + rng.uniform()))
     return np.floor((y + wave) / rng.uniform(8, 12)).astype(np.intp)
 
 
 def _rubble(x: Array, y: Array, rng: np.random.Generator) -> Labels:
-    """Irregular patches, each the neighbourhood of a point."""
     points = rng.uniform(0, 80, (60, 2)).astype(np.float32)
     kinds = rng.integers(0, COLOURS, 60)
     nearness = np.stack([x, y], axis=-1) @ points.T - (points**2).sum(axis=1) / 2  # largest where the distance is smallest
@@ -78,36 +72,27 @@ def hues(seed: int) -> list[float]:
     return [float(hue) for hue in np.mod(rng.permutation(len(FAMILIES)) / len(FAMILIES) + rng.uniform(), 1.0)]
 
 
-def palette(
-    rng: np.random.Generator,
-    clothes: Array,
-    *,
-    hue: float | None = None,
-    tint: float = 0.0,
-    likeness: float = 0.0,
-    contrast: float = 1.0,
-    count: int = COLOURS,
-) -> Array:
-    """`count` colours in [0, 1], (count, 3), apart from each other and from the clothes; `contrast` draws them to their mean.
+def palette(rng: np.random.Generator, clothes: Array, hue: float | None, world: StagedWorld) -> Array:
+    """Draw colours in [0, 1], (COLOURS, 3), apart from each other and from the clothes; `contrast` draws them to their mean.
 
     A share `tint` of what they are chosen from is near `hue` (turns), as water is bluish and grass greenish; the rest has any.
     With probability `likeness` each is one of the clothes' colours instead (claim C10: moving things and background share colours).
     """
     turn = rng.uniform(size=48)
     near = np.mod((hue or 0.0) + rng.normal(0, TINT_SPREAD, 48), 1.0)
-    tinted = (rng.uniform(size=48) < tint) & (hue is not None)
+    tinted = (rng.uniform(size=48) < world.tint) & (hue is not None)
     candidates = _rgb(np.where(tinted, near, turn), rng.uniform(0.25, 0.95, 48), rng.uniform(0.2, 0.95, 48))
     apart_by = np.linalg.norm(candidates[:, None] - candidates, axis=-1)
     from_clothes = np.linalg.norm(candidates[:, None] - clothes, axis=-1).min(axis=1)
     chosen: list[int] = []
     for apart in (0.45, 0.35, 0.25, -1.0):  # as far apart as the candidates allow
         for index in np.flatnonzero(from_clothes > 0.75 * apart):
-            if len(chosen) < count and (apart_by[index, chosen] > apart).all():
+            if len(chosen) < COLOURS and (apart_by[index, chosen] > apart).all():
                 chosen.append(int(index))
     colours = candidates[chosen]
-    colours = colours.mean(axis=0) + np.float32(contrast) * (colours - colours.mean(axis=0))
-    alike = rng.uniform(size=count) < likeness
-    worn = clothes[rng.integers(0, len(clothes), count)]
+    colours = colours.mean(axis=0) + np.float32(world.contrast) * (colours - colours.mean(axis=0))
+    alike = rng.uniform(size=COLOURS) < world.likeness
+    worn = clothes[rng.integers(0, len(clothes), COLOURS)]
     return np.where(alike[:, None], worn, colours).astype(np.float32)
 
 
@@ -118,7 +103,7 @@ def _rgb(hue: NDArray[np.float64], saturation: NDArray[np.float64], value: NDArr
 
 
 def backdrop(family: int | None, size: int, objects: int, colours: Array, rng: np.random.Generator) -> Array:
-    """A still picture (size, size, 3) in [0, 1]: a family's texture and `objects` things before it, in the palette's colours.
+    """Draw a still picture (size, size, 3) in [0, 1]: a family's texture and `objects` things before it, in the palette's colours.
 
     `family` None is the neutral scene: a wall and a floor, nothing on it.
     """

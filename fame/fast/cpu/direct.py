@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fame.fast.cpu.compiled import FLOAT, INDEX, at, inline, kernel, prange
-from fame.fast.cpu.geometry import Geometry, Tables, Three, backward_tables, forward_tables, kernel_tables
+from fame.fast.cpu.geometry import Geometry, Tables, convolving_tables, kernel_tables
 from fame.fast.cpu.products import LANES, product
 
 PARTS = 8  # of a batch, at most: each has its own sums for the kernel's gradient
@@ -50,33 +50,30 @@ class Direct:
 
     @cached_property
     def _forward(self) -> Handed:
-        g = self.geometry
-        return Handed(forward_tables(g), g, g.sizes, g.channels, g.out, g.outputs, (1, prod(g.kernel) * g.channels))
+        return Handed(convolving_tables(self.geometry, False), self.geometry)
 
     @cached_property
     def _backward(self) -> Handed:
-        g = self.geometry
-        return Handed(backward_tables(g), g, g.out, g.outputs, g.sizes, g.channels, (prod(g.kernel) * g.channels, 1))
+        return Handed(convolving_tables(self.geometry, True), self.geometry, True)
 
     @cached_property
     def _kernel(self) -> Handed:
-        g = self.geometry
-        return Handed(kernel_tables(g), g, g.sizes, g.channels, g.out, g.outputs, (1, prod(g.kernel) * g.channels))
+        return Handed(kernel_tables(self.geometry), self.geometry)
 
 
 class Handed:
-    """What a kernel wants to know, as `FIELDS` numbers at one address. `steps`: of the kernel, from one channel that is read to the
-    next, and from output to output. Parts depend on the shape alone, so results do not depend on the number of threads."""
+    """What a kernel wants to know, as `FIELDS` numbers at one address. Parts depend on the shape alone, so results do not depend on
+    the number of threads."""
 
-    def __init__(
-        self, tables: Tables, g: Geometry, read: Three, channels: int, written: Three, outputs: int, steps: tuple[int, int]
-    ):
+    def __init__(self, tables: Tables, g: Geometry, backward: bool = False):
         self.tables = tables  # held: an address keeps nothing alive
-        chunks, places = g.batch // tables.chunk, prod(written)
+        steps = 1, prod(g.kernel) * g.channels  # of the kernel, from one channel that is read to the next, from output to output
+        step, g, steps = (g.channels, g.turned(), steps[::-1]) if backward else (g.channels, g, steps)
+        chunks, places = g.batch // tables.chunk, prod(g.out)
         parts = max(1, min(PARTS, chunks, g.batch * places // TERMS))
         addresses = [table.ctypes.data for table in (tables.a, tables.d, tables.b, tables.pieces, tables.taps)]
-        counts = chunks, tables.chunk * prod(read) * channels, tables.chunk * places, channels, outputs
-        self.numbers = np.array([*addresses, *counts, len(tables.pieces), len(tables.taps), g.channels, *steps, parts], np.int64)
+        counts = chunks, tables.chunk * prod(g.sizes) * g.channels, tables.chunk * places, g.channels, g.outputs
+        self.numbers = np.array([*addresses, *counts, len(tables.pieces), len(tables.taps), step, *steps, parts], np.int64)
         self.address = self.numbers.ctypes.data
 
 
@@ -85,7 +82,7 @@ def _convolve(source_at, weight_at, target_at, handed_at):  # type: ignore[no-un
     a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, by_channel, by_output, parts = at(
         handed_at, FIELDS, INDEX
     )
-    padded = _whole(outputs)
+    padded = (outputs + LANES - 1) // LANES * LANES
     matrix = _matrix(weight_at, at(taps_at, taps, INDEX), step, channels, by_channel, outputs, by_output, padded)
     table = at(pieces_at, 4 * pieces, INDEX)
     for part in prange(parts):
@@ -110,7 +107,7 @@ def _correlate(x_at, gradient_at, weight_at, handed_at):  # type: ignore[no-unty
     a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, _, by_output, parts = at(
         handed_at, FIELDS, INDEX
     )
-    padded = _whole(outputs)
+    padded = (outputs + LANES - 1) // LANES * LANES
     table = at(pieces_at, 4 * pieces, INDEX)
     lines = taps * channels
     partial = np.zeros((parts, (lines + 1) * padded), np.float32)
@@ -138,12 +135,6 @@ def _correlate(x_at, gradient_at, weight_at, handed_at):  # type: ignore[no-unty
         for o in range(outputs):
             for channel in range(channels):
                 weight[o * by_output + tap * step + channel] = total[(index * channels + channel) * padded + o]
-
-
-@inline
-def _whole(outputs):  # type: ignore[no-untyped-def]
-    """As many numbers as fill vectors."""
-    return (outputs + LANES - 1) // LANES * LANES
 
 
 @inline

@@ -35,6 +35,10 @@ class Geometry(NamedTuple):
     stride: Three
     padding: Three
 
+    def turned(self) -> Geometry:
+        """With what is read and what is written exchanged, as for the gradient to x."""
+        return self._replace(channels=self.outputs, sizes=self.out, outputs=self.channels, out=self.sizes)
+
 
 class Class(NamedTuple):
     """Places along one axis that meet the same taps: their numbers, the first that each reads, (tap, offset) of each tap."""
@@ -48,7 +52,7 @@ Classes = tuple[Class, ...]  # one along each axis: places of a map that meet th
 
 
 class Tables(NamedTuple):
-    """Of one kind of product over a batch, `chunk` clips at a time. fame/fast/cpu/products.py says what the first four are."""
+    """Of one kind of product over a batch, `chunk` clips at a time. fame/fast/cpu/products.py says what the first three are."""
 
     a: Table
     d: Table
@@ -61,16 +65,6 @@ class Tables(NamedTuple):
 def whole(count: int, of: int) -> int:
     """`count`, rounded up to a multiple."""
     return -(-count // of) * of
-
-
-def forward_tables(g: Geometry) -> Tables:
-    """Rows are places of y, terms taps and channels of x."""
-    return _convolving(g.batch, _classes(g, backward=False), g.kernel, g.sizes, g.channels, g.out, g.outputs)
-
-
-def backward_tables(g: Geometry) -> Tables:
-    """Rows are places of the gradient to x, terms taps and channels of that to y."""
-    return _convolving(g.batch, _classes(g, backward=True), g.kernel, g.out, g.outputs, g.sizes, g.channels)
 
 
 def kernel_tables(g: Geometry) -> Tables:
@@ -88,32 +82,28 @@ def kernel_tables(g: Geometry) -> Tables:
     chunk = next(m for m in _divisors(g.batch) if m * mean >= ENOUGH or m == g.batch)
     joined = []
     for piece in alike:
-        places = [(_read(three, g.sizes, chunk) * g.channels, _written(three, g.out, chunk) * line) for three in piece]
-        taps, around = _taps(piece[0], g.kernel, g.sizes)
-        rows = _by_channel(around * g.channels, g.channels)
-        sums = _by_channel(np.searchsorted(met, taps) * g.channels, g.channels) * line
+        read, written = (np.concatenate(part) for part in zip(*[_places(three, g, chunk) for three in piece], strict=True))
+        taps, around = _taps(piece[0], g)
+        sums = _by_channel(np.searchsorted(met, taps), g.channels) * line
         sums = np.pad(sums, (0, whole(len(sums), ROWS) - len(sums)), constant_values=trash)
-        joined.append((_filled(rows), sums, pairs(*[np.concatenate(part) for part in zip(*places, strict=True)])))
+        joined.append((_filled(_by_channel(around, g.channels)), sums, pairs(read * g.channels, written * line)))
     return _joined(joined, met, chunk)
 
 
-def _convolving(
-    batch: int, classes: list[Classes], kernel: Three, read: Three, channels: int, written: Three, outputs: int
-) -> Tables:
+def convolving_tables(g: Geometry, backward: bool) -> Tables:
+    """Rows are places of y, terms taps and channels of x; with `backward` of the gradients to x and to y."""
+    classes = _classes(g, backward)
+    g = g.turned() if backward else g
     counts = [_count(three) for three in classes]
-
-    def waste(chunk: int) -> float:
-        return sum(whole(chunk * count, ROWS) for count in counts) / (chunk * sum(counts))
-
-    best = min(waste(m) for m in _divisors(batch))
-    chunk = next(m for m in _divisors(batch) if waste(m) <= max(best, WASTE))
-    line, met = whole(outputs, LANES), _met(classes, kernel)
+    wastes = {m: sum(whole(m * count, ROWS) for count in counts) / (m * sum(counts)) for m in _divisors(g.batch)}
+    chunk = next(m for m, waste in wastes.items() if waste <= max(min(wastes.values()), WASTE))
+    line, met = whole(g.outputs, LANES), _met(classes, g.kernel)
     joined = []
     for three in classes:
-        taps, around = _taps(three, kernel, read)
-        terms = pairs(_by_channel(around * channels, channels), _by_channel(np.searchsorted(met, taps) * channels, channels) * line)
-        rows = _filled(_read(three, read, chunk)) * channels, _filled(_written(three, written, chunk)) * line
-        joined.append((*rows, terms))
+        taps, around = _taps(three, g)
+        terms = pairs(_by_channel(around, g.channels), _by_channel(np.searchsorted(met, taps), g.channels) * line)
+        read, written = _places(three, g, chunk)
+        joined.append((_filled(read) * g.channels, _filled(written) * line, terms))
     return _joined(joined, met, chunk)
 
 
@@ -128,9 +118,6 @@ def _joined(pieces: list[tuple[Table, Table, Table]], met: Table, chunk: int) ->
 def _filled(rows: Table) -> Table:
     """Up to a multiple of ROWS; the last row is computed again."""
     return np.pad(rows, (0, whole(len(rows), ROWS) - len(rows)), mode="edge")
-
-
-# ---------------------------------------------------------------- classes of places
 
 
 def _classes(g: Geometry, backward: bool) -> list[Classes]:
@@ -175,42 +162,32 @@ def _of_tap(classes: list[Classes], tap: tuple[int, ...]) -> list[Classes]:
     for three in classes:
         offsets = [dict(axis.taps).get(k) for axis, k in zip(three, tap, strict=True)]
         if None not in offsets:
-            found.append(
-                tuple(
-                    Class(axis.places, [first + offset for first in axis.firsts], ((k, 0),))  # type: ignore[operator]
-                    for axis, k, offset in zip(three, tap, offsets, strict=True)
-                )
-            )
+            own = zip(three, tap, offsets, strict=True)
+            found.append(tuple(Class(axis.places, [first + at for first in axis.firsts], ((k, 0),)) for axis, k, at in own))  # type: ignore[operator]
     return found
 
 
-# ---------------------------------------------------------------- numbers of places, of a chunk of clips
+def _places(three: Classes, g: Geometry, chunk: int) -> tuple[Table, Table]:
+    """Numbers of the places of a chunk of clips that are read first, and of those that are written."""
+
+    def numbers(axes: list[list[int]], sizes: Three) -> Table:
+        clip, t, h, w = np.ix_(np.arange(chunk), *[np.array(axis, np.int64) for axis in axes])
+        found: Table = (((clip * sizes[0] + t) * sizes[1] + h) * sizes[2] + w).ravel()
+        return found
+
+    return numbers([axis.firsts for axis in three], g.sizes), numbers([axis.places for axis in three], g.out)
 
 
-def _read(three: Classes, sizes: Three, chunk: int) -> Table:
-    return _numbers([axis.firsts for axis in three], sizes, chunk)
-
-
-def _written(three: Classes, sizes: Three, chunk: int) -> Table:
-    return _numbers([axis.places for axis in three], sizes, chunk)
-
-
-def _numbers(axes: list[list[int]], sizes: Three, chunk: int) -> Table:
-    clip, t, h, w = np.ix_(np.arange(chunk), *[np.array(axis, np.int64) for axis in axes])
-    found: Table = (((clip * sizes[0] + t) * sizes[1] + h) * sizes[2] + w).ravel()
-    return found
-
-
-def _taps(three: Classes, kernel: Three, sizes: Three) -> tuple[Table, Table]:
+def _taps(three: Classes, g: Geometry) -> tuple[Table, Table]:
     """Numbers of the taps that a class meets, and how many places after the first one each lies."""
     met = list(product(*[axis.taps for axis in three]))
-    taps = [(t * kernel[1] + h) * kernel[2] + w for (t, _), (h, _), (w, _) in met]
-    around = [(t * sizes[1] + h) * sizes[2] + w for (_, t), (_, h), (_, w) in met]
+    taps = [(t * g.kernel[1] + h) * g.kernel[2] + w for (t, _), (h, _), (w, _) in met]
+    around = [(t * g.sizes[1] + h) * g.sizes[2] + w for (_, t), (_, h), (_, w) in met]
     return np.array(taps, np.int64), np.array(around, np.int64)
 
 
 def _by_channel(places: Table, channels: int) -> Table:
-    found: Table = (places[:, None] + np.arange(channels)).ravel()
+    found: Table = (places[:, None] * channels + np.arange(channels)).ravel()
     return found
 
 

@@ -1,6 +1,7 @@
-"""Read what a user types of the method: fields by `--set merge.beta=0.4`, and rows by `--row "fame(beta=0.4, variant='seed')"`.
+"""Set fields of the method: as a protocol, a row or a finding differs from the scale, and as a user types them.
 
-A row is parsed, never evaluated: a method's name with keyword arguments whose values are literals.
+`--set merge.beta=0.4` sets a field; `--row "fame(beta=0.4, variant='seed')"` declares a row, which is parsed, never evaluated: a
+method's name with keyword arguments whose values are literals. What is unknown or impossible is a FameError that names it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,65 @@ import inspect
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from fame.config import OBJECTIVES, Augment, BackgroundErasing, Config, Merge, MoCo, Objective, Optim
+from fame.config import OBJECTIVES, Augment, BackgroundErasing, Config, Merge, MoCo, Objective, Optim, StagedWorld
 from fame.errors import FameError, explain
 from studies.paper.registry import row_name
 from studies.paper.tables import AREA_RATIO
 from studies.records import ROWS
-from studies.setting.changes import changed, changed_optim
-from studies.study import Method, Row, Study, background_erasing, fame, moco, pretext, random_init, supervised
+from studies.study import Method, Pairs, Row, Study, Value, background_erasing, fame, moco, pretext, random_init, supervised
+
+Model = TypeVar("Model", bound=BaseModel)
+Changed = tuple[tuple[str, Any], ...]
+PARTS = ("source", "A", "B", "C")
+
+
+def changed(model: Model, changes: Changed, what: str) -> Model:
+    """The model with other values in some fields, validated; FameError where a field is unknown or a value impossible."""
+    if not changes:
+        return model
+    unknown = sorted(name for name, _ in changes if name not in type(model).model_fields)
+    if unknown:
+        raise FameError(f"{what} has no {', '.join(unknown)}; it has {', '.join(type(model).model_fields)}")
+    try:
+        return type(model).model_validate(model.model_dump() | dict(changes))
+    except ValidationError as error:
+        raise FameError(explain(error, what)) from None
+
+
+def changed_world(world: StagedWorld, changes: Pairs) -> StagedWorld:
+    """The world with other values; "rho" is target A's, and "PART.FIELD" a field of any part."""
+    own: dict[str, Any] = {}
+    for name, value in changes:
+        part, _, field = ("A.rho" if name == "rho" else name).rpartition(".")
+        if not part:
+            own[name] = value
+        elif part in PARTS:
+            own[part] = changed(own.get(part, getattr(world, part)), ((field, value),), f"world.{part}")
+        else:
+            raise FameError(f"world has no part {part!r} ({name}); the parts are {', '.join(PARTS)}")
+    return changed(world, tuple(own.items()), "world")
+
+
+def changed_optim(optim: Optim, changes: Pairs) -> Optim:
+    """The optimiser with other values, then with learning rate and epochs (at least one, milestones with them) times a factor."""
+    told = dict(changes)
+    lr, epochs = (_factor(name, told.pop(name, 1)) for name in ("lr_times", "epochs_times"))
+    optim = changed(optim, tuple(told.items()), "optim")
+    if lr == epochs == 1:
+        return optim
+    count, steps = max(1, round(optim.epochs * epochs)), tuple(round(milestone * epochs) for milestone in optim.milestones)
+    return changed(optim, (("lr", optim.lr * lr), ("epochs", count), ("milestones", steps)), "optim")
+
+
+def _factor(name: str, value: Value) -> float:
+    if not isinstance(value, int | float) or value <= 0:
+        raise FameError(f"optim.{name} = {value!r}: it is a factor above 0")
+    return value
+
 
 GROUPS: dict[str, type[Config]] = {"merge": Merge, "erasing": BackgroundErasing, "moco": MoCo, "augment": Augment, "optim": Optim}
 OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that hold fields by name

@@ -1,25 +1,48 @@
-"""R(2+1)D-18 (Tran et al., CVPR 2018): every 3-D kernel factorised into a spatial (1, 3, 3) and a temporal (3, 1, 1) one.
+"""torchvision's video residual networks without their head: R(2+1)D-18 (Tran et al., CVPR 2018) and R3D-18, with random weights.
 
-The published width is torchvision's network with random weights. The narrow form is the same network, block for block, with fewer
-channels and a stem of stride 4 instead of 2: it sees 32-pixel clips as the published one sees 64-pixel clips, on an eighth of the
-arithmetic per channel. Its middle channels are multiples of 16, as many as a processor computes at once: 18 took 1.4 times as
-long. Parameters bear torchvision's names (`stem.0.weight`, `layer1.0.conv1.0.0.weight`), so weights are exchanged with any code
-that uses its model.
+R(2+1)D factorises every 3-D kernel into a spatial (1, 3, 3) and a temporal (3, 1, 1) one. The narrow form is the same network,
+block for block, with fewer channels and a stem of stride 4 instead of 2: it sees 32-pixel clips as the published one sees 64-pixel
+clips, on an eighth of the arithmetic per channel. Its middle channels are multiples of 16, as many as a processor computes at once.
+Parameters bear torchvision's names, so weights are exchanged with any code that uses its model.
 """
 
 from __future__ import annotations
 
 from torch import nn
-from torchvision.models.video import r2plus1d_18
+from torchvision.models.video import r2plus1d_18, r3d_18
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
-from fame.backbones.encoder import Encoder, ResidualEncoder
+from fame.backbones.encoder import Encoder
 
+LAYERS = ("layer1", "layer2", "layer3", "layer4")
+STAGES = {layer: (layer,) for layer in LAYERS}
 VECTOR = 16  # 32-bit numbers
 
 
+class ResidualEncoder(Encoder):
+    """A stem and four layers, 512 features; a clip of T frames of 112 pixels ends in a map of T/8 x 7 x 7."""
+
+    dim = 512
+    stages = STAGES
+
+    def __init__(self, published: nn.Module):
+        super().__init__()
+        self.stem: nn.Module = published.get_submodule("stem")
+        for layer in LAYERS:
+            self.add_module(layer, published.get_submodule(layer))
+
+
+class R3D(ResidualEncoder):
+    """Its kernels mix time and space."""
+
+    kernels_note = "R3D's kernels are 3 x 3 x 3: these are their temporal profiles, each kernel averaged over its 3 x 3 positions"
+
+    def __init__(self) -> None:
+        super().__init__(r3d_18(weights=None))
+
+
 class R2Plus1D(ResidualEncoder):
-    """torchvision's network, 512 features; a clip of T frames of 112 pixels ends in a map of T/8 x 7 x 7."""
+    """The published network."""
 
     def __init__(self) -> None:
         super().__init__(r2plus1d_18(weights=None))
@@ -60,24 +83,19 @@ def _stem(width: int) -> nn.Sequential:
 def _layer(given: int, planes: int, stride: int) -> nn.Sequential:
     """Two residual blocks; the first one halves time and space where `stride` is 2."""
     shortcut = None
-    if stride != 1 or given != planes:
-        shortcut = nn.Sequential(nn.Conv3d(given, planes, 1, stride=(stride, stride, stride), bias=False), nn.BatchNorm3d(planes))
+    if stride != 1:
+        shortcut = nn.Sequential(nn.Conv3d(given, planes, 1, stride, bias=False), nn.BatchNorm3d(planes))
     return nn.Sequential(BasicBlock(given, planes, Factors, stride, shortcut), BasicBlock(planes, planes, Factors))
 
 
 def _initialise(network: nn.Module) -> None:
-    """As torchvision does: He's normal by outputs, batch norm at the identity; and each block's last batch norm at zero.
+    """As torchvision does: He's normal by outputs; and each block's last batch norm at zero (its `zero_init_residual`).
 
-    The zeros (torchvision's `zero_init_residual`) let the network start shallow. Without them this narrow network, whose last map
-    is one position, scatters clips at random: two clips of one video, no augmentation but the start, were each other's nearest
-    neighbour among 256 in 9 % of cases at width 8, with them in 69 %, and contrast did not take off in 300 steps.
+    Without the zeros this narrow network, whose last map is one position, scatters clips at random: two clips of one video were
+    each other's nearest neighbour among 256 in 9 % of cases at width 8, with them in 69 %; contrast did not take off in 300 steps.
     """
     for part in network.modules():
         if isinstance(part, nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(part, nn.BatchNorm3d):
-            nn.init.ones_(part.weight)
-            nn.init.zeros_(part.bias)
-    for block in network.modules():
-        if isinstance(block, BasicBlock):
-            nn.init.zeros_(block.conv2[1].weight)
+        elif isinstance(part, BasicBlock):
+            nn.init.zeros_(part.conv2[1].weight)

@@ -1,0 +1,83 @@
+"""Answer for the user's own targets: what can be read off without a network, FAME's gain on each, and over those about motion."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from reports.evidence import Evidence, Side
+from reports.headline import plain
+from reports.power import half_width
+from reports.statistics import ENOUGH, Estimate, t_interval
+from studies.records import Runs
+from studies.study import FLOORS, Measure, Method, fame, floor, moco, random_init, top1
+
+MOST = 200  # replicates that are worth naming
+
+
+def of_targets(evidence: Evidence) -> dict[str, Any] | None:
+    """Return the `targets` of report.json; None where the study has none.
+
+    By target: what always saying the largest class scores (`chance`), the probe on the mean frame, the frame difference and the
+    file's facts, on random init, the baseline and FAME, and FAME's `gain`. `about_motion` names the targets where the frame
+    difference tells more than the mean frame; `gain` is the mean over them, an interval over replicates, and `between` the interval
+    over targets as a sample of such sets. `needed`: replicates after which the interval of such a spread would leave out 0.
+    """
+    names = evidence.about.get("targets", [])
+    if not names:
+        return None
+    found = {name: _of_target(evidence, name) for name in names}
+    known = {name: one for name, one in found.items() if None not in (one["frame_difference"], one["mean_frame"])}
+    moving = [name for name, one in known.items() if one["frame_difference"] > one["mean_frame"]]
+    merged, baseline = _over(evidence, fame(), moving), _over(evidence, moco(), moving)
+    gain = evidence.difference(merged, baseline)
+    of_each = [found[name]["gain"]["mean"] for name in moving if found[name]["gain"]["mean"] is not None]
+    return {
+        "by_target": found,
+        "about_motion": moving,
+        "gain": plain(gain),
+        "between": t_interval(of_each) if len(of_each) > 1 else None,
+        "needed": _needed(gain, list(evidence.differences(merged, baseline).values())),
+    }
+
+
+def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:
+    classes = next(one["classes"] for one in evidence.about["sets"] if one["part"] == name)
+    methods = {reads: floor(reads) for reads in FLOORS} | {"random_init": random_init(), "baseline": moco(), "FAME": fame()}
+    levels = {said: evidence.estimate(*_side(evidence, method, name)).mean for said, method in methods.items()}
+    gain = evidence.difference(_side(evidence, fame(), name), _side(evidence, moco(), name))
+    largest = 100 * max(classes.values()) / sum(classes.values())
+    return {"videos": sum(classes.values()), "chance": largest, **levels, "gain": plain(gain)}
+
+
+def _measure(name: str) -> Measure:
+    return replace(top1("A", "probe"), target=name)
+
+
+def _side(evidence: Evidence, method: Method, name: str) -> Side:
+    return evidence.runs(method, _measure(name)), "top1"
+
+
+def _over(evidence: Evidence, method: Method, names: list[str]) -> Side:
+    """Return the mean over some targets, as a side: of no one sample, so that its interval is over replicates."""
+    runs = [evidence.runs(method, _measure(name)) for name in names]
+    return Runs("", tuple(stage for one in runs if one for stage in one.ids)) if runs and all(runs) else None, "top1"
+
+
+def _needed(gain: Estimate, differences: list[float]) -> int | None:
+    """Return the fewest replicates of this spread whose interval leaves out 0; None where it does already, or none would do."""
+    if gain.mean is None or gain.interval is None or gain.n < ENOUGH or gain.interval[0] > 0 or gain.interval[1] < 0:
+        return None
+    spread = float(np.std(differences, ddof=1))
+    return next((n for n in range(gain.n + 1, MOST) if half_width(spread, n) < abs(gain.mean)), None)
+
+
+def sentence(found: dict[str, Any]) -> str:
+    """Say what appearance and motion alone read on the targets about motion; "" while no such target is known."""
+    known = [found["by_target"][name] for name in found["about_motion"]]
+    if not known:
+        return ""
+    still, motion = (sum(one[floor] for one in known) / len(known) for floor in ("mean_frame", "frame_difference"))
+    return f"On {', '.join(found['about_motion'])} appearance alone reads {still:.0f} %, motion alone {motion:.0f} %. "

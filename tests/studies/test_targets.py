@@ -1,0 +1,119 @@
+"""--dataset targets: one pretraining, own sets tested by cross-validation over groups, and what can be read without a network."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fame.data.layouts import read_layout
+from fame.data.layouts.listing import Entry
+from fame.data.layouts.splits import Rule, cross_validated
+from fame.errors import FameError
+from studies.harness.store import Store
+from studies.records import read
+from studies.setting.asked import resolve
+from studies.setting.options import Options
+from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.programs import ran
+from tests.videos import moving_square, write_video
+
+GROUP = 'group = "/(p[0-9])_"\n'
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two targets: `steps` of two classes and four persons, `waves` of three classes without groups."""
+    root = tmp_path_factory.mktemp("pool")
+    for at, name in enumerate(("left", "right")):
+        for person in range(4):
+            for clip in range(2):
+                shown = moving_square(10, 32, 40, seed=100 * at + 10 * person + clip)
+                write_video(root / "steps" / name / f"p{person}_{clip}.mp4", shown[::-1] if at else shown)
+    for at, name in enumerate(("a", "b", "c")):
+        for clip in range(4):
+            write_video(root / "waves" / name / f"{clip}.mp4", moving_square(9, 32, 40, seed=1000 + 10 * at + clip))
+    (root / "steps" / "splits.toml").write_text(GROUP)
+    return root
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=2, max_size=60).filter(lambda x: len({g for g, _ in x}) > 1),
+    st.integers(2, 10),
+)
+def test_folds_keep_groups_whole_and_hold_every_video_once(videos: list[tuple[int, int]], folds: int) -> None:
+    entries = [Entry(f"{label}/p{group}_{at}.mp4", label, "train") for at, (group, label) in enumerate(videos)]
+    divided = cross_validated(entries, Rule(group="/(p[0-9])_", folds=folds), "here")
+    assert [one.path for one in divided] == [one.path for one in entries]
+    of_group: dict[int, set[str]] = {}
+    for (group, _), one in zip(videos, divided, strict=True):
+        of_group.setdefault(group, set()).add(one.split)
+    assert all(len(splits) == 1 for splits in of_group.values())
+    assert len({one.split for one in divided}) == min(folds, len(of_group))
+
+
+def test_folds_spread_classes_evenly() -> None:
+    entries = [Entry(f"{label}/{at}.mp4", label, "train") for label in range(3) for at in range(20)]
+    counts = Counter((one.split, one.label) for one in cross_validated(entries, Rule(folds=10), "here"))
+    assert set(counts.values()) == {2}
+
+
+def test_what_a_target_holds_out_is_not_pretrained_on(pool: Path, tmp_path: Path) -> None:
+    (pool / "steps" / "splits.toml").write_text(GROUP + "hold_out = true\ntest = 0.25\nval = 0\n")
+    try:
+        held = {f"steps/{one.path}" for one in read_layout(pool / "steps", "target", 1, tmp_path).entries if one.split == "test"}
+        seen = {one.path for one in read_layout(pool, "pool", 1, tmp_path).entries}
+    finally:
+        (pool / "steps" / "splits.toml").write_text(GROUP)
+    assert len(held) == 4 and not held & seen and len(held | seen) == 16 + 12
+
+
+def test_a_source_folder_is_all_that_is_pretrained_on(pool: Path, tmp_path: Path) -> None:
+    root = tmp_path / "mine"
+    root.mkdir()
+    (root / "steps").symlink_to(pool / "steps")
+    write_video(root / "source" / "deep" / "one.mp4", moving_square(8, seed=7))
+    listing = read_layout(root, "pool", 1, tmp_path)
+    assert [one.path for one in listing.entries] == ["source/deep/one.mp4"] and len(listing.classes) == 1
+    asked = resolve(Options(scale="smoke", dataset="targets", data_root=root), Store(tmp_path / "out").prepare().cache, 1)
+    assert asked.setting.targets == ("steps",) and asked.pretrained_on == 1
+
+
+def test_what_is_no_target_is_named(pool: Path, tmp_path: Path, typed: Typed, capfd: Captured) -> None:
+    (tmp_path / "empty").mkdir()
+    assert typed("plan", "--dataset", "targets", "--data-root", str(tmp_path / "empty"), "--scale", "smoke") == 2
+    assert "no target is there" in capfd.readouterr().err
+    assert typed("plan", "--dataset", "targets", "--data-root", str(pool / "steps"), "--scale", "smoke") == 2
+    assert "left holds videos itself" in capfd.readouterr().err
+    with pytest.raises(FameError, match="one group"):
+        cross_validated([Entry("a/p1_0.mp4", 0, "train")] * 3, Rule(group="/(p[0-9])_", folds=3), "here")
+
+
+def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> None:
+    words = ["--scale", "smoke", "--device", "cpu", "--dataset", "targets", "--data-root", str(pool), "--jobs", "1"]
+    ran(*words, cwd=tmp_path)
+    report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
+    assert report["runs"]["planned"] == report["runs"]["finished"]
+    found = report["targets"]["by_target"]
+    assert {name: one["videos"] for name, one in found.items()} == {"steps": 16, "waves": 12}
+    assert found["steps"]["chance"] == 50 and found["waves"]["chance"] == pytest.approx(100 / 3)
+    levels = ("mean_frame", "frame_difference", "file_facts", "random_init", "baseline", "FAME")
+    assert all(0 <= one[level] <= 100 for one in found.values() for level in levels)
+    claims = {(claim["id"], claim["metric"]) for claim in report["claims"]}
+    assert {("C1", "steps linear"), ("C1", "mean of targets, linear"), ("C9", "waves R@1")} <= claims
+    records = read(tmp_path / "out")
+    row = next(cell for cell in records.table("real_video") if cell.row == "baseline" and cell.target == "steps")
+    runs = tmp_path / "out" / "runs" / row.stages / "0"
+    predictions = pd.read_csv(runs / "predictions.csv")
+    assert sorted(predictions["video"]) == sorted(
+        path.relative_to(pool / "steps").as_posix() for path in pool.glob("steps/*/*.mp4")
+    )
+    assert json.loads((runs / "result.json").read_text())["notes"]["folds"] == [4, 4, 4, 4]
+    before = sorted(path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("result.json"))
+    assert "0 runs done" in ran(*words, cwd=tmp_path)[0]
+    assert before == sorted(path.stat().st_mtime_ns for path in (tmp_path / "out" / "runs").rglob("result.json"))
