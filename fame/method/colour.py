@@ -47,10 +47,7 @@ def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:
-    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor.
-
-    Indices are found on the CPU and copied without waiting for the device.
-    """
+    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor."""
 
     def there(values: Tensor) -> Tensor:
         return values.to(clips.device, clips.dtype if values.is_floating_point() else None, non_blocking=True)

@@ -57,7 +57,7 @@ def foreground_mask(
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
     exact: in plain torch. The fast paths differ by rounding alone: where scores tie, or a colour lies within 1e-5 of an edge.
-    prior, sampled: of the fame mask, as `Bayes` has them.
+    prior, sampled: see `Bayes`.
     Raises ValueError for a wrong shape, values that are NaN or outside [0, 1], beta outside (0, 1], an unknown variant or flavour,
     a prior outside (0, 1), shares that are 0 or overlap.
     """
@@ -94,10 +94,7 @@ def kept_pixels(
 
 @torch.no_grad()
 def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
-    """Return what a plugin's mask makes of clips: bool (B, H, W), the mask itself, or float32, whose highest share is kept.
-
-    FameError where it returns something else.
-    """
+    """Return what a plugin's mask makes of clips: bool (B, H, W) or float32, whose highest share is kept; FameError for others."""
     found = mask_function(variant)(clips, beta)
     shape = (len(clips), *clips.shape[-2:])
     must = f"mask {variant!r} must return bool or finite floats of shape (B, H, W) = {shape}"

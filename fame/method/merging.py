@@ -145,10 +145,7 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
 
 
 def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones.
-
-    Needs no rejection, hence no loop that waits for the device.
-    """
+    """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones: no rejection needed."""
     order = random_permutation(count, generator, _home(generator, device))
     # made where it is drawn: on a GPU these would be launches of their own
     return _moved(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)

@@ -112,8 +112,8 @@ class MomentumContrast(nn.Module):
     def keys(self, clips: Tensor) -> Tensor:
         """Return points of the momentum encoder, without gradients.
 
-        On several ranks, or in several pieces, the clips are shuffled across them, and the points back, so that the batch's
-        statistics do not tell a query its key. `key_norm` ema takes the statistics out, and needs no shuffle.
+        On several ranks, or in several pieces, clips are shuffled across them, and points back, so that the batch's statistics do
+        not tell a query its key; `key_norm` ema takes them out, and needs no shuffle.
         """
         ranks = here()
         with torch.inference_mode():
@@ -135,10 +135,7 @@ class MomentumContrast(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> Tensor:
-        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; B need not divide the queue's length.
-
-        Returns their places, long (B,).
-        """
+        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; return their places, long (B,)."""
         length = len(self.queue)
         if len(keys) > length:
             raise ValueError(f"a batch of {len(keys)} does not fit in a queue of {length}: give one as long as the batch")

@@ -15,21 +15,7 @@ from typing import Any
 from studies.findings.contrasts import MASK_LIFT, SEED_LIFT
 from studies.paper.links import ALL_SUPPORTED, SHARE, Claim, Link, Named, RealMask, Relation, Side, Test, links
 from studies.paper.tables import AUROC, ENERGY, EXCHANGE, SPREAD
-from studies.study import (
-    UNCHANGED,
-    Changes,
-    Measure,
-    background_erasing,
-    balanced,
-    deranged,
-    fame,
-    moco,
-    on_targets,
-    random_init,
-    recall_at,
-    supervised,
-    top1,
-)
+from studies.study import Measure, background_erasing, deranged, fame, moco, on_targets, random_init, recall_at, supervised, top1
 
 EQUAL_AT_MOST = 3.0  # points: two accuracies further apart than that are never called equal
 
@@ -255,15 +241,6 @@ def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
         if tests:
             found.append(replace(claim, tests=tuple(tests)))
     return tuple(found)
-
-
-GATE_POINTS = 10.0  # docs/rules.md
-
-
-def gate_of(changes: Changes = UNCHANGED) -> Link:
-    """Return the gate's link: the baseline, changed so, above random initialisation in the same world, by the balanced head."""
-    baseline = Side("baseline", replace(moco(), changes=changes), balanced("A"))
-    return Link(baseline, Side("random init", replace(random_init(), changes=Changes(world=changes.world)), balanced("A")))
 
 
 # FAME's gain on selection worlds sets the delta of equality, per measure.

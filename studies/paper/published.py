@@ -27,13 +27,10 @@ NETWORK = "R(2+1)D"  # ours, where the paper gives one row for several networks
 
 @dataclass(frozen=True)
 class Published:
-    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read.
-
-    `study` is "" for what other people reported for the method or its baseline, which stands in no table.
-    """
+    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read."""
 
     table: str
-    study: str
+    study: str  # "": other people's report, which stands in no table
     row: str
     column: str
     metric: str
@@ -58,10 +55,7 @@ def noise() -> dict[str, dict[str, float]]:
 
 
 def published(study: str, row: str, column: str, published_name: str) -> Published | None:
-    """Return the paper's number for a row and column as our studies name them, or None where the paper has none.
-
-    `published_name` is `Measure.published`, for instance "UCF101 finetuned"; an empty one (a mechanism measure) has no number.
-    """
+    """Return the paper's number for a row and column as our studies name them, by `Measure.published`; None where it has none."""
     theirs = COLUMNS.get(study, {}).get(column)
     if theirs is None or not published_name:
         return None

@@ -79,9 +79,8 @@ def _with_plugins(study: Study) -> Study:
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """Return the named studies in the order above; the paper's, and no finding, where none is named.
 
-    `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
-    selection worlds. STUDY/ROW and STUDY/ROW/COLUMN name single rows of a study, which is then reduced to them. An unknown name is
-    a FameError that lists the known ones.
+    `findings` and `claims` name several, `selection` is asked for alone; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. An
+    unknown name is a FameError that lists the known ones.
     """
     papers = paper_studies()
     if not names:

@@ -47,10 +47,7 @@ COLUMNS = ("set", "truth", "sequence", "video", "first", "stride", "motion", "si
 
 
 def measure_all(folder: Path) -> pd.DataFrame:
-    """Return a line for each clip and mask of everything in `folder`, with the sequence's `motion` and `camera` (still, moving).
-
-    FameError where the folder holds no annotated video.
-    """
+    """Return a line for each clip and mask, with the sequence's `motion` and `camera`; FameError where no video is annotated."""
     videos = chain(davis(folder), sbi(folder), takewhile(lambda video: video.tracks, ucf101(folder)))
     lines = [line for video in videos for line in measure_video(video)]
     if not lines:

@@ -10,8 +10,9 @@ from typing import Any
 
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
-from studies.paper.claims import GAIN, claims_on, gate_of
+from studies.paper.claims import GAIN, claims_on
 from studies.paper.headline import CONTROLS, MEASURES, METHODS
+from studies.paper.links import gate_of
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut

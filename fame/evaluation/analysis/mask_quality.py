@@ -1,7 +1,7 @@
 """Figure 4 and claim C11: how well each foreground mask covers the true figure (docs/rules.md).
 
-Truth is where the figure is in any sampled frame of the clip, after the centre crop: one mask serves all frames, so it is asked to
-cover all of them. With R the share of true pixels in the mask and a the mask's own area share:
+Truth is where the figure is in any sampled frame of the clip, after the centre crop, as one mask serves all frames. With R the
+share of true pixels in the mask and a the mask's own area share:
 
 - `recall_lift` = (R - a) / (1 - a): 0 for a mask laid down at random, 1 for one that holds the whole figure
 - `iou`
@@ -53,10 +53,9 @@ MEASURES = ("recall_lift", "iou", "auroc", "recall_still", "recall_lift_frame", 
 def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Measure masks on the middle clips of `config.videos` test videos; needs no encoder.
 
-    Writes `masks.npz` (frames uint8 (N, H, W, 3), the middle ones; one float mask (N, H, W) a variant at beta 0.5, flavour paper;
-    `truth` bool, the figure in the frame shown, and `truth_union`, where known; videos) and `mask_quality.csv`, a line for each
-    clip and mask. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame depends on the flavour, the others stand under `paper`. A data
-    set without true masks gives no metrics and an empty table. FameError where there is no test video.
+    Writes `masks.npz` (middle frames uint8 (N, H, W, 3); a mask a variant at beta 0.5, float (N, H, W); `truth`, the figure in that
+    frame, and `truth_union`, bool, where known; videos) and `mask_quality.csv`. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame
+    depends on the flavour, the others stand under `paper`. Without true masks there are none. FameError without a test video.
     """
     videos = run.videos(config.data)
     rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
