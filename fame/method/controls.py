@@ -1,12 +1,9 @@
-"""Give controls their masks: what merging gains from a mask that is no method's (docs/rules.md).
+"""Give controls their masks and backgrounds, which are no method's (docs/rules.md).
 
     true     the true figure, wherever it is in any frame of the clip, at its own area
     dilated  the true figure grown to the share beta of the frame; a larger one stays whole
     other    FAME's mask of another clip of the batch
     blob     a random smooth shape of the share beta
-
-And two backgrounds that are no method's:
-
     empty      as inter, but another clip's scene without its true figure, filled from around it
     elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays
 

@@ -26,7 +26,7 @@ BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
 class ForegroundBackgroundMerge(nn.Module):
     """Keep a clip's foreground and put another clip's background behind it.
 
-    variant, beta, flavour: the mask, as in `foreground_mask`. beta = 1.0 keeps everything and returns the clips as they are (the
+    variant, beta, flavour, prior, sampled: the mask, as in `foreground_mask`. beta = 1.0 returns the clips as they are (the
     baseline); only gauss, which ignores beta, still merges.
     background, where Y comes from:
       inter  another clip of the batch, or the row of `sources` with the same number if they are given
@@ -35,7 +35,6 @@ class ForegroundBackgroundMerge(nn.Module):
       inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it; not in the paper
     partners, whose backgrounds a batch's clips get: `others` never a clip's own, `any` perhaps its own. None: as the flavour has
     it, `others` in `paper`, `any` in `official`.
-    prior, sampled: of the fame mask, as in `foreground_mask`.
     """
 
     def __init__(

@@ -1,9 +1,8 @@
 """Declare findings: studies beyond the paper, with the differences between rows that their questions are answered by.
 
 A contrast is a weighted sum of rows, a value a replicate: FAME - baseline, or half of one gain minus another gain. It is
-declared before its runs are looked at; reports/contrasts.py computes it and adjusts all of a study's together. Most findings have
-the baseline and FAME side by side in each column. Their rows of random initialisation, one for each world that they test in, are
-the gate's (reports/gate.py) and are compared with nothing.
+declared before its runs are looked at; reports/contrasts.py computes it. Rows of random initialisation, one for each world that a
+finding tests in, are the gate's (reports/gate.py) and are compared with nothing.
 """
 
 from __future__ import annotations

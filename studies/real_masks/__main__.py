@@ -10,8 +10,8 @@ A clip has 16 frames (stride 2; 1 where a sequence is too short) and is cropped 
 Against actor boxes there are only `box_recall_lift` and `box_iou`: a box holds much that is no actor, so they say whether a mask
 lies where the actor is, not whether it covers him.
 
-A camera counts as still where its picture moves by less than half a pixel of 112 between the frames that a mask is computed from
-(stride 2): then the frame difference shows no background edges. A sequence's camera is the median over its clips.
+A camera counts as still where its picture moves by less than half a pixel of 112 between a clip's frames (stride 2), in the median
+over the sequence's clips.
 """
 
 from __future__ import annotations

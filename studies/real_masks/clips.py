@@ -163,10 +163,8 @@ def displacement(one: Tensor, other: Tensor, seen: Tensor) -> float:
 
     def correlate(left: Tensor, right: Tensor) -> Tensor:
         """Sum over x of left(x) right(x + d), for d from -REACH to REACH along both axes."""
-        spectra = [torch.fft.rfft2(part, padded) for part in (left, right)]
-        return torch.fft.irfft2(spectra[0].conj() * spectra[1], padded).roll((REACH, REACH), (0, 1))[
-            : 2 * REACH + 1, : 2 * REACH + 1
-        ]
+        product = torch.fft.rfft2(left, padded).conj() * torch.fft.rfft2(right, padded)
+        return torch.fft.irfft2(product, padded).roll((REACH, REACH), (0, 1))[: 2 * REACH + 1, : 2 * REACH + 1]
 
     squares = correlate(a * a, there) + correlate(there, b * b) - 2 * correlate(a, b)
     mean = squares / correlate(there, there).clamp(min=0.5)

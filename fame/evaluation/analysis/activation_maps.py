@@ -1,14 +1,14 @@
 """Figure 1: class-agnostic activation maps: where the features are active, and what moves them (claim C8).
 
-The map of a clip is its last feature map, |.| summed over channels, resized to the clip. Small crops leave the last map without
-extent (32 px end at 1 x 1), so the map is read at the deepest stage that is at least 4 x 4; the result says which.
+The map of a clip is a feature map, |.| summed over channels, resized to the clip; of the deepest stage that is at least 4 x 4, as
+small crops leave the last without extent (32 px end at 1 x 1).
 
 - `auroc`: per frame, how well the map tells the true figure's pixels from the others (0.5: not at all); mean over the frames of a
-  video that show the figure, then over videos. Free of the features' norm. Left out where the data set knows no figure.
+  video that show the figure, then over videos. Left out where the data set knows no figure.
 - `exchange_ratio`: |f(x) - f(scene exchanged)| / |f(x) - f(figure exchanged)|, Euclidean, f the pooled features of the middle clip,
   x a test performance in its own scene. The scene is exchanged by its deranged twin; the figure by every video among the chosen
-  ones and their twins that shows another action in a scene of x's family (the distance is averaged over them). Scenes of one
-  family differ, too, so the ratio understates the scene's part. Below 1 the features follow the figure rather than the scene.
+  ones and their twins that shows another action in a scene of x's family (mean distance). Below 1 the features follow the figure
+  rather than the scene.
 """
 
 from __future__ import annotations
@@ -89,10 +89,7 @@ def evenly(rows: Tensor, count: int) -> Tensor:
 
 
 def stage_maps(net: Encoder, clips: Tensor) -> dict[str, Tensor]:
-    """Return maps (B, c, t, h, w) after layer4, ..., layer1, deepest first; without such stages (S3D) `features` alone.
-
-    The stages are run one by one, because an encoder is free to compute `features` without calling its modules.
-    """
+    """Return maps (B, c, t, h, w) after layer4, ..., layer1, deepest first; without such stages (S3D) `features` alone."""
     children = dict(net.named_children())
     if not {"stem", *LAYERS} <= set(children):
         return {"features": net.features(clips)}

@@ -62,13 +62,18 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     names = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
     lines: list[dict[str, Any]] = []
+    middle = config.clip.frames // 2
     kept: dict[str, list[np.ndarray]] = {}
     for number, (clips, truth) in enumerate(middle_clips(videos, rows, config.clip, BATCH, run.device)):
         place = BATCH * number
-        examples = [index for index in range(len(clips)) if place + index in shown]
-        if examples:
-            for name, value in _examples(clips[examples], None if truth is None else truth[examples], config.variants).items():
-                kept.setdefault(name, []).append(value)
+        if chosen := [index for index in range(len(clips)) if place + index in shown]:
+            frames = clips[chosen, :, middle]
+            found = {"frames": (frames * 255).round().byte().permute(0, 2, 3, 1)}
+            found |= {name: foreground_mask(clips[chosen], variant=name, beta=SHOWN_BETA) for name in config.variants}
+            if truth is not None:
+                found |= {"truth": truth[chosen, middle], "truth_union": truth[chosen].any(1)}
+            for name, value in found.items():
+                kept.setdefault(name, []).append(value.cpu().numpy())
         if truth is not None:
             for line in measured(clips, truth, config.variants, config.betas, config.flavours):
                 video = names.iloc[place + line.pop("clip")]
@@ -144,17 +149,6 @@ def measured(
                 said = {"variant": variant, "beta": beta, "flavour": flavour if variant == "fame" else "paper"}
                 for index in range(len(clips)):
                     yield {"clip": index, **said, **{name: float(value[index]) for name, value in values.items()}}
-
-
-def _examples(clips: Tensor, truth: Tensor | None, variants: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """Return the middle frame of each clip, its masks and the figure, as they stand in masks.npz."""
-    middle = clips.shape[2] // 2
-    found: dict[str, np.ndarray] = {"frames": (clips[:, :, middle] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()}
-    for variant in variants:
-        found[variant] = foreground_mask(clips, variant=variant, beta=SHOWN_BETA).cpu().numpy()
-    if truth is not None:
-        found |= {"truth": truth[:, middle].numpy(), "truth_union": truth.any(1).numpy()}
-    return found
 
 
 def _recall(mask: Tensor, truth: Tensor) -> Tensor:

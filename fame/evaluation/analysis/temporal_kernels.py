@@ -1,8 +1,7 @@
 """Figure 3: the weights of the temporal (1-D) kernels of R(2+1)D in layer1..layer4, as measures and as samples for the violins.
 
-- `energy/layerN`: share of the kernels' energy that varies in time, sum |w - mean_t w|^2 / sum |w|^2 in 0..1. It is free of the
-  weights' scale, which batch norm makes arbitrary. 0 averages over time, 1 sees nothing but change; k taps drawn independently
-  have (k - 1)/k.
+- `energy/layerN`: share of the kernels' energy that varies in time, in 0..1, free of the weights' scale, which batch norm makes
+  arbitrary. 0 averages over time, 1 sees nothing but change; k taps drawn independently have (k - 1)/k.
 - `ratio/layerN`: that share over the share at the same initialisation, rebuilt from the replicate's seeds.
 - `spread/layerN`: standard deviation of the raw weights, as in the figure; descriptive.
 """
