@@ -1,7 +1,5 @@
 """Tables, figures, report.json and the page, written to a folder. reports/page.py decides whether that is due."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math
@@ -121,7 +119,7 @@ def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: 
 
 def embed(figure: Drawn) -> str:
     """The figure's svg as a data URI."""
-    return f"data:image/svg+xml;base64,{base64.b64encode(figure.svg.read_bytes()).decode()}"
+    return f"data:image/svg+xml;base64,{base64.b64encode(figure.files[1].read_bytes()).decode()}"
 
 
 def duration(seconds: float) -> str:

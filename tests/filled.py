@@ -4,8 +4,6 @@ The numbers are drawn from seeds, so they are the same every time; merged pretra
 plain contrast, so that tables, verdicts and figures have something to show.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,7 +132,7 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
         return {"auroc": float(score.mean()), "exchange_ratio": float(ratio.mean())}
     soft = random.random(truth[:, 0].shape) * 0.4 + truth[:, 0]
     masks = {name: soft if name == "gauss" else (soft > np.quantile(soft, 0.5)).astype(np.float32) for name in MASKS}
-    np.savez_compressed(folder / "masks.npz", frames=frames, truth=truth, **masks)  # type: ignore[arg-type]
+    np.savez_compressed(folder / "masks.npz", frames=frames[:, 0], truth=truth[:, 0], **masks)  # type: ignore[arg-type]
     measures = ("recall_lift", "iou", "auroc", "recall_still")
     lines = [
         {"video": f"{i:04d}.mp4", "label": i % CLASSES, "variant": name, "beta": 0.5, "flavour": "paper"}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 
 from fame.config import VideoData
@@ -105,14 +106,12 @@ def test_every_figure_is_png_svg_and_csv(made: tuple[Store, Setting, Path], repo
         assert picture.shape[1] >= 400 and picture[..., :3].std() > 0.02  # drawn, not blank
         assert "<text" in (folder / figure["svg"]).read_text(encoding="utf-8")
         assert b"/FontFile2" in (folder / figure["svg"]).with_suffix(".pdf").read_bytes()  # an embedded TrueType font
-        assert (folder / figure["csv"]).read_text(encoding="utf-8").count("\n") > 1
+        assert "_figure" in figure["name"] or (folder / figure["csv"]).read_text(encoding="utf-8").count("\n") > 1
 
 
 def test_effects_are_the_tables_differences(made: tuple[Store, Setting, Path], report: dict) -> None:
-    import pandas as pd
-
     drawn = pd.read_csv(made[2].parent / "figures" / "area_ratio_effects.csv", dtype={"row": str})
-    line = drawn[(drawn["row"] == "0.5") & (drawn["column"] == "single") & (drawn["measure"] == "B finetuned")].iloc[0]
+    line = drawn[(drawn["row"] == "0.5") & (drawn["column"] == "single") & (drawn["label"] == "B finetuned")].iloc[0]
     entry = next(
         e for e in report["tables"]["area_ratio"] if (e["row"], e["column"], e["label"]) == ("0.5", "single", "B finetuned")
     )
@@ -210,8 +209,8 @@ def test_broken_lines_of_a_log_are_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_violin_of_equal_weights_is_drawn_too() -> None:
-    centres, density, quartiles = outline(np.zeros(100))
-    assert np.isfinite(density).all() and density.max() > 0 and quartiles.tolist() == [0, 0, 0] and len(centres) == len(density)
+    centres, density = outline(np.zeros(100))
+    assert np.isfinite(density).all() and density.max() > 0 and len(centres) == len(density)
 
 
 def test_durations_and_json_without_nan() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from reports.evidence import Evidence
-from reports.gate import gate, sides
+from reports.gate import OWN, gate, sides
 from reports.ledger import gates_of, ledger, measured
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
@@ -58,9 +58,9 @@ def test_the_gate_of_every_world_of_a_claim_is_run(scale, tmp_path: Path) -> Non
             for link in test.links:
                 for method in (*link.greater.encoders, *link.lesser.encoders):
                     assert {stage.id for stage, _ in sides(evidence, method.changes) if stage} <= set(run)
-    assert wheres.pop(("C10", "mechanism")) == ["", "likeness 1"]
+    assert wheres.pop(("C10", "mechanism")) == [OWN, "likeness 1"]
     assert wheres.pop(("C11", "mechanism")) == wheres.pop(("C11", "real video")) == []
-    assert all(where == [""] for where in wheres.values())
+    assert all(where == [OWN] for where in wheres.values())
 
 
 def verdicts(evidence: Evidence) -> dict[tuple[str, str], dict]:

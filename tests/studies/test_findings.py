@@ -10,7 +10,7 @@ import pytest
 from fame.config import OF_TRUTH, Pretrain, StagedData, VideoData
 from fame.errors import FameError
 from reports.figures import draw_all
-from reports.figures.curves import geometric, panels
+from reports.figures.curves import geometric
 from reports.tables import entries, write
 from studies.findings import changes, contrasts, controls
 from studies.paper.baseline import reference
@@ -163,10 +163,10 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
     for study in FINDINGS:
         figure = drawn[study.name]
         assert figure.name == f"{study.name}_{'curve' if study.curve else 'effects'}"
-        assert figure.png.stat().st_size > 5000 and figure.svg.exists()
+        assert figure.files[0].stat().st_size > 5000 and figure.files[1].exists()
         assert all(path.exists() for path in write(evidence, described(study), tables[study.name], tmp_path))
         if study.curve:
-            with figure.csv.open(encoding="utf-8") as file:
+            with figure.files[-1].open(encoding="utf-8") as file:
                 lines = list(csv.DictReader(file))
             assert sorted({float(line["at"]) for line in lines}) == pytest.approx(
                 sorted({row.at for row in study.rows} - {None}), rel=1e-5
@@ -182,7 +182,6 @@ def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:
     store, setting = fill(tmp_path, studies=FINDINGS[:1], leave_out=frozenset({"probe"}))
     evidence = seen(store, setting, (0,))
     tables = {study.name: entries(evidence, study.name) for study in FINDINGS[:1]}
-    assert not any(panel.drawn for panel in panels(evidence, FINDINGS[0], tables["schedules"]))
     assert all(figure.study != "schedules" for figure in draw_all(evidence, tables, tmp_path))
 
 

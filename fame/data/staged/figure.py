@@ -33,25 +33,18 @@ def capsules(action: str, manner: Manner, frames: int) -> Array:
 
     Unit: standing height; the ground is y = 0 and the hips' rest is x = 0. The head is a capsule of length nought.
     """
+
+    def both(values: tuple[float, float]) -> Array:
+        return np.repeat(np.array(values, np.float32)[:, None], frames, axis=1)
+
     clock = Clock(manner, frames)
-    pose = _posture(manner, frames)
+    limbs = (both(manner.shoulder), both(manner.elbow), both(manner.hip), both(manner.knee))
+    lean, *still = (np.full(frames, value, np.float32) for value in (manner.lean, 0, 0, 0))
+    pose = Pose(*limbs, lean, *still)
     sway = np.sin(2 * np.pi * (clock.time / 31 + manner.idle), dtype=np.float32)  # nobody stands quite still
     pose.lean += 1.5 * sway
     ACTIONS[action](pose, clock, manner.amplitude)
     return _skeleton(pose, -1.0 if manner.mirror else 1.0)
-
-
-def _posture(manner: Manner, frames: int) -> Pose:
-    def both(values: tuple[float, float]) -> Array:
-        return np.repeat(np.array(values, np.float32)[:, None], frames, axis=1)
-
-    def flat(value: float) -> Array:
-        return np.full(frames, value, np.float32)
-
-    return Pose(
-        both(manner.shoulder), both(manner.elbow), both(manner.hip), both(manner.knee),
-        flat(manner.lean), flat(0), flat(0), flat(0),
-    )  # fmt: skip
 
 
 def _skeleton(pose: Pose, facing: float) -> Array:

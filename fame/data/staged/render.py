@@ -148,6 +148,7 @@ def write_masks(path: Path, masks: Mask) -> None:
     np.save(path, np.packbits(masks, axis=-1))
 
 
+@functools.lru_cache(maxsize=256)
 def read_masks(path: Path, width: int) -> Mask:
     """Return the true masks of one performance, bool (T, H, width)."""
     return np.unpackbits(np.load(path), axis=-1, count=width).astype(np.bool_)
