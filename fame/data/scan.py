@@ -29,7 +29,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 8  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 9  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 _NAMED = 10  # broken videos named in a message; the report has them all
 
 Known = dict[str, VideoInfo | VideoError]  # by path
