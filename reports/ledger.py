@@ -1,7 +1,5 @@
 """The claims' verdicts, computed from the runs and from real video as measured: one entry a claim and kind, with every link."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Tables, figures, report.json and the page, written to a folder. reports/page.py decides whether that is due."""
 
-from __future__ import annotations
-
 import base64
 import json
 import math
