@@ -7,12 +7,8 @@ A window covers `clip.frames * clip.stride` frames, as in the released code (16 
 
 from __future__ import annotations
 
-from functools import lru_cache
-from pathlib import Path
-
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.config import Clip
@@ -92,20 +88,10 @@ class VideoSet:
             return None
         masks = []
         for row, video, frames in zip(rows.tolist(), videos, self.frame_numbers(rows, starts, clip).numpy(), strict=True):
-            truth = _read_packed(str(self.manifest.root / video.tags["mask"]), video.width)[frames]
-            masks.append(_nearest(truth, int(self.store.heights[row]), int(self.store.widths[row])))
+            truth = read_masks(self.manifest.root / video.tags["mask"], video.width)[frames]
+            y, x = (
+                ((np.arange(stored) + 0.5) * side / stored).astype(int)  # the nearest pixel
+                for side, stored in zip(truth.shape[1:], (self.store.heights[row], self.store.widths[row]), strict=True)
+            )
+            masks.append(truth[:, y[:, None], x])
         return torch.from_numpy(np.stack(masks))
-
-
-@lru_cache(maxsize=256)
-def _read_packed(path: str, width: int) -> NDArray[np.bool_]:
-    return read_masks(Path(path), width)
-
-
-def _nearest(masks: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    """Masks (T, h, w) at the stored size; the same array where that is their own."""
-    if masks.shape[1:] == (height, width):
-        return masks
-    y = ((np.arange(height) + 0.5) * masks.shape[1] / height).astype(int)
-    x = ((np.arange(width) + 0.5) * masks.shape[2] / width).astype(int)
-    return masks[:, y[:, None], x[None]]

@@ -34,7 +34,9 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> It
         yield from map(work, items)
         return
     size = max(1, min(_LARGEST_CHUNK, len(items) // (4 * jobs)))
-    executor = ProcessPoolExecutor(jobs, mp_context=_context(), initializer=_live_with_parent)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fame.data.store"])  # imported once, not once a process
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_live_with_parent)
     try:
         with without_main():
             results = executor.map(work, items, chunksize=size)
@@ -71,12 +73,6 @@ def ahead(items: Iterable[Item], threaded: bool) -> Iterator[Item]:
         while item := made.result():
             made = pool.submit(next, coming, [])
             yield item[0]
-
-
-def _context() -> multiprocessing.context.BaseContext:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fame.data.store"])  # imported once, not once a process
-    return context
 
 
 def _live_with_parent() -> None:

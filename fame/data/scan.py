@@ -13,7 +13,6 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -23,14 +22,13 @@ from fame.data.disk import writing
 from fame.data.faults import FAULTS, MOST_BROKEN, REMARKS, Fault, Remark, VideoError
 from fame.data.inspection import VideoInfo, inspect
 from fame.data.layouts import Entry, Kind, Listing, compare_with_official, read_layout
-from fame.data.manifest import Manifest, Video, count_splits, is_fold, split_counts, tested_with
+from fame.data.manifest import Manifest, Video, is_fold, tested_with
 from fame.data.parallel import Progress, counted, each
 from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 9  # version of what is kept of a file; raised when more is looked at, or judged otherwise
-_NAMED = 10  # broken videos named in a message; the report has them all
+SCAN = 10  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 
 Known = dict[str, VideoInfo | VideoError]  # by path
 log = logging.getLogger(__name__)
@@ -72,10 +70,9 @@ def scan(
     found = _findings(listing.entries, known)
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([Finding._fields, *found])
-    remarks = Counter(finding.name for finding in found if finding.what == "remark")
-    if _is_news(report, text.getvalue()) and remarks:
-        level = logging.WARNING if remarks["leaked"] else logging.INFO
-        log.log(level, "%s: remarks: %s; list: %s", kind, ", ".join(f"{n} {name}" for name, n in remarks.items()), report)
+    leaked = sum(finding.name == "leaked" for finding in found)
+    if _is_news(report, text.getvalue()) and leaked:
+        log.warning("%s: %d videos are both trained on and tested with; list: %s", kind, leaked, report)
     _judge(kind, [finding for finding in found if finding.what == "fault"], len(listing.entries), report, most_broken)
     videos = []
     for entry in listing.entries:
@@ -85,7 +82,6 @@ def scan(
     if not any(video.split == "train" or is_fold(video.split) for video in videos):
         raise FameError(f"{kind}: no training video of {root} can be decoded")
     name = root.name if kind in ("folder", "target", "pool") else f"{kind}-fold{fold}"
-    log.info("%s: %s", name, split_counts(count_splits(videos)))
     return Manifest(name, root, listing.classes, videos)
 
 
@@ -171,18 +167,11 @@ def _findings(entries: list[Entry], known: Known) -> list[Finding]:
             found += [Finding(entry.path, entry.split, "remark", name, says) for name, says in info.remarks.items()]
             by_content[info.sha256].append(entry)
     for same in by_content.values():
-        found += _copies(same)
+        for entry in same:
+            for other in [other for other in same if tested_with(other.split) != tested_with(entry.split)][:1]:
+                says = f"the same bytes as {other.path} ({other.split})"
+                found.append(Finding(entry.path, entry.split, "remark", "leaked", says))
     return sorted(found, key=lambda finding: (*FAULTS, *REMARKS).index(finding.name))
-
-
-def _copies(same: list[Entry]) -> Iterator[Finding]:
-    """Say of videos of the same bytes: `leaked` across train (or val) and test, or folds; else `duplicate`, all but the first."""
-    for index, entry in enumerate(same):
-        across = [other for other in same if tested_with(other.split) != tested_with(entry.split)]
-        if across or index:
-            first = (across or same)[0]
-            name: Remark = "leaked" if across else "duplicate"
-            yield Finding(entry.path, entry.split, "remark", name, f"the same bytes as {first.path} ({first.split})")
 
 
 def _is_news(file: Path, text: str) -> bool:
@@ -201,7 +190,7 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, file: Path) -> None:
     if not _is_news(file, "".join(f"{line}\n" for line in (*lines, *listing.missing))):
         return
     for line in lines:
-        log.log(logging.INFO if line.endswith("as published") else logging.WARNING, line)
+        log.warning(line)
     if missing := listing.missing:
         listed = f"{len(missing)} of {len(missing) + len(listing.entries)} listed videos"
         log.warning("%s: %s are not on disk (first: %s; list: %s)", kind, listed, missing[0], file)
@@ -214,10 +203,9 @@ def _judge(kind: str, faults: list[Finding], total: int, report: Path, most_brok
     """
     if not faults:
         return
-    named = "; ".join(f"{finding.video}: {finding.name}: {finding.says}" for finding in faults[:_NAMED])
     splits = ", ".join(f"{count} {split}" for split, count in Counter(finding.split for finding in faults).items())
-    more = f"; {len(faults) - _NAMED} more" if len(faults) > _NAMED else ""
-    what = f"{kind}: {len(faults)} of {total} videos are broken: {splits} ({named}{more}; list: {report})"
+    first = f"{faults[0].video}: {faults[0].name}: {faults[0].says}"
+    what = f"{kind}: {len(faults)} of {total} videos are broken: {splits} (first: {first}; list: {report})"
     if most_broken <= 0:
         mend = f"put sound files in their place, or leave them out with --exclude-broken (at most {MOST_BROKEN:.0%} of the set)"
         raise BrokenVideos(f"{what}; {mend}", report)
@@ -226,6 +214,6 @@ def _judge(kind: str, faults: list[Finding], total: int, report: Path, most_brok
         bound = f"more than the share of {most_broken:g} that may be left out"
         mend = f"get the set again, or put sound files in their place; --most-broken {enough:g} would leave them all out"
         raise BrokenVideos(f"{what}; {bound}: {mend}", report)
-    level = logging.INFO if what in _warned else logging.WARNING  # a run scans again before it opens the videos
+    if what not in _warned:  # a run scans again before it opens the videos
+        log.warning("%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))
     _warned.add(what)
-    log.log(level, "%s; they are left out: numbers on this copy are of %d videos", what, total - len(faults))

@@ -73,7 +73,6 @@ BROKEN: list[Plant] = [
     ("not-a-video", without_codec),
 ]
 KEPT: list[Plant] = [
-    ("short", lambda path: write_video(path, noise(12, 240, 320))),
     ("ends-early", lambda path: patched(path, 1 / 3, 1 / 2)),
     ("ends-early", overstated),
 ]
@@ -128,7 +127,7 @@ def test_without_leave_nothing_is_trained_and_every_fault_is_named(planted: Plan
     printed, line = refused("data", "scan", *of(root, out), cwd=tmp_path)
     splits = Counter("test" if path in list(broken)[2::3] else "train" for path in broken)
     assert f"ucf101: {len(broken)} of {TRAIN + TEST} videos are broken: " in line and f"{splits['test']} test" in line
-    assert "--exclude-broken" in line and f"{len(broken) - 10} more; list: " in line
+    assert "--exclude-broken" in line and "; list: " in line
     shown = {words[1] for words in map(str.split, printed.splitlines()) if words[:1] == ["fault"]}
     assert shown == set(broken.values()) == set(FAULTS)
     (report,) = (out / "cache" / "scan").glob("*.report.csv")

@@ -103,7 +103,6 @@ def test_counts_are_compared_with_the_official_ones() -> None:
         "ucf101 fold 1: test 48 of 3783",
         "ucf101 fold 1: classes 64 of 101",
     ]
-    whole = compare_with_official("hmdb51", 3, listing_of(3230, 340, 1530, 51))
-    assert whole == ["hmdb51 fold 3: 3570 train and 1530 test videos of 51 classes, as published"]
+    assert compare_with_official("hmdb51", 3, listing_of(3230, 340, 1530, 51)) == []
     assert compare_with_official("folder", 1, listing_of(1, 0, 0, 1)) == []
     assert {OFFICIAL["ucf101", fold].train + OFFICIAL["ucf101", fold].test for fold in (1, 2, 3)} == {13320}

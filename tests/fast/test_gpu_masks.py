@@ -17,7 +17,6 @@ from fame import foreground_mask
 from fame.method.bayes import PAPER, Bayes
 from fame.method.masks import colour_coordinates, colour_posterior, colours, frame_difference, kept_pixels, top_share
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
-from fame.training.graphs import PLAIN
 from tests.fast.test_cpu_masks import clips_of, differ_only_in_ties, iou, to_edge
 from tests.method.test_golden import KEPT, as_clips, golden, masks_of
 
@@ -156,25 +155,3 @@ def test_what_is_no_number_stays_within_bounds(gpu) -> None:
         clips = clips_of("noise", 1, 3, 20, 20, 0).to(gpu.device)
         clips[0, :, 1, 4:9, 4:9] = value
         assert kept_pixels(clips, "fame", 0.5, "paper").sum() == 200
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("variant", ["fame", "seed"])
-def test_replayed_masks_are_those_of_their_own_clips(variant) -> None:
-    """Shapes take turns, another stream cuts in, and masks returned before stay as they were."""
-    from fame.fast.gpu import masks
-
-    masks._replayed.cache_clear()
-    shapes, found = ((3, 4, 40, 48), (2, 3, 32, 32)), []
-    for number in range(2 * PLAIN + 6):
-        clips = clips_of("noise" if number % 3 else "moving block", *shapes[number % 2], number).cuda()
-        with torch.cuda.stream(torch.cuda.Stream() if number == 2 * PLAIN + 2 else torch.cuda.current_stream()):
-            found.append((clips, foreground_mask(clips, variant=variant)))
-        torch.cuda.synchronize()
-    assert masks._replayed.cache_info().misses == 3
-    for clips, mask in found:
-        motion, colour = masks.motion_and_colours(clips, "paper" if variant == "fame" else None)
-        (expected,) = masks._kept(
-            *([motion] if colour is None else [motion, colour]), count=clips[0, 0, 0].numel() // 2, bayes=PAPER
-        )
-        assert torch.equal(mask, expected.float())

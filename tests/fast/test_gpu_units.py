@@ -16,7 +16,7 @@ from fame.backbones import fast_layout
 from tests.backbones.test_fast_layout import close, compare_networks, compare_unit, uneven
 
 gpu = pytest.importorskip("fame.fast.gpu.unit", exc_type=ImportError)  # where there is no Triton
-from fame.fast.gpu import batch_norm, convolution, stem  # noqa: E402
+from fame.fast.gpu import batch_norm, convolution  # noqa: E402
 
 KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7))
 NEEDS_A_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -140,11 +140,11 @@ def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size
     slope = torch.randn_like(right)
     right.backward(slope)
     expected, conv.weight.grad = conv.weight.grad, None
-    apart, weight, geometry = stem.taken_apart(conv, x)
+    apart, weight, geometry = convolution.taken_apart(conv, x)
     assert geometry.stride == (1, 1, 1) and apart.shape[1] == 3 * math.prod(stride)
     found = functional.conv3d(apart, weight, None, 1, geometry.padding)
     assert found.shape == right.shape and torch.allclose(found, right)
     found.backward(slope)
     assert torch.allclose(conv.weight.grad, expected)
-    assert stem.is_taken_apart(conv, x.bfloat16()) and not stem.is_taken_apart(conv, x.float())
-    assert not stem.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together
+    assert convolution.is_taken_apart(conv, x.bfloat16()) and not convolution.is_taken_apart(conv, x.float())
+    assert not convolution.is_taken_apart(conv, x.bfloat16().requires_grad_())  # there a gradient would have to be put together

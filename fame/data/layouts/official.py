@@ -34,7 +34,7 @@ FOLDS = {kind: max(fold for other, fold in OFFICIAL if other == kind) for kind, 
 def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
     """Return lines such as `ucf101 fold 1: train 60 of 9537`; train counts what is held out of it for validation too.
 
-    One line where all is as published, none for a set that nobody published.
+    No line where all is as published, or nobody published such a set.
     """
     official = OFFICIAL.get((kind, fold))
     if official is None:
@@ -42,7 +42,5 @@ def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
     name = f"{kind} fold {fold}" if FOLDS[kind] > 1 else kind
     test = sum(entry.split == "test" for entry in listing.entries)
     found = Official(len(listing.entries) - test, test, len({entry.label for entry in listing.entries}))
-    if found == official:
-        return [f"{name}: {found.train} train and {test} test videos of {found.classes} classes, as published"]
     counts = zip(("train", "test", "classes"), found, official, strict=True)
     return [f"{name}: {what} {number} of {published}" for what, number, published in counts if number != published]

@@ -98,6 +98,8 @@ class _Matrix(NamedTuple):
     width: int
     channels: int
     side: int
+    wide: int  # columns of a program, a power of two
+    blocks: int  # programs beside each other
 
     @classmethod
     def of(cls, x: Tensor) -> _Matrix:
@@ -105,17 +107,8 @@ class _Matrix(NamedTuple):
         rows, side = x.numel() // channels, WIDE // math.gcd(WIDE, channels)
         while rows % side:
             side //= 2
-        return cls(rows // side, side * channels, channels, side)
-
-    @property
-    def wide(self) -> int:
-        """Columns of a program, a power of two."""
-        return min(WIDE, 1 << (self.width - 1).bit_length())
-
-    @property
-    def blocks(self) -> int:
-        """Programs beside each other."""
-        return -(-self.width // self.wide)
+        wide = min(WIDE, 1 << (side * channels - 1).bit_length())
+        return cls(rows // side, side * channels, channels, side, wide, -(-side * channels // wide))
 
     @property
     def grid(self) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from torch.nn import functional
 LAST, LAST_2D = torch.channels_last_3d, torch.channels_last
 # what channels of 16-bit numbers are filled up to: those of a clip, and between layers, where rows are read whole
 GIVEN, MADE = 8, 16
+FEW = 4  # channels, up to which an input is taken apart
 
 Sizes = tuple[int, int, int]
 
@@ -89,7 +90,7 @@ class Fold:
         stride, padding = self._steps()
         zeros = [0] * len(stride)
         y = torch.convolution(
-            self._flat(x, self.given, self.size), self._kernel(weight), None, stride, padding, _ones(stride), False, zeros, 1
+            self._flat(x, self.given, self.size), self._kernel(weight), None, stride, padding, [1] * len(stride), False, zeros, 1
         )
         return self._unflat(y, self.made, self.out)
 
@@ -99,7 +100,7 @@ class Fold:
         zeros = [0] * len(stride)
         found, slope, _ = torch.ops.aten.convolution_backward(
             self._flat(gradient, self.made, self.out), self._flat(x, self.given, self.size), self._kernel(weight),
-            None, stride, padding, _ones(stride), False, zeros, 1, [to_x, True, False],
+            None, stride, padding, [1] * len(stride), False, zeros, 1, [to_x, True, False],
         )  # fmt: skip
         return (self._unflat(found, self.given, self.size) if to_x else None), slope.reshape(weight.shape)
 
@@ -132,5 +133,45 @@ class Fold:
         return stride, padding
 
 
-def _ones(stride: tuple[int, ...]) -> list[int]:
-    return [1] * len(stride)
+def is_taken_apart(conv: nn.Conv3d, x: Tensor) -> bool:
+    """Whether `taken_apart` serves: few channels, 16 bits, a stride of two somewhere and of one elsewhere, no gradient to x."""
+    strides = set(conv.stride)
+    return conv.in_channels <= FEW and x.dtype != torch.float32 and strides <= {1, 2} and 2 in strides and not x.requires_grad
+
+
+def taken_apart(conv: nn.Conv3d, x: Tensor) -> tuple[Tensor, Tensor, Geometry]:
+    """Input, kernel and geometry of a convolution of stride one with the result of `conv` on x (B, C, T, H, W).
+
+    Products in 16 bits want eight channels at least. Along an axis of stride two, neighbours become channels of one place, and a
+    kernel of seven is filled up to eight and taken apart likewise: three channels become twelve (of images) or 24 (of volumes).
+    The kernel depends on `conv.weight` by torch's operations, so a gradient to it goes on to the weight.
+    """
+    given = Geometry.of(conv)
+    out = given.out(x.shape[2:])
+    around, behind, padding, size, splits = [], [], [], [], []
+    for length, kernel, stride, pad, places in zip(x.shape[2:], *given, out, strict=True):
+        half = -(-kernel // stride)  # places of the new kernel
+        padding.append(pad if stride == 1 else 0)
+        around.append((0, 0) if stride == 1 else (pad, stride * (places + half - 1) - length - pad))
+        behind.append((0, stride * half - kernel))
+        size.append(half)
+        splits.append(stride)
+    # (T, H, W) each become (places, neighbours); negative numbers of padding cut what no window reaches
+    return (
+        _apart(functional.pad(x, _last_first(around)), splits),
+        _apart(functional.pad(conv.weight, _last_first(behind)), splits),
+        Geometry(tuple(size), (1, 1, 1), tuple(padding)),  # type: ignore[arg-type]
+    )
+
+
+def _last_first(pads: list[tuple[int, int]]) -> list[int]:
+    """As `functional.pad` is told."""
+    return [number for pair in reversed(pads) for number in pair]
+
+
+def _apart(values: Tensor, splits: list[int]) -> Tensor:
+    """(N, C, T, H, W) -> (N, C', T / splits[0], ...), channels last: neighbours along all axes in front of the channels."""
+    for axis, split in zip((4, 3, 2), reversed(splits), strict=True):
+        values = values.unflatten(axis, (-1, split))
+    values = values.permute(0, 2, 4, 6, 3, 5, 7, 1)  # N, places, neighbours, C
+    return values.flatten(4).contiguous().permute(0, 4, 1, 2, 3)

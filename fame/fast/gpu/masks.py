@@ -2,8 +2,7 @@
 
 Ten kernels follow one another without the host: motion and colours, the blur in two halves, the two rankings of the
 samples, their colour counts, the posterior, its blur, its ranking, the mask. After the first of them all that is read lies in the
-second-level cache: maps of one number a pixel, of which two are kept. Launched one by one these nine take the host longer than
-the GPU, so from its fourth call on with one shape they are replayed as a CUDA graph (fame/training/graphs.py).
+second-level cache: maps of one number a pixel, of which two are kept.
 
 The arithmetic is that of the plain path, operation by operation, but for sine, cosine and the order of some sums over time: a
 colour within 1e-5 of a rounding edge may fall on its other side, and pixels of equal score may change places. Results do not depend
@@ -12,9 +11,7 @@ on the order in which programs run: what they share are whole numbers.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import torch
 import triton
@@ -25,7 +22,6 @@ from fame.fast.gpu import OPTIONS, on
 from fame.fast.gpu import mask_kernels as kernels
 from fame.method.bayes import COLOURS, PAPER, Bayes
 from fame.method.smoothing import blur_kernel, gaussian_weights
-from fame.training.graphs import Replayed
 
 # pixels a program takes, powers of two: so many that a thread reads 16 bytes at once
 MOTION_BLOCK, MOTION_WARPS = 512, 4
@@ -40,29 +36,11 @@ def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Baye
     clips: float (B, 3, T, H, W) on a GPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
     """
     with on(clips):
-        motion, colour = motion_and_colours(clips, flavour)
-        maps = [motion] if colour is None else [motion, colour]
-        if clips.device.type != "cuda" or torch.cuda.is_current_stream_capturing():
-            return _kept(*maps, count=count, bayes=bayes)[0]
-        # what is replayed works in memory of its own: not to be shared by what runs at the same time
-        stream = torch.cuda.current_stream(clips.device)
-        return _replayed(motion.shape, colour is None, count, bayes, stream, threading.get_ident())(*maps)[0]
-
-
-def _kept(motion: Tensor, colour: Tensor | None = None, *, count: int, bayes: Bayes) -> tuple[Tensor]:
-    """The mask out of S and the colours, by `count`; `motion` is overwritten."""
-    score = blur(motion)
-    if colour is not None:
-        samples = bayes.counts(score[0].numel())
-        score = blur(posterior(score, colour, samples, bayes.odds))
-    return (highest(score, count),)
-
-
-@lru_cache(maxsize=4)
-def _replayed(
-    shape: torch.Size, colourless: bool, count: int, bayes: Bayes, stream: torch.cuda.Stream, thread: int
-) -> Callable[..., tuple[Tensor, ...]]:
-    return Replayed(partial(_kept, count=count, bayes=bayes), stream.device)
+        score, colour = motion_and_colours(clips, flavour)
+        score = blur(score)
+        if colour is not None:
+            score = blur(posterior(score, colour, bayes.counts(score[0].numel()), bayes.odds))
+        return highest(score, count)
 
 
 def motion_and_colours(clips: Tensor, flavour: Flavour | None) -> tuple[Tensor, Tensor | None]:

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from fame.fast.gpu import batch_norm
-from fame.fast.gpu.convolution import LAST, Fold, Geometry, filled, widened
-from fame.fast.gpu.stem import is_taken_apart, taken_apart
+from fame.fast.gpu.convolution import LAST, Fold, Geometry, filled, is_taken_apart, taken_apart, widened
 
 TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
@@ -59,15 +58,7 @@ def _running(norm: nn.BatchNorm3d) -> batch_norm.Running:
 class _Operation(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        kernel: Tensor,
-        weight: Tensor,
-        bias: Tensor,
-        residual: Tensor | None,
-        norm: nn.BatchNorm3d,
-        relu: bool,
-        fold: Fold,
+        ctx: Any, x: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, residual: Any, norm: Any, relu: bool, fold: Fold
     ) -> Tensor:
         whole = fold.weight(kernel, x.dtype)
         y = fold.forward(x, whole)
