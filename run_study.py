@@ -1,8 +1,7 @@
 """The command line: verbs only. What is compared stands in `studies/`, how it is shown in `reports/`, the method in `fame/`.
 
-`python run_study.py VERB` and the console commands `reproduce-paper`, `search-beta` and `view-report`. Heavy packages are imported
-where they are needed, so that looking at results waits for none of them. Exit codes: 0 done, 1 some runs failed, 2 wrong use,
-130 stopped by Ctrl-C.
+Heavy packages are imported where they are needed, so that looking at results waits for none of them. Exit codes: 0 done, 1 some
+runs failed, 2 wrong use, 130 stopped by Ctrl-C.
 """
 
 from __future__ import annotations
@@ -17,8 +16,7 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports.mirroring import mirror_report
-from reports.page import answer_of
+from reports.page import answer_of, mirror_report
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
 from studies.cli.weights_commands import weights_app
@@ -180,8 +178,8 @@ def pack_parts(options: Options, folder: Folder) -> None:
 
     store = Store(options.out)
     asked = recall(store)
-    for packed in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
-        say(f"{packed.path}: {packed.runs} of {packed.planned} runs")
+    for path, runs in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
+        say(f"{path}: {runs} runs")
 
 
 @app.command("unpack")
@@ -219,10 +217,8 @@ def status(options: Options) -> None:
                 shown = f"{state.name}: {state.message}" if state.message else state.name
                 epoch = "{}/{}".format(*step) if step else ""
                 table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(state.age))
-    others = sum(stage_id not in stages or replicate not in asked.replicates for stage_id, replicate in store.all())
-    told = [f"{number} {name}" for name, number in counts.items() if number]
-    told += [f"{others} of other settings"] if others else []
-    say(f"{options.out}: {'. '.join(filter(None, (', '.join(told), standing(store, asked.replicates, stages))))}")
+    found = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
+    say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked.replicates, stages))))}")
     for name, command in earlier(options.out).items():
         say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:
@@ -236,17 +232,14 @@ def _single(command: Callable[..., None]) -> typer.Typer:
 
 
 def reproduce_paper() -> None:
-    """The console command `reproduce-paper`."""
     sys.exit(start(_single(reproduce)))
 
 
 def search_beta() -> None:
-    """The console command `search-beta`."""
     sys.exit(start(_single(search)))
 
 
 def view_report() -> None:
-    """The console command `view-report`."""
     sys.exit(start(_single(view)))
 
 

@@ -44,7 +44,7 @@ class Plugin(NamedTuple):
 
 
 _modules: dict[Plugin, ModuleType] = {}
-_masks: dict[str, Scores] = {}
+mask_functions: dict[str, Scores] = {}
 _loading: list[str] = []  # digest of the file that is being loaded
 
 
@@ -54,7 +54,7 @@ def mask(name: str, label: str = "") -> Callable[[Scores], Scores]:
         raise FameError(f"mask {name!r}: the name is taken; taken are {', '.join(taken)}")
 
     def register(function: Scores) -> Scores:
-        MASKS[name], PLUGGED[name], _masks[name] = label or name, _digest(), function
+        MASKS[name], PLUGGED[name], mask_functions[name] = label or name, _digest(), function
         return function
 
     return register
@@ -76,13 +76,6 @@ def pretraining(name: str) -> Callable[[Class], Class]:
         return made  # type: ignore[no-any-return]
 
     return register
-
-
-def mask_function(name: str) -> Scores:
-    """Return the function behind a plugin's mask. FameError where no loaded plugin has it."""
-    if name not in _masks:
-        raise FameError(f"unknown mask {name!r}; known: {', '.join(MASKS)} (a plugin's needs --plugin FILE)")
-    return _masks[name]
 
 
 def load(path: Path | str, sha256: str = "") -> Plugin:
@@ -141,7 +134,7 @@ def _digest() -> str:
 
 def _forget(sha256: str) -> None:
     for name in [name for name, digest in PLUGGED.items() if digest == sha256]:
-        del MASKS[name], PLUGGED[name], _masks[name]
+        del MASKS[name], PLUGGED[name], mask_functions[name]
     for kind in [kind for kind, one in OBJECTIVES.items() if one.model_fields["plugin"].default == sha256]:
         del OBJECTIVES[kind]
     for known in [known for known in _modules if known.sha256 == sha256]:

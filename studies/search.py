@@ -2,7 +2,7 @@
 
 The objective is `val/top1` of the linear probe on A: videos of the validation split, never a test video. Betas lie on a grid of
 0.05, so that trials meet the runs of table 1: 0.3, 0.5 and 0.7 are its rows, and 1.0 is the baseline. A trial is a run like any
-other, in the store and in MLflow; the journal (OUT/search/journal.log) survives a kill, and the same command goes on from it.
+other; the journal (OUT/search/journal.log) survives a kill, and the same command goes on from it.
 """
 
 from __future__ import annotations

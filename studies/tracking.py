@@ -88,9 +88,8 @@ class Tracker:
     ) -> bool:
         """Mirror a study as the one run of the experiment `name`, described by `note`.
 
-        Its metrics are the means of `rows`, as in report.json, named STUDY/ROW/COLUMN/MEASURE; its artifacts are `files`, in
-        folders named as theirs, and runs.csv, which links `runs` (stage id, replicate) to their mirrors. It is brought up to date
-        where something has changed, and replaced where `about` (scale, dataset) or the names of the numbers have.
+        Its metrics are the means of `rows`, as in report.json; its artifacts are `files`, in folders named as theirs, and runs.csv,
+        which links `runs` (stage id, replicate) to their mirrors. Replaced where `about` or the names of the numbers have changed.
         """
         paths, numbers = sorted({*files}), metrics_of(name, rows)
         tags = {"fame.study": name} | {key: str(value) for key, value in about.items()}

@@ -1,9 +1,8 @@
-"""Write to disk: locks between processes, a check of the free space, and one clear line where something cannot be written."""
+"""Write to disk: locks between processes, and one clear line where something cannot be written."""
 
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,8 +10,6 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fame.errors import FameError
-
-_SPARE = 64 << 20  # bytes left free on the disk
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +22,6 @@ def writing(place: Path, what: str) -> Iterator[None]:
     except OSError as error:
         mend = "make room, mend its permissions, or choose another --out, and run again: what is written stays"
         raise FameError(f"{place}: {what} cannot be written ({error.strerror or error}); {mend}") from None
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raise FameError where the disk of `folder` has no room for `needed` bytes."""
-    free = shutil.disk_usage(folder).free
-    if free < needed + _SPARE:
-        raise FameError(
-            f"{folder}: the decoded videos need {needed} bytes ({needed / 2**30:.2f} GiB) and {free} bytes are free; "
-            "make room, choose another --out, or a smaller stored size (real videos: --codec jpeg)"
-        )
 
 
 @contextmanager

@@ -16,9 +16,7 @@ Fault = Literal[
 ]
 Remark = Literal[
     "ends-early",  # the last frame is shown long before the file says that it ends: cut off, or damaged?
-    "short",  # fewer frames than a clip of the paper spans: the clip loops
     "concealed",  # the decoder has painted over damage in a few frames
-    "duplicate",  # the same bytes as another video, both to train and validate with or both to test with
     "leaked",  # the same bytes in train or val and in test: left as the lists have it, but numbers on it are no test
 ]
 FAULTS: tuple[Fault, ...] = get_args(Fault)

@@ -17,7 +17,6 @@ from fame.data.faults import Remark, VideoError
 from fame.data.video import decoded, opened, to_rgb, upright
 from fame.files import sha256_of
 
-WINDOW = 32  # frames that a clip of the paper spans: 16 at stride 2
 _OPEN = 1 << 30  # frames that an avi announces whose length was not known when it was written
 _EARLY = 0.1  # share of its duration that a video may end before
 
@@ -53,7 +52,6 @@ def inspect(path: Path) -> VideoInfo:
             raise VideoError(path, "one-frame", "a single frame shows no motion")
         found: dict[Remark, str] = {
             "ends-early": _ends_early(container, stream, last),
-            "short": f"{frames} frames, a clip of 16 at stride 2 spans {WINDOW}: it is looped" if frames < WINDOW else "",
             "concealed": f"the decoder conceals errors in {damaged} of {frames} frames" if damaged else "",
         }
         fps = round(float(stream.average_rate or stream.guessed_rate or 0), 3)

@@ -13,7 +13,6 @@ import json
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -29,7 +28,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 8  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 9  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 
 Known = dict[str, VideoInfo | VideoError]  # by path
 log = logging.getLogger(__name__)
@@ -168,18 +167,11 @@ def _findings(entries: list[Entry], known: Known) -> list[Finding]:
             found += [Finding(entry.path, entry.split, "remark", name, says) for name, says in info.remarks.items()]
             by_content[info.sha256].append(entry)
     for same in by_content.values():
-        found += _copies(same)
+        for entry in same:
+            for other in [other for other in same if tested_with(other.split) != tested_with(entry.split)][:1]:
+                says = f"the same bytes as {other.path} ({other.split})"
+                found.append(Finding(entry.path, entry.split, "remark", "leaked", says))
     return sorted(found, key=lambda finding: (*FAULTS, *REMARKS).index(finding.name))
-
-
-def _copies(same: list[Entry]) -> Iterator[Finding]:
-    """Say of videos of the same bytes: `leaked` across train (or val) and test, or folds; else `duplicate`, all but the first."""
-    for index, entry in enumerate(same):
-        across = [other for other in same if tested_with(other.split) != tested_with(entry.split)]
-        if across or index:
-            first = (across or same)[0]
-            name: Remark = "leaked" if across else "duplicate"
-            yield Finding(entry.path, entry.split, "remark", name, f"the same bytes as {first.path} ({first.split})")
 
 
 def _is_news(file: Path, text: str) -> bool:

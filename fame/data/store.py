@@ -10,6 +10,7 @@ import hashlib
 import io
 import logging
 import math
+import shutil
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +25,7 @@ from numpy.lib.format import write_array_header_1_0
 from numpy.typing import NDArray
 from simplejpeg import decode_jpeg, encode_jpeg
 
-from fame.data.disk import check_space, locked, writing
+from fame.data.disk import locked, writing
 from fame.data.faults import VideoError
 from fame.data.manifest import Manifest, Video
 from fame.data.parallel import Progress, counted, each
@@ -39,6 +40,7 @@ _SUFFIX = {"raw": ".npy", "jpeg": ".jpegs"}
 _JPEG_SHARE = 0.08  # of the raw bytes that JPEGs take at most, about, to refuse a disk that is much too small
 _MAPPED = 16384  # files that a process keeps mapped: a quarter of what Linux allows
 _CRC = 4  # bytes
+_SPARE = 64 << 20  # bytes left free on the disk
 
 log = logging.getLogger(__name__)
 
@@ -170,7 +172,13 @@ class FrameStore:
 
     def _make(self, rows: list[int], jobs: int, progress: Progress | None) -> None:
         values = sum(math.prod(self._shape(row)) for row in rows)
-        check_space(self.folder, round(values * (1 if self.codec == "raw" else _JPEG_SHARE)))
+        needed = round(values * (1 if self.codec == "raw" else _JPEG_SHARE))
+        free = shutil.disk_usage(self.folder).free
+        if free < needed + _SPARE:
+            raise FameError(
+                f"{self.folder}: the decoded videos need {needed} bytes ({needed / 2**30:.2f} GiB) and {free} bytes are free; "
+                "make room, choose another --out, or a smaller stored size (real videos: --codec jpeg)"
+            )
         todo = [(self._manifest.root, self._manifest.videos[row], self.paths[row], self.short_side, self.codec) for row in rows]
         for _ in counted(each(_store, todo, jobs), "decode", len(todo), progress):
             pass

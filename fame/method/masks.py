@@ -31,7 +31,7 @@ from fame.fast import choose
 from fame.method.bayes import COLOURS, LEVELS, PAPER, Bayes
 from fame.method.shapes import check_clips
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
-from fame.plugins import mask_function
+from fame.plugins import mask_functions
 
 FLAVOURS = get_args(Flavour)
 GRID = 4  # cells a side
@@ -98,7 +98,7 @@ def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
 
     FameError where it returns something else.
     """
-    found = mask_function(variant)(clips, beta)
+    found = mask_functions[variant](clips, beta)
     shape = (len(clips), *clips.shape[-2:])
     must = f"mask {variant!r} must return bool or finite floats of shape (B, H, W) = {shape}"
     if not isinstance(found, Tensor):

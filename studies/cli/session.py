@@ -100,9 +100,9 @@ def watching() -> Iterator[Lines]:
 
 
 def asking(*names: str, without: tuple[str, ...] = (), **defaults: Any) -> Callable[[Command], Command]:
-    """Turn `command(options, ...)` into one that typer reads: with the named options, or all but `without`, and its own arguments.
+    """Make of `command(options, ...)` one that typer reads: with the options `names`, or all but `without`, and its own arguments.
 
-    `defaults` are the command's, where they are others than the fields'. With `only`, the studies may also be typed without it.
+    `defaults` are the command's own. With `only`, the studies may also be typed without it.
     """
     fields = [name for name in names or Options.model_fields if name not in without]
 
@@ -154,10 +154,7 @@ def _metavar(annotation: Any) -> str | None:
 
 
 class Session:
-    """Hold what was asked for, where, and with what. Making one checks the options.
-
-    `replicates`: those of the study that this call runs.
-    """
+    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -178,7 +175,6 @@ class Session:
         return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
 
     def plan(self) -> Plan:
-        """Return the plan of the replicates that this call runs."""
         return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
 
     def run(self) -> Summary:

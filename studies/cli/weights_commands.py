@@ -16,11 +16,10 @@ weights_app = typer.Typer(no_args_is_help=True, help="Files of weights: what is 
 Weights = Annotated[Path, typer.Argument(metavar="ENCODER", help="encoder.pt of a run, a released checkpoint, torchvision's.")]
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="The checkpoint to write; nothing may lie there.")]
 Fits = Annotated[str | None, typer.Option("--backbone", help="The network it shall fit; default: the one that it does fit.")]
-EveryKey = Annotated[bool, typer.Option("--keys", help="Every key with what became of it.")]
 
 
 @weights_app.command("show")
-def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -> None:
+def weights_show(file: Weights, backbone: Fits = None) -> None:
     """Which backbone the file fits, which of its keys are used, and which are left, for what reason."""
     from fame.backbones.given import load_encoder
 
@@ -29,13 +28,10 @@ def weights_show(file: Weights, backbone: Fits = None, keys: EveryKey = False) -
     say(str(encoder.loaded))
     number = sum(weight.numel() for weight in encoder.parameters())
     say(f"{number:,} parameters, features of {encoder.dim} dimensions")
-    if keys:
-        table = Table("key", "used as", "left as")
-        for name, ours in encoder.loaded.used.items():
-            table.add_row(name, ours, "")
-        for name, reason in encoder.loaded.left.items():
-            table.add_row(name, "", reason)
-        console.print(table)
+    table = Table("key", "used as, or why it is left")
+    for name, what in (encoder.loaded.used | encoder.loaded.left).items():
+        table.add_row(name, what)
+    console.print(table)
 
 
 @weights_app.command("export")

@@ -25,26 +25,17 @@ from studies.setting.asked import Asked, listed, read_asked
 from studies.setting.resolve import all_stages
 
 
-@dataclass(frozen=True)
-class Packed:
-    """Describe an archive that was written: of `planned` runs `runs` were finished."""
-
-    path: Path
-    runs: int
-    planned: int
-
-
 @dataclass
 class Unpacked:
-    """Count the runs that were put back and those that were there, with a line for each thing that was left out."""
+    """Count the runs that were put back and those that were there; a line for each thing that was left out."""
 
     runs: int = 0
     already: int = 0
     left_out: list[str] = field(default_factory=list)
 
 
-def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = ()) -> list[Packed]:
-    """Write an archive of the finished runs of each of `replicates`; none given: of every one that was begun.
+def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = ()) -> list[tuple[Path, int]]:
+    """Write an archive of the finished runs of each of `replicates`, none given: of every one; return paths and numbers of runs.
 
     FameError where nothing is finished, and where an archive that lies there holds runs that would be lost.
     """
@@ -60,7 +51,7 @@ def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = (
                 write_atomically(path, lambda beside, runs=runs: _write(beside, store.out, runs))  # type: ignore[misc]
             except OSError as error:
                 raise FameError(f"{path}: cannot be written ({error.strerror or error}); choose another folder") from None
-            packed.append(Packed(path, len(runs), len(stages)))
+            packed.append((path, len(runs)))
         elif replicates:
             raise FameError(f"{store.out}: no run of replicate {replicate} is finished; it is not packed")
     if not packed:

@@ -208,9 +208,8 @@ def _disk(todo: list[Task], cache: Path, sizes: Sizes) -> int:
     used = 0.0
     for task in todo:
         config, data = task.stage.config, getattr(task.stage.config, "data", None)
-        if isinstance(config, Pretrain):  # and MLflow keeps a copy of a small encoder
-            encoder = 130e6 * (config.backbone.width / 64) ** 2
-            used += encoder * (2 if encoder < 8e6 else 1)
+        if isinstance(config, Pretrain):
+            used += 130e6 * (config.backbone.width / 64) ** 2
         else:
             used += 2e5 + (300 * sum(sizes(data).values()) if data else 0)
         if data:

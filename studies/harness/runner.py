@@ -55,11 +55,8 @@ def run_stages(
 ) -> Summary:
     """Run what the store lacks of `stages`: by id, upstream first, each with the studies that it serves (see `all_stages`).
 
-    `plan` is one that was made to be shown. `executor` is where runs are executed, and the caller's to stop; without one they go to
-    worker processes of their own.
-
-    Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary. On
-    KeyboardInterrupt the workers are stopped before it goes on; nothing finished is lost.
+    `plan` is one that was made to be shown; `executor` the caller's workers, else there are own ones. Raises FameError where the
+    data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary.
     """
     watcher = watcher or Lines(Console(quiet=True))
     plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)
@@ -101,8 +98,6 @@ class Schedule:
 
     def __init__(self, store: Store, plan: Plan, workers: LocalWorkers, watcher: Lines, finish: Callable[[Task], None]) -> None:
         self.store, self.plan, self.workers, self.watcher, self.finish = store, plan, workers, watcher, finish
-        self.forecast = plan.forecast
-        self.total = len(plan.tasks)
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
         self.running: dict[Key, tuple[Task, float, float]] = {}  # since when, share done before
@@ -112,7 +107,7 @@ class Schedule:
         self.weight = self._weights()
 
     def run(self) -> Summary:
-        self.watcher.begin(len(self.finished), self.total)
+        self.watcher.begin(len(self.finished), len(self.plan.tasks))
         while self.waiting or self.running:
             for task in self._ready()[: self.workers.free]:
                 del self.waiting[task.key]
@@ -129,14 +124,14 @@ class Schedule:
         for key, (task, since, before) in self.running.items():
             share = self._share(key)
             running[task] = (now - since, max(share - before, 0.0), 1 - share)
-        return self.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
+        return self.plan.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
 
     def _weights(self) -> dict[Key, float]:
         """Return the cost from a task's start to the end of the longest chain through it."""
         weight: dict[Key, float] = {}
         after: dict[Key, float] = {}
         for task in reversed(self.waiting.values()):  # downstream comes after upstream
-            weight[task.key] = self.forecast.cost(task.stage) + after.get(task.key, 0.0)
+            weight[task.key] = self.plan.forecast.cost(task.stage) + after.get(task.key, 0.0)
             if upstream := task.upstream():
                 after[upstream.key] = max(after.get(upstream.key, 0.0), weight[task.key])
         return weight
@@ -156,7 +151,7 @@ class Schedule:
         del self.running[key]
         match outcome.status:
             case "done":
-                self.forecast.learn_from(self.store, [task])
+                self.plan.forecast.learn_from(self.store, [task])
                 self.finished.add(key)
                 self.summary.done.append(key)
                 self.finish(task)
@@ -186,7 +181,7 @@ class Schedule:
         self._tell(outcome)
 
     def _tell(self, outcome: Outcome) -> None:
-        self.watcher.ended(outcome, len(self.finished), self.total, self.remaining())
+        self.watcher.ended(outcome, len(self.finished), len(self.plan.tasks), self.remaining())
 
     def _share(self, key: Key) -> float:
         step, steps = self.store.progress(*key) or (0, 0)

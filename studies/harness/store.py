@@ -2,7 +2,7 @@
 
 `OUT/runs/STAGE/REPLICATE/` holds a run. `result.json` is written last and atomically, so a folder with that file is a finished run;
 a folder without it is unfinished, whatever else lies there, and is continued or done again (docs/architecture.md, "A run on disk").
-It holds the checksums of the run's files and of itself, which every process looks at once: a run with damage is done again.
+It holds the checksums of the run's files and of itself: a run with damage is done again.
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ class Store:
             raise (self.full_disk(error) or FameError(f"{self.out}: cannot write there ({error}); {mend}")) from None
 
     def full_disk(self, error: BaseException) -> DiskFull | None:
-        """Return the error for a full disk if that is behind `error` (torch hides ENOSPC in a RuntimeError), else None."""
+        """Return the error for a full disk if that is behind `error` (torch hides it in a RuntimeError), else None."""
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         with suppress(OSError):
             full = full or (isinstance(error, OSError | RuntimeError) and shutil.disk_usage(self.out).free < FULL)

@@ -1,7 +1,6 @@
 """Execute one run in one process: the run's folder, what the stage needs, the stage, and last the result.
 
-The stages themselves are in `fame/`; here they are only named, so that a process imports what it runs and no more. A runner hands
-the same table to its workers, which is also how tests put other stages in their place.
+The stages themselves are in `fame/`; here they are only named, so that a process imports what it runs and no more.
 """
 
 from __future__ import annotations
@@ -84,8 +83,8 @@ def open_once(
 def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[str, Any]:
     """Run one stage of one replicate, whose upstream is finished, and return its result.
 
-    A finished run is returned as it is. Raises Busy while another process holds the run, FameError with a clear line where the user
-    can mend it, and whatever the stage raises; failure.json is written in the last two cases.
+    A finished run is returned as it is. Raises Busy while another process holds the run, and whatever the stage raises, of which
+    failure.json is written.
     """
     folder = store.folder(stage.id, replicate)
     with store.named_errors():

@@ -244,7 +244,7 @@ def test_the_verbs(tmp_path: Path) -> None:
         return found.stdout
 
     assert "keys module.encoder_q.*" in call("export", tmp_path / "encoder.pt", target)
-    shown = call("show", target, "--keys")
+    shown = call("show", target)
     assert "r2plus1d_narrow of width 4" in shown and "0 left" in shown and "module.encoder_q.stem.0.weight" in shown
     with pytest.raises(FameError, match="is there already"):
         call("export", tmp_path / "encoder.pt", target)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from fame import plugins
-from fame.config import MASKS, OBJECTIVES, Backbone, Clip, Masks, Merge, MoCo, Optim, Pretrain
+from fame.config import MASKS, OBJECTIVES, Clip, Masks, Merge, Pretrain
 from fame.errors import FameError
 from fame.evaluation.analysis.mask_quality import masks
 from fame.method.masks import foreground_mask
@@ -23,7 +23,8 @@ from studies.setting.cell import Stage
 from studies.setting.fields import method_of
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
-from tests.fakes import contrast, fake_data, fake_run
+from tests.fakes import fake_data, fake_run
+from tests.small import VIDEOS, config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FILES = [EXAMPLES / name for name in ("own_mask.py", "own_pretext.py", "own_study.py")]
@@ -153,41 +154,25 @@ def test_unknown_names_are_refused() -> None:
 
 def test_a_mask_is_measured_and_drawn(tmp_path: Path) -> None:
     plugins.load(FILES[0])
-    config = Masks(data=fake_data(), clip=Clip(frames=4, size=24), variants=(*MASKS,), videos=4, examples=2)
-    result = masks(config, None, fake_run(tmp_path))
+    asked = Masks(data=fake_data(), clip=Clip(frames=4, size=24), variants=(*MASKS,), videos=4, examples=2)
+    result = masks(asked, None, fake_run(tmp_path))
     assert 0 <= result["metrics"]["variance/0.5/paper/auroc"] <= 1
-    assert config.plugins == (plugins.loaded()[0].sha256,)
+    assert asked.plugins == (plugins.loaded()[0].sha256,)
 
 
 def test_a_pretext_trains(tmp_path: Path) -> None:
     plugins.load(FILES[1])
-    config = Pretrain(
-        objective=OBJECTIVES["pace"].model_validate({"paces": 2}),
-        data=fake_data(),
-        clip=Clip(frames=4, stride=1, size=24),
-        backbone=Backbone(name="r2plus1d_narrow", width=4),
-        optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=2),
-        precision="fp32",
-    )
-    again = Pretrain.model_validate_json(config.model_dump_json())
-    assert again == config and Stage(again).id == Stage(config).id
-    assert set(pretrain(config, fake_run(tmp_path))["metrics"]) == {"loss", "accuracy"}
+    asked = config(objective=OBJECTIVES["pace"].model_validate({"paces": 2}))
+    again = Pretrain.model_validate_json(asked.model_dump_json())
+    assert again == asked and Stage(again).id == Stage(asked).id
+    assert set(pretrain(asked, fake_run(tmp_path, VIDEOS))["metrics"]) == {"loss", "accuracy"}
 
 
 @pytest.mark.long
 def test_every_rank_knows_the_plugins(tmp_path: Path) -> None:
     plugins.load(FILES[0])
-    config = contrast(
-        data=fake_data(),
-        clip=Clip(frames=4, stride=1, size=24),
-        backbone=Backbone(name="r2plus1d_narrow", width=4),
-        moco=MoCo(dim=8, queue=16),
-        merge=Merge(variant="variance"),
-        optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=1),
-        ranks=2,
-        precision="fp32",
-    )
-    assert pretrain(config, fake_run(tmp_path))["metrics"]["loss"] > 0
+    asked = config(merge=Merge(variant="variance"), ranks=2)
+    assert pretrain(asked, fake_run(tmp_path, VIDEOS))["metrics"]["loss"] > 0
 
 
 @pytest.mark.long

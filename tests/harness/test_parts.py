@@ -10,7 +10,7 @@ import pytest
 from filelock import FileLock
 
 from fame.errors import FameError
-from reports.standing import standing
+from reports.content import standing
 from studies.harness.parts import pack, unpack
 from studies.harness.plan import make_plan
 from studies.harness.runner import run_stages
@@ -63,8 +63,8 @@ def test_packing_loses_nothing_that_lies_there(study: Study, parts: Path, tmp_pa
     with pytest.raises(FameError, match=r"runs that would be lost .* unpack .* first"):
         pack(less, asked, tmp_path / "there")
     assert (tmp_path / "there" / "replicate-0002.tar.gz").read_bytes() == before
-    (packed,) = pack(less, asked, tmp_path / "other")
-    assert 0 < packed.runs < packed.planned
+    ((_, runs),) = pack(less, asked, tmp_path / "other")
+    assert 0 < runs < len(all_stages(asked.setting, asked.studies))
     with pytest.raises(FameError, match="no run of replicate 3 is finished"):
         pack(less, asked, tmp_path / "other", (3,))
     with pytest.raises(FameError, match=r"\(replicates: 1-3\); there is nothing to pack"):
@@ -182,8 +182,8 @@ def test_interim_is_said_and_uneven_runs_are_named(study: Study, parts: Path, tm
     assert found["interim"] == "interim: 1 of 3 replicates" and found["begun"] == [2, 3] and found["done"] == [2]
     few, lost = found["remarks"]
     fixed = asked.setting.scale.replicates
-    assert few == f"This study has 3 replicates (1-3), fewer than the {fixed} that were fixed for the mini scale beforehand."
-    assert lost == "Replicate 3 lacks 1 runs that other replicates have, 1 of them failed: masks A."
+    assert few == f"This study has replicates 1-3, not the {fixed} that were fixed for the mini scale beforehand."
+    assert lost == "Replicate 3 lacks 1 runs that other replicates have."
     page = reported(store, asked.setting, asked.studies, asked.replicates)
     html, report = page.read_text(encoding="utf-8"), json.loads((page.parent / "report.json").read_text(encoding="utf-8"))
     assert "<b>Interim: 1 of 3 replicates.</b>" in html and lost in html
@@ -202,7 +202,7 @@ def test_in_parts_over_two_machines(typed: Typed, capfd: Captured) -> None:
     assert json.loads(Path("first/setting.json").read_text())["replicates"] == [1, 2, 3]
     assert {path.name for path in Path("first/runs").glob("*/*")} == {"2", "3"}
     assert typed("pack", "parts", "--out", "first", "--part", "3") == 0
-    assert "parts/replicate-0003.tar.gz: 8 of 8 runs\n" in capfd.readouterr().out
+    assert "parts/replicate-0003.tar.gz: 8 runs\n" in capfd.readouterr().out
     assert typed("pack", "parts", "--out", "first", "--part", "4") == 2
     assert "there is no replicate 4; the study's replicates are 1-3" in capfd.readouterr().err
     assert typed("pack", "parts", "--out", "first") == 0

@@ -12,16 +12,13 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fame.backbones import build_encoder
-from fame.config import Augment, Merge, MoCo, Optim, Pretrain
+from fame.config import Augment, Merge, MoCo, Optim
 from fame.distributed import average, gathered, here, shuffled, together
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
 from fame.training.pretrain import pretrain
 from fame.training.step import ContrastStep
 from fame.training.supervised import Classifier, train_classifier
-from studies.setting.asked import resolve
-from studies.setting.options import Options
-from studies.setting.resolve import all_stages
 from tests.fakes import FakeVideos, fake_run
 from tests.small import CPU, NARROW, VIDEOS, Plain, config, lines, same, weights
 
@@ -220,13 +217,3 @@ def test_pieces_and_ranks_divide_the_batch(changes: dict[str, int], match: str) 
     with pytest.raises(ValidationError, match=match):
         config(**changes)
     assert config(accumulate=3, ranks=2).accumulate == 3
-
-
-def test_the_option_changes_pretrainings_by_contrast_and_no_others(tmp_path: Path) -> None:
-    asked = resolve(Options(scale="smoke", ranks=2), tmp_path, 1)
-    stages = [stage for stage, _ in all_stages(asked.setting, asked.studies).values() if isinstance(stage.config, Pretrain)]
-    kinds = {(one.kind, getattr(one, "ranks", 1)) for one in (stage.config.objective for stage in stages)}
-    assert kinds == {("moco", 2), ("random", 1), ("supervised", 1)}
-    wrong = resolve(Options(scale="smoke", ranks=3), tmp_path, 1)
-    with pytest.raises(FameError, match="ranks = 3: a batch of 8 is shared by them equally"):
-        all_stages(wrong.setting, wrong.studies)

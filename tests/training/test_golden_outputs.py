@@ -13,12 +13,13 @@ import pytest
 import torch
 
 import fame
-from fame.config import Augment, Backbone, Clip, Merge, MoCo, Optim, StagedData
+from fame.config import Augment, Clip, Merge, MoCo, Optim, StagedData
 from fame.data import open_videos
 from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
 from studies.setting.scales import SMOKE
-from tests.fakes import FakeVideos, contrast, fake_data, fake_run
+from tests.fakes import FakeVideos, fake_run
+from tests.small import config
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "official_masks_112.npz"
 MOMENTS = [[27.85, 28.83], [29.99, 29.31], [27.41, 26.72]]  # of the stored clips: two staged ones and noise; column and row
@@ -39,17 +40,14 @@ def test_paper_masks_are_what_they_were() -> None:
 @pytest.mark.parametrize("merge", ["baseline", "fame"])
 def test_pretraining_is_what_it_was(merge: str, tmp_path: Path) -> None:
     """The loss of two epochs on made-up videos."""
-    config = contrast(
-        data=fake_data(),
+    asked = config(
         clip=Clip(frames=4, stride=2, size=32),
         augment=Augment(area=(0.4, 1.0)),
         merge=Merge() if merge == "fame" else None,
-        backbone=Backbone(name="r2plus1d_narrow", width=4),
         moco=MoCo(dim=16, queue=16),
         optim=Optim(kind="adamw", lr=1e-3, batch=8, epochs=2),
-        precision="fp32",
     )
-    found = pretrain(config, fake_run(tmp_path, FakeVideos()))["metrics"]["loss"]
+    found = pretrain(asked, fake_run(tmp_path, FakeVideos()))["metrics"]["loss"]
     assert found == pytest.approx(LOSSES[merge], abs=0.01)
 
 
