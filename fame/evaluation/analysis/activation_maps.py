@@ -25,8 +25,7 @@ from torch.nn.functional import interpolate
 
 from fame.backbones import Encoder
 from fame.config import Activation, Augment, Clip
-from fame.data.clips import VideoSet
-from fame.data.fitting import too_short
+from fame.data.clips import VideoSet, too_short
 from fame.evaluation.artifacts import write_arrays, write_table
 from fame.evaluation.features import extract, middle_clips, opened
 from fame.evaluation.predictions import facts
