@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,7 @@ from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
 from tests.cli.test_cli import Typed, typed_here  # noqa: F401 (a fixture)
 from tests.harness.test_runner_workers import living
-from tests.programs import ROOT, ran
-
-
-def until(true: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+from tests.programs import ROOT, ran, until
 
 
 def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: Path) -> None:
