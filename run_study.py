@@ -16,8 +16,7 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports.mirroring import mirror_report
-from reports.page import answer_of, build
+from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start

@@ -1,7 +1,5 @@
 """The report's first lines: one sentence that answers, and a tally of the verdicts."""
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

@@ -1,7 +1,5 @@
 """List the cells behind a report's numbers: values a replicate, where their runs lie, and the command that makes just that row."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,5 @@
 """Everything that the page says, as one value: report.json. What is computed here is neither typed nor computed elsewhere."""
 
-from __future__ import annotations
-
 import time
 from collections import Counter
 from typing import Any
@@ -12,10 +10,10 @@ from reports.cells import cells
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
-from reports.standing import standing
 from reports.tables import entries
 from reports.targets import of_targets
 from studies.records import Cell
+from studies.setting.asked import listed
 
 
 def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any]:
@@ -46,6 +44,28 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "cells": cells(evidence),
         "runs": runs(evidence),
     }
+
+
+def standing(evidence: Evidence) -> dict[str, Any]:
+    """Return which replicates are `planned`, `done` (all runs finished) and `begun`, and the scale's own number, `fixed`.
+
+    `interim` are the words where some are missing, else "": the number is fixed beforehand, and until all are there nothing is
+    decided. A single replicate is never interim. `remarks`: a sentence each.
+    """
+    stages, numbers, fixed = evidence.records.listed, evidence.replicates, evidence.about["fixed"]
+    finished = {number: {stage for stage in stages if evidence.result(stage, number)} for number in numbers}
+    done = [number for number in numbers if len(finished[number]) == len(stages)]
+    begun = [number for number in numbers if finished[number]]
+    interim = f"interim: {len(done)} of {len(numbers)} replicates" if len(done) < len(numbers) and len(numbers) > 1 else ""
+    remarks = []
+    if fixed > 1 and fixed != len(numbers):
+        which = f"{listed(numbers)}, not the {fixed} that were fixed for the {evidence.about['scale']} scale beforehand"
+        remarks.append(f"This study has replicates {which}.")
+    somewhere = set().union(*finished.values())
+    for number in begun if len(begun) > 1 else ():
+        lost = len(somewhere - finished[number])
+        remarks += [f"Replicate {number} lacks {lost} runs that other replicates have."] if lost else []
+    return {"planned": list(numbers), "done": done, "begun": begun, "fixed": fixed, "interim": interim, "remarks": remarks}
 
 
 def too_short(evidence: Evidence) -> dict[str, dict[str, int]]:
@@ -81,7 +101,9 @@ def video_facts(evidence: Evidence) -> dict[str, Any] | None:
             found["queries_without_class"] = notes.get("queries_without_gallery_class")
             found["splits"] = found["splits"] or {"train": notes.get("gallery", 0), **notes.get("queries", {})}
             break
-    found["videos"] = sum(found["splits"].values())
+    found["videos"] = sum(found["splits"].values()) or sum(
+        sum(one["splits"].values()) for one in about["sets"] if one["part"] != "source"
+    )
     return found
 
 
@@ -92,7 +114,7 @@ def _of_retrieval(cell: Cell) -> bool:
 def runs(evidence: Evidence) -> dict[str, Any]:
     """What was asked for and what is there: counts, seconds, hardware, versions, commits, failures, and a line a run."""
     kinds: dict[str, dict[str, float]] = {}
-    listed: list[dict[str, Any]] = []
+    lines: list[dict[str, Any]] = []
     failures: list[dict[str, Any]] = []
     hardware: Counter[tuple[tuple[str, str], ...]] = Counter()
     versions: Counter[tuple[tuple[str, str], ...]] = Counter()
@@ -115,7 +137,7 @@ def runs(evidence: Evidence) -> dict[str, Any]:
             versions[_pairs(result.get("versions"))] += 1
             commits[str(result.get("commit") or "unknown")] += 1
             line = {name: result.get(name) for name in ("stage", "kind", "replicate", "upstream", "seconds", "finished")}
-            listed.append(line | {"studies": list(one.studies)})
+            lines.append(line | {"studies": list(one.studies)})
     total = {name: sum(kind[name] for kind in kinds.values()) for name in ("planned", "finished", "failed", "seconds")}
     return {
         **total,
@@ -124,7 +146,7 @@ def runs(evidence: Evidence) -> dict[str, Any]:
         "hardware": [{**dict(facts), "runs": count} for facts, count in hardware.most_common()],
         "versions": [{**dict(facts), "runs": count} for facts, count in versions.most_common()],
         "commits": dict(commits.most_common()),
-        "list": listed,
+        "list": lines,
     }
 
 

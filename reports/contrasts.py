@@ -3,8 +3,6 @@
 One finding is one family: all its contrasts by all its measures are adjusted together (Holm).
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,7 +1,5 @@
 """The first number of the page: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The claims' verdicts, computed from the runs and from real video as measured: one entry a claim and kind, with every link."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,12 @@ def ledger(evidence: Evidence, claims: tuple[Claim, ...] | None = None, real: pd
     `real`: None takes what was measured on real video.
     """
     real = measured() if real is None else real
-    claims = claims_on(evidence.about.get("targets", [])) if claims is None else claims
+    if claims is None:
+        targets, tested = (
+            evidence.about.get("targets", []),
+            {name for study in evidence.about["studies"] for name in study["claims"]},
+        )
+        claims = tuple(claim for claim in claims_on(targets) if claim.id in tested or not targets)
     return [_entry(evidence, real, claim, test) for claim in claims for test in claim.tests]
 
 

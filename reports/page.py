@@ -4,8 +4,6 @@ Nothing is made again while nothing has changed: a stamp over the runs' results,
 first, and only then are the libraries that draw and count imported.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from pathlib import Path
@@ -31,7 +29,7 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None) 
     folder = store.out / "report"
     records = read(store.out)
     stamp = fingerprint(store, commit)
-    before = _stamp(folder)
+    before = _read(folder / STAMP)
     if before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"]):
         return folder / PAGE
     from reports.writing import write_report
@@ -64,20 +62,39 @@ def fingerprint(store: Store, commit: str) -> str:
     return digest.hexdigest()
 
 
-def _stamp(folder: Path) -> dict[str, Any]:
-    """The stamp of the report that lies there; empty where there is none or it cannot be read."""
+def _read(path: Path) -> dict[str, Any]:
+    """Return what lies there as JSON; empty where nothing does or it cannot be read."""
     try:
-        value = json.loads((folder / STAMP).read_text(encoding="utf-8"))
-        return value if isinstance(value["stamp"], str) and isinstance(value["files"], list) else {}
-    except (OSError, ValueError, TypeError, KeyError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
+    return value if isinstance(value, dict) else {}
 
 
 def answer_of(page: Path) -> str:
     """Return the report's sentence and its tally of verdicts, a line each; "" where report.json cannot be read."""
-    try:
-        found = json.loads(page.with_name(DATA).read_text(encoding="utf-8"))["answer"]
-    except (OSError, ValueError, KeyError):
+    found = _read(page.with_name(DATA)).get("answer")
+    if not found:
         return ""
     counted = [f"{count} {verdict}" for verdict, count in found["tally"].items()]
     return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."
+
+
+def mirror_report(store: Store, mirror: Any) -> None:
+    """Mirror what lies in OUT/report, and the runs that were not mirrored when they were run; None: tracking is off."""
+    if mirror is None:
+        return
+    records = read(store.out)
+    serves = {stage: one.studies for stage, one in records.listed.items()}
+    for stage, replicate in store.all():
+        mirror.mirror_run(store, stage, replicate)
+    folder = store.out / "report"
+    rows = _read(folder / DATA).get("tables", {})
+    about = {name: records.about[name] for name in ("scale", "dataset")}
+    about |= {"protocol": said} if (said := records.about["protocol"]["said"]) else {}
+    for study in records.about["studies"]:
+        name = study["name"]
+        files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{name}*") if path.is_file()]
+        stages = [stage for stage, of in serves.items() if name in of]
+        runs = [(stage, number) for stage in stages for number in records.about["replicates"] if store.finished(stage, number)]
+        mirror.mirror_study(name, files, rows.get(name, ()), runs, f"{study['title']} ({study['paper']})", about)

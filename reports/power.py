@@ -3,8 +3,6 @@
 The spread of the difference comes from selection worlds (studies/setting/spread.toml), which no verdict looks at.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 from pathlib import Path

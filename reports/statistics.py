@@ -11,8 +11,6 @@ adjustment keeps chance among many links from making "not reproduced". Skewed di
 to the other: at n = 6 and a skewness of 0.5 (of 1) its sides miss in 3.9 and 1.6 % (in 5.7 and 1.0 %) instead of 2.5 and 2.5 %.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

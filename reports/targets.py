@@ -1,7 +1,5 @@
 """Answer for the user's own targets: what can be read off without a network, FAME's gain on each, and over those about motion."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Shows a finished report: serves OUT/report on this machine only, and opens the browser where there is one."""
 
-from __future__ import annotations
-
 import contextlib
 import functools
 import sys

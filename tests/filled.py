@@ -4,8 +4,6 @@ The numbers are drawn from seeds, so they are the same every time; merged pretra
 plain contrast, so that tables, verdicts and figures have something to show.
 """
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Sequence
 from pathlib import Path

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.mirroring import mirror_report
+from reports.page import mirror_report
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
 from studies.setting.cell import Stage
@@ -130,7 +130,7 @@ def test_every_number_of_report_json_is_in_mlflow(mirrored: Mirrored, monkeypatc
     declared = [{"name": study.name, "title": study.title, "paper": study.paper} for study in STUDIES]
     about = {"scale": "smoke", "dataset": "staged", "protocol": {"said": ""}, "replicates": [0]}
     records = SimpleNamespace(about={**about, "studies": declared}, listed={})
-    monkeypatch.setattr("reports.mirroring.read", lambda out: records)
+    monkeypatch.setattr("reports.page.read", lambda out: records)
     mirror_report(store, Tracker(out))
     metrics: dict[str, float] = {}
     for name in tables:

@@ -1,7 +1,5 @@
 """Contrasts of the findings: declared beforehand, adjusted together, withheld where runs are missing or a gate is shut."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The headline's own verdict: whether a third of the background gap is closed, and when that may be said."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest
