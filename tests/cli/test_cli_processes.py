@@ -70,7 +70,6 @@ def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> No
 
 @pytest.mark.long
 def test_a_study_end_to_end_at_smoke_scale(tmp_path: Path) -> None:
-    """Real videos rendered, real training, real evaluation, the report; and a second call that has nothing to do."""
     words = ["--scale", "smoke", "--only", "background_source", "--only", "retrieval", "--device", "cpu"]
     ran(*words, cwd=tmp_path)
     assert (tmp_path / "out" / "report" / "index.html").stat().st_size > 1000

@@ -166,7 +166,6 @@ def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out
 
 
 def test_a_video_that_breaks_after_the_scan_is_noticed(planted: Planted, went_on: tuple[Path, str], tmp_path: Path) -> None:
-    """After the scan and before the first run; and at the next start, where no leave is given."""
     root, out = tmp_path / "ucf101", tmp_path / "out"
     shutil.copytree(planted[0], root, symlinks=True)
     sound = next(path for path in sorted(root.rglob("*.avi")) if path.is_file() and _is_sound(path, planted))

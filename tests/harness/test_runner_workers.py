@@ -33,7 +33,6 @@ def until_answered(workers: LocalWorkers) -> Outcome:
 
 
 def test_workers_compute_print_to_the_log_fail_and_are_replaced_when_killed(store: Store, workers: LocalWorkers) -> None:
-    """One worker process (its start takes seconds) through everything that can happen to it."""
     good, bad, fatal, last = PRETRAININGS[:4]
     trouble(store, **{f"s{good.id}": "print", f"s{bad.id}": "fail", f"s{fatal.id}": "kill once"})
     assert workers.free == 1
