@@ -101,7 +101,9 @@ def video_facts(evidence: Evidence) -> dict[str, Any] | None:
             found["queries_without_class"] = notes.get("queries_without_gallery_class")
             found["splits"] = found["splits"] or {"train": notes.get("gallery", 0), **notes.get("queries", {})}
             break
-    found["videos"] = sum(found["splits"].values())
+    found["videos"] = sum(found["splits"].values()) or sum(
+        sum(one["splits"].values()) for one in about["sets"] if one["part"] != "source"
+    )
     return found
 
 

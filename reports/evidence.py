@@ -131,7 +131,7 @@ class Evidence:
 
     def sample(self, runs: Runs | None, metric: str, replicate: int) -> pd.Series | None:
         """The metric's value for each performance of one run, of all folds together; None where a run keeps no such record."""
-        of_folds = [self._of_run(runs.kind, stage, metric, replicate) for stage in runs.ids] if runs else []
+        of_folds = [self._of_run(runs.kind, stage, metric, replicate) for stage in runs.ids] if runs and runs.kind else []
         known = [sample for sample in of_folds if sample is not None]
         if not known or len(known) < len(of_folds):
             return None

@@ -30,7 +30,12 @@ def ledger(evidence: Evidence, claims: tuple[Claim, ...] | None = None, real: pd
     `real`: None takes what was measured on real video.
     """
     real = measured() if real is None else real
-    claims = claims_on(evidence.about.get("targets", [])) if claims is None else claims
+    if claims is None:
+        targets, tested = (
+            evidence.about.get("targets", []),
+            {name for study in evidence.about["studies"] for name in study["claims"]},
+        )
+        claims = tuple(claim for claim in claims_on(targets) if claim.id in tested or not targets)
     return [_entry(evidence, real, claim, test) for claim in claims for test in claim.tests]
 
 

@@ -17,7 +17,7 @@ from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise
-from studies.paper.registry import FINDINGS
+from studies.paper.registry import FINDINGS, REAL_VIDEO
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
@@ -74,7 +74,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
-    papers = bool({study["name"] for study in about["studies"]} - {study.name for study in FINDINGS})
+    papers = bool({study["name"] for study in about["studies"]} - {study.name for study in (*FINDINGS, REAL_VIDEO)})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
@@ -90,7 +90,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         printed=len(published_entries()),
         size=about["size"],
         narrow=about["backbone"] == "r2plus1d_narrow",
-        few=bool(facts) and facts["videos"] < FEW,
+        few=bool(facts) and facts["videos"] < FEW and not report["targets"],
         texts=texts,
         published_names=PUBLISHED_NAMES,
         embed=embed,
@@ -113,8 +113,8 @@ def _study(evidence: Evidence, study: dict[str, Any], report: dict[str, Any], fi
 def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: bool) -> list[dict[str, Any]]:
     """Claims with their verdicts beside each other; of a report of findings alone, those that its studies test."""
     tested = {name for study in studies for name in study["claims"]}
-    chosen = [claim for claim in CLAIMS if claim.id in tested or papers]
-    return [{"claim": claim, "verdicts": [entry for entry in found if entry["id"] == claim.id]} for claim in chosen]
+    entries = {claim: [entry for entry in found if entry["id"] == claim.id] for claim in CLAIMS if claim.id in tested or papers}
+    return [{"claim": claim, "verdicts": verdicts} for claim, verdicts in entries.items() if verdicts]
 
 
 def embed(figure: Drawn) -> str:

@@ -6,7 +6,7 @@ STUDY = Study(
     name="real_video",
     title="FAME on these videos",
     paper="beyond the paper",
-    claims=(),
+    claims=("C9",),
     rows=(
         Row("mean frame", floor("mean_frame")),
         Row("mean frame difference", floor("frame_difference")),

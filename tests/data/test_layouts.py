@@ -30,7 +30,6 @@ from tests.miniatures import (
     diving48,
     folder,
     hmdb51,
-    hmdb_names,
     kinetics,
     kinetics_id,
     of,
@@ -169,14 +168,6 @@ def test_ucf101_paths_as_tools_write_them(old: str, new: str, tmp_path: Path) ->
     put(root / "UCF-101" / "Archery" / "v_Diving_g01_c01.avi")  # a copy in another folder
     after = read(root, "ucf101")
     assert [e._replace(path=e.path.lower()) for e in before.entries] == [e._replace(path=e.path.lower()) for e in after.entries]
-
-
-def test_hmdb51_ids_say_train_test_or_neither(tmp_path: Path) -> None:
-    listing = read(hmdb51(tmp_path / "set"), "hmdb51")
-    for label, name in enumerate(HMDB_CLASSES):
-        clips = [f"HMDB51/{name}/{clip}" for clip in hmdb_names(name)]
-        assert {e.path for e in listing.entries if e.split == "test" and e.label == label} == set(clips[22:])
-        assert {e.path for e in listing.entries if e.split != "test" and e.label == label} == set(clips[2:22])
 
 
 def test_hmdb51_sources_are_what_clips_were_cut_from() -> None:

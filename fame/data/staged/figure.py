@@ -12,8 +12,7 @@ from fame.data.staged.actions import ACTIONS, Clock, Manner, Pose
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Block = tuple[tuple[slice, slice, slice], Array, Array]  # a box of frames, rows, columns; what each garment covers; what it leaves
-BLOCK = 8  # frames painted at a time
+Outline = tuple[tuple[slice, slice, slice], Array, Array]  # a box of frames, rows, columns; what garments cover; what is left
 
 HEAD, NECK, TRUNK, HIPS = 0.088, 0.06, 0.30, 0.05  # radius of the head; lengths; half the hips' width
 UPPER_ARM, FOREARM, THIGH, SHANK, SHOULDERS = 0.19, 0.20, 0.225, 0.235, 0.085
@@ -86,71 +85,47 @@ def _skeleton(pose: Pose, facing: float) -> Array:
     return out.reshape(frames, len(PARTS), 4).astype(np.float32)
 
 
-def outline_of(points: Array, unit: float, size: int) -> tuple[Mask, list[Block]]:
+def outline_of(points: Array, unit: float, size: int) -> tuple[Mask, Outline]:
     """Rasterise skeletons (T, parts, 4), in pixels of a frame `size` square; `unit` is the standing height in pixels.
 
-    The mask (T, size, size) is the pixels whose centre lies inside; blocks are for `paint`. An edge is one pixel soft.
+    The mask (T, size, size) is the pixels whose centre lies inside. An edge is one pixel soft.
     """
-    mask, blocks = np.zeros((len(points), size, size), np.bool_), []
     radius = np.array([r for _, r, _ in PARTS], np.float32) * np.float32(unit)
     ticks = np.arange(size, dtype=np.float32) + np.float32(0.5)
-    x, y = ticks[None, None, :], ticks[None, :, None]
-    for first in range(0, len(points), BLOCK):
-        some = points[first : first + BLOCK]
-        corners = some.reshape(len(some), len(PARTS), 2, 2)
-        low = np.floor(corners.min(axis=(0, 2)) - radius[:, None] - 1).astype(int).clip(0, size)
-        high = np.ceil(corners.max(axis=(0, 2)) + radius[:, None] + 1).astype(int).clip(0, size)
-        left, top = low.min(axis=0)
-        right, bottom = high.max(axis=0)
-        layers = np.full((3, len(some), bottom - top, right - left), -1, np.float32)  # signed depth inside each garment, pixels
-        for part, (_, _, garment) in enumerate(PARTS):
-            (x0, y0), (x1, y1) = low[part], high[part]
-            depth = _distance(x[:, :, x0:x1], y[:, y0:y1], some[:, part])
-            np.subtract(radius[part], depth, out=depth)
-            layer = layers[garment, :, y0 - top : y1 - top, x0 - left : x1 - left]
-            np.maximum(layer, depth, out=layer)
-        box = (slice(first, first + BLOCK), slice(top, bottom), slice(left, right))
-        mask[box] = layers.max(axis=0) > 0
-        blocks.append((box, *_covers(layers)))
-    return mask, blocks
-
-
-def paint(planes: Array, blocks: list[Block], clothes: Array) -> None:
-    """Put the figure into colour planes (3, T, H, W), in place."""
-    for box, cover, through in blocks:
-        for plane, levels in zip(planes, clothes.T, strict=True):
-            view = plane[box]
-            view *= through
-            for garment, level in enumerate(levels):
-                view += cover[garment] * level
-
-
-def _covers(layers: Array) -> tuple[Array, Array]:
-    """Return the shares of each pixel that show each garment and what is behind, from depths (3, ...), far first."""
-    layers += np.float32(0.5)
-    np.maximum(layers, 0, out=layers)
-    cover = np.minimum(layers, 1, out=layers)
+    corners = points.reshape(len(points), len(PARTS), 2, 2)
+    low = np.floor(corners.min(axis=(0, 2)) - radius[:, None] - 1).astype(int).clip(0, size)
+    high = np.ceil(corners.max(axis=(0, 2)) + radius[:, None] + 1).astype(int).clip(0, size)
+    depth = np.full((3, len(points), size, size), -1, np.float32)  # inside each garment, far ones first; pixels
+    for part, (_, _, garment) in enumerate(PARTS):
+        (x0, y0), (x1, y1) = low[part], high[part]
+        inside = radius[part] - _distance(ticks[None, None, x0:x1], ticks[None, y0:y1, None], points[:, part])
+        within = depth[garment, :, y0:y1, x0:x1]
+        np.maximum(within, inside, out=within)
+    (left, top), (right, bottom) = low.min(axis=0), high.max(axis=0)
+    cover = np.clip(depth[:, :, top:bottom, left:right] + np.float32(0.5), 0, 1)
     clear = 1 - cover
     cover[1] *= clear[2]
     clear[1] *= clear[2]
     cover[0] *= clear[1]
-    return cover, clear[0] * clear[1]
+    return depth.max(axis=0) > 0, ((slice(None), slice(top, bottom), slice(left, right)), cover, clear[0] * clear[1])
+
+
+def paint(planes: Array, outline: Outline, clothes: Array) -> None:
+    """Put the figure into colour planes (3, T, H, W), in place."""
+    box, cover, through = outline
+    for plane, levels in zip(planes, clothes.T, strict=True):
+        view = plane[box]
+        view *= through
+        for garment, level in enumerate(levels):
+            view += cover[garment] * level
 
 
 def _distance(x: Array, y: Array, segment: Array) -> Array:
-    """Distance of every pixel to a segment a frame: x (1, 1, w), y (1, h, 1), segment (T, 4) -> (T, h, w)."""
+    """Return the distance of every pixel to a segment a frame: x (1, 1, w), y (1, h, 1), segment (T, 4) -> (T, h, w)."""
     ax, ay, bx, by = (segment[:, k, None, None] for k in range(4))
     ux, uy = bx - ax, by - ay
     px, py = x - ax, y - ay
     length = np.maximum(ux * ux + uy * uy, np.float32(1e-6))
-    share = px * (ux / length) + py * (uy / length)
-    np.maximum(share, 0, out=share)
-    np.minimum(share, 1, out=share)
-    dx = share * ux
-    np.subtract(px, dx, out=dx)
-    share *= uy
-    np.subtract(py, share, out=share)
-    dx *= dx
-    share *= share
-    dx += share
-    return np.sqrt(dx, out=dx)
+    share = np.clip(px * (ux / length) + py * (uy / length), 0, 1)
+    dx, dy = px - share * ux, py - share * uy
+    return np.sqrt(dx * dx + dy * dy)

@@ -51,18 +51,17 @@ def render_performance(recipes: Sequence[Recipe], world: StagedWorld) -> Iterato
     manner = Manner.draw(np.random.default_rng(first.motion), world.alike)
     points, unit = _place(capsules(first.action, manner, world.frames), manner, world)
     cameras = _camera(np.random.default_rng(first.sensor), world)
-    mask, blocks = outline_of(points + np.tile(cameras, 2)[:, None], unit, world.size)
+    mask, outline = outline_of(points + np.tile(cameras, 2)[:, None], unit, world.size)
     clothes = CLOTHES  # one set for the world, or drawn from a video's or an action's seed
     if world.clothes != "alike":
         clothes = np.random.default_rng(first.clothes).uniform(0.05, 0.95, CLOTHES.shape).astype(np.float32)
     for recipe in recipes:
         planes = _film(_background(recipe, world, clothes), cameras)
         if recipe.condition != "scene_only":
-            paint(planes, blocks, clothes)
+            paint(planes, outline, clothes)
         planes *= 255
         _add_noise(planes, world.noise, recipe.sensor)
-        np.maximum(planes, 0, out=planes)
-        np.minimum(planes, 255, out=planes)
+        np.clip(planes, 0, 255, out=planes)
         planes += np.float32(0.5)
         yield recipe, np.ascontiguousarray(planes.astype(np.uint8).transpose(1, 2, 3, 0)), mask
 
