@@ -127,7 +127,7 @@ Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
 class Clip(Config):
     """Configure clips: `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that they do not fit.
 
-    Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/fitting.py). Larger than a test's centre crop: the
+    Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/clips.py). Larger than a test's centre crop: the
     short side is resized to `size`, or (resize False) the central `size` pixels are cut out of the frame as it is stored.
     """
 

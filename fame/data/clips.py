@@ -2,10 +2,13 @@
 
 A window covers `clip.frames * clip.stride` frames, as in the released code (16 frames at stride 2: 32); a start is valid in
 [0, length - window]. A video shorter than the window starts at 0 and is looped: frame i of it is frame i modulo its length.
-(The released code drops such videos, which fitting.py does on request; looping keeps every video in every table.)
+Or, by `Clip.short`, it is dropped, as in the released code, whose windows lie inside a video or nowhere: tests, finetuning and
+the probe leave it out; in pretraining the next video of the list stands in for it.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +18,7 @@ from fame.config import Clip
 from fame.data.manifest import Manifest, is_fold
 from fame.data.staged.render import read_masks
 from fame.data.store import FrameStore
+from fame.errors import FameError
 
 
 class VideoSet:
@@ -95,3 +99,52 @@ class VideoSet:
             )
             masks.append(truth[:, y[:, None], x])
         return torch.from_numpy(np.stack(masks))
+
+
+def fitting(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
+    """Return the rows that are used: all where short videos are looped, else those as long as the window."""
+    return rows if clip.short == "looped" else rows[videos.length[rows] >= clip.window]
+
+
+def standing_in(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
+    """Return the rows with the next one that is long enough, cyclic, for each that is not. FameError where none is."""
+    if clip.short == "looped" or not len(rows):
+        return rows
+    long_enough = (videos.length[rows] >= clip.window).nonzero()[:, 0]
+    if not len(long_enough):
+        raise FameError(none_fits(len(rows), "train", clip))
+    place = torch.searchsorted(long_enough, torch.arange(len(rows))) % len(long_enough)
+    return rows[long_enough[place]]
+
+
+def too_short(videos: VideoSet, splits: list[str], clip: Clip) -> dict[str, Any]:
+    """Return `{"too_short": {split: videos}}`, for a run's notes, of those that are not used; empty where there is none."""
+    if clip.short == "looped":
+        return {}
+    found = {split: int((videos.length[videos.select(split)] < clip.window).sum()) for split in splits}
+    found = {split: number for split, number in found.items() if number}
+    return {"too_short": found} if found else {}
+
+
+def none_fits(videos: int, split: str, clip: Clip) -> str:
+    """Say that every video of a split is too short."""
+    return (
+        f"all {videos} videos of split {split} are shorter than the {clip.window} frames of a clip ({clip.frames}, {clip.stride} "
+        "apart), and this protocol drops such videos: ask for fewer --frames, or for the one that loops them (--protocol corrected)"
+    )
+
+
+def check_manifest(manifest: Manifest, clip: Clip) -> None:
+    """Raise FameError where a file is smaller than a crop that is not resized, or no video of train or test is long enough."""
+    small = [video for video in manifest.videos if min(video.width, video.height) < clip.size and not clip.resize]
+    if small:
+        first, others = small[0], f" (and {len(small) - 1} others)" if len(small) > 1 else ""
+        raise FameError(
+            f"{manifest.name}: {first.path} is of {first.width} x {first.height} pixels{others}, smaller than the test crop of "
+            f"{clip.size}, and this protocol does not resize: ask for a smaller --size, leave the video out, or resize "
+            "(--protocol corrected)"
+        )
+    for split in ("train", "test"):
+        lengths = [video.frames for video in manifest.videos if video.split == split]
+        if clip.short == "dropped" and lengths and max(lengths) < clip.window:
+            raise FameError(f"{manifest.name}: {none_fits(len(lengths), split, clip)}")

@@ -67,7 +67,7 @@ def _ends_early(container: InputContainer, stream: VideoStream, last: float) -> 
         begin = float((stream.start_time or 0) * stream.time_base)
     elif container.duration and len(container.streams) == 1:  # of several streams it is the longest one's
         begin = (container.start_time or 0) / av.time_base
-        end = container.duration / av.time_base - begin  # Matroska counts from 0
+        end = container.duration / av.time_base - max(0, begin)  # Matroska counts from 0; a wrapped clock begins below
     else:
         return ""
     if last - begin >= (1 - _EARLY) * end - 2 / float(stream.average_rate or 25):

@@ -28,7 +28,7 @@ from fame.data.video import DECODER
 from fame.errors import FameError
 from fame.files import write_atomically
 
-SCAN = 9  # version of what is kept of a file; raised when more is looked at, or judged otherwise
+SCAN = 10  # version of what is kept of a file; raised when more is looked at, or judged otherwise
 
 Known = dict[str, VideoInfo | VideoError]  # by path
 log = logging.getLogger(__name__)

@@ -106,7 +106,9 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise VideoError(path, "not-a-video", f"a list of other files ({form}), not a video")
         if form.endswith("_pipe"):
             raise VideoError(path, "not-a-video", f"a still picture ({form.removesuffix('_pipe')}), not a video")
-        stream = next((one for one in container.streams.video if not one.disposition & Disposition.attached_pic), None)
+        moving = [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
+        best = container.streams.best("video")  # what a player shows: Matroska has covers that are not marked
+        stream = best if best in moving else next(iter(moving), None)
         if stream is None:
             sound = "sound only: " if container.streams.audio else ""
             raise VideoError(path, "not-a-video", f"{sound}it has no video stream")

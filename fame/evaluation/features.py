@@ -23,9 +23,8 @@ from torch import Tensor
 from fame.backbones import Encoder, fast_layout
 from fame.backbones.given import load_encoder
 from fame.config import Activation, Augment, Backbone, Clip, Finetune, Precision, Probe, Retrieval, identified
-from fame.data.clips import VideoSet
+from fame.data.clips import VideoSet, too_short
 from fame.data.disk import locked
-from fame.data.fitting import too_short
 from fame.data.video import DECODER
 from fame.errors import NotFinite
 from fame.evaluation.predictions import tested_splits

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Clip
-from fame.data.clips import VideoSet
-from fame.data.fitting import fitting, none_fits
+from fame.data.clips import VideoSet, fitting, none_fits
 from fame.errors import FameError
 from fame.evaluation.analysis.background_bias import background_gap, scene_following
 

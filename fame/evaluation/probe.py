@@ -22,8 +22,7 @@ from torch import Tensor, nn
 from fame.backbones import Encoder
 from fame.backbones.given import read_weights
 from fame.config import Probe
-from fame.data.clips import VideoSet
-from fame.data.fitting import fitting
+from fame.data.clips import VideoSet, fitting
 from fame.errors import FameError
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features

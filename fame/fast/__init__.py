@@ -52,5 +52,10 @@ def _loaded(module: str) -> ModuleType | None:
             raise
         return None  # Numba or Triton is not installed
     except Exception as error:
-        log.warning("%s cannot be compiled (%s): plain torch computes instead, to the same numbers but slower", module, error)
+        _warn(str(error))
         return None
+
+
+@cache
+def _warn(why: str) -> None:
+    log.warning("the fast paths cannot be compiled (%s): plain torch computes instead, to the same numbers but slower", why)

@@ -52,6 +52,9 @@ def check_mask(mask: Tensor, clips: Tensor, what: str = "mask") -> None:
 def check_tensor(value: object, must: str) -> None:
     if not isinstance(value, Tensor):
         raise ValueError(f"{must}, got {type(value).__module__}.{type(value).__name__}; torch.as_tensor makes a tensor of an array")
+    narrow = value.is_floating_point() and value.dtype.itemsize == 1
+    if narrow or value.is_complex() or value.is_nested or value.layout != torch.strided:
+        raise ValueError(f"{must}, got {value.dtype}, {value.layout}: make it real, float16 or wider, and dense")
 
 
 def check_values(values: Tensor, what: str) -> None:

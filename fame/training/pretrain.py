@@ -13,8 +13,7 @@ from torch import Tensor
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.backbones.given import load_encoder, save_encoder
 from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
-from fame.data.clips import VideoSet
-from fame.data.fitting import standing_in, too_short
+from fame.data.clips import VideoSet, standing_in, too_short
 from fame.distributed import average, here, together
 from fame.errors import FameError, NotFinite
 from fame.files import sha256_of

@@ -215,9 +215,12 @@ def test_names_in_any_script_with_blanks_work_and_bytes_that_are_none_are_named(
     assert len(manifest.videos) == 12 and manifest.classes == ["été, à la mer", "日本 語"]
     data = VideoData(kind="folder", manifest=manifest.digest(), short_side=16)
     assert len(open_videos(data, Seeds(0), cache, root)) == 12
-    Path(os.fsdecode(os.fsencode(root / "日本 語") + b"/caf\xe9.avi")).write_bytes(clip)
-    with pytest.raises(FameError, match=r"caf\\xe9\.avi': the file's name is no UTF-8"):
-        scan_videos(root, "folder", 1, cache)
+    for name, told in ((b"caf\xe9.avi", r"caf\\xe9\.avi"), (b"a\rb.avi", r"a\\rb\.avi")):
+        path = Path(os.fsdecode(os.fsencode(root / "日本 語") + b"/" + name))
+        path.write_bytes(clip)
+        with pytest.raises(FameError, match=rf"{told}': the file's name is no UTF-8, or has a carriage return"):
+            scan_videos(root, "folder", 1, cache)
+        path.unlink()
 
 
 @pytest.mark.parametrize(("file", "told"), [("sound.avi", "a list of other files"), ("gone.avi", "not a video that FFmpeg opens")])

@@ -45,6 +45,18 @@ def noisy(codec: str, damage: Make) -> Make:
     return lambda path: damage(write_video(path, noise(30), 25, codec))
 
 
+def after_a_cover(path: Path) -> None:
+    """Write a picture and then a video of another size; Matroska does not say which one is the cover."""
+    with av.open(str(path), "w") as container:
+        streams: list[Any] = [container.add_stream(codec, rate=25) for codec in ("mjpeg", "libx264")]
+        for stream, side in zip(streams, (32, 64)):
+            stream.width, stream.height, stream.pix_fmt = side, side, "yuvj420p"
+        for stream, frames in zip(streams, (1, FRAMES)):
+            for picture in moving_square(frames, stream.height, stream.width):
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+            container.mux(stream.encode())
+
+
 def replaced(make: Make, old: bytes, new: bytes) -> Make:
     """Return what makes a file and replaces bytes of it, which are there."""
 
@@ -66,6 +78,7 @@ def coloured(matrix: int) -> Make:
 UPRIGHT = b"\0\1\0\0" + bytes(12) + b"\0\1\0\0" + bytes(12) + b"\x40\0\0\0\0\x80"
 TURNED = bytes(4) + b"\0\1\0\0" + bytes(4) + b"\xff\xff\0\0" + bytes(16) + b"\x40\0\0\0\0\x80"
 late, halting = (lambda index: index + 50), (lambda index: index + 3 * (index // 4))
+WRAPS = 25 * 95443  # frames after which the clock of a ts begins anew
 overwritten = partial(patched, begin=1 / 3, end=1 / 2)
 SOUND: dict[str, Make] = {
     **{f"{codec}.{suffix}": written(codec) for suffix, codecs in PLAIN.items() for codec in codecs.split()},
@@ -74,6 +87,8 @@ SOUND: dict[str, Make] = {
     **{f"null_frames_{codec}.avi": written(codec, clock=halting) for codec in ("mpeg4", "mjpeg", "msmpeg4", "huffyuv")},
     **{f"b_frames.{suffix}": written("mpeg4", options={"bf": "2"}) for suffix in ("avi", "mp4")},
     **{f"longer_sound.{suffix}": with_longer_sound for suffix in ("mp4", "mkv", "mov")},
+    "cover_libx264.mkv": after_a_cover,
+    "wrapped_libx264.ts": written(clock=lambda index: index + WRAPS),
     "trimmed.mp4": cut_without_encoding,
     "piped.avi": through_a_pipe,
     "no_edit_list.mp4": written(muxing={"use_editlist": "0"}),
@@ -123,7 +138,7 @@ def plain(path: Path) -> tuple[int, str]:
     frames = 0
     try:
         with av.open(str(path), metadata_errors="ignore") as container:
-            for stream in container.streams.video[:1]:
+            if stream := container.streams.best("video"):
                 stream.thread_type = "NONE"
                 for _ in container.decode(stream):
                     frames += 1

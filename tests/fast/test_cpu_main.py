@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import pkgutil
+from functools import cache
 from importlib import import_module
 
+import pytest
 import torch
 
 import fame.fast.cpu
 from fame.fast.cpu.__main__ import main
 from fame.fast.cpu.compiled import Kernel
+
+
+def test_a_compiler_that_fails_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    def fail(name: str) -> None:
+        raise RuntimeError("no locator available")
+
+    monkeypatch.setattr(fame.fast, "import_module", fail)
+    monkeypatch.setattr(fame.fast, "_loaded", cache(fame.fast._loaded.__wrapped__))
+    assert [fame.fast.choose(name, torch.zeros(1)) for name in ("mask", "unit", "jitter", "mask")] == [None] * 4
+    assert len(caplog.messages) == 1 and "plain torch computes instead" in caplog.text
 
 
 def test_every_loop_is_compiled_for_one_thread() -> None:

@@ -49,6 +49,10 @@ VALUES = {
     "NaN": (lambda x: torch.where(x == x.max(), torch.nan, x), "go from nan to nan"),
     "infinite": (lambda x: x / 0, "inf"),
     "numpy": (lambda x: x.numpy(), "got numpy.ndarray; torch.as_tensor makes a tensor"),
+    "sparse": (lambda x: x.to_sparse(), "got torch.float32, torch.sparse_coo: make it real, float16 or wider, and dense"),
+    "complex": (lambda x: x + 1j, "got torch.complex64"),
+    "float8": (lambda x: x.to(torch.float8_e4m3fn), "got torch.float8_e4m3fn"),
+    "nested": (lambda x: torch.nested.nested_tensor(list(x), layout=torch.jagged), "and dense"),
     "number": (lambda x: 0.5, "must be a .*tensor .*, got builtins.float"),
 }
 LAYOUTS = {

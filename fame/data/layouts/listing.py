@@ -6,6 +6,7 @@ import csv
 import io
 import mimetypes
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,10 +126,9 @@ def videos_below(folder: Path) -> list[Path]:
     """
     found = [path for path in _files_below(folder) if path.suffix.lower() in SUFFIXES]
     for path in found:
-        try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            raise FameError(f"{os.fsencode(path)!r}: the file's name is no UTF-8, and cannot stand in a list; rename it") from None
+        if re.search("[\r\ud800-\udfff]", str(path)):
+            why = "the file's name is no UTF-8, or has a carriage return, and cannot stand in a list"
+            raise FameError(f"{os.fsencode(path)!r}: {why}; rename it")
     return sorted(found)
 
 

@@ -22,8 +22,7 @@ from torch.nn.functional import interpolate
 
 from fame.backbones import Encoder
 from fame.config import Activation, Augment, Clip
-from fame.data.clips import VideoSet
-from fame.data.fitting import too_short
+from fame.data.clips import VideoSet, too_short
 from fame.evaluation.analysis.exchange import exchange_distances
 from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.artifacts import write_arrays, write_table

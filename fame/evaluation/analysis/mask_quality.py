@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Flavour, Masks, check_beta
-from fame.data.fitting import too_short
+from fame.data.clips import too_short
 from fame.evaluation.analysis.activation_maps import evenly
 from fame.evaluation.analysis.roc import auroc
 from fame.evaluation.artifacts import write_arrays, write_table

@@ -67,8 +67,8 @@ def backward(
     through = torch.empty_like(x)
     to_x = torch.empty_like(x) if added else through
     to_weight, to_bias = torch.empty_like(weight), torch.empty_like(weight)
-    given, written = (x, y, gradient, weight, found), (through, to_x, to_weight, to_bias)
-    _backward(*_addresses(*given, *written), x.numel(), x.shape[1], relu, eps)
+    tensors = x, y, gradient, weight, found, through, to_x, to_weight, to_bias
+    _backward(*_addresses(*tensors), x.numel(), x.shape[1], relu, eps)
     return to_x, through, to_weight, to_bias
 
 
@@ -77,14 +77,9 @@ def _addresses(*tensors: Tensor | None) -> list[int]:
 
 
 @inline
-def _tile(channels: int) -> int:
-    return channels * max(1, TILE // channels)
-
-
-@inline
 def _tiled(values: Array) -> Array:
     channels = values.shape[0]
-    found = np.empty(_tile(channels), np.float32)
+    found = np.empty(channels * max(1, TILE // channels), np.float32)
     for start in range(0, found.shape[0], channels):
         for c in range(channels):
             found[start + c] = values[c]
@@ -110,14 +105,12 @@ def _statistics(x_at, weight_at, bias_at, mean_at, variance_at, batches_at, foun
     weight, bias = at(weight_at, channels, FLOAT), at(bias_at, channels, FLOAT)
     running_mean, running_variance = at(mean_at, channels, FLOAT), at(variance_at, channels, FLOAT)
     at(batches_at, 1, INDEX)[0] += 1
-    tile = _tile(channels)
+    # deviations from the first row: sums of squares of the values themselves would cancel where the mean is far from zero
+    first = x[:channels]
+    shift = _tiled(first)
+    tile = shift.shape[0]
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size
-    # deviations from the first row: sums of squares of the values themselves would cancel where the mean is far from zero
-    first = np.empty(channels, np.float32)
-    for c in range(channels):
-        first[c] = x[c]
-    shift = _tiled(first)
     partial = np.zeros((chunks, 2, tile), np.float32)
     for chunk in prange(chunks):
         sums, squares = partial[chunk, 0], partial[chunk, 1]
@@ -173,11 +166,11 @@ def _backward(
     weight, to_weight, to_bias = at(weight_at, channels, FLOAT), at(to_weight_at, channels, FLOAT), at(to_bias_at, channels, FLOAT)
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     in_place = through_at == to_x_at
-    tile = _tile(channels)
+    middle = _tiled(mean)
+    tile = middle.shape[0]
     size = tile * CHUNK
     chunks = (x.shape[0] + size - 1) // size
-    middle = _tiled(mean)
-    zero = np.float32(0)
+    zero, floor = np.float32(0), np.float32(0.0 if relu else -np.inf)
     partial = np.zeros((chunks, 2, tile), np.float32)
     for chunk in prange(chunks):
         plain, product = partial[chunk, 0], partial[chunk, 1]
@@ -185,19 +178,12 @@ def _backward(
         for start in range(chunk * size, end, tile):
             stop = min(start + tile, end)
             part, passed, slope, target = x[start:stop], y[start:stop], gradient[start:stop], through[start:stop]
-            if relu:
-                for i in range(part.shape[0]):
-                    value = slope[i]
-                    value = value if passed[i] > zero else zero
-                    target[i] = value
-                    plain[i] += value
-                    product[i] += value * (part[i] - middle[i])
-            else:
-                for i in range(part.shape[0]):
-                    value = slope[i]
-                    target[i] = slope[i]
-                    plain[i] += value
-                    product[i] += value * (part[i] - middle[i])
+            for i in range(part.shape[0]):
+                value = slope[i]
+                value = value if passed[i] > floor else zero
+                target[i] = value
+                plain[i] += value
+                product[i] += value * (part[i] - middle[i])
     sums_64 = _by_channel(partial, channels)
     factors, slopes, terms = np.empty(channels, np.float64), np.empty(channels, np.float64), np.empty(channels, np.float64)
     for c in range(channels):

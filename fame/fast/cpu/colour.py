@@ -58,11 +58,15 @@ def _change(planes, grey, order, amounts, weights):  # type: ignore[no-untyped-d
         stop = min(start + BLOCK, pixels)
         red, green, blue = planes[0, start:stop], planes[1, start:stop], planes[2, start:stop]
         if grey:
-            _grey(red, green, blue, weights)
+            for i in range(len(red)):
+                luma = weights[0] * red[i] + weights[1] * green[i] + weights[2] * blue[i]
+                red[i], green[i], blue[i] = luma, luma, luma
         for step in order[:until]:
             _step(red, green, blue, step, amounts, weights)
         if jittered:
-            _add_luma(sums, red, green, blue, weights)
+            # a 64-bit sum for each place in a block: as accurate as pairwise sums, and independent, so that they go side by side
+            for i in range(len(red)):
+                sums[i] += weights[0] * red[i] + weights[1] * green[i] + weights[2] * blue[i]
     if not jittered:
         return
     factor = amounts[CONTRAST]
@@ -83,22 +87,6 @@ def _step(red, green, blue, step, amounts, weights):  # type: ignore[no-untyped-
         _saturate(red, green, blue, amounts[step], weights)
     else:
         _turn(red, green, blue, SIX * amounts[step])
-
-
-@inline
-def _grey(red, green, blue, weights):  # type: ignore[no-untyped-def]
-    for i in range(len(red)):
-        luma = weights[0] * red[i] + weights[1] * green[i] + weights[2] * blue[i]
-        red[i] = luma
-        green[i] = luma
-        blue[i] = luma
-
-
-@inline
-def _add_luma(sums, red, green, blue, weights):  # type: ignore[no-untyped-def]
-    """One 64-bit sum for each place in a block: as accurate as pairwise sums, and independent, so that they go side by side."""
-    for i in range(len(red)):
-        sums[i] += weights[0] * red[i] + weights[1] * green[i] + weights[2] * blue[i]
 
 
 @inline

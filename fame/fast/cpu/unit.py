@@ -1,13 +1,11 @@
 """Convolution, batch norm, addition of a residual and ReLU as one operation on a CPU: what fame/backbones/chain.py calls a unit.
 
 Of each only its input, the convolution's result and its own result are kept for the backward pass. A narrow network's step is 37
-units, each of a few hundred microseconds with 32 clips: torch's own conveniences (a module's attributes, a counter that a module
-is asked for and given back) took half as long as the arithmetic, so they are gone round here.
+units of a few hundred microseconds: a module's attributes took half as long as the arithmetic, so they are gone round here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import prod
 from typing import Any
 
@@ -16,7 +14,7 @@ from torch import Tensor, nn
 
 from fame.fast.cpu import batch_norm
 from fame.fast.cpu.direct import Direct
-from fame.fast.cpu.geometry import Geometry, Three
+from fame.fast.cpu.geometry import Geometry
 
 LAST = torch.channels_last_3d
 CLIP = 1 << 16  # numbers of a clip, read or written, up to which the direct form beats the library
@@ -47,23 +45,18 @@ def run(
 
 
 def direct(conv: nn.Conv3d, shape: torch.Size) -> Direct | None:
-    """Return the direct form of `conv` for an input (B, C, T, H, W); None where the library's is faster."""
-    sizes, kernel, stride, padding = (_three(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding))
-    out = _three((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
+    """Return the direct form of `conv` for an input (B, C, T, H, W); None where the library's is faster, and can be trusted.
+
+    Seen with torch 2.15 on a processor with AVX2: some gradients write beyond their memory, and the process dies of it.
+    """
+    axes: list[Any] = [tuple(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding)]
+    sizes, kernel, stride, padding = axes
+    out: Any = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
     g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
-    small = max(g.channels * prod(g.sizes), g.outputs * prod(g.out)) <= CLIP and conv.weight.numel() <= KERNEL
-    return Direct(g) if small or _corrupts(g) else None
-
-
-def _three(values: Iterable[Any]) -> Three:
-    t, h, w = (int(value) for value in values)
-    return t, h, w
-
-
-def _corrupts(g: Geometry) -> bool:
-    """Seen with torch 2.15 on a processor with AVX2: these gradients write beyond their memory, and the process dies of it."""
-    longer = any(k > n and stride > 1 for n, k, stride in zip(g.sizes, g.kernel, g.stride, strict=True))
-    return longer or (prod(g.kernel) == 1 < prod(g.stride) and g.channels % 8 > 0)
+    small = max(g.channels * prod(sizes), g.outputs * prod(out)) <= CLIP and conv.weight.numel() <= KERNEL
+    longer = any(k > n and step > 1 for n, k, step in zip(sizes, kernel, stride, strict=True))
+    corrupts = longer or (prod(kernel) == 1 < prod(stride) and g.channels % 8 > 0)
+    return Direct(g) if small or corrupts else None
 
 
 def _forward(
