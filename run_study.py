@@ -16,11 +16,13 @@ from rich.table import Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports.page import answer_of, mirror_report
+from reports.page import answer_of, build, mirror_report
+from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
+from studies.harness.parts import pack, unpack
 from studies.harness.plan import duration, label
 from studies.harness.runner import Summary
 from studies.harness.status import STATES, recall, state_of
@@ -140,15 +142,12 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
         for measure, values in one["values"].items():
             found = ", ".join(f"{value:.3f} (replicate {number})" for number, value in values.items())
             lines.append(f"  {measure}: {found or 'not run'}")
-        lines += [f"  commit {', '.join(one['commits'])}"] if one["commits"] else []
-        lines += [f"  {one['command']}", f"  {', '.join(one['runs'])}"]
+        lines += [f"  commit {', '.join(one['commits'])}", f"  {one['command']}", f"  {', '.join(one['runs'])}"]
         say("\n".join(lines))
 
 
 def make_report(store: Store) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    from reports.page import build
-
     page = build(store, commit=commit(), command=resuming())
     mirror_report(store, Tracker(store.out, complain))
     return page
@@ -162,9 +161,7 @@ def view(
     browser: Annotated[bool, typer.Option(help="Open the browser, or only tell where the page lies.")] = True,
 ) -> None:
     """Show the report."""
-    from reports.viewer import view as show
-
-    show(options.out, port, browser)
+    view_page(options.out, port, browser)
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packed replicates.")]
@@ -174,8 +171,6 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packe
 @asking("out", "part")
 def pack_parts(options: Options, folder: Folder) -> None:
     """Write the finished runs of OUT's study into DIR, an archive a replicate: results, tables and encoders."""
-    from studies.harness.parts import pack
-
     store = Store(options.out)
     asked = recall(store)
     for path, runs in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
@@ -186,8 +181,6 @@ def pack_parts(options: Options, folder: Folder) -> None:
 @asking("out")
 def unpack_parts(options: Options, folder: Folder) -> None:
     """Put packed replicates back into OUT, where the study goes on. Runs that are there already stay as they are."""
-    from studies.harness.parts import unpack
-
     store = Store(options.out).prepare()
     done = unpack(folder, store)
     asked = recall(store)
@@ -210,13 +203,13 @@ def status(options: Options) -> None:
     table = Table("run", "folder", "state", "epoch", "since")
     for stage, _ in stages.values():
         for replicate in asked.replicates:
-            state = state_of(store, stage.id, replicate)
-            counts[state.name] += 1
-            if state.name in ("running", "broken off", "failed"):
+            state, age, message = state_of(store, stage.id, replicate)
+            counts[state] += 1
+            if state in ("running", "broken off", "failed"):
                 step = store.progress(stage.id, replicate)
-                shown = f"{state.name}: {state.message}" if state.message else state.name
+                shown = f"{state}: {message}" if message else state
                 epoch = "{}/{}".format(*step) if step else ""
-                table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(state.age))
+                table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(age))
     found = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked.replicates, stages))))}")
     for name, command in earlier(options.out).items():

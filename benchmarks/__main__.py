@@ -105,7 +105,7 @@ def stepping(device: torch.device, scale: Scale, folder: Path) -> tuple[Work, Wo
     ours = fast_layout(ours)
     step = ContrastStep(ours, build_optimiser(optim, ours.query.parameters()), resolve(config.precision, device), device)
     views = Views(config, videos, Run(folder, seeds, device, lambda data: videos), 0)
-    return slow, lambda: float(step(*views.draw(rows))[0])
+    return slow, lambda: float(step(*next(views.pairs([rows])))[0])
 
 
 def alternate(works: tuple[Work, Work], rounds: int, device: torch.device) -> list[list[float]]:

@@ -29,8 +29,7 @@ from fame.data.staged.videos import render
 from fame.data.video import decode
 from fame.method.masks import colours, foreground_mask
 from fame.seeds import SELECTION_REPLICATES, Seeds
-from studies.real_masks.camera import grey, resize
-from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, Video, davis, sbi, ucf101
+from studies.real_masks.clips import FRAMES, STRIDE, Frames, Truth, Video, davis, grey, resize, sbi, ucf101
 from studies.setting.scales import SCALES
 
 Boxes = NDArray[np.float64]  # (T, 4): x, y, w, h in pixels

@@ -13,7 +13,7 @@ from reports.gate import Gate, gates
 from reports.statistics import ContrastResult, judge_contrasts
 from reports.texts import interval, number
 from studies.findings.contrasts import DECIDING, Best, Contrast, Finding, Place, Terms
-from studies.paper.claims import POINTS, SHARE
+from studies.paper.links import POINTS, SHARE
 from studies.paper.registry import declared
 from studies.study import Measure, Row
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from reports.evidence import Evidence, Side
 from reports.statistics import NOTHING, Estimate
 from studies.paper import links
-from studies.paper.claims import GATE_POINTS, gate_of
+from studies.paper.links import GATE_POINTS, gate_of
 from studies.study import UNCHANGED, Changes, Measure, Method
 
 OWN = "the scale's own setting"

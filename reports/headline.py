@@ -9,8 +9,8 @@ from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate, estimate
-from studies.paper.claims import GATE_POINTS
 from studies.paper.headline import CONTROLS, MEASURES, METHODS, TEXT
+from studies.paper.links import GATE_POINTS
 from studies.study import Measure, Method
 
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap

@@ -1,7 +1,6 @@
 """Read what a study's numbers are and which runs hold them: OUT/cells.csv and OUT/study.json, written when a study runs.
 
 A report joins these records with results and resolves no configuration again, so old results stay readable by newer code.
-studies/setting/recording.py writes them.
 """
 
 from __future__ import annotations

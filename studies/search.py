@@ -51,7 +51,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Found:
-    """Hold all trials, a beta each, in the order in which they were tried."""
+    """Hold all trials, a beta each, in their order."""
 
     trials: tuple[Trial, ...]
 

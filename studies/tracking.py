@@ -1,10 +1,8 @@
 """MLflow mirrors the run store. The files are the truth: a mirror that is lost or late is made again from them.
 
 Every finished run is mirrored once, in the experiment `runs`; every study has an experiment of its own name with its numbers,
-tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server that MLFLOW_TRACKING_URI names.
-
-Importing MLflow takes seconds, so OUT/mlflow.json notes what has been mirrored: where nothing is new it is not imported. To make
-the mirror anew, delete it and call `run_study.py report`.
+tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server in MLFLOW_TRACKING_URI. OUT/mlflow.json
+notes what has been mirrored, as importing MLflow takes seconds; without it `run_study.py report` mirrors all anew.
 """
 
 from __future__ import annotations
@@ -176,7 +174,6 @@ class Tracker:
         return client
 
     def _experiment(self, name: str) -> str:
-        """Return the id of the experiment `name`, made where it is missing."""
         found = self.client.get_experiment_by_name(name)
         return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 

@@ -55,8 +55,6 @@ def pretrain(config: Any, run: Run) -> dict[str, Any]:
         write_atomically(checkpoint, lambda beside, epoch=epoch: beside.write_text(str(epoch + 1)))
         if wrong == "kill once" and not done and epoch == 1:
             os.kill(os.getpid(), signal.SIGKILL)
-        if wrong == "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
     (run.folder / "encoder.pt").write_text("weights")
     checkpoint.unlink()
     return {"metrics": {"loss": 1.0, "started_at": float(done)}, "artifacts": ["encoder.pt"], "notes": {}}
@@ -67,7 +65,10 @@ def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
         run.videos(config.data)
     _trouble(run)
     found = encoder.read_text() if encoder else ""
-    return {"metrics": {"top1": 50.0, "replicate": float(run.seeds.replicate), "encoder": float(len(found))}, "artifacts": []}
+    return {
+        "metrics": {"top1": 50.0, "val/top1": 50.0, "replicate": float(run.seeds.replicate), "encoder": float(len(found))},
+        "artifacts": [],
+    }
 
 
 def _trouble(run: Run) -> str:
@@ -83,7 +84,5 @@ def _trouble(run: Run) -> str:
     if what == "not finite":
         raise NotFinite("the loss is nan")
     if what == "full":
-        Path("/dev/full").write_text("x")
-    if what == "quota":
-        raise OSError(errno.EDQUOT, "quota")
+        raise OSError(errno.ENOSPC, "No space left on device")
     return what

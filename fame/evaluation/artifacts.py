@@ -1,4 +1,4 @@
-"""Write a stage's tables and arrays into its folder, atomically; each function returns the file's name."""
+"""Write a stage's tables and arrays into its folder, atomically; return the file's name."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from fame.files import write_atomically
 
 
 def write_table(folder: Path, name: str, table: pd.DataFrame) -> str:
-    """Write a table as CSV, without its index."""
     write_atomically(folder / name, lambda beside: table.to_csv(beside, index=False))
     return name
 
 
 def write_arrays(folder: Path, name: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Write arrays as one compressed npz."""
-
     def write(beside: Path) -> None:
         with beside.open("wb") as file:  # a file, as numpy adds .npz to a name
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

@@ -23,7 +23,7 @@ from fame.method.shapes import check_clips, check_frames
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
 ATTEMPTS = 10  # boxes tried before the centre is taken
 
-Clips = Tensor | Sequence[Tensor]  # (B, T, H, W, 3), or B tensors (T, H, W, 3) of any sizes; without the last axis: masks
+Clips = Tensor | Sequence[Tensor]  # see `apply_crops`
 
 
 class Crops(NamedTuple):
@@ -37,10 +37,7 @@ class Crops(NamedTuple):
 
 
 def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Cut, resize and flip a random box of each clip, the same for all its frames.
-
-    clips: uint8 (B, T, H, W, 3), or a list of (T, H, W, 3) whose H and W may differ. Returns float (B, 3, T, size, size) in [0, 1].
-    """
+    """Cut, resize and flip a random box of each clip, the same for all its frames; clips and result as in `apply_crops`."""
     return apply_crops(clips, draw_crops(frame_sizes(clips), augment, generator), size)
 
 
@@ -72,8 +69,8 @@ def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: to
 def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
     """Resize each clip's box bilinearly to `size` (no antialiasing, edges of the box repeated), flipped where drawn.
 
-    clips: as in `random_crops` -> float32 (B, 3, T, size, size) in [0, 1]; true masks (B, T, H, W), bool -> float32
-    (B, T, size, size), to be thresholded at one half. Floating input lies in [0, 1] already. ValueError for other clips.
+    clips: (B, T, H, W, 3), or a list of (T, H, W, 3) of any sizes, uint8 or float in [0, 1] -> float32 (B, 3, T, size, size) in
+    [0, 1]; true masks (B, T, H, W), bool -> float32 (B, T, size, size), to be thresholded at one half. ValueError for others.
     """
     check_frames(clips)
     first = clips[0]
@@ -107,9 +104,8 @@ def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
 def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
     """Apply grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
 
-    Jitter: factors of brightness, contrast, saturation and a hue turn drawn per clip, applied in one of four orders drawn for
-    the batch. Contrast pulls towards the mean luma of the whole clip. Blur: kernel about a tenth of the side (none below 20
-    pixels), sigma drawn per clip. ValueError for other clips.
+    Jitter: factors of brightness, contrast (towards the clip's mean luma), saturation and a hue turn drawn per clip, in one of four
+    orders. Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip. ValueError for other clips.
     """
     check_clips(clips)
     return recolour(clips, draw_colours(len(clips), augment, generator))

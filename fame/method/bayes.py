@@ -1,4 +1,4 @@
-"""Define the colour histogram and Bayes' rule of a mask (paper, section 3.2): constants that every implementation shares."""
+"""Define the colour histogram and Bayes' rule of a mask (paper, section 3.2), which every implementation shares."""
 
 from __future__ import annotations
 
@@ -6,20 +6,17 @@ from typing import NamedTuple
 
 LEVELS = 10  # per colour coordinate
 COLOURS = LEVELS**3
-FOREGROUND_SAMPLE = 0.5  # share of the frame with the most motion, sampled for P(x|F)
-BACKGROUND_SAMPLE = 0.1  # share with the least, for P(x|B)
 
 
 class Bayes(NamedTuple):
     """Hold prior and samples of the colour posterior; the defaults are the paper's.
 
-        P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B))
-
-    Another prior keeps the order of colours; it acts because the posterior is smoothed before pixels are ranked.
+    P(F|x) = prior P(x|F) / (prior P(x|F) + (1 - prior) P(x|B)). Another prior keeps the order of colours; it acts because the
+    posterior is smoothed before pixels are ranked.
     """
 
     prior: float = 0.5  # P(F), in (0, 1)
-    sampled: tuple[float, float] = (FOREGROUND_SAMPLE, BACKGROUND_SAMPLE)  # shares of the frame, above 0, in all at most 1
+    sampled: tuple[float, float] = (0.5, 0.1)  # shares of the frame with most motion, for P(x|F), and least, for P(x|B)
 
     @property
     def odds(self) -> float:

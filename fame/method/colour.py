@@ -1,11 +1,10 @@
-"""Colour changes of whole clips, as in the released code (PAPER section 1, last part): what is drawn, and its effect on pixels."""
+"""Change the colours of whole clips, as in the released code: what is drawn, and its effect on pixels."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +17,7 @@ ORDERS = 4  # of jitter steps in one batch: few groups of clips, so few calls
 
 
 class Colours(NamedTuple):
-    """What was drawn for B clips; on the CPU."""
+    """Hold what was drawn for B clips; on the CPU."""
 
     grey: Tensor  # bool (B,)
     group: Tensor  # long (B,): which of the orders, or -1 without jitter
@@ -30,25 +29,25 @@ class Colours(NamedTuple):
 
 def draw_colours(clips: int, augment: Augment, generator: torch.Generator | None = None) -> Colours:
     """Draw nine numbers a clip and four orders a batch, whatever the probabilities and strengths are."""
-    draws = rand((clips, 9), generator).numpy()
+    draws = rand((clips, 9), generator)
     orders = rand((ORDERS, len(JITTER)), generator).argsort(dim=1, stable=True)
-    strengths = np.array([augment.brightness, augment.contrast, augment.saturation], np.float32)
-    lowest = np.maximum(1 - strengths, 0)
-    amounts = np.empty((clips, len(JITTER)), np.float32)
-    amounts[:, :3] = lowest + (1 + strengths - lowest) * draws[:, 3:6]
-    amounts[:, 3] = augment.hue * (2 * draws[:, 6] - 1)
-    group = np.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).astype(np.int64), -1)
+    strengths = torch.tensor([augment.brightness, augment.contrast, augment.saturation])
+    lowest = (1 - strengths).clamp(min=0)
+    factors = lowest + (1 + strengths - lowest) * draws[:, 3:6]
+    turns = augment.hue * (2 * draws[:, 6:7] - 1)
     least, most = augment.blur_sigma
-    grey, blurred, sigma = draws[:, 0] < augment.grayscale, draws[:, 2] < augment.blur, least + (most - least) * draws[:, 7]
-    drawn = torch.from_numpy(grey), torch.from_numpy(group), orders, torch.from_numpy(amounts)
-    return Colours(*drawn, torch.from_numpy(blurred), torch.from_numpy(sigma))
+    return Colours(
+        grey=draws[:, 0] < augment.grayscale,
+        group=torch.where(draws[:, 1] < augment.jitter, (draws[:, 8] * ORDERS).long(), -1),
+        orders=orders,
+        amounts=torch.cat([factors, turns], 1),
+        blurred=draws[:, 2] < augment.blur,
+        sigma=least + (most - least) * draws[:, 7],
+    )
 
 
 def recolour(clips: Tensor, drawn: Colours) -> Tensor:
-    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor.
-
-    Indices are found on the CPU and copied without waiting for the device.
-    """
+    """Apply grayscale, then jitter, then blur, where they were drawn; float (B, 3, T, H, W) in [0, 1], a new tensor."""
 
     def there(values: Tensor) -> Tensor:
         return values.to(clips.device, clips.dtype if values.is_floating_point() else None, non_blocking=True)

@@ -1,12 +1,9 @@
-"""Give controls their masks: what merging gains from a mask that is no method's (docs/rules.md).
+"""Give controls their masks and backgrounds, which are no method's (docs/rules.md).
 
     true     the true figure, wherever it is in any frame of the clip, at its own area
     dilated  the true figure grown to the share beta of the frame; a larger one stays whole
     other    FAME's mask of another clip of the batch
     blob     a random smooth shape of the share beta
-
-And two backgrounds that are no method's:
-
     empty      as inter, but another clip's scene without its true figure, filled from around it
     elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays
 
@@ -36,7 +33,7 @@ BLOB = 8  # a blob's scale, sigma, is the frame's shorter side over this
 
 
 def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
-    """Return the merge that a configuration says; a control's mask is given to its `forward`, from `Controlled`."""
+    """Return the merge that a configuration says; controls are given to its `forward`."""
     variant: Variant = "fame" if merge.variant in CONTROLS else merge.variant
     background: Background = "inter" if merge.background in get_args(Scenery) else merge.background  # type: ignore[assignment]
     bayes = {"prior": merge.prior, "sampled": merge.sampled}
@@ -60,10 +57,8 @@ class Controlled:
         found = videos.true_masks(rows, starts, clip)
         if found is None:
             what = "background 'empty'" if self.merge.background == "empty" else f"mask {self.merge.variant!r}"
-            raise FameError(
-                f"{what} is a control that needs the true figure, and these videos have no true masks: "
-                "only the embedded benchmark has (--dataset staged)"
-            )
+            lack = "needs the true figure, and these videos have no true masks: only the embedded benchmark has (--dataset staged)"
+            raise FameError(f"{what} is a control that {lack}")
         return found
 
     def mask(self, clips: Tensor, truth: Tensor | None) -> Tensor | None:

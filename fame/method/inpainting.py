@@ -34,10 +34,7 @@ def inpainted(clips: Tensor, figures: Tensor) -> Tensor:
 
 
 def spreading(side: int, sigma: float, device: torch.device) -> Tensor:
-    """Return a Gaussian of `sigma` pixels along an axis, reflected at both ends, as a matrix (side, side).
-
-    So wide a Gaussian is much faster as two products than as `smoothing`'s sums of shifted frames.
-    """
+    """Return a Gaussian of `sigma` pixels along an axis, reflected at both ends, as a matrix: fast where it is wide."""
     reach = min(int(3 * sigma), side - 1)
     weights = gaussian_weights(2 * reach + 1, sigma, device)
     place = (torch.arange(side, device=device)[:, None] + torch.arange(-reach, reach + 1, device=device)).abs()

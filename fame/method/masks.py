@@ -10,8 +10,8 @@ P(x|F) is the colour histogram of the 50 % of pixels that S ranks highest, P(x|B
 the formulas leave open (1000 colours, a background count that starts at 1, the smoothing before each ranking) is as in the released
 code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice; `paper` uses the true one.
 
-Colour levels sit on rounding edges: one unit in the last place of the mean frame moves pixels to the next level. So everything is
-computed in float32 and in one fixed order of operations, whatever the type of the input and whether autocast is on.
+Colour levels sit on rounding edges, so everything is computed in float32 and in one fixed order of operations, whatever the type of
+the input and whether autocast is on.
 
 This file is the definition, in plain torch. Unless asked for `exact`, `foreground_mask` takes the same steps in fewer passes over
 memory where fame/fast/ has a function for the device.
@@ -57,7 +57,7 @@ def foreground_mask(
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
     exact: in plain torch. The fast paths differ by rounding alone: where scores tie, or a colour lies within 1e-5 of an edge.
-    prior, sampled: of the fame mask, as `Bayes` has them.
+    prior, sampled: see `Bayes`.
     Raises ValueError for a wrong shape, values that are NaN or outside [0, 1], beta outside (0, 1], an unknown variant or flavour,
     a prior outside (0, 1), shares that are 0 or overlap.
     """
@@ -94,18 +94,15 @@ def kept_pixels(
 
 @torch.no_grad()
 def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
-    """Return what a plugin's mask makes of clips: bool (B, H, W), the mask itself, or float32, whose highest share is kept.
-
-    FameError where it returns something else.
-    """
+    """Return what a plugin's mask makes of clips: bool (B, H, W) or float32, whose highest share is kept; FameError for others."""
     found = mask_functions[variant](clips, beta)
     shape = (len(clips), *clips.shape[-2:])
     must = f"mask {variant!r} must return bool or finite floats of shape (B, H, W) = {shape}"
     if not isinstance(found, Tensor):
         raise FameError(f"{must}, not {type(found).__name__}")
     if found.shape != shape or not (found.dtype == torch.bool or found.is_floating_point()):
-        raise FameError(f"{must}, not {str(found.dtype).removeprefix('torch.')} of shape {tuple(found.shape)}")
-    if found.is_floating_point() and not found.isfinite().all():
+        raise FameError(f"{must}, not {found.dtype} of shape {tuple(found.shape)}")
+    if not found.isfinite().all():
         raise FameError(f"{must}, not NaN or infinity")
     return (found if found.dtype == torch.bool else found.float()).to(clips.device)
 
@@ -168,7 +165,7 @@ def colours(frames: Tensor, flavour: Flavour) -> Tensor:
 
 
 def colour_coordinates(frames: Tensor, flavour: Flavour) -> list[Tensor]:
-    """Return across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded; arguments as in `colours`."""
+    """Return across and up on the disc, and value, each (B, H, W) in 1..10, not yet rounded."""
     value, brightest = frames.max(1)
     chroma = value - frames.amin(1)
     saturation = chroma / (value + 1e-8)
@@ -190,7 +187,7 @@ def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Te
     sampled_f, sampled_b = bayes.counts(pixels)
     foreground = top_share(motion, sampled_f)
     background = ~top_share(motion, pixels - sampled_b)  # the rest of the same ranking, so ties never put a pixel into both samples
-    group = torch.where(foreground, 0, torch.where(background, 1, 2))
+    group = torch.where(foreground, 0, torch.where(background, 1, 2))  # 2: in neither sample
     counts = motion.new_zeros(batch, 3 * COLOURS)
     counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
     in_foreground = counts[:, :COLOURS] / sampled_f

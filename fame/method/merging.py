@@ -26,7 +26,7 @@ BACKGROUNDS, PARTNERS = get_args(Background), get_args(Partners)
 class ForegroundBackgroundMerge(nn.Module):
     """Keep a clip's foreground and put another clip's background behind it.
 
-    variant, beta, flavour: the mask, as in `foreground_mask`. beta = 1.0 keeps everything and returns the clips as they are (the
+    variant, beta, flavour, prior, sampled: the mask, as in `foreground_mask`. beta = 1.0 returns the clips as they are (the
     baseline); only gauss, which ignores beta, still merges.
     background, where Y comes from:
       inter  another clip of the batch, or the row of `sources` with the same number if they are given
@@ -35,8 +35,6 @@ class ForegroundBackgroundMerge(nn.Module):
       inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it; not in the paper
     partners, whose backgrounds a batch's clips get: `others` never a clip's own, `any` perhaps its own. None: as the flavour has
     it, `others` in `paper`, `any` in `official`.
-    prior, sampled: of the fame mask, as in `foreground_mask`.
-    generator: for all random choices, unless `forward` is given another; without one torch's global generator is used.
     """
 
     def __init__(
@@ -49,7 +47,6 @@ class ForegroundBackgroundMerge(nn.Module):
         partners: Partners | None = None,
         prior: float = PAPER.prior,
         sampled: tuple[float, float] = PAPER.sampled,
-        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.beta = check_beta(beta)
@@ -59,7 +56,7 @@ class ForegroundBackgroundMerge(nn.Module):
         check_name("flavour", flavour, FLAVOURS)
         self.partners: Partners = partners or ("others" if flavour == "paper" else "any")
         check_name("partners", self.partners, PARTNERS)
-        self.variant, self.background, self.flavour, self.generator = variant, background, flavour, generator
+        self.variant, self.background, self.flavour = variant, background, flavour
 
     def forward(
         self,
@@ -72,9 +69,10 @@ class ForegroundBackgroundMerge(nn.Module):
     ) -> Tensor:
         """Return merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
 
-        sources: clips of the same shape, taken row by row. mask: (B, H, W), bool or in 0..1, in place of the clip's own. behind:
-        clips of the same shape from whose rows the backgrounds are drawn in place of `clips`. Raises ValueError for other shapes or
-        values, both sources and behind, intra without sources, and a batch of one without sources.
+        generator: for all random choices; None: torch's global one. sources: clips of the same shape, taken row by row. mask:
+        (B, H, W), bool or in 0..1, in place of the clip's own. behind: clips of the same shape from whose rows the backgrounds are
+        drawn in place of `clips`. Raises ValueError for other shapes or values, both sources and behind, intra without sources, and
+        a batch of one without sources.
         """
         check_clips(clips, moving=True)
         for name, given in (("sources", sources), ("behind", behind)):
@@ -93,7 +91,7 @@ class ForegroundBackgroundMerge(nn.Module):
         mask = self._mask(clips) if mask is None else mask
         if self.background == "inpainted":
             rows_from = inpainted(rows_from, (mask if given is None else self._mask(rows_from)) >= 0.5)
-        rows, frames = self._drawn(rows_from, sources is not None, generator or self.generator)
+        rows, frames = self._drawn(rows_from, sources is not None, generator)
         return merge(clips, rows_from, mask, rows, frames)
 
     @torch.no_grad()
@@ -113,9 +111,6 @@ class ForegroundBackgroundMerge(nn.Module):
         if self.background == "still":
             frames = _random_frames(clips, generator)
         return rows, frames
-
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}, variant={self.variant!r}, background={self.background!r}, flavour={self.flavour!r}"
 
 
 def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = None, frames: Tensor | None = None) -> Tensor:
@@ -149,10 +144,7 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
 
 
 def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
-    """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones.
-
-    Needs no rejection, hence no loop that waits for the device.
-    """
+    """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones: no rejection needed."""
     order = random_permutation(count, generator, _home(generator, device))
     # made where it is drawn: on a GPU these would be launches of their own
     return _moved(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)

@@ -1,8 +1,8 @@
 """Momentum contrast (He et al., CVPR 2020) as the paper uses it: InfoNCE against a queue of keys (section 3, step 5).
 
-The released code's symmetric loss is kept, with its one peculiarity: both views are queries in turn, only the first turn moves the
-momentum encoder, and both turns enqueue, so the negatives of the second query contain the first key of the very same clip.
-`MoCo.own_key = False` takes that one key, and nothing else, out of the second query's negatives.
+The released code's symmetric loss is kept: both views are queries in turn, only the first turn moves the momentum encoder, and both
+turns enqueue, so the negatives of the second query contain the first key of the very same clip. `MoCo.own_key = False` takes that
+one key out of them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class MomentumContrast(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Return mean InfoNCE over turns and batch, and the share of queries nearer to their own key than to every negative.
 
-        Moves the momentum encoder and the queue, so a call counts as a step. Raises ValueError where the batch exceeds the queue.
+        A call moves the momentum encoder and the queue. Raises ValueError where the batch exceeds the queue.
         """
         losses, right = zip(*self.pieces(view0, view1, autocast), strict=True)
         return torch.stack(losses).sum(), torch.stack(right).sum()
@@ -74,8 +74,7 @@ class MomentumContrast(nn.Module):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield what `forward` gives as parts that add up to it, one a turn and piece of the batch.
 
-        A backward pass after each part keeps one part's graph in memory. The step is that of the whole batch: the momentum encoder
-        moves once, and the keys of the whole batch enter the queue together.
+        A backward pass after each part keeps one part's graph in memory; the step is that of the whole batch.
         """
         turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
         self.follow()
@@ -97,8 +96,7 @@ class MomentumContrast(nn.Module):
     def follow(self) -> None:
         """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query.
 
-        With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021); else they stay
-        the key encoder's own.
+        With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021).
         """
         ema = self.config.key_norm == "ema"
         keys, queries = ([*part.parameters(), *(statistics(part) if ema else ())] for part in (self.key, self.query))
@@ -114,8 +112,8 @@ class MomentumContrast(nn.Module):
     def keys(self, clips: Tensor) -> Tensor:
         """Return points of the momentum encoder, without gradients.
 
-        On several ranks, or in several pieces, the clips are shuffled across them, and the points back, so that the batch's
-        statistics do not tell a query its key. `key_norm` ema takes the statistics out, and needs no shuffle.
+        On several ranks, or in several pieces, clips are shuffled across them, and points back, so that the batch's statistics do
+        not tell a query its key; `key_norm` ema takes them out, and needs no shuffle.
         """
         ranks = here()
         with torch.inference_mode():
@@ -137,15 +135,10 @@ class MomentumContrast(nn.Module):
 
     @torch.no_grad()
     def enqueue(self, keys: Tensor) -> Tensor:
-        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; B need not divide the queue's length.
-
-        Returns their places, long (B,).
-        """
+        """Overwrite the oldest entries with `keys` (B, dim), going round at the end; return their places, long (B,)."""
         length = len(self.queue)
         if len(keys) > length:
-            raise ValueError(
-                f"a batch of {len(keys)} does not fit in a queue of {length}: give a queue at least as long as the batch"
-            )
+            raise ValueError(f"a batch of {len(keys)} does not fit in a queue of {length}: give one as long as the batch")
         places = (self.position + torch.arange(len(keys), device=keys.device)) % length
         self.queue[places] = keys.to(self.queue.dtype)
         self.position.copy_((self.position + len(keys)) % length)

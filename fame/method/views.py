@@ -74,10 +74,6 @@ class Views:
             stream.set_state(state)
         self.waited, self.augmented, self._read_to = place["waited"], place["augmented"], place["read to"]
 
-    def draw(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the pair of one batch."""
-        return next(self.pairs([rows]))
-
     def read(self, rows: Tensor) -> list[Raw]:
         """Read the clips of both views, then those that merging takes its backgrounds from where they come from the same video."""
         merge = self.contrast.merge

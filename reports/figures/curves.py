@@ -13,7 +13,7 @@ from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, lines_o
 from reports.gate import Gate, gate, hollow
 from reports.texts import counted
 from studies.findings.contrasts import Finding
-from studies.paper.claims import POINTS
+from studies.paper.links import POINTS
 from studies.paper.registry import declared
 from studies.study import Changes
 

@@ -9,7 +9,7 @@ from reports.gate import Gate, gate, hollow
 from reports.tables import frame, on_papers_sets
 from reports.texts import counted
 from studies.findings.contrasts import Finding
-from studies.paper.claims import POINTS
+from studies.paper.links import POINTS
 from studies.paper.registry import declared
 
 PANELS = 5

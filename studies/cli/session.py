@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
+from studies.search import NAME, Found, Trial, search_beta
 from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.fields import overruled
@@ -34,9 +35,6 @@ from studies.setting.options import Options, flag
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from studies.tracking import Tracker
-
-if TYPE_CHECKING:
-    from studies.search import Found, Trial
 
 NAMES = "Names as `list` shows them; findings: all findings; claims: all that claims need; the paper's where none is given."
 STOPPED = 130  # exit code after Ctrl-C
@@ -209,8 +207,6 @@ class Session:
 
     def search(self, trials: int, replicate: int) -> Found:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
-        from studies.search import NAME, search_beta
-
         if self.asked.setting.targets:
             raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
         if self.asked.setting.folds:

@@ -1,23 +1,21 @@
 """Declare findings: studies beyond the paper, with the differences between rows that their questions are answered by.
 
 A contrast is a weighted sum of rows, a value a replicate: FAME - baseline, or half of one gain minus another gain. It is
-declared in the study's file, before its runs are looked at; reports/contrasts.py computes it and adjusts all of a study's together.
+declared before its runs are looked at; reports/contrasts.py computes it. Rows of random initialisation, one for each world that a
+finding tests in, are the gate's (reports/gate.py) and are compared with nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from studies.study import Measure, Study, balanced, deranged, gap, top1
+from studies.study import Measure, Row, Study, balanced, deranged, fame, gap, moco, random_init, top1
 
 Place = tuple[str, str]  # a row of the study: its label and its column
-State = Literal["above", "below", "negligible", "open", "withheld", "not run"]
+State = Literal["above", "below", "negligible", "open", "withheld", "not run"]  # docs/rules.md
 
-# above, below   its mean differs from 0, after Holm's adjustment for all comparisons of the study
-# negligible     its 95 % interval lies within the margin on both sides of 0
-# open           neither: the interval is too wide to tell
-# withheld       under three replicates, some of them missing, or in a setting whose gate is not passed
 DECIDING = (deranged("A"), balanced("A"))  # every contrast is computed by both; the first decides
 MEASURES = (top1("A", "probe"), *DECIDING, gap("A"))
 
@@ -59,14 +57,9 @@ class Finding(Study):
     with_claims: bool = False
 
 
-def row(place: Place | Best) -> Terms:
-    """Return the row itself, with weight 1."""
-    return ((1.0, place),)
-
-
-def times(factor: float, terms: Terms) -> Terms:
-    """Return the terms, every weight multiplied by `factor`."""
-    return tuple((factor * weight, place) for weight, place in terms)
+def difference(greater: Place | Best, lesser: Place | Best) -> Terms:
+    """Return greater - lesser."""
+    return ((1.0, greater), (-1.0, lesser))
 
 
 def less(terms: Terms, others: Terms) -> Terms:
@@ -74,6 +67,47 @@ def less(terms: Terms, others: Terms) -> Terms:
     return (*terms, *times(-1.0, others))
 
 
-def difference(greater: Place | Best, lesser: Place | Best) -> Terms:
-    """Return greater - lesser."""
-    return less(row(greater), row(lesser))
+def times(factor: float, terms: Terms) -> Terms:
+    """Return the terms, every weight multiplied by `factor`."""
+    return tuple((factor * weight, place) for weight, place in terms)
+
+
+BASELINE, FAME, RANDOM = "baseline", "FAME", "random init"  # rows; the setting is the column
+START = Row(RANDOM, random_init(), gate=True)  # of the scale's own world
+MASK_MEASURES = tuple(
+    Measure(f"{variant}/0.5/paper/{measure}", "masks", "A", f"{word} mask, {said}", kind="mechanism")
+    for variant, word in (("fame", "FAME"), ("seed", "Seed"))
+    for measure, said in (("recall_lift", "recall lift"), ("auroc", "AUROC"))
+)
+MASK_LIFT, SEED_LIFT = MASK_MEASURES[0], MASK_MEASURES[2]
+
+
+def in_worlds(field: str, columns: Mapping[str, float], betas: Mapping[str, float | None] = {FAME: None}) -> tuple[Row, ...]:
+    """Return baseline and FAME (rows of several betas) in each changed world, where they are tested too, and that world's gate."""
+    return tuple(
+        row
+        for column, value in columns.items()
+        for row in (
+            Row(BASELINE, moco(world={field: value}), column, value),
+            *(Row(label, fame(beta, world={field: value}), column, value) for label, beta in betas.items()),
+            Row(RANDOM, random_init(world={field: value}), column, value, gate=True),
+        )
+    )
+
+
+def in_schedules(field: str, columns: Mapping[str, float]) -> tuple[Row, ...]:
+    """Return both methods, pretrained with each value of a field of `Optim`."""
+    methods = ((BASELINE, moco), (FAME, fame))
+    return tuple(
+        Row(label, method(optim={field: value}), column, value) for column, value in columns.items() for label, method in methods
+    )
+
+
+def gain(column: str, row: str = FAME) -> Terms:
+    """Return by how much a row is above the baseline of its column."""
+    return difference((row, column), (BASELINE, column))
+
+
+def gains(columns: Iterable[str]) -> tuple[Contrast, ...]:
+    """Return FAME's gain in each column."""
+    return tuple(Contrast(f"FAME - baseline at {column}", gain(column)) for column in columns)

@@ -37,7 +37,7 @@ class Unpacked:
 def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = ()) -> list[tuple[Path, int]]:
     """Write an archive of the finished runs of each of `replicates`, none given: of every one; return paths and numbers of runs.
 
-    FameError where nothing is finished, and where an archive that lies there holds runs that would be lost.
+    FameError where nothing is finished, and where there is such an archive already.
     """
     stages = all_stages(asked.setting, asked.studies)
     packed = []
@@ -45,7 +45,8 @@ def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = (
         runs = [store.folder(stage_id, replicate) for stage_id in stages if store.whole(stage_id, replicate)]
         if runs:
             path = folder / f"replicate-{replicate:04d}.tar.gz"
-            _check_nothing_lost(path, {run.parent.name for run in runs})
+            if path.exists():
+                raise FameError(f"{path}: is there already; take it away, or pack into another folder")
             try:
                 folder.mkdir(parents=True, exist_ok=True)
                 write_atomically(path, lambda beside, runs=runs: _write(beside, store.out, runs))  # type: ignore[misc]
@@ -87,20 +88,8 @@ def _write(path: Path, out: Path, runs: list[Path]) -> None:
                 file.add(part, part.relative_to(out).as_posix())
 
 
-def _check_nothing_lost(path: Path, stages: set[str]) -> None:
-    """FameError where an archive of that name holds runs of other stages than the new one would."""
-    try:
-        with tarfile.open(path) as file:
-            lost = {name.split("/")[1] for name in file.getnames() if "/" in name} - stages
-    except (OSError, EOFError, tarfile.TarError):
-        return  # there is none, or a damaged one, which has nothing to lose
-    if lost:
-        what = f"holds {len(lost)} runs that would be lost ({min(lost)}, ...), as this study lacks them"
-        raise FameError(f"{path}: {what}; unpack {path.parent} first, or pack into another folder")
-
-
 def _extract(path: Path, unpacked: Store) -> dict[str, Any]:
-    """Extract an archive of whole runs and plain files that `pack` writes, and return its setting; FameError for any other."""
+    """Extract an archive that `pack` wrote, of whole runs, and return its setting; FameError for any other."""
     number = path.name.removeprefix("replicate-").removesuffix(".tar.gz")
     try:
         member = re.compile(rf"{re.escape(SETTING)}|runs/[0-9a-f]{{12}}/{int(number)}/\w[\w.-]*", re.ASCII)

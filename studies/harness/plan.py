@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -161,21 +161,6 @@ class Plan:
         """Wall time with `jobs` side by side, the data prepared; NaN where no run of this machine was timed."""
         return self.forecast.remaining(self.todo, {}, self.jobs)
 
-    def kinds(self) -> list[tuple[str, int, int, float]]:
-        """Return (kind, runs, of them to do, seconds of one core that these take) in the order in which stages come."""
-        runs = Counter(task.stage.kind for task in self.tasks)
-        todo = Counter(task.stage.kind for task in self.todo)
-        seconds: defaultdict[str, float] = defaultdict(float)
-        for task in self.todo:
-            seconds[task.stage.kind] += self.forecast.seconds(task.stage)
-        return [(kind, number, todo[kind], seconds[kind]) for kind, number in runs.items()]
-
-    def studies(self) -> list[tuple[str, int, int]]:
-        """Return (study, runs that it uses, of them done)."""
-        names = dict.fromkeys(name for stage in self.serves for name in self.serves[stage])
-        using = {name: [task for task in self.tasks if name in self.serves[task.stage.id]] for name in names}
-        return [(name, len(tasks), sum(task.key in self.done for task in tasks)) for name, tasks in using.items()]
-
 
 def make_plan(
     store: Store,
@@ -240,11 +225,14 @@ def _megapixels(data: Data, sizes: Sizes) -> float:
 def show_plan(console: Console, plan: Plan) -> None:
     """Show runs by study and by kind, time and disk."""
     by_study = Table("study", "runs", "done", title=f"{len(plan.tasks)} runs, {len(plan.todo)} to do")
-    for name, runs, done in plan.studies():
-        by_study.add_row(name, str(runs), str(done))
+    for name in dict.fromkeys(name for names in plan.serves.values() for name in names):
+        tasks = [task for task in plan.tasks if name in plan.serves[task.stage.id]]
+        by_study.add_row(name, str(len(tasks)), str(sum(task.key in plan.done for task in tasks)))
     by_kind = Table("stage", "runs", "to do", "of one core", title=f"where the time goes ({plan.jobs} side by side)")
-    for kind, runs, todo, seconds in plan.kinds():
-        by_kind.add_row(kind, str(runs), str(todo), duration(seconds))
+    for kind in dict.fromkeys(task.stage.kind for task in plan.tasks):
+        runs = sum(task.stage.kind == kind for task in plan.tasks)
+        todo = [plan.forecast.seconds(task.stage) for task in plan.todo if task.stage.kind == kind]
+        by_kind.add_row(kind, str(runs), str(len(todo)), duration(sum(todo)))
     console.print(by_study, by_kind)
     measured = "by runs of this machine" if plan.forecast.done else "no run of this machine was timed yet"
     console.print(f"time: {duration(plan.seconds)} ({measured}); disk: {decimal(plan.bytes)}", highlight=False)

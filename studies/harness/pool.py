@@ -1,7 +1,6 @@
 """Runs side by side on this machine: persistent worker processes, each with one thread, that import torch once.
 
-A worker is spawned, never forked. The parent talks to each over a pipe of its own, so a worker that is killed in the middle of a
-message hurts no other; its death shows on its sentinel.
+Each is spawned and has a pipe of its own, so one that is killed in the middle of a message hurts no other.
 """
 
 from __future__ import annotations

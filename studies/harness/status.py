@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -14,14 +13,6 @@ from studies.harness.store import CONFIG, FAILURE, LOCK, METRICS, RESULT, SETTIN
 from studies.setting.asked import Asked, read_asked
 
 STATES = ("finished", "running", "broken off", "failed", "not begun")
-
-
-class State(NamedTuple):
-    """Say where a run is. `age`: seconds since its last sign of life. `message`: of a failure."""
-
-    name: str
-    age: float = 0.0
-    message: str = ""
 
 
 def recall(store: Store) -> Asked:
@@ -37,22 +28,22 @@ def recall(store: Store) -> Asked:
     return read_asked(value, str(path), mend)
 
 
-def state_of(store: Store, stage_id: str, replicate: int) -> State:
-    """Return where a run is. One that was broken off is continued by the next start, one that failed is tried again."""
+def state_of(store: Store, stage_id: str, replicate: int) -> tuple[str, float, str]:
+    """Return a run's state, the seconds since its last sign of life, and the message of a failure."""
     folder = store.folder(stage_id, replicate)
     if store.finished(stage_id, replicate):
-        return State("finished", _age(folder / RESULT))
+        return "finished", _age(folder / RESULT), ""
     if not (folder / CONFIG).exists():
-        return State("not begun")
+        return "not begun", 0.0, ""
     life = folder / METRICS if (folder / METRICS).exists() else folder / CONFIG
     try:
         with FileLock(folder / LOCK, timeout=0):  # the system frees the lock of a process that is gone
             pass
     except (Timeout, OSError):
-        return State("running", _age(life))
+        return "running", _age(life), ""
     if failure := store.failure(stage_id, replicate):
-        return State("failed", _age(folder / FAILURE), str(failure.get("message", "")))
-    return State("broken off", _age(life))
+        return "failed", _age(folder / FAILURE), str(failure.get("message", ""))
+    return "broken off", _age(life), ""
 
 
 def _age(path: Path) -> float:

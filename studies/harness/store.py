@@ -157,9 +157,8 @@ class Store:
         return _read_json(self.out / SETTING)
 
     def write_setting(self, value: dict[str, Any]) -> None:
-        if self.setting() != value:
-            with self.named_errors():
-                write_json(self.out / SETTING, value)
+        with self.named_errors():
+            write_json(self.out / SETTING, value)
 
     def begin(self, stage: Stage, replicate: int) -> Path:
         """Make the run's folder, unfinished, with config.json. What an earlier start left is kept if there is a checkpoint."""

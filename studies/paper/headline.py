@@ -4,7 +4,7 @@ from studies.study import balanced, deranged, fame, gap, moco, random_init, top1
 
 TEXT = "FAME (beta 0.5, single) minus baseline: linear probe on A, tested in deranged scenes"
 METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
-# a perfect mask: can the benchmark show a gain at all? (studies/findings/masks.py, backgrounds.py)
+# a perfect mask: can the benchmark show a gain at all? (studies/findings/controls.py)
 CONTROLS = {
     "the true figure in place of FAME's mask": fame(variant="true"),
     "the same on the other video's scene without its figure": fame(variant="true", background="empty"),

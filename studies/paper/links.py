@@ -1,16 +1,24 @@
-"""Define what a claim consists of: links, comparisons of two sides, each a method and a measure."""
+"""Define claims and what they consist of: links, comparisons of two sides, each a method and a measure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from fame.config import Flavour, Variant
-from studies.study import Measure, Method
+from studies.study import UNCHANGED, Changes, Measure, Method, balanced, moco, random_init
 
 Named = tuple[str, Method | None]
 Relation = Literal["greater", "equal"]
+
+GATE_POINTS = 10.0  # of the baseline above random initialisation
+POINTS = 2.0  # margin of accuracies and recalls, in points
+SHARE = 0.02  # margin of shares, AUROCs and ratios
+ALL_SUPPORTED = (
+    "reproduced if every link's 95 % interval lies above 0; "
+    "not reproduced if one, Holm-adjusted, does not and lies below the margin m"
+)
 
 
 @dataclass(frozen=True)
@@ -79,6 +87,46 @@ class Link:
         return f"{self.greater.name} {sign} {self.lesser.name}, {of}"
 
 
+@dataclass(frozen=True)
+class Test:
+    """Declare one way of judging a claim: all of its `links` have to hold; those `beside` are shown and decide nothing."""
+
+    __test__ = False  # not a pytest class
+
+    kind: Literal["as published", "mechanism", "real video", "real video, small scale"]
+    metric: str
+    links: tuple[Link, ...]
+    rule: str = ALL_SUPPORTED
+    margin: float = POINTS
+    beside: tuple[Link, ...] = ()
+    needs: str = ""  # the finding that has to be run for it, where the paper's own studies do not suffice
+
+    def margin_of(self, link: Link) -> float:
+        """Return the link's own margin, or the test's."""
+        return self.margin if link.margin is None else link.margin
+
+    @property
+    def source(self) -> Literal["runs", "real video"]:
+        """Return where its numbers come from: runs of a study, a value a replicate; or real video, a value a sequence."""
+        return "real video" if self.kind == "real video" else "runs"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Declare a sentence of the paper, and how it is judged."""
+
+    id: str
+    text: str
+    where: str
+    tests: tuple[Test, ...]
+
+
 def links(pairs: Iterable[tuple[Named, Named]], *measures: Measure, relation: Relation = "greater") -> tuple[Link, ...]:
     """Return a link for each pair of methods and each measure."""
     return tuple(Link(Side(*high, measure), Side(*low, measure), relation) for high, low in pairs for measure in measures)
+
+
+def gate_of(changes: Changes = UNCHANGED) -> Link:
+    """Return the gate's link: the baseline, changed so, above random initialisation in the same world, by the balanced head."""
+    baseline = Side("baseline", replace(moco(), changes=changes), balanced("A"))
+    return Link(baseline, Side("random init", replace(random_init(), changes=Changes(world=changes.world)), balanced("A")))

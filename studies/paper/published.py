@@ -1,8 +1,7 @@
 """Read the paper's numbers from published.toml, and say which of our rows and columns is which of the paper's.
 
-They are never mixed with ours: a published value is shown beside one of ours only where row, column and measure are the paper's
-own, and it carries its source. Our parts are twins of the paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of
-Kinetics-400.
+A published value is shown beside one of ours only where row, column and measure are the paper's own. Our parts are twins of the
+paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of Kinetics-400.
 """
 
 from __future__ import annotations
@@ -28,13 +27,10 @@ NETWORK = "R(2+1)D"  # ours, where the paper gives one row for several networks
 
 @dataclass(frozen=True)
 class Published:
-    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read.
-
-    `study` is "" for what other people reported for the method or its baseline, which stands in no table.
-    """
+    """Hold one printed number: `value` in percent (points where the row is a difference), `source` where it was read."""
 
     table: str
-    study: str
+    study: str  # "": other people's report, which stands in no table
     row: str
     column: str
     metric: str
@@ -44,14 +40,9 @@ class Published:
 
 
 @cache
-def _document() -> dict:
-    return tomllib.loads(FILE.read_text(encoding="utf-8"))
-
-
-@cache
 def entries() -> tuple[Published, ...]:
     """Return every published number, in the paper's order. KeyError where an entry names a source that is not described."""
-    document = _document()
+    document = tomllib.loads(FILE.read_text(encoding="utf-8"))
     return tuple(
         Published(**{"study": "", "network": "", **entry, "source": document["sources"][entry["source"]]})
         for entry in document["entries"]
@@ -60,14 +51,11 @@ def entries() -> tuple[Published, ...]:
 
 def noise() -> dict[str, dict[str, float]]:
     """Return per data set the half-width (`points`) of the 95 % interval that `videos` test videos alone give at `at` %."""
-    return dict(_document()["noise"])
+    return dict(tomllib.loads(FILE.read_text(encoding="utf-8"))["noise"])
 
 
 def published(study: str, row: str, column: str, published_name: str) -> Published | None:
-    """Return the paper's number for a row and column as our studies name them, or None where the paper has none.
-
-    `published_name` is `Measure.published`, for instance "UCF101 finetuned"; an empty one (a mechanism measure) has no number.
-    """
+    """Return the paper's number for a row and column as our studies name them, by `Measure.published`; None where it has none."""
     theirs = COLUMNS.get(study, {}).get(column)
     if theirs is None or not published_name:
         return None

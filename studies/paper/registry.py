@@ -10,38 +10,28 @@ from typing import Literal
 from fame import plugins
 from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
-from studies.findings import backgrounds, constants, masks, schedules, worlds
+from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
 from studies.findings.real_video import STUDY as REAL_VIDEO
-from studies.paper.tables import (
-    ACTION_RECOGNITION,
-    ACTIVATION_MAPS,
-    DIVING48,
-    FOREGROUND_MASK,
-    MASK_QUALITY,
-    RETRIEVAL,
-    SELECTION_WORLDS,
-    STUDIES,
-    TEMPORAL_KERNELS,
-    quality,
-)
+from studies.paper import tables
+from studies.paper.tables import SELECTION_WORLDS, STUDIES
 from studies.study import Row, Study, fame, pretext
 
 FINDINGS: tuple[Finding, ...] = (
-    schedules.SCHEDULES,
-    schedules.LEARNING_RATES,
-    worlds.SHORTCUT,
-    worlds.CAMERA,
-    worlds.LIKENESS,
-    worlds.FIGURE_SIZE,
-    constants.SAMPLING,
-    masks.POSITIVE_CONTROL,
-    schedules.LONGER_CONTROL,
-    backgrounds.OTHER_FIGURE,
-    backgrounds.INPAINTED_BACKGROUND,
-    backgrounds.FILLED_ELSEWHERE,
-    masks.TRUE_MASK,
-    constants.QUIRKS,
+    changes.SCHEDULES,
+    changes.LEARNING_RATES,
+    changes.SHORTCUT,
+    changes.CAMERA,
+    changes.LIKENESS,
+    changes.FIGURE_SIZE,
+    changes.SAMPLING,
+    controls.POSITIVE_CONTROL,
+    changes.LONGER_CONTROL,
+    controls.OTHER_FIGURE,
+    controls.INPAINTED_BACKGROUND,
+    controls.FILLED_ELSEWHERE,
+    controls.TRUE_MASK,
+    changes.QUIRKS,
 )
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = SELECTION_WORLDS.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
@@ -49,8 +39,8 @@ FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's stu
 
 # the tables that look at an encoder whatever it was trained for: the part that a plugin's objective is trained on there
 DOWNSTREAM: dict[str, Literal["A", "source"]] = {
-    ACTION_RECOGNITION.name: "source",
-    **dict.fromkeys((study.name for study in (DIVING48, RETRIEVAL, TEMPORAL_KERNELS, ACTIVATION_MAPS)), "A"),
+    "action_recognition": "source",
+    **dict.fromkeys(("diving48", "retrieval", "temporal_kernels", "activation_maps"), "A"),
 }
 
 
@@ -75,13 +65,13 @@ def _studies_of(module: ModuleType) -> list[Study]:
 
 
 def _with_plugins(study: Study) -> Study:
-    if study == FOREGROUND_MASK:
+    if study == tables.FOREGROUND_MASK:
         return replace(study, rows=(*study.rows, *(Row(MASKS[name], fame(variant=name)) for name in PLUGGED)))
-    if study == MASK_QUALITY:
-        return replace(study, measures=(*study.measures, *quality(PLUGGED)))
+    if study == tables.MASK_QUALITY:
+        return replace(study, measures=(*study.measures, *tables.quality(PLUGGED)))
     if on := DOWNSTREAM.get(study.name):
         kinds = [one.model_validate({}) for one in OBJECTIVES.values() if one.model_fields["plugin"].default]
-        column = on if study == DIVING48 else ""
+        column = on if study == tables.DIVING48 else ""
         return replace(study, rows=(*study.rows, *(Row(one.kind, pretext(one, on), column) for one in kinds)))
     return study
 
@@ -89,9 +79,8 @@ def _with_plugins(study: Study) -> Study:
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """Return the named studies in the order above; the paper's, and no finding, where none is named.
 
-    `findings` names all findings, `claims` all studies that claims are judged by; `selection`, asked for alone, is what is fixed on
-    selection worlds. STUDY/ROW and STUDY/ROW/COLUMN name single rows of a study, which is then reduced to them. An unknown name is
-    a FameError that lists the known ones.
+    `findings` and `claims` name several, `selection` is asked for alone; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. An
+    unknown name is a FameError that lists the known ones.
     """
     papers = paper_studies()
     if not names:

@@ -176,9 +176,7 @@ ACTIVATION_MAPS = Study(
     measures=(AUROC, EXCHANGE),
 )
 
-# What is fixed on selection worlds, which no verdict looks at: the spread of the headline, the gate, the delta of "about equal".
-# It is run on worlds of its own; the ledger reads the delta from what of it lies in the same folder. The spread that `plan` uses
-# stands in spread.toml, as it has to be known before anything runs.
+# What is fixed on worlds that no verdict looks at: the delta of "about equal". The spread that `plan` uses stands in spread.toml.
 SELECTION_WORLDS = Study(
     name="selection",
     title="Selection worlds: what is fixed before the claims",

@@ -1,7 +1,4 @@
-"""Measure how well each mask covers the object in real video, of which nothing is synthetic; `sequences.csv` decides claim C11.
-
-The videos are third-party: numbers are written from them, frames never. Measure with `python -m studies.real_masks REAL OUT`.
-"""
+"""Measure how well each mask covers the object in real video; `sequences.csv` decides claim C11."""
 
 from pathlib import Path
 

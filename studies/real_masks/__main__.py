@@ -2,54 +2,108 @@
 
     OUT/clips.csv      a line for each clip and mask: the measurement itself
     OUT/sequences.csv  its mean over each sequence's clips: what inference counts (a sequence is one observation)
-    OUT/summary.csv    means over sequences, still and moving cameras apart
-    OUT/meta.json      commit, versions, date, what was chosen beforehand
 
-It prints how many sequences and clips there are, and the means at beta 0.5. For the report to decide claim C11 on a new
-measurement, copy OUT/sequences.csv into studies/real_masks/.
+For the report to decide claim C11 on a new measurement, copy OUT/sequences.csv into studies/real_masks/.
+
+A clip has 16 frames (stride 2; 1 where a sequence is too short) and is cropped at the centre: to 112 pixels from a short side of
+128 (the paper's), and to 32 from 48 (the embedded benchmark's). Measures are those of fame/evaluation/analysis/mask_quality.py.
+Against actor boxes there are only `box_recall_lift` and `box_iou`: a box holds much that is no actor, so they say whether a mask
+lies where the actor is, not whether it covers him.
+
+A camera counts as still where its picture moves by less than half a pixel of 112 between a clip's frames (stride 2), in the median
+over the sequence's clips.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
+from collections.abc import Iterator
 from functools import partial
+from itertools import chain, takewhile
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
+from fame.config import Flavour
 from fame.errors import FameError
-from fame.files import write_atomically, write_json
-from studies.harness.hardware import commit, versions
-from studies.real_masks.clips import FRAMES, STRIDE
-from studies.real_masks.measures import SIZES, STILL_CAMERA, by_sequence, means, measure_all
+from fame.evaluation.analysis.mask_quality import MEASURES, measured
+from fame.files import write_atomically
+from fame.method.augment import centre_crop
+from studies.real_masks.clips import STRIDE, Video, camera_motion, clip_frames, davis, grey, resize, sbi, ucf101
 
-DIGITS = 5
+SIZES = {112: 128, 32: 48}  # pixels of the crop: short side of the stored frames
+VARIANTS = ("fame", "seed", "grid", "gauss")
+BETAS = (0.3, 0.5, 0.7)
+STILL_CAMERA = 100 * 0.5 / (112 * STRIDE)  # percent of the short side between consecutive frames
+BOX_MEASURES = {"recall_lift": "box_recall_lift", "iou": "box_iou"}
+MASK = ["size", "variant", "beta", "flavour"]
+VALUES = ["area", *MEASURES, *BOX_MEASURES.values()]
+COLUMNS = ("set", "truth", "sequence", "video", "first", "stride", "motion", "size", "variant", "beta", "flavour", "area")
 
 
-def write(clips: pd.DataFrame, folder: Path) -> str:
-    """Write all files of OUT and return what is printed; `clips` as `measure_all` gives them."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sequences = by_sequence(clips)
-    summary = means(sequences)
-    for name, table in (("clips", clips), ("sequences", sequences), ("summary", summary)):
-        write_atomically(folder / f"{name}.csv", partial(table.round(DIGITS).to_csv, index=False))
-    about = {
-        "command": "python -m studies.real_masks REAL OUT",
-        "commit": commit(),
-        "measured": time.strftime("%Y-%m-%d"),
-        "versions": versions(),
-        "clip": {"frames": FRAMES, "stride": STRIDE, "stride_where_too_short": 1, "crop_and_stored_short_side": SIZES},
-        "still_camera_below_percent_of_side_a_frame": round(STILL_CAMERA, DIGITS),
-        "clips": {name: int(count) for name, count in clips.drop_duplicates(["video", "first"])["set"].value_counts().items()},
-        "sequences": {str(name): int(some["sequence"].nunique()) for name, some in clips.groupby("set")},
-    }
-    write_json(folder / "meta.json", about)
-    counts = sequences.drop_duplicates("sequence").groupby(["set", "truth", "camera"])["clips"].agg(sequences="count", clips="sum")
-    shown = summary[summary["beta"] == 0.5].drop(columns="beta").sort_values("size", ascending=False, kind="stable")
-    return f"{counts.to_string()}\n\n{shown.to_string(index=False, float_format='{:.3f}'.format, na_rep='-')}\n"
+def measure_all(folder: Path) -> pd.DataFrame:
+    """Return a line for each clip and mask, with the sequence's `motion` and `camera`; FameError where no video is annotated."""
+    videos = chain(davis(folder), sbi(folder), takewhile(lambda video: video.tracks, ucf101(folder)))
+    lines = [line for video in videos for line in measure_video(video)]
+    if not lines:
+        raise FameError(f"{folder} holds no annotated video (davis2016/, sbi2015/, or UCF-101/ with actor_boxes.json)")
+    table = pd.DataFrame(lines, columns=[*COLUMNS, *MEASURES, *BOX_MEASURES.values()])
+    clips = table.drop_duplicates(["video", "first"])
+    motion = table["sequence"].map(clips.groupby("sequence")["motion"].median())
+    table.insert(COLUMNS.index("motion"), "camera", np.where(motion < STILL_CAMERA, "still", "moving"))
+    return table
+
+
+def measure_video(video: Video) -> Iterator[dict[str, Any]]:
+    """Yield a line for each clip and mask of a video. A clip whose crop the figure never enters has no measures and is left out."""
+    truth = video.truth()
+    if truth is None:
+        return
+    clips, stride = clip_frames(video)
+    for numbers in clips:
+        span = slice(numbers[0], numbers[-1] + 1)
+        light = grey(resize(_pictures(video.frames[span])))
+        about = {
+            "set": video.set,
+            "truth": "mask" if video.masks is not None else "box",
+            "sequence": video.unit,
+            "video": video.name,
+            "first": int(numbers[0]),
+            "stride": stride,
+            "motion": camera_motion(light, truth[span]),
+        }
+        pictures = _pictures(video.frames[numbers])
+        figure = torch.from_numpy(truth[numbers])[:, None].float()
+        for size, side in SIZES.items():
+            stored = (resize(pictures, side) * 255).round().byte().permute(0, 2, 3, 1)[None].contiguous()
+            inside = centre_crop(resize(figure, side)[None, :, 0].contiguous(), size) >= 0.5
+            if not inside.any():
+                continue
+            for line in measured(centre_crop(stored, size), inside, VARIANTS, BETAS, get_args(Flavour)):
+                if about["truth"] == "box":
+                    boxed = {box: line[name] for name, box in BOX_MEASURES.items()}
+                    line = boxed | {name: line[name] for name in ("variant", "beta", "flavour", "area")}
+                yield {**about, "size": size, **line}
+
+
+def _pictures(frames: np.ndarray) -> Tensor:
+    """Turn uint8 (T, H, W, 3) into float (T, 3, H, W) in [0, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2).float() / 255
+
+
+def by_sequence(clips: pd.DataFrame) -> pd.DataFrame:
+    """Return the mean of every measure over the clips of a sequence that define it, `motion` their median, `clips` their number."""
+    groups = clips.groupby(["set", "truth", "sequence", "camera", *MASK], sort=False)
+    table = groups[VALUES].mean()
+    table.insert(0, "clips", groups.size())
+    motion = clips.drop_duplicates(["video", "first"]).groupby("sequence")["motion"].median()
+    table.insert(0, "motion", table.index.get_level_values("sequence").map(motion.to_dict()))
+    return table.reset_index()
 
 
 def main(words: list[str] | None = None) -> int:
@@ -59,10 +113,13 @@ def main(words: list[str] | None = None) -> int:
     options = parser.parse_args(words)
     torch.set_num_threads(1)
     try:
-        sys.stdout.write(write(measure_all(options.real), options.out))
+        clips = measure_all(options.real)
     except FameError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.code
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name, table in (("clips", clips), ("sequences", by_sequence(clips))):
+        write_atomically(options.out / f"{name}.csv", partial(table.round(5).to_csv, index=False))
     return 0
 
 

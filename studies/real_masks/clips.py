@@ -1,4 +1,4 @@
-"""Read real video for measurements: DAVIS 2016 and SBI with true masks, UCF101 with actor boxes, read where they lie.
+"""Read real video for measurements: DAVIS 2016 and SBI with true masks, UCF101 with actor boxes; and find how its camera moves.
 
 Third-party data: numbers may be written from it, frames never. A folder has any of
 
@@ -16,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as functional
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from fame.data.video import decode
 from fame.errors import FameError
@@ -26,11 +29,13 @@ Frames = NDArray[np.uint8]
 Truth = NDArray[np.bool_]
 
 FRAMES, STRIDE = 16, 2  # of a clip, as the method takes them; stride 1 where a sequence is too short for 2
+SIDE = 48  # pixels of the short side at which camera motion is measured
+REACH = SIDE // 8  # pixels along each axis; a faster camera is found at some displacement within, which is motion enough
 
 
 @dataclass(frozen=True)
 class Track:
-    """One actor's box in consecutive frames."""
+    """Hold one actor's box in consecutive frames."""
 
     first: int  # frame, from 0
     boxes: NDArray[np.float64]  # (n, 4): x, y, w, h in pixels
@@ -38,7 +43,7 @@ class Track:
 
 @dataclass(frozen=True)
 class Video:
-    """A real sequence at native size. `unit` is what is independent of the others: clips of one UCF101 group are one recording."""
+    """Hold a sequence at native size. `unit`: what is independent of the others; clips of one UCF101 group are one recording."""
 
     set: str
     name: str
@@ -85,22 +90,21 @@ def sbi(folder: Path) -> Iterator[Video]:
         yield Video("SBI", place.name, place.name, read_images(files), read_masks(masks))
 
 
-def ucf101(folder: Path, most: int | None = None, boxed_only: bool = False) -> Iterator[Video]:
+def ucf101(folder: Path, most: int | None = None) -> Iterator[Video]:
     """Read videos with actor boxes first, then the others, each by name; at most `most`."""
     notes = folder / "actor_boxes.json"
     boxes: dict[str, list[dict[str, Any]]] = json.loads(notes.read_text(encoding="utf-8")) if notes.exists() else {}
     files = sorted((folder / "UCF-101").glob("*/*.avi"), key=lambda path: (path.stem not in boxes, path.stem))
-    for path in [path for path in files if path.stem in boxes or not boxed_only][:most]:
+    for path in files[:most]:
         tracks = tuple(Track(track["first_frame"] - 1, np.array(track["boxes_xywh"], float)) for track in boxes.get(path.stem, ()))
         unit = path.stem.removeprefix("v_").rpartition("_c")[0] or path.stem
         yield Video("UCF101", path.stem, unit, decode(path), tracks=tracks)
 
 
 def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
-    """Return frame numbers (FRAMES,) of each of the disjoint clips that fit into the annotated stretches, and their stride.
+    """Return frame numbers (FRAMES,) of the disjoint clips that fit into the middle of annotated stretches, and their stride.
 
-    The stride is STRIDE unless no stretch holds such a clip, then 1; the clips of a stretch lie in its middle. Empty where
-    even that is too long.
+    The stride is STRIDE unless no stretch holds such a clip, then 1. Empty where even that is too long.
     """
     edges = np.flatnonzero(np.diff(np.concatenate([[False], video.known(), [False]])))  # of the annotated stretches: first, end
     for stride in (STRIDE, 1):
@@ -122,3 +126,56 @@ def read_images(files: Sequence[Path]) -> Frames:
 def read_masks(files: Sequence[Path]) -> Truth:
     """Read masks as bool (T, H, W); grey levels above the middle are the object (SBI marks doubtful pixels with 170)."""
     return np.stack([np.asarray(Image.open(path).convert("L")) > 127 for path in files])
+
+
+def resize(images: Tensor, side: int = SIDE) -> Tensor:
+    """Resize float (N, C, H, W) to have the short side at `side`, bilinear with antialiasing."""
+    height, width = images.shape[-2:]
+    size = (round(height * side / min(height, width)), round(width * side / min(height, width)))
+    return images if size == (height, width) else functional.interpolate(images, size, mode="bilinear", antialias=True)
+
+
+def grey(images: Tensor) -> Tensor:
+    """Return luminance (N, H, W) of float (N, 3, H, W) in [0, 1]."""
+    return (images * torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)).sum(1)
+
+
+def camera_motion(pictures: Tensor, figure: NDArray[np.bool_] | None) -> float:
+    """Return the median displacement of the background between consecutive pictures in percent of the short side.
+
+    pictures: luminance (T, h, w) in [0, 1], short side SIDE; figure: bool (T, H, W) at native size, left out where it is known, not
+    painted over: a painted patch has edges that stand still. NaN where the figure fills every picture.
+    """
+    seen = torch.ones_like(pictures, dtype=torch.bool)
+    if figure is not None:
+        seen = resize(torch.from_numpy(figure)[:, None].float())[:, 0] == 0
+    both = seen[:-1] & seen[1:]
+    moved = [displacement(a, b, m) for a, b, m in zip(pictures[:-1], pictures[1:], both, strict=True) if m.any()]
+    return 100 * float(np.median(moved)) / SIDE if moved else float("nan")
+
+
+def displacement(one: Tensor, other: Tensor, seen: Tensor) -> float:
+    """Return by how many pixels (h, w) is displaced in the other: least mean squared difference where both are `seen`."""
+    height, width = one.shape
+    padded = (height + REACH, width + REACH)
+    there = seen.double()
+    a, b = ((picture.double() - picture[seen].double().mean()) * there for picture in (one, other))
+
+    def correlate(left: Tensor, right: Tensor) -> Tensor:
+        """Sum over x of left(x) right(x + d), for d from -REACH to REACH along both axes."""
+        product = torch.fft.rfft2(left, padded).conj() * torch.fft.rfft2(right, padded)
+        return torch.fft.irfft2(product, padded).roll((REACH, REACH), (0, 1))[: 2 * REACH + 1, : 2 * REACH + 1]
+
+    squares = correlate(a * a, there) + correlate(there, b * b) - 2 * correlate(a, b)
+    mean = squares / correlate(there, there).clamp(min=0.5)
+    y, x = divmod(int(mean.argmin()), 2 * REACH + 1)
+    return float(np.hypot(_lowest(mean[:, x], y) - REACH, _lowest(mean[y], x) - REACH))
+
+
+def _lowest(line: Tensor, at: int) -> float:
+    """Return the place of the minimum near `at`, by the parabola through it and its neighbours."""
+    if not 0 < at < len(line) - 1:
+        return float(at)
+    left, middle, right = (float(value) for value in line[at - 1 : at + 2])
+    bend = left - 2 * middle + right
+    return at + (left - right) / (2 * bend) if bend > 0 else float(at)

@@ -10,8 +10,9 @@ from typing import Any
 
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
-from studies.paper.claims import GAIN, claims_on, gate_of
+from studies.paper.claims import GAIN, claims_on
 from studies.paper.headline import CONTROLS, MEASURES, METHODS
+from studies.paper.links import gate_of
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut
@@ -84,7 +85,7 @@ def _cell(setting: Setting, study: Study, row: Row, measure: Measure) -> Cell:
         unit=unit(measure),
         kind=measure.kind,
         baseline=base.label if base else "",
-        baseline_method=base.method.text if base else "",
+        baseline_method=base.method.text if base and base.method else "",
         published=_text(theirs.value if theirs else None),
         published_difference=_text(theirs_apart),
         source=theirs.source if theirs else "",

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,14 +18,7 @@ from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
 from tests.cli.test_cli import Typed, typed_here  # noqa: F401 (a fixture)
 from tests.harness.test_runner_workers import living
-from tests.programs import ROOT, ran
-
-
-def until(true: Callable[[], bool], seconds: float = 120) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+from tests.programs import ROOT, ran, until
 
 
 def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: Path) -> None:
@@ -78,7 +70,6 @@ def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> No
 
 @pytest.mark.long
 def test_a_study_end_to_end_at_smoke_scale(tmp_path: Path) -> None:
-    """Real videos rendered, real training, real evaluation, the report; and a second call that has nothing to do."""
     words = ["--scale", "smoke", "--only", "background_source", "--only", "retrieval", "--device", "cpu"]
     ran(*words, cwd=tmp_path)
     assert (tmp_path / "out" / "report" / "index.html").stat().st_size > 1000

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 import shutil
 import time
 import zipfile
@@ -148,7 +147,7 @@ def went_on(planted: Planted, tmp_path_factory: pytest.TempPathFactory) -> tuple
 def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out(
     planted: Planted, went_on: tuple[Path, str]
 ) -> None:
-    (_, broken, remarks), (out, err) = planted, went_on
+    (_, broken, _), (out, err) = planted, went_on
     warned = [line for line in err.splitlines() if "they are left out" in line]
     assert len(warned) == 1 and f"numbers on this copy are of {TRAIN + TEST - len(broken)} videos" in warned[0]
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
@@ -164,31 +163,9 @@ def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out
     assert sum(kept["folds"][0]["A"]["counts"].values()) == facts["videos"] and len(kept["left_out"]) == len(broken)
     predicted = {row["video"] for file in out.glob("runs/*/0/predictions.csv") for row in csv.DictReader(file.open())}
     assert predicted and not predicted & set(broken)
-    assert {path for path in remarks if "test" in dict.fromkeys([_split(out, path)])} <= predicted
-
-
-def _split(out: Path, video: str) -> str:
-    (report,) = (out / "cache" / "scan").glob("*.report.csv")
-    return next(row["split"] for row in csv.DictReader(report.open(encoding="utf-8")) if row["video"] == video)
-
-
-def test_with_a_bound_that_does_not_suffice_it_stops_and_what_was_computed_stays(
-    planted: Planted, went_on: tuple[Path, str]
-) -> None:
-    (root, broken, _), (out, _) = planted, went_on
-    before, page = results(out), (out / "report" / "index.html").stat().st_mtime_ns
-    _, line = refused(*of(root, out), *ROW, "--most-broken", "0.1", cwd=out.parent)
-    share = re.search(r"--most-broken (0\.\d+) would leave them all out", line)
-    assert f"{len(broken)} of {TRAIN + TEST} videos are broken" in line and "more than the share of 0.1" in line
-    assert share and len(broken) / (TRAIN + TEST) <= float(share[1]) < len(broken) / (TRAIN + TEST) + 0.001
-    assert "list: " in line and Path(line.split("list: ")[1].split(".csv")[0] + ".csv").is_file()
-    assert results(out) == before and len(before) == 3
-    assert (out / "report" / "index.html").stat().st_mtime_ns == page
-    assert "0 runs done, 3 were there" in ran(*of(root, out), *ROW, "--most-broken", share[1], cwd=out.parent)[0]
 
 
 def test_a_video_that_breaks_after_the_scan_is_noticed(planted: Planted, went_on: tuple[Path, str], tmp_path: Path) -> None:
-    """After the scan and before the first run; and at the next start, where no leave is given."""
     root, out = tmp_path / "ucf101", tmp_path / "out"
     shutil.copytree(planted[0], root, symlinks=True)
     sound = next(path for path in sorted(root.rglob("*.avi")) if path.is_file() and _is_sound(path, planted))

@@ -36,12 +36,6 @@ def folder_with_list(root: Path, content: bytes) -> Path:
     return root
 
 
-def folder_of_splits(root: Path, content: bytes) -> Path:
-    for split, many in (("train", 8), ("test", 4)):
-        folder(root / split, content, many)
-    return root
-
-
 Make = Callable[[Path, bytes], Path]
 SETS: dict[str, tuple[Kind, Make, str]] = {  # layout, folder, codec
     "ucf101": ("ucf101", ucf101, "raw"),
@@ -50,7 +44,6 @@ SETS: dict[str, tuple[Kind, Make, str]] = {  # layout, folder, codec
     "diving48": ("diving48", diving48, "jpeg"),
     "folder": ("folder", folder, "jpeg"),
     "folder with a list": ("folder", folder_with_list, "raw"),
-    "folder of splits": ("folder", folder_of_splits, "jpeg"),
 }
 
 

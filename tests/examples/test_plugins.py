@@ -119,8 +119,8 @@ def test_a_study_with_a_taken_name_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("clips.mean((1, 2))[:, 1:]", r"mask 'own' must return .* \(2, 16, 16\), not float32 of shape \(2, 15, 16\)"),
-        ("clips.mean((1, 2)).long()", "not int64 of shape"),
+        ("clips.mean((1, 2))[:, 1:]", r"mask 'own' must return .* \(2, 16, 16\), not torch.float32 of shape \(2, 15, 16\)"),
+        ("clips.mean((1, 2)).long()", "not torch.int64 of shape"),
         ("clips.mean((1, 2)) / 0", "not NaN or infinity"),
         ("None", "not NoneType"),
     ],

@@ -13,16 +13,8 @@ from torch import Tensor
 
 from fame import foreground_mask, mask_maps
 from fame.fast.cpu import masks as fast
-from fame.method.masks import (
-    blur_kernel,
-    colour_coordinates,
-    colour_posterior,
-    colours,
-    gaussian_weights,
-    kept_pixels,
-    smooth,
-    top_share,
-)
+from fame.method.masks import colour_coordinates, colour_posterior, colours, kept_pixels, top_share
+from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 
 FLAVOURS = ("paper", "official")
 KINDS = ("noise", "moving block", "still", "one colour", "few colours", "grey")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from fame.backbones import fast_layout
 from fame.fast.cpu import unit
 from fame.fast.cpu.direct import Direct
-from fame.fast.cpu.geometry import Geometry, convolving_tables, kernel_tables
+from fame.fast.cpu.geometry import Geometry, convolving_tables
 
 torch.set_num_threads(1)
 LAST = torch.channels_last_3d
@@ -53,21 +53,6 @@ def test_result_and_gradients_are_torchs(batch, channels, outputs, size, kernel,
         assert (ours.double() - theirs).norm() <= 1e-5 * theirs.norm()
     assert found[0].is_contiguous(memory_format=LAST)
     assert direct.backward(slope, x, weight, False)[0] is None
-
-
-@pytest.mark.parametrize(("channels", "outputs"), [(8, 16), (3, 5), (16, 8)])
-def test_results_are_the_same_bits_with_any_number_of_threads(channels, outputs):
-    x, weight = drawn(32, channels, 4, 8, 8), drawn(outputs, channels, 3, 3, 3)
-    slope = drawn(32, outputs, 4, 8, 8)
-    g = geometry(32, channels, (4, 8, 8), outputs, (3, 3, 3), (1, 1, 1), (1, 1, 1))
-    assert 32 // kernel_tables(g).chunk > 1  # so that there is something to share
-    found = []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        direct = Direct(g)
-        found.append((direct.forward(x, weight), *direct.backward(slope, x, weight, True)))
-    torch.set_num_threads(1)
-    assert all(torch.equal(one, two) for one, two in zip(*found, strict=True))
 
 
 def test_what_would_meet_padding_alone_is_not_computed():

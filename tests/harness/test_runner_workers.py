@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +15,7 @@ from studies.harness.plan import Task
 from studies.harness.pool import LocalWorkers, Outcome
 from studies.harness.store import Store
 from tests.harness.test_runner import PRETRAININGS, RUNTIME, empty_store, run, trouble  # noqa: F401 (a fixture)
-
-# ---------------------------------------------------------------- worker processes
+from tests.programs import until
 
 
 @pytest.fixture
@@ -33,7 +33,6 @@ def until_answered(workers: LocalWorkers) -> Outcome:
 
 
 def test_workers_compute_print_to_the_log_fail_and_are_replaced_when_killed(store: Store, workers: LocalWorkers) -> None:
-    """One worker process (its start takes seconds) through everything that can happen to it."""
     good, bad, fatal, last = PRETRAININGS[:4]
     trouble(store, **{f"s{good.id}": "print", f"s{bad.id}": "fail", f"s{fatal.id}": "kill once"})
     assert workers.free == 1
@@ -65,10 +64,7 @@ def test_workers_compute_print_to_the_log_fail_and_are_replaced_when_killed(stor
 
     trouble(store, **{f"s{last.id}": "slow"})
     workers.submit(Task(last, 0))
-    deadline = time.monotonic() + 60
-    while not (store.folder(last.id, 0) / "checkpoint.pt").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until((store.folder(last.id, 0) / "checkpoint.pt").exists)
     pid = workers.workers[0].process.pid
     assert pid is not None
     workers.stop()
@@ -80,9 +76,6 @@ def test_workers_compute_print_to_the_log_fail_and_are_replaced_when_killed(stor
 
 @pytest.mark.long
 def test_a_harness_that_is_killed_leaves_no_worker_behind(store: Store) -> None:
-    import subprocess
-    import sys
-
     trouble(store, **{f"s{stage.id}": "slow" for stage in PRETRAININGS})
     code = (
         "import sys; sys.path[:0] = ['tests', '.']\n"
@@ -93,16 +86,10 @@ def test_a_harness_that_is_killed_leaves_no_worker_behind(store: Store) -> None:
     script = store.out / "harness.py"
     script.write_text(code)
     harness = subprocess.Popen([sys.executable, str(script)], cwd=Path(__file__).parents[2], start_new_session=True)
-    deadline = time.monotonic() + 120
-    while not any(store.progress(stage.id, 0) for stage in PRETRAININGS):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    until(lambda: any(store.progress(stage.id, 0) for stage in PRETRAININGS))
     harness.send_signal(signal.SIGKILL)
     harness.wait()
-    deadline = time.monotonic() + 20
-    while living(harness.pid):
-        assert time.monotonic() < deadline, "a worker outlived its harness"
-        time.sleep(0.2)
+    until(lambda: not living(harness.pid), 20)  # no worker outlives its harness
     begun = {stage.id: step for stage in PRETRAININGS if (step := (store.progress(stage.id, 0) or (0, 0))[0])}
     trouble(store)
     summary, _ = run(store)

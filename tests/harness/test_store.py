@@ -5,15 +5,11 @@ from __future__ import annotations
 import errno
 import logging
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from fame.config import Pretrain, Random
-from fame.errors import FameError
-from fame.run import Run
 from studies.harness.store import DiskFull, Store
-from studies.harness.worker import Runtime, execute
 from studies.setting.cell import Stage
 
 STAGE = Stage(Pretrain(objective=Random()))
@@ -78,19 +74,6 @@ def test_progress_is_that_of_the_last_complete_line(store: Store) -> None:
     assert store.progress(STAGE.id, 0) is None
 
 
-def test_a_failure_is_told_until_the_run_succeeds(store: Store) -> None:
-    store.begin(STAGE, 0)
-    try:
-        raise ValueError("what went wrong")
-    except ValueError as error:
-        store.fail(STAGE, 0, "what went wrong", error)
-    failure = store.failure(STAGE.id, 0) or {}
-    assert failure["message"] == "what went wrong" and "test_store.py" in failure["traceback"]
-    assert not store.finished(STAGE.id, 0)
-    store.finish(STAGE, 0, RESULT)
-    assert store.failure(STAGE.id, 0) is None
-
-
 def test_a_new_start_keeps_what_belongs_to_a_checkpoint_and_drops_the_rest(store: Store) -> None:
     folder = store.begin(STAGE, 0)
     (folder / "metrics.jsonl").write_text("{}\n")
@@ -102,12 +85,6 @@ def test_a_new_start_keeps_what_belongs_to_a_checkpoint_and_drops_the_rest(store
     (folder / "checkpoint.pt").unlink()
     store.begin(STAGE, 0)
     assert not (folder / "metrics.jsonl").exists()
-
-
-def test_an_out_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(FameError, match=r"cannot write there.*--out"):
-        Store(tmp_path / "file" / "out").prepare()
 
 
 def test_a_full_disk_is_told_apart_and_costs_nothing_computed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,13 +107,3 @@ def test_torch_hides_a_full_disk_in_a_runtime_error(store: Store, monkeypatch: p
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 0})())
     assert isinstance(store.full_disk(hidden), DiskFull)
     assert store.full_disk(ValueError("of another kind")) is None
-
-
-def naming_its_cache(config: Pretrain, run: Run) -> dict[str, Any]:
-    """A stage that tells where it may share what it computes."""
-    return {"metrics": {}, "artifacts": [], "notes": {"cache": str(run.cache)}}
-
-
-def test_every_run_is_given_the_cache_of_its_folder(store: Store) -> None:
-    result = execute(STAGE, 0, store, Runtime(stages={"pretrain": f"{__name__}:naming_its_cache"}))
-    assert result["notes"]["cache"] == str(store.cache)

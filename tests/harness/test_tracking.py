@@ -154,7 +154,6 @@ def test_mirroring_again_imports_nothing(mirrored: Mirrored) -> None:
 
 
 def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:
-    """Nothing is doubled; a run whose mirroring was killed half-way is written anew."""
     out, store, client = mirrored
     finish(store, ANOTHER, {"loss": 0.1})
     experiment = client.get_experiment_by_name("runs").experiment_id
@@ -224,7 +223,6 @@ def test_a_copied_out_leaves_the_first_one_alone(mirrored: Mirrored, tmp_path: P
 
 @pytest.mark.parametrize("server", ["", "http://user:secret@127.0.0.1:9"])
 def test_a_broken_mirror_costs_one_try(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: str) -> None:
-    """And one warning without the password; where a server is named nothing local is made."""
     store = Store(tmp_path).prepare()
     finish(store, PRETRAIN, {"loss": 1.0})
     if server:

@@ -100,8 +100,9 @@ def test_other_tensors_are_refused_in_one_line(function, given, says) -> None:
     ],
 )
 def test_what_is_no_number_and_no_generator_is_named(given, says) -> None:
+    generator = given.pop("generator", None)
     with pytest.raises(ValueError, match=says):
-        ForegroundBackgroundMerge(**given)(CLIPS)
+        ForegroundBackgroundMerge(**given)(CLIPS, generator=generator)
 
 
 def test_what_rounding_leaves_is_taken() -> None:

@@ -111,7 +111,7 @@ def test_beta_one_is_the_baseline() -> None:
 def test_randomness_comes_from_the_generator_alone() -> None:
     clips = noise(8)
     global_state = torch.get_rng_state()
-    first = ForegroundBackgroundMerge(background="still", generator=seeded(7))(clips)
+    first = ForegroundBackgroundMerge(background="still")(clips, generator=seeded(7))
     assert torch.equal(first, ForegroundBackgroundMerge(background="still")(clips, generator=seeded(7)))
     assert not torch.equal(first, ForegroundBackgroundMerge(background="still")(clips, generator=seeded(8)))
     assert torch.equal(erase_background(clips, generator=seeded(7)), erase_background(clips, generator=seeded(7)))

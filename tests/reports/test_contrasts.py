@@ -15,7 +15,7 @@ from reports.evidence import Evidence
 from reports.figures import curves, effects
 from reports.statistics import holm, judge_contrasts, t_p
 from reports.tables import entries
-from studies.findings import masks, schedules, twins, worlds
+from studies.findings import changes, contrasts, controls
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES
@@ -100,29 +100,29 @@ def test_contrasts_are_of_rows_of_the_table(study: Finding) -> None:
 
 
 def test_contrasts_by_hand(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=0.0, x1=10, x2=1.0, x4=3)), schedules.SCHEDULES)
-    halved = next(one for one in found["contrasts"] if one["contrast"] == schedules.HALVED)
+    found = told(filled(tmp_path, changes.SCHEDULES, gains(x0_5=0.0, x1=10, x2=1.0, x4=3)), changes.SCHEDULES)
+    halved = next(one for one in found["contrasts"] if one["contrast"] == changes.HALVED)
     ripple = sum(RIPPLE) / 4
     assert halved["effect"] == pytest.approx(0.5 * (10 + ripple) - (3 + ripple)) and halved["n"] == 4 and halved["state"] == "above"
     assert found["compared"] == 10 and "10 comparisons were made" in counted(found)
 
 
 def test_wide_intervals_are_open(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=0, x1=6, x2=1, x4=1), ripple=30), schedules.SCHEDULES)
+    found = told(filled(tmp_path, changes.SCHEDULES, gains(x0_5=0, x1=6, x2=1, x4=1), ripple=30), changes.SCHEDULES)
     assert set(states(found).values()) == {"open"} and found["differ"] == 0
 
 
 @pytest.mark.parametrize(("replicates", "planned"), [(2, 2), (3, 4), (0, 4)])
 def test_too_few_replicates_decide_nothing(tmp_path: Path, replicates: int, planned: int) -> None:
-    evidence = filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), replicates=replicates, planned=planned)
-    found = told(evidence, schedules.SCHEDULES)
+    evidence = filled(tmp_path, changes.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), replicates=replicates, planned=planned)
+    found = told(evidence, changes.SCHEDULES)
     assert set(states(found).values()) <= {"withheld", "not run"} and found["differ"] == 0
 
 
 def test_a_row_that_lacks_a_replicate_withholds_its_contrasts_alone(tmp_path: Path) -> None:
-    gone = frozenset({(twins.FAME, "0.5x epochs", 2)})
-    evidence = filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=10, x2=9, x4=1), leave_out=gone)
-    found = told(evidence, schedules.SCHEDULES)
+    gone = frozenset({(contrasts.FAME, "0.5x epochs", 2)})
+    evidence = filled(tmp_path, changes.SCHEDULES, gains(x0_5=9, x1=10, x2=9, x4=1), leave_out=gone)
+    found = told(evidence, changes.SCHEDULES)
     assert (
         states(found)["FAME - baseline at 0.5x epochs"] == "withheld" and states(found)["FAME - baseline at 1x epochs"] == "above"
     )
@@ -132,7 +132,7 @@ def test_a_row_that_lacks_a_replicate_withholds_its_contrasts_alone(tmp_path: Pa
 
 
 def test_without_random_init_nothing_learnt_is_said(tmp_path: Path) -> None:
-    found = told(filled(tmp_path, schedules.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), start=None), schedules.SCHEDULES)
+    found = told(filled(tmp_path, changes.SCHEDULES, gains(x0_5=9, x1=9, x2=9, x4=9), start=None), changes.SCHEDULES)
     assert set(states(found).values()) == {"withheld"}
     assert {gate["status"] for gate in found["gates"]} == {"not run"}
 
@@ -144,8 +144,8 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
         short = row.column == "0.5x epochs"
         return (14.0 if short else 40.0) + (10.0 if row.method and row.method.merge else 0.0)
 
-    evidence = filled(tmp_path, schedules.SCHEDULES, level)
-    found = told(evidence, schedules.SCHEDULES)
+    evidence = filled(tmp_path, changes.SCHEDULES, level)
+    found = told(evidence, changes.SCHEDULES)
     assert (
         states(found)["FAME - baseline at 0.5x epochs"] == "withheld" and states(found)["FAME - baseline at 2x epochs"] == "above"
     )
@@ -166,19 +166,19 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
 def test_every_world_of_a_finding_has_its_own_gate(tmp_path: Path) -> None:
     """One world's random init is left out: contrasts that touch that world are withheld, the others are not."""
     level = lambda row: 40.0 + (5.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    gone = frozenset((twins.RANDOM, worlds.UNBIASED, replicate) for replicate in range(4))
-    found = told(filled(tmp_path, worlds.SHORTCUT, level, leave_out=gone), worlds.SHORTCUT)
+    gone = frozenset((contrasts.RANDOM, changes.UNBIASED, replicate) for replicate in range(4))
+    found = told(filled(tmp_path, changes.SHORTCUT, level, leave_out=gone), changes.SHORTCUT)
     withheld = {name for name, state in states(found).items() if state == "withheld"}
-    assert withheld == {"FAME - baseline at rho 0.125", worlds.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
+    assert withheld == {"FAME - baseline at rho 0.125", changes.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
 
 
 def test_masks_ask_for_no_gate(tmp_path: Path) -> None:
     """The mask falls below half of its lift from a drift of 1 on; the gain over a baseline that learnt nothing is withheld."""
     lift = lambda row: 0.6 if row.at is not None and row.at < 1 else 0.2  # noqa: E731
-    evidence = filled(tmp_path, worlds.CAMERA, lambda row: 15.0, lift=lift)
-    found = told(evidence, worlds.CAMERA)
-    lifts = states(found, twins.MASK_LIFT.label)
-    assert [lifts[half.name] for half in worlds.HALVES] == ["above", "above", "below", "below"]
+    evidence = filled(tmp_path, changes.CAMERA, lambda row: 15.0, lift=lift)
+    found = told(evidence, changes.CAMERA)
+    lifts = states(found, contrasts.MASK_LIFT.label)
+    assert [lifts[half.name] for half in changes.HALVES] == ["above", "above", "below", "below"]
     assert set(states(found).values()) == {"withheld"}
 
 
@@ -209,28 +209,28 @@ def test_negligible_needs_the_whole_interval_within_the_margin() -> None:
 
 def test_equal_tuning_takes_each_methods_best_rate_by_validation(tmp_path: Path) -> None:
     """FAME validates best at 3x, the baseline at 1/3x; deranged scenes, which would choose otherwise, do not choose."""
-    third, once, thrice = schedules.RATES
-    scenes = {(twins.FAME, third): 60, (twins.FAME, once): 50, (twins.FAME, thrice): 42}
-    scenes |= {(twins.BASELINE, third): 45, (twins.BASELINE, once): 40, (twins.BASELINE, thrice): 44}
-    better = {(twins.FAME, thrice), (twins.BASELINE, third)}
+    third, once, thrice = changes.RATES
+    scenes = {(contrasts.FAME, third): 60, (contrasts.FAME, once): 50, (contrasts.FAME, thrice): 42}
+    scenes |= {(contrasts.BASELINE, third): 45, (contrasts.BASELINE, once): 40, (contrasts.BASELINE, thrice): 44}
+    better = {(contrasts.FAME, thrice), (contrasts.BASELINE, third)}
     evidence = filled(
         tmp_path,
-        schedules.LEARNING_RATES,
+        changes.LEARNING_RATES,
         lambda row: scenes[row.label, row.column],
         validated=lambda row: 90.0 if (row.label, row.column) in better else 50.0,
     )
-    found = told(evidence, schedules.LEARNING_RATES)
+    found = told(evidence, changes.LEARNING_RATES)
     tuned = next(one for one in found["contrasts"] if one["contrast"] == TUNED)
     assert tuned["effect"] == pytest.approx(42 - 45 + sum(RIPPLE) / 4)
-    assert tuned["chosen"] == [f"{twins.FAME} {thrice}", f"{twins.BASELINE} {third}"]
+    assert tuned["chosen"] == [f"{contrasts.FAME} {thrice}", f"{contrasts.BASELINE} {third}"]
     assert tuned["state"] == "below"
 
 
 def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
     """FAME at three times the rate lacks a replicate: it might have been the best, so nothing is said of equal tuning."""
-    gone = frozenset({(twins.FAME, "3x learning rate", 1)})
+    gone = frozenset({(contrasts.FAME, "3x learning rate", 1)})
     level = lambda row: 40.0 + (9.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    found = told(filled(tmp_path, schedules.LEARNING_RATES, level, leave_out=gone), schedules.LEARNING_RATES)
+    found = told(filled(tmp_path, changes.LEARNING_RATES, level, leave_out=gone), changes.LEARNING_RATES)
     assert states(found)[TUNED] == states(found)["what equal tuning changes of that"] == "not run"
     assert states(found)["FAME - baseline at 1x learning rate"] == "above"
     assert not any(one["chosen"] for one in found["contrasts"])
@@ -240,11 +240,11 @@ def test_no_rate_is_the_best_while_one_is_missing(tmp_path: Path) -> None:
 
 
 def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
-    gone = frozenset((masks.BLOB, "", replicate) for replicate in range(4))
-    evidence = filled(tmp_path, masks.TRUE_MASK, lambda row: 40.0, leave_out=gone, start=38.0)
+    gone = frozenset((controls.BLOB, "", replicate) for replicate in range(4))
+    evidence = filled(tmp_path, controls.TRUE_MASK, lambda row: 40.0, leave_out=gone, start=38.0)
     figure = effects.draw(evidence, "true_mask", entries(evidence, "true_mask"), tmp_path)
     assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
-    sound = filled(tmp_path / "sound", masks.TRUE_MASK, lambda row: 40.0)
+    sound = filled(tmp_path / "sound", controls.TRUE_MASK, lambda row: 40.0)
     whole = effects.draw(sound, "true_mask", entries(sound, "true_mask"), tmp_path)
     assert whole and "Hollow points" not in whole.caption
 
@@ -259,12 +259,12 @@ def test_comparisons_as_lines(tmp_path: Path) -> None:
 
 def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path: Path) -> None:
     """The page of one finding, and that of a single row of a paper's study, which keeps the ledger."""
-    ran = (schedules.SCHEDULES, STUDIES[0], TEMPORAL_KERNELS)
+    ran = (changes.SCHEDULES, STUDIES[0], TEMPORAL_KERNELS)
     store, setting = fill(tmp_path, studies=ran, scale=QUICK, replicates=3, performances=8)
-    html = reported(store, setting, (schedules.SCHEDULES,), 3).read_text(encoding="utf-8")
+    html = reported(store, setting, (changes.SCHEDULES,), 3).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
     assert "Does the baseline catch up?" in words and "10 comparisons were made; after Holm" in words
-    assert schedules.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
+    assert changes.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     found = told["contrasts"]["schedules"]
     drawn = {figure["name"] for figure in told["figures"]}

@@ -12,7 +12,7 @@ from fame.errors import FameError
 from reports.figures import draw_all
 from reports.figures.curves import geometric
 from reports.tables import entries, write
-from studies.findings import backgrounds, masks, twins, worlds
+from studies.findings import changes, contrasts, controls
 from studies.paper.baseline import reference
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.cell import Stage
@@ -74,7 +74,7 @@ def test_evaluation_looks_at_the_same_world() -> None:
         assert stage and stage.upstream
         assert stage.config.data.world == stage.upstream.config.data.world  # type: ignore[union-attr]
         assert stage.config.data.world.likeness == 1.0  # type: ignore[union-attr]
-    cover = SMOKE.stage(Row("", method), twins.MASK_LIFT)
+    cover = SMOKE.stage(Row("", method), contrasts.MASK_LIFT)
     assert cover and cover.config.data.world.likeness == 1.0 and cover.upstream is None  # type: ignore[union-attr]
     start = SMOKE.stage(Row("", random_init(world={"likeness": 1.0})), deranged("A"))
     assert start and start.upstream == SMOKE.pretraining(random_init())  # the same weights, tested in another world
@@ -118,7 +118,7 @@ def test_findings_stand_apart_from_the_papers_studies() -> None:
     assert studies(["quirks", "area_ratio"]) == (STUDIES[0], FINDINGS[-1])
     assert studies([FOR_CLAIMS, ALL_FINDINGS]) == (*STUDIES, *FINDINGS)
     assert len({study.name for study in (*STUDIES, *FINDINGS)} | {ALL_FINDINGS, FOR_CLAIMS}) == len(STUDIES) + len(FINDINGS) + 2
-    of_claims = (*STUDIES, worlds.LIKENESS, masks.POSITIVE_CONTROL, backgrounds.OTHER_FIGURE)
+    of_claims = (*STUDIES, changes.LIKENESS, controls.POSITIVE_CONTROL, controls.OTHER_FIGURE)
     assert studies([FOR_CLAIMS]) == studies([FOR_CLAIMS, "retrieval"]) == of_claims
     with pytest.raises(FameError, match=r"unknown study x; the studies are area_ratio,.* the findings are schedules,"):
         studies(["x"])
@@ -146,7 +146,7 @@ def test_every_row_is_compared_with_the_baseline_of_its_own_setting(study) -> No
         base = reference(study, row)
         assert (base is None) == (row.method.merge is None) and row.gate == (row.method.kind == "random")
         if base:
-            assert base.label == twins.BASELINE and base.method.changes == row.method.changes and base.method.merge is None
+            assert base.label == contrasts.BASELINE and base.method.changes == row.method.changes and base.method.merge is None
             assert any(other.method == base.method for other in study.rows)
         assert row.gate or (row.at is not None) == bool(study.curve)
 
@@ -171,11 +171,11 @@ def test_every_finding_has_a_table_and_a_figure(tmp_path: Path) -> None:
             assert sorted({float(line["at"]) for line in lines}) == pytest.approx(
                 sorted({row.at for row in study.rows} - {None}), rel=1e-5
             )
-            assert twins.RANDOM not in {line["line"] for line in lines}
+            assert contrasts.RANDOM not in {line["line"] for line in lines}
             gains = [line for line in lines if line["panel"].startswith("gain in")]
-            assert len(gains) == sum(row.label != twins.BASELINE and not row.gate for row in study.rows)
+            assert len(gains) == sum(row.label != contrasts.BASELINE and not row.gate for row in study.rows)
     for entry in tables["camera"]:
-        assert entry["label"] not in {measure.label for measure in twins.MASK_MEASURES} or entry["difference"] is None
+        assert entry["label"] not in {measure.label for measure in contrasts.MASK_MEASURES} or entry["difference"] is None
 
 
 def test_curves_leave_out_what_was_not_run(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from fame.evaluation.predictions import metrics_from
 from fame.seeds import Seeds
 from reports.evidence import Evidence, Gain
 from reports.ledger import ledger
-from studies.findings.worlds import LIKENESSES
+from studies.findings.changes import LIKENESSES
 from studies.harness.store import Store
-from studies.paper.claims import CLAIMS, gate_of
-from studies.paper.links import Side
+from studies.paper.claims import CLAIMS
+from studies.paper.links import Side, gate_of
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import MINI, PAPER, QUICK, SMOKE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -11,17 +10,13 @@ import pytest
 import torch
 from PIL import Image
 
-from fame import foreground_mask
 from fame.errors import FameError
-from fame.evaluation.analysis.mask_quality import measure
 from reports.ledger import ledger, measured
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.real_masks import SEQUENCES
-from studies.real_masks.__main__ import main
-from studies.real_masks.camera import camera_motion, displacement
-from studies.real_masks.clips import Track, Video, clip_frames
-from studies.real_masks.measures import by_sequence, means, measure_all, measure_clip, measure_video
+from studies.real_masks.__main__ import by_sequence, main, measure_all, measure_video
+from studies.real_masks.clips import Track, Video, camera_motion, clip_frames, displacement
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK, SMOKE
 from tests.filled import seen
@@ -136,35 +131,19 @@ def test_every_mask_of_every_clip(clips: pd.DataFrame) -> None:
     assert (still_camera["recall_lift"] > 0.7).all()  # before a still background the moving disc is found
 
 
-def test_measures_are_those_of_the_stage() -> None:
-    """One clip, one mask by hand: the seed mask at beta 0.5 against the disc."""
-    clip = torch.rand(1, 3, 4, 32, 32, generator=torch.Generator().manual_seed(2))
-    truth = torch.zeros(1, 4, 32, 32, dtype=torch.bool)
-    truth[..., 8:20, 8:20] = True
-    lines = {(line["variant"], line["beta"], line["flavour"]): line for line in measure_clip(clip, truth)}
-    mask = foreground_mask(clip, variant="seed", beta=0.5) > 0.5
-    by_hand = measure(mask, mask.float(), truth, torch.ones_like(mask))
-    assert lines["seed", 0.5, "paper"]["recall_lift"] == pytest.approx(by_hand["recall_lift"][0])
-    assert lines["seed", 0.5, "paper"]["iou"] == pytest.approx(by_hand["iou"][0])
-
-
 def test_a_sequence_counts_once(clips: pd.DataFrame) -> None:
     table = by_sequence(clips)
     assert len(table) == 3 * 2 * 15 and dict(table.groupby("sequence")["clips"].first()) == {"Hall": 2, "panned": 1, "posted": 1}
     one = "size == 112 and variant == 'fame' and beta == 0.5 and flavour == 'paper'"
     hall = clips.query(f"{one} and sequence == 'Hall'")["recall_lift"]
     assert len(hall) == 2 and table.query(f"{one} and sequence == 'Hall'")["recall_lift"].item() == pytest.approx(hall.mean())
-    still = table.query(f"{one} and camera == 'still'")
-    assert set(still["sequence"]) == {"Hall", "posted"}
-    mean = means(table).query(f"{one} and camera == 'still'")
-    assert mean["recall_lift"].item() == pytest.approx(still["recall_lift"].mean()) and mean["n_recall_lift"].item() == 2
+    assert set(table.query(f"{one} and camera == 'still'")["sequence"]) == {"Hall", "posted"}
 
 
 def test_the_command_writes_numbers_only(real: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "kept"
     assert main([str(tmp_path), str(out)]) != 0 and "no annotated video" in capsys.readouterr().err
-    assert main([str(real), str(out)]) == 0 and re.search(r"SBI +mask +still +1 +2\n", capsys.readouterr().out)
-    assert {path.name for path in out.iterdir()} == {"clips.csv", "sequences.csv", "summary.csv", "meta.json"}
+    assert main([str(real), str(out)]) == 0 and {path.name for path in out.iterdir()} == {"clips.csv", "sequences.csv"}
     for path in out.iterdir():
         assert str(tmp_path) not in path.read_text(encoding="utf-8")
     assert set(measured(out / "sequences.csv").query("sequence == 'Hall'")["camera"]) == {"still"}

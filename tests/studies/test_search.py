@@ -64,7 +64,6 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_grid_and_its_cells_are_those_of_the_ablation() -> None:
-    """Beta 1.0 is the baseline and 0.3, 0.5, 0.7 the rows of table 1, so the search runs none of them twice."""
     assert len(GRID) == 19 and GRID[0] == 0.1 and GRID[-1] == 1.0 and set(FIRST) <= set(GRID)
     rows = {row.label: row for row in AREA_RATIO.rows if row.column in ("", "single")}
     for label, beta in (("1.0 (baseline)", 1.0), ("0.7", 0.7), ("0.5", 0.5), ("0.3", 0.3)):
@@ -86,7 +85,6 @@ def test_it_finds_the_best_beta_by_validation_and_tries_none_twice(tmp_path: Pat
 
 
 def test_a_beta_proposed_again_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of four betas on the grid TPE proposes most more than once; runs that are there are reused and counted."""
     monkeypatch.setattr("studies.search.GRID", (0.7, 0.8, 0.9, 1.0))
     monkeypatch.setattr("studies.search.FIRST", (0.8, 1.0))
     monkeypatch.setattr("studies.search.STEP", 0.1)
@@ -124,7 +122,6 @@ class Killed(BaseException):
 @pytest.mark.parametrize("number", [1, 3, 8])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, number: int, after: bool) -> None:
-    """Killed in its run of that number: before its result was written, or right after."""
     whole = search(Runs(tmp_path / "whole"), 9)
     runs = Runs(tmp_path / "broken")
 
@@ -166,7 +163,6 @@ def test_a_failed_run_stops_the_search_and_is_tried_again(tmp_path: Path) -> Non
 
 
 def test_another_setting_is_another_search(tmp_path: Path) -> None:
-    """Trials of one must not steer the other, even under the same names, with other sizes."""
     search(Runs(tmp_path), 3)
     longer = Setting(replace(SETTING.scale, pretrain=SETTING.scale.pretrain.model_copy(update={"epochs": 9})))
     for setting, replicate in ((longer, 0), (SETTING, 1000), (Setting(SCALES["quick"]), 0)):

@@ -101,7 +101,7 @@ def test_two_views_are_two_clips_of_each_video(tmp_path):
 
 def test_epochs_and_replicates_draw_differently(tmp_path):
     first, again, epoch, replicate = (
-        Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS, replicate=replicate), epoch).draw(torch.arange(4))[0]
+        next(Views(config(), VIDEOS, fake_run(tmp_path, VIDEOS, replicate=replicate), epoch).pairs([torch.arange(4)]))[0]
         for epoch, replicate in ((0, 0), (0, 0), (1, 0), (0, 1))
     )
     assert torch.equal(first, again) and not torch.equal(first, epoch) and not torch.equal(first, replicate)

@@ -1,7 +1,7 @@
 """How much a classifier leans on the background: background gap, scene-following, share of the gap closed.
 
-Pure functions on per-video facts, one head at a time, so that a report recomputes them from `predictions.csv`. A *performance* is
-one rendering of a figure's motion; it is shown in its own scene (condition `own`) and in one that is never its own (`deranged`).
+A *performance* is one rendering of a figure's motion; it is shown in its own scene (condition `own`) and in one that is never its
+own (`deranged`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ CLOSED = 1 / 3  # the share of the baseline's gap that a method has to close
 def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> float:
     """Return the mean over performances of [right in its own scene - right in a deranged scene], in points (-100..100).
 
-    Performances that are shown in only one of the two, or that have no name, are left out: the gap is a paired measure. NaN without
-    pairs.
+    Performances that are shown in only one of the two, or have no name, are left out. NaN without pairs.
     """
     frame = pd.DataFrame(
         {"performance": list(performance), "condition": list(condition), "right": [float(value) for value in right]}
@@ -31,10 +30,10 @@ def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: 
 
 
 def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action: Iterable[Any]) -> float:
-    """Percent of deranged videos that are called by the action that goes with the scene shown; NaN without any.
+    """Return the percentage of deranged videos that are called by the action that goes with the scene shown; NaN without any.
 
-    `scene_action` is NaN (or missing) where no action goes with the scene; such videos do not count, nor do those whose scene goes
-    with their own action: there a right answer and one that follows the scene are the same.
+    `scene_action` is missing where no action goes with the scene; such videos do not count, nor do those whose scene goes with
+    their own action: there a right answer and one that follows the scene are the same.
     """
     frame = pd.DataFrame(
         {"predicted": list(predicted), "label": list(label), "scene": pd.array(list(scene_action), dtype="Float64")}
@@ -44,7 +43,7 @@ def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action
 
 
 def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
-    """The paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
+    """Return the paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
 
     It is above 0 where the method closes more than `share` of the baseline's gap. ValueError where lengths differ.
     """

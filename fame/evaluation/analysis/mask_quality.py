@@ -1,7 +1,7 @@
 """Figure 4 and claim C11: how well each foreground mask covers the true figure (docs/rules.md).
 
-Truth is where the figure is in any sampled frame of the clip, after the centre crop: one mask serves all frames, so it is asked to
-cover all of them. With R the share of true pixels in the mask and a the mask's own area share:
+Truth is where the figure is in any sampled frame of the clip, after the centre crop, as one mask serves all frames. With R the
+share of true pixels in the mask and a the mask's own area share:
 
 - `recall_lift` = (R - a) / (1 - a): 0 for a mask laid down at random, 1 for one that holds the whole figure
 - `iou`
@@ -25,10 +25,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from fame.config import Flavour, Masks, check_beta
+from fame.config import Flavour, Masks
 from fame.data.clips import too_short
-from fame.evaluation.analysis.activation_maps import evenly
-from fame.evaluation.analysis.roc import auroc
+from fame.evaluation.analysis.activation_maps import auroc, evenly
 from fame.evaluation.artifacts import write_arrays, write_table
 from fame.evaluation.features import middle_clips
 from fame.evaluation.predictions import facts, tested_splits
@@ -52,29 +51,31 @@ MEASURES = ("recall_lift", "iou", "auroc", "recall_still", "recall_lift_frame", 
 
 
 def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Masks and measures on the middle clips of `config.videos` test videos; needs no encoder.
+    """Measure masks on the middle clips of `config.videos` test videos; needs no encoder.
 
-    Writes `masks.npz` (frames uint8 (N, H, W, 3), the middle ones; one float mask (N, H, W) a variant at beta 0.5, flavour paper;
-    `truth` bool, the figure in the frame shown, and `truth_union`, where known; videos) and `mask_quality.csv`, a line for each
-    clip and mask. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame depends on the flavour, the others stand under `paper`. A data
-    set without true masks gives no metrics and an empty table. FameError where there is no test video.
+    Writes `masks.npz` (middle frames uint8 (N, H, W, 3); a mask a variant at beta 0.5, float (N, H, W); `truth`, the figure in that
+    frame, and `truth_union`, bool, where known; videos) and `mask_quality.csv`. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame
+    depends on the flavour, the others stand under `paper`. Without true masks there are none. FameError without a test video.
     """
-    for beta in config.betas:
-        check_beta(beta)
     videos = run.videos(config.data)
     rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
     names = facts(videos, rows, "test")
     shown = set(evenly(torch.arange(len(rows)), config.examples).tolist())
     lines: list[dict[str, Any]] = []
+    middle = config.clip.frames // 2
     kept: dict[str, list[np.ndarray]] = {}
     for number, (clips, truth) in enumerate(middle_clips(videos, rows, config.clip, BATCH, run.device)):
         place = BATCH * number
-        examples = [index for index in range(len(clips)) if place + index in shown]
-        if examples:
-            for name, value in _examples(clips[examples], None if truth is None else truth[examples], config.variants).items():
-                kept.setdefault(name, []).append(value)
+        if chosen := [index for index in range(len(clips)) if place + index in shown]:
+            frames = clips[chosen, :, middle]
+            found = {"frames": (frames * 255).round().byte().permute(0, 2, 3, 1)}
+            found |= {name: foreground_mask(clips[chosen], variant=name, beta=SHOWN_BETA) for name in config.variants}
+            if truth is not None:
+                found |= {"truth": truth[chosen, middle], "truth_union": truth[chosen].any(1)}
+            for name, value in found.items():
+                kept.setdefault(name, []).append(value.cpu().numpy())
         if truth is not None:
-            for line in _measured(clips, truth, config):
+            for line in measured(clips, truth, config.variants, config.betas, config.flavours):
                 video = names.iloc[place + line.pop("clip")]
                 lines.append({"video": video["video"], "label": int(video["label"]), **line})
         run.log(step=place + len(clips), steps=len(rows), phase="masks")
@@ -83,14 +84,16 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
     arrays["videos"] = names["video"].iloc[sorted(shown)].to_numpy(dtype=str)
     artifacts = [write_table(run.folder, TABLE, table), write_arrays(run.folder, MASKS, arrays)]
     notes: dict[str, Any] = {"videos": len(rows), "truth": bool(lines)} | too_short(videos, ["test"], config.clip)
-    if lines:
-        measured = table.groupby(["variant", "beta", "flavour"])["recall_still"].count()
-        notes |= {"with_still_pixels": int(measured.max()), "still_quantile": STILL}
-    return {"metrics": _means(table), "artifacts": artifacts, "notes": notes}
+    metrics = {
+        f"{variant}/{beta:g}/{flavour}/{name}": float(mean)
+        for (variant, beta, flavour), part in table.groupby(["variant", "beta", "flavour"], sort=False)
+        for name, mean in part[list(MEASURES)].mean().dropna().items()
+    }
+    return {"metrics": metrics, "artifacts": artifacts, "notes": notes}
 
 
 def measure(mask: Tensor, score: Tensor, truth: Tensor, still: Tensor) -> dict[str, np.ndarray]:
-    """The measures of one kind of mask, each (B,), NaN where a clip does not define it (no figure, nothing still).
+    """Return the measures of one kind of mask, each (B,), NaN where a clip does not define it (no figure, nothing still).
 
     mask bool (B, H, W); score float (B, H, W), the soft map; truth bool (B, T, H, W), per frame; still bool (B, H, W).
     """
@@ -109,13 +112,13 @@ def measure(mask: Tensor, score: Tensor, truth: Tensor, still: Tensor) -> dict[s
 
 
 def still_pixels(motion: Tensor, figure: Tensor) -> Tensor:
-    """bool: motion no greater than that of 90 % of the pixels outside the figure; motion float, figure bool, all (B, H, W)."""
+    """Mark where motion is no greater than that of 90 % of the pixels outside the figure; motion float, rest bool, (B, H, W)."""
     outside = motion.masked_fill(figure, torch.nan).flatten(1)
     return motion <= outside.nanquantile(STILL, dim=1).view(-1, 1, 1)
 
 
 def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -> dict[str, Tensor]:
-    """What each variant ranks pixels by, float (B, H, W), highest kept first; clips float (B, 3, T, H, W) in [0, 1]."""
+    """Return what each variant ranks pixels by, float (B, H, W), highest kept first; clips float (B, 3, T, H, W) in [0, 1]."""
     height, width = clips.shape[-2:]
     maps = mask_maps(clips, flavour=flavour)
     known = {
@@ -128,14 +131,16 @@ def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -
     return {name: known[name] for name in variants or known}
 
 
-def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str, Any]]:
-    """A line for each clip and mask; `clip` is its index in the batch."""
+def measured(
+    clips: Tensor, truth: Tensor, variants: tuple[str, ...], betas: tuple[float, ...], flavours: tuple[Flavour, ...]
+) -> Iterator[dict[str, Any]]:
+    """Yield a line for each clip and mask, `clip` its index in the batch; truth bool (B, T, H, W) on the CPU."""
     still = still_pixels(frame_difference(clips).cpu(), truth.any(1))
-    for flavour in config.flavours:
-        for variant, score in soft_maps(clips, flavour, config.variants).items():
-            if variant != "fame" and flavour != config.flavours[0]:
+    for flavour in flavours:
+        for variant, score in soft_maps(clips, flavour, variants).items():
+            if variant != "fame" and flavour != flavours[0]:
                 continue  # does not depend on the flavour
-            for beta in config.betas:
+            for beta in betas:
                 if variant == "gauss":
                     mask = top_share(score, max(1, int(beta * score[0].numel())))
                 else:
@@ -146,36 +151,17 @@ def _measured(clips: Tensor, truth: Tensor, config: Masks) -> Iterator[dict[str,
                     yield {"clip": index, **said, **{name: float(value[index]) for name, value in values.items()}}
 
 
-def _examples(clips: Tensor, truth: Tensor | None, variants: tuple[str, ...]) -> dict[str, np.ndarray]:
-    """The middle frame of each clip, its masks and the figure, as they stand in masks.npz."""
-    middle = clips.shape[2] // 2
-    found: dict[str, np.ndarray] = {"frames": (clips[:, :, middle] * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()}
-    for variant in variants:
-        found[variant] = foreground_mask(clips, variant=variant, beta=SHOWN_BETA).cpu().numpy()
-    if truth is not None:
-        found |= {"truth": truth[:, middle].numpy(), "truth_union": truth.any(1).numpy()}
-    return found
-
-
-def _means(table: pd.DataFrame) -> dict[str, float]:
-    return {
-        f"{variant}/{beta:g}/{flavour}/{name}": float(mean)
-        for (variant, beta, flavour), lines in table.groupby(["variant", "beta", "flavour"], sort=False)
-        for name, mean in lines[list(MEASURES)].mean().dropna().items()
-    }
-
-
 def _recall(mask: Tensor, truth: Tensor) -> Tensor:
-    """Share of true pixels in the mask; NaN where there are none."""
+    """Return the share of true pixels in the mask; NaN where there are none."""
     return (mask & truth).sum((-2, -1)).double() / truth.sum((-2, -1))
 
 
 def _iou(mask: Tensor, truth: Tensor) -> Tensor:
-    """NaN where there is no true pixel."""
+    """Return NaN where there is no true pixel."""
     shared = (mask & truth).sum((-2, -1)).double() / (mask | truth).sum((-2, -1))
     return torch.where(truth.flatten(-2).any(-1), shared, torch.nan)
 
 
 def _lift(recall: Tensor, area: Tensor) -> Tensor:
-    """NaN where the mask is the whole frame: nothing is left to find."""
+    """Return NaN where the mask is the whole frame: nothing is left to find."""
     return torch.where(area < 1, (recall - area) / (1 - area), torch.nan)

@@ -1,8 +1,7 @@
 """Figure 3: the weights of the temporal (1-D) kernels of R(2+1)D in layer1..layer4, as measures and as samples for the violins.
 
-- `energy/layerN`: share of the kernels' energy that varies in time, sum |w - mean_t w|^2 / sum |w|^2 in 0..1. It is free of the
-  weights' scale, which batch norm makes arbitrary. 0 averages over time, 1 sees nothing but change; k taps drawn independently
-  have (k - 1)/k.
+- `energy/layerN`: share of the kernels' energy that varies in time, in 0..1, free of the weights' scale, which batch norm makes
+  arbitrary. 0 averages over time, 1 sees nothing but change; k taps drawn independently have (k - 1)/k.
 - `ratio/layerN`: that share over the share at the same initialisation, rebuilt from the replicate's seeds.
 - `spread/layerN`: standard deviation of the raw weights, as in the figure; descriptive.
 """
@@ -24,19 +23,17 @@ from fame.run import Run
 
 FILE = "weights.npz"
 SAMPLES = 20_000  # weights kept per layer: more than a violin can show
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 def energy_share(kernels: list[Tensor]) -> float:
-    """sum |w - mean_t w|^2 / sum |w|^2 over kernels (out, in, k), in 0..1; NaN where all weights are 0."""
+    """Return sum |w - mean_t w|^2 / sum |w|^2 over kernels (out, in, k), in 0..1; NaN where all weights are 0."""
     varying = sum(float((w.double() - w.double().mean(dim=-1, keepdim=True)).square().sum()) for w in kernels)
     total = sum(float(w.double().square().sum()) for w in kernels)
     return varying / total if total else float("nan")
 
 
 def sample(weights: Tensor, most: int = SAMPLES) -> np.ndarray:
-    """At most `most` of the weights, the same for every encoder of one architecture: the random choice depends on their number
-    only.
+    """Return at most `most` of the weights, the same for every encoder of one architecture: drawn by their number alone.
 
     Not every n-th: a stride that shares a factor with the kernel's length would see some taps only.
     """
@@ -50,21 +47,12 @@ def kernels(config: Kernels, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Measure the encoder's temporal kernels; writes `weights.npz` (one array a layer) and returns the stage's result."""
     net, backbone = open_encoder(encoder, run)
     start = build_encoder(backbone, run.seeds.of("initialisation")).temporal_kernels()  # as pretraining does
-    layers = net.temporal_kernels()
     metrics: dict[str, float] = {}
-    quantiles: dict[str, list[float]] = {}
     arrays: dict[str, np.ndarray] = {}
-    for name, tensors in layers.items():
+    for name, tensors in net.temporal_kernels().items():
         weights = torch.cat([w.detach().float().cpu().flatten() for w in tensors])
         metrics[f"energy/{name}"] = energy_share(tensors)
         metrics[f"ratio/{name}"] = metrics[f"energy/{name}"] / energy_share(start[name])
         metrics[f"spread/{name}"] = float(weights.double().std(correction=0))
-        quantiles[name] = np.quantile(weights.numpy(), QUANTILES).tolist()
         arrays[name] = sample(weights)
-    notes = {
-        "note": net.kernels_note,
-        "quantiles": {"at": list(QUANTILES), **quantiles},
-        "kernels": {name: [list(w.shape) for w in tensors] for name, tensors in layers.items()},
-        "energy_at_start": {name: energy_share(tensors) for name, tensors in start.items()},
-    }
-    return {"metrics": metrics, "artifacts": [write_arrays(run.folder, FILE, arrays)], "notes": notes}
+    return {"metrics": metrics, "artifacts": [write_arrays(run.folder, FILE, arrays)], "notes": {"note": net.kernels_note}}
