@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Clip
-from fame.data.manifest import Manifest, is_fold
+from fame.data.manifest import Manifest, is_fold, none_fits
 from fame.data.staged.render import read_masks
 from fame.data.store import FrameStore
 from fame.errors import FameError
@@ -124,27 +124,3 @@ def too_short(videos: VideoSet, splits: list[str], clip: Clip) -> dict[str, Any]
     found = {split: int((videos.length[videos.select(split)] < clip.window).sum()) for split in splits}
     found = {split: number for split, number in found.items() if number}
     return {"too_short": found} if found else {}
-
-
-def none_fits(videos: int, split: str, clip: Clip) -> str:
-    """Say that every video of a split is too short."""
-    return (
-        f"all {videos} videos of split {split} are shorter than the {clip.window} frames of a clip ({clip.frames}, {clip.stride} "
-        "apart), and this protocol drops such videos: ask for fewer --frames, or for the one that loops them (--protocol corrected)"
-    )
-
-
-def check_manifest(manifest: Manifest, clip: Clip) -> None:
-    """Raise FameError where a file is smaller than a crop that is not resized, or no video of train or test is long enough."""
-    small = [video for video in manifest.videos if min(video.width, video.height) < clip.size and not clip.resize]
-    if small:
-        first, others = small[0], f" (and {len(small) - 1} others)" if len(small) > 1 else ""
-        raise FameError(
-            f"{manifest.name}: {first.path} is of {first.width} x {first.height} pixels{others}, smaller than the test crop of "
-            f"{clip.size}, and this protocol does not resize: ask for a smaller --size, leave the video out, or resize "
-            "(--protocol corrected)"
-        )
-    for split in ("train", "test"):
-        lengths = [video.frames for video in manifest.videos if video.split == split]
-        if clip.short == "dropped" and lengths and max(lengths) < clip.window:
-            raise FameError(f"{manifest.name}: {none_fits(len(lengths), split, clip)}")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from fame.config import Clip
 from fame.errors import FameError
 from fame.files import write_json
 
@@ -95,3 +96,27 @@ def split_counts(counts: Mapping[str, int]) -> str:
 def count_splits(videos: Iterable[Video]) -> dict[str, int]:
     """Videos per split, for messages: {"train": 60, "val": 7, "test": 48}."""
     return dict(Counter(video.split for video in videos))
+
+
+def none_fits(videos: int, split: str, clip: Clip) -> str:
+    """Say that every video of a split is too short."""
+    return (
+        f"all {videos} videos of split {split} are shorter than the {clip.window} frames of a clip ({clip.frames}, {clip.stride} "
+        "apart), and this protocol drops such videos: ask for fewer --frames, or for the one that loops them (--protocol corrected)"
+    )
+
+
+def check_manifest(manifest: Manifest, clip: Clip) -> None:
+    """Raise FameError where a file is smaller than a crop that is not resized, or no video of train or test is long enough."""
+    small = [video for video in manifest.videos if min(video.width, video.height) < clip.size and not clip.resize]
+    if small:
+        first, others = small[0], f" (and {len(small) - 1} others)" if len(small) > 1 else ""
+        raise FameError(
+            f"{manifest.name}: {first.path} is of {first.width} x {first.height} pixels{others}, smaller than the test crop of "
+            f"{clip.size}, and this protocol does not resize: ask for a smaller --size, leave the video out, or resize "
+            "(--protocol corrected)"
+        )
+    for split in ("train", "test"):
+        lengths = [video.frames for video in manifest.videos if video.split == split]
+        if clip.short == "dropped" and lengths and max(lengths) < clip.window:
+            raise FameError(f"{manifest.name}: {none_fits(len(lengths), split, clip)}")

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fame.config import Clip
-from fame.data.clips import VideoSet, fitting, none_fits
+from fame.data.clips import VideoSet, fitting
+from fame.data.manifest import none_fits
 from fame.errors import FameError
 from fame.evaluation.analysis.background_bias import background_gap, scene_following
 

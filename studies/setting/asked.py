@@ -138,8 +138,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
 
     def scanned(kind: Any, root: Path, fold: int, name: str) -> Scanned:
         from fame.data import scan_videos
-        from fame.data.clips import check_manifest
-        from fame.data.manifest import count_splits
+        from fame.data.manifest import check_manifest, count_splits
         from fame.data.scan import read_report, report_file
 
         protocol = PROTOCOLS[options.protocol]

@@ -11,7 +11,8 @@ import torch
 
 from fame.config import Augment, Backbone, Clip, Optim, VideoData
 from fame.data import open_videos, scan_videos
-from fame.data.clips import VideoSet, check_manifest, fitting, standing_in, too_short
+from fame.data.clips import VideoSet, fitting, standing_in, too_short
+from fame.data.manifest import check_manifest
 from fame.data.video import decode
 from fame.errors import FameError
 from fame.evaluation import predictions
