@@ -82,7 +82,7 @@ def test_missing_runs_stay_as_lines(tmp_path: Path) -> None:
 
 
 def test_a_part_that_the_dataset_lacks_says_so(tmp_path: Path) -> None:
-    setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
+    setting = Setting(SMOKE, {"A": VideoData(kind="ucf101", manifest="0" * 12)}, "ucf101")
     found = tables.entries(seen(Store(tmp_path).prepare(), setting, [0]), DIVING.name)
     assert {entry["status"] for entry in found} == {"not in this dataset"} and {entry["cell"] for entry in found} == {None}
 
@@ -132,7 +132,7 @@ def test_masks_are_lines_of_their_own(evidence: Evidence) -> None:
 
 def test_levels_are_compared_on_the_papers_protocol_only(evidence: Evidence, tmp_path: Path) -> None:
     assert not tables.compares_levels(evidence)
-    real = Setting(PAPER, VideoData(kind="ucf101", manifest="0" * 12))
+    real = Setting(PAPER, {"A": VideoData(kind="ucf101", manifest="0" * 12)}, "ucf101")
     assert tables.compares_levels(seen(Store(tmp_path), real, [0]))
 
 
