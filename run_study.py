@@ -73,7 +73,7 @@ def plan(options: Options) -> None:
     session.show(session.plan())
     setting, asked = session.asked.setting, session.asked
     sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    if all(side and side.id in session.stages for side in sides):
+    if setting.targets or all(side and side.id in session.stages for side in sides):
         from reports.power import foretold
 
         facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}

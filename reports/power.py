@@ -14,6 +14,7 @@ from reports.statistics import ENOUGH, LEVEL
 from studies.setting.spread import FILE, UNKNOWN, spread_at
 
 POWER = 0.8
+OF_TARGET = 2.7  # points: sd of FAME minus baseline on one target over three runs, pooled over four (docs/results/real)
 HEADLINE = "FAME (beta 0.5, single) minus baseline, linear probe on A, deranged scenes"
 
 
@@ -36,17 +37,22 @@ def detectable(sd: float, n: int) -> float:
 def foretold(about: Mapping[str, Any], file: Path = FILE) -> str:
     """Return a line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
-    `about` is study.json (studies/setting/recording.py); "" on real videos, with one given encoder, and at smoke scale, whose
-    numbers mean nothing. FameError where `file` is not as it describes itself.
+    `about` is study.json (studies/setting/recording.py); "" on real videos that are no own targets, with one given encoder, and at
+    smoke scale, whose numbers mean nothing. FameError where `file` is not as it describes itself.
     """
-    if about["scale"] == "smoke" or about["real"] or about["pretrained"]:
+    targets, n = len(about["targets"]), len(about["replicates"])
+    if about["scale"] == "smoke" or (about["real"] and not targets) or about["pretrained"]:
         return ""
-    n = len(about["replicates"])
-    asked = f"smallest effect that n = {n} can detect ({HEADLINE})"
+    compared = f"FAME minus baseline, linear, mean of {targets} targets" if targets else HEADLINE
+    asked = f"smallest effect that n = {n} can detect ({compared})"
     if n < ENOUGH:
         return f"{asked}: none, as a verdict needs {ENOUGH} replicates"
     if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
+    if targets:
+        sd = OF_TARGET / math.sqrt(targets)
+        effect = f"{detectable(sd, n):.1f} points with {100 * POWER:.0f} % power; half-width {half_width(sd, n):.1f} points"
+        return f"{asked}: {effect}, if sd on one target is {OF_TARGET:g} points, as in docs/results/real"
     found = spread_at(about["scale"], file)
     if found is None:
         return f"{asked}: {UNKNOWN}"
