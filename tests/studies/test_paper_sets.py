@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fame.errors import FameError
 from reports.content import video_facts
@@ -19,7 +17,7 @@ from studies.harness.store import Store
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
-from studies.setting.paper_sets import SETS, absent, find_sets
+from studies.setting.paper_sets import find_sets
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from tests import miniatures
@@ -63,13 +61,6 @@ def test_spellings_and_what_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "k400").write_text("a file")
     found = {one.part: path.name for one, path in find_sets(tmp_path).items()}
     assert found == {"A": "UCF_101", "B": "Hmdb51_org", "C": "DIVING-48", "source": "Kinetics-400"}
-
-
-@given(st.sampled_from(SETS), st.data())
-def test_no_spelling_of_one_set_is_another_s(one: Any, data: st.DataObject) -> None:
-    word = data.draw(st.sampled_from(one.spellings))
-    assert [other for other in SETS if word in other.spellings] == [one]
-    assert word.isalnum() and word == word.casefold()  # or no folder's name could match it
 
 
 def test_archives_unpacked_side_by_side(tmp_path: Path) -> None:
@@ -117,13 +108,6 @@ def test_ids_are_those_of_the_single_set(four: tuple[Path, Path, Asked]) -> None
     assert list(single.setting.sets) == ["A"] and single.absent == ""
     mine, all_of_them = (set(all_stages(asked.setting, STUDIES)) for asked in (single, several))
     assert mine < all_of_them
-
-
-def test_setting_json_brings_the_sets_back(four: tuple[Path, Path, Asked], tmp_path: Path) -> None:
-    asked = four[2]
-    store = Store(tmp_path).prepare()
-    store.write_setting(asked.to_json())
-    assert recall(store) == asked
 
 
 def test_a_fold_is_for_the_sets_that_have_folds(tmp_path: Path, clip: bytes) -> None:
@@ -195,8 +179,3 @@ def test_with_ucf101_alone_the_others_are_absent_and_said_so(tmp_path: Path, cli
     assert claims["C6"]["verdict"] == "not run" and claims["C6"]["reason"].startswith(line)
     facts = video_facts(evidence)
     assert facts is not None and facts["absent"] == asked.absent
-
-
-def test_one_absent_set_is_it() -> None:
-    assert absent(["A", "B", "C"]).endswith("(part source, folder kinetics400); what needs it is not in this dataset.")
-    assert absent(KINDS) == ""

@@ -76,6 +76,7 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
         ("set", "merge.beta=1.5", "merge.beta = 1.5: "),
         ("set", "merge.beta=none", "merge.beta = 'none': "),
         ("set", "moco.temperature=0", "moco.temperature = 0: Input should be greater than 0"),
+        ("set", "optim.lr=inf", "optim.lr = 'inf': Input should be a finite number"),
         ("set", "optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
         ("row", "fame(beta=", "write a method with named arguments"),
         ("row", "fame", "write a method with named arguments"),
