@@ -1,8 +1,4 @@
-"""An output folder with made-up runs of every stage: what the reports are tested on, in seconds and without training.
-
-The numbers are drawn from seeds, so they are the same every time; merged pretraining is given more accuracy in deranged scenes than
-plain contrast, so that tables, verdicts and figures have something to show.
-"""
+"""An output folder with made-up runs of every stage, drawn from seeds: what the reports are tested on."""
 
 import zlib
 from collections.abc import Sequence
@@ -21,7 +17,7 @@ from studies.records import Records
 from studies.setting.cell import Stage
 from studies.setting.recording import about, cells
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import QUICK, SMOKE, Scale
+from studies.setting.scales import SMOKE, Scale
 from studies.study import Study
 
 CONDITIONS = ("own", "deranged", "neutral", "scene_only", "figure_only")
@@ -42,16 +38,12 @@ def kind_of(stage: Stage) -> str:
 
 
 def seed_of(stage: Stage) -> int:
-    """From what the stage compares, not from its id: the numbers stay when a scale's schedule is changed."""
+    """From what the stage compares, not from its id: a scale's schedule changes no number."""
     source = stage.upstream.config if stage.upstream else None
     words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
     if isinstance(source, Pretrain):
-        words += [
-            source.objective.kind,
-            getattr(source.data, "part", ""),
-            getattr(source.objective, "merge", None),
-            getattr(source.objective, "erasing", None),
-        ]
+        words += [source.objective.kind, getattr(source.data, "part", "")]
+        words += [getattr(source.objective, name, None) for name in ("merge", "erasing")]
     return zlib.crc32(repr(words).encode())
 
 
@@ -156,7 +148,7 @@ def fill(
     leave_out: frozenset[str] = frozenset(),
     setting: Setting | None = None,
 ) -> tuple[Store, Setting]:
-    """A store with every stage of the studies finished, but for those whose kind or id is in `leave_out`."""
+    """A store with every stage of the studies finished, but kinds or ids in `leave_out`."""
     store, chosen = Store(out).prepare(), setting or Setting(scale)
     for stage, _ in all_stages(chosen, studies).values():
         if {stage.id, stage.kind} & leave_out:
@@ -206,6 +198,3 @@ def reported(store: Store, setting: Setting, studies: Sequence[Study], replicate
     numbers = range(replicates) if isinstance(replicates, int) else replicates
     recorded(setting, studies, numbers).write(store.out)
     return build(store, **words)
-
-
-__all__ = ["QUICK", "fill", "put", "recorded", "reported", "seen"]
