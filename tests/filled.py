@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 import pandas as pd
 
 from fame.config import MoCoObjective, Pretrain
+from fame.evaluation.predictions import metrics_from
+from fame.evaluation.retrieval import metrics_from as recalls
 from reports.evidence import Evidence
 from reports.page import build
 from studies.harness.store import Store
@@ -42,42 +45,45 @@ def seed_of(stage: Stage) -> int:
     source = stage.upstream.config if stage.upstream else None
     words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
     if isinstance(source, Pretrain):
-        words += [source.objective.kind, getattr(source.data, "part", "")]
-        words += [getattr(source.objective, name, None) for name in ("merge", "erasing")]
+        words += [getattr(source.data, "part", "")]
+        words += [getattr(source.objective, name, None) for name in ("kind", "merge", "erasing")]
     return zlib.crc32(repr(words).encode())
+
+
+def named(condition: str, performances: int) -> dict[str, Any]:
+    """The columns that name videos, and their labels."""
+    index = np.arange(performances)
+    videos = [f"{condition}/{i:04d}.mp4" for i in index]
+    return {"video": videos, "performance": [f"p{i:04d}" for i in index], "condition": condition, "label": index % CLASSES}
 
 
 def predictions(stage: Stage, random: np.random.Generator, performances: int, heads: tuple[str, ...]) -> pd.DataFrame:
     own, deranged = LEVEL[kind_of(stage)]
-    lines = []
-    for head in heads:
-        for condition in CONDITIONS:
-            extra = (0.3 if own > 0.6 else 0.0) if head == "balanced" else 0.0
-            level = own if condition in ("own", "scene_only") else deranged + extra
-            for index in range(performances):
-                label = index % CLASSES
-                scene = {"own": label, "deranged": (label + 1 + index // CLASSES % 7) % CLASSES, "scene_only": label}.get(condition)
-                wrong = (label + 1 + int(random.integers(CLASSES - 1))) % CLASSES
-                predicted = label if random.random() < level else wrong
-                lines.append((f"{condition}/{index:04d}.mp4", f"p{index:04d}", condition, head, label, predicted, scene))
-    columns = ["video", "performance", "condition", "head", "label", "predicted", "scene_action"]
-    return pd.DataFrame(lines, columns=columns).astype({"scene_action": "Int64"})
+    parts = []
+    for head, condition in product(heads, CONDITIONS):
+        extra = 0.3 if own > 0.6 and head == "balanced" else 0.0
+        right = random.random(performances) < (own if condition in ("own", "scene_only") else deranged + extra)
+        part = pd.DataFrame(named(condition, performances) | {"head": head})
+        wrong = (part["label"] + 1 + random.integers(CLASSES - 1, size=performances)) % CLASSES
+        other = (part["label"] + 1 + part.index // CLASSES % 7) % CLASSES
+        scene = {"own": part["label"], "deranged": other, "scene_only": part["label"]}.get(condition)
+        parts.append(part.assign(predicted=part["label"].where(right, wrong), scene_action=scene))
+    return pd.concat(parts, ignore_index=True).astype({"scene_action": "Int64"})
 
 
 def ranks(stage: Stage, random: np.random.Generator, performances: int) -> pd.DataFrame:
-    lines = []
+    parts = []
     for condition in CONDITIONS:
-        level = LEVEL[kind_of(stage)][condition != "own"]
-        for index in range(performances):
-            rank = 1 if random.random() < level else int(random.integers(2, 60))
-            lines.append((f"{condition}/{index:04d}.mp4", f"p{index:04d}", condition, index % CLASSES, rank))
-    return pd.DataFrame(lines, columns=["video", "performance", "condition", "label", "rank"])
+        right = random.random(performances) < LEVEL[kind_of(stage)][condition != "own"]
+        rank = np.where(right, 1, random.integers(2, 60, size=performances))
+        parts.append(pd.DataFrame(named(condition, performances) | {"rank": rank}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def picture(random: np.random.Generator, size: int = 32, frames: int = 4, count: int = 6) -> tuple[np.ndarray, np.ndarray]:
     """Frames uint8 (count, frames, size, size, 3) with a bright disc, and the disc's mask."""
     y, x = np.mgrid[:size, :size]
-    video = random.integers(20, 140, (count, 1, size // 4, size // 4, 3)).repeat(4, axis=2).repeat(4, axis=3).repeat(frames, axis=1)
+    video = random.integers(20, 140, (count, frames, size, size, 3))
     centres = random.integers(size // 4, 3 * size // 4, (count, 1, 2)) + np.arange(frames)[None, :, None]
     truth = (y - centres[..., 0, None, None]) ** 2 + (x - centres[..., 1, None, None]) ** 2 < (size / 6) ** 2
     video[truth] = (220, 200, 60)
@@ -86,9 +92,6 @@ def picture(random: np.random.Generator, size: int = 32, frames: int = 4, count:
 
 def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> dict[str, float]:
     """Write what such a stage leaves behind; its metrics."""
-    from fame.evaluation.predictions import metrics_from
-    from fame.evaluation.retrieval import metrics_from as recalls
-
     random = np.random.default_rng([seed_of(stage), replicate])
     if stage.kind == "pretrain":
         epochs = stage.config.optim.epochs  # type: ignore[union-attr]
@@ -113,29 +116,25 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
         return metrics | {f"ratio/{name}": 1 + 4 * spread for name in weights}
     if stage.kind == "activation":
         blurred = truth * (0.9 if kind_of(stage) == "merged" else 0.3) + random.random(truth.shape) * 0.4
-        np.savez_compressed(
-            folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth, videos=np.arange(6).astype(str)
-        )
-        score = np.clip(random.normal(0.75 if kind_of(stage) == "merged" else 0.55, 0.1, performances), 0, 1)
-        ratio = np.abs(random.normal(0.8 if kind_of(stage) == "merged" else 1.6, 0.2, performances))
-        names = [f"p{index:04d}" for index in range(performances)]
-        frame = pd.DataFrame({"video": names, "performance": names, "condition": "own", "auroc": score, "exchange_ratio": ratio})
-        frame.to_csv(folder / "activation.csv", index=False)
-        return {"auroc": float(score.mean()), "exchange_ratio": float(ratio.mean())}
+        np.savez_compressed(folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth)
+        score, ratio = (0.75, 0.8) if kind_of(stage) == "merged" else (0.55, 1.6)
+        measured = {"auroc": random.normal(score, 0.05, performances), "exchange_ratio": random.normal(ratio, 0.1, performances)}
+        pd.DataFrame(named("own", performances) | measured).to_csv(folder / "activation.csv", index=False)
+        return {name: float(values.mean()) for name, values in measured.items()}
     soft = random.random(truth[:, 0].shape) * 0.4 + truth[:, 0]
     masks = {name: soft if name == "gauss" else (soft > np.quantile(soft, 0.5)).astype(np.float32) for name in MASKS}
     np.savez_compressed(folder / "masks.npz", frames=frames[:, 0], truth=truth[:, 0], **masks)  # type: ignore[arg-type]
     measures = ("recall_lift", "iou", "auroc", "recall_still")
     lines = [
-        {"video": f"{i:04d}.mp4", "label": i % CLASSES, "variant": name, "beta": 0.5, "flavour": "paper"}
-        | {m: float(np.clip(random.normal(MASKS[name], 0.1), 0, 1)) for m in measures}
+        {"video": f"{i:04d}.mp4", "variant": name, "beta": 0.5, "flavour": "paper"}
+        | {measure: random.normal(MASKS[name], 0.1) for measure in measures}
         for i in range(performances)
         for name in MASKS
     ]
     table = pd.DataFrame(lines)
     table.to_csv(folder / "mask_quality.csv", index=False)
     means = table.groupby("variant")[list(measures)].mean()
-    return {f"{name}/0.5/paper/{m}": float(means.loc[name, m]) for name in MASKS for m in measures}
+    return {f"{name}/0.5/paper/{measure}": float(means.loc[name, measure]) for name in MASKS for measure in measures}
 
 
 def fill(

@@ -93,6 +93,8 @@ def fit(wanted: Weights, weights: Weights, whose: str) -> tuple[dict[str, str], 
             problems.append(f"{name} is {tuple(value.shape)} and should be {tuple(wanted[bare].shape)}")
         elif wanted[bare].is_floating_point() and not value.is_floating_point():
             problems.append(f"{name} is {value.dtype} and should be floats: convert quantised weights first")
+        elif value.layout != torch.strided or value.is_meta:
+            problems.append(f"{name} is a {'meta' if value.is_meta else 'sparse'} tensor: save it with its values, and dense")
         elif not torch.isfinite(value).all():
             problems.append(f"{name} is not finite: its training diverged")
     problems += [f"{name} is missing" for name in wanted if name not in found and not name.endswith(COUNTER)]

@@ -18,7 +18,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Config(BaseModel):
     """Base of all configurations: validated, frozen, and closed to unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def without_effect(self) -> frozenset[str]:
         """Return the names of fields that cannot change the result, and so enter no id."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +127,19 @@ def test_what_is_missing_or_misshaped_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"), [("damaged", "is damaged: copy"), ("cut", "damaged"), ("quantised", "is torch.int8 and should be floats")]
+    ("harm", "told"),
+    [
+        ("damaged", "is damaged: copy"),
+        ("cut", "damaged"),
+        ("quantised", "is torch.int8 and should be floats"),
+        ("sparse", "is a sparse tensor: save it with its values"),
+        ("meta", "is a meta tensor: save it with its values"),
+    ],
 )
 def test_weights_that_would_compute_nonsense_are_refused(tmp_path: Path, harm: str, told: str) -> None:
     file = tmp_path / "given.pt"
-    torch.save({name: value.to(torch.int8) for name, value in SMALL.items()} if harm == "quantised" else SMALL, file)
+    spoil = {"quantised": Tensor.char, "sparse": Tensor.to_sparse, "meta": partial(torch.empty_like, device="meta")}
+    torch.save({name: spoil.get(harm, Tensor.clone)(value) for name, value in SMALL.items()}, file)
     content = file.read_bytes()
     if harm == "damaged":
         middle = content.index(SMALL["layer4.1.conv2.0.3.weight"].numpy().tobytes()[:64])

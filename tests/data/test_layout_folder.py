@@ -58,6 +58,7 @@ def test_a_class_may_be_called_as_a_split_is_and_what_may_be_either_is_asked(tmp
         ),
         (["a/1.mp4", "a/2.mp4"], "has one class, a, so there is nothing to tell apart$"),
         (["train_set/1.mp4", "test_set/2.mp4"], "test_set, train_set are not taken for splits"),
+        (["a/1.mp4", "b/2.mp4", "Splits.csv"], "Splits.csv not read: a list of the splits is splits.csv"),
         (["a/train/1.mp4", "a/test/2.mp4", "b/train/3.mp4"], "test, train are not taken for splits"),
         (["caf\u00e9/1.mp4", "cafe\u0301/2.mp4"], r"differ in spelling alone: 'cafe\\u0301', 'caf\\xe9'"),
         (["a/1.mp4", "b/2.mp4", "b/3.movie"], r"left out: videos of such a name are not read \(first: b/3"),
@@ -71,7 +72,7 @@ def test_what_is_odd_about_a_folder_is_told(paths: list[str], told: str, tmp_pat
 def test_every_kind_of_video_is_read_and_what_a_system_leaves_is_no_class(tmp_path: Path) -> None:
     names = [f"{'ab'[index % 2]}/{index}{suffix}" for index, suffix in enumerate(SUFFIXES)]
     root = made(tmp_path / "set", *names, "a/notes.txt", "a/._1.mp4")
-    for name in ("@eaDir", "$RECYCLE.BIN", "__MACOSX", ".trash", "System Volume Information"):
+    for name in ("@eaDir", "@Recycle", "$Recycle.Bin", "#snapshot", "__MACOSX", ".trash", "System Volume Information"):
         put(root / name / "deep" / "1.mp4")
     (root / "loop").symlink_to(root)
     listing = read_class_folders(root, 1, tmp_path / "cache")

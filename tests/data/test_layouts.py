@@ -210,6 +210,10 @@ def test_kinetics_validation_only_when_asked_and_without_tests_it_says_so(tmp_pa
     assert 8 <= counts(asked)["val"] <= 32 and counts(asked)["test"] == 4
     put(root / "splits.toml", "val = 0.25\n")
     assert of(read(root, "kinetics400"), "val") != of(asked, "val")
+    for split in ("train", "val"):
+        put(root / split / split / f"{kinetics_id(99)}.mp4")
+    told = [f"kinetics400: 1 of 4 classes have no {split} video" for split in ("train", "test")]
+    assert [note.partition(" (")[0] for note in read(root, "kinetics400").notes] == told
     shutil.rmtree(root / "val")
     assert "has no test video: an encoder can be trained on it" in read(root, "kinetics400").notes[0]
 

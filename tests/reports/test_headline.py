@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from reports.headline import CONTROLS, headline
+from reports.headline import headline
 from studies.harness.store import Store
-from studies.paper.registry import FOR_CLAIMS, studies
-from studies.setting.resolve import Setting, all_stages
+from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK
 from studies.study import Method, Row, balanced, fame, moco, random_init
 from tests.filled import result, seen
@@ -65,10 +64,3 @@ def test_the_positive_control_stands_beside_where_it_has_run(tmp_path: Path) -> 
     low, high = found["differences"]["balanced"]["interval"]
     assert low < -5 + 0.15 < high and found["levels"]["balanced"]["mean"] == pytest.approx(35.15)
     assert shown(tmp_path / "not", [(moco(), BASE), (fame(), MERGED)])["controls"] == []
-
-
-def test_the_control_s_stages_are_of_the_claims_and_its_sentence_is_quoted() -> None:
-    stages = all_stages(SETTING, studies([FOR_CLAIMS]))
-    for method in CONTROLS.values():
-        control = SETTING.stage(Row("", method), balanced("A"))
-        assert control and control.id in stages

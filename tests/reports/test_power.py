@@ -1,6 +1,5 @@
 """The smallest effect that n replicates detect, against published numbers, and the file from which its spread is read."""
 
-import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,8 @@ from reports.power import detectable, foretold, half_width
 from studies.paper.registry import STUDIES
 from studies.setting.recording import about
 from studies.setting.resolve import Setting
-from studies.setting.scales import MINI, SCALES
-from studies.setting.spread import FILE, UNKNOWN, Spread, spread_at
+from studies.setting.scales import MINI
+from studies.setting.spread import UNKNOWN, Spread, spread_at
 
 ENTRY = '[mini]\nsd = 4.0\nreplicates = [1000, 1001, 1002]\nmeasure = "deranged"\nsource = "a run"\n'
 
@@ -46,11 +45,6 @@ def test_the_plan_is_told_what_ten_replicates_detect(tmp_path: Path) -> None:
     said = foretold(facts, file)
     assert "n = 10" in said and "4.0 points with 80 % power; 95 % half-width 2.9 points" in said and "a run" in said
     assert foretold(given, file) == ""
-
-
-def test_the_committed_file_is_sound() -> None:
-    for name in tomllib.loads(FILE.read_text(encoding="utf-8")):
-        assert name in SCALES and spread_at(name) is not None
 
 
 def test_spread_is_read(tmp_path: Path) -> None:

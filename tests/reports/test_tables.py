@@ -82,15 +82,9 @@ def test_missing_runs_stay_as_lines(tmp_path: Path) -> None:
 
 
 def test_a_part_that_the_dataset_lacks_says_so(tmp_path: Path) -> None:
-    setting = Setting(SMOKE, VideoData(kind="ucf101", manifest="0" * 12))
+    setting = Setting(SMOKE, {"A": VideoData(kind="ucf101", manifest="0" * 12)}, "ucf101")
     found = tables.entries(seen(Store(tmp_path).prepare(), setting, [0]), DIVING.name)
     assert {entry["status"] for entry in found} == {"not in this dataset"} and {entry["cell"] for entry in found} == {None}
-
-
-def test_three_replicates_give_t_intervals(tmp_path: Path) -> None:
-    store, setting = fill(tmp_path, studies=(MASKS, DIVING), replicates=3, performances=8)
-    entry = tables.entries(seen(store, setting, range(3)), DIVING.name)[2]
-    assert (entry["n"], entry["over"], entry["difference"]["over"]) == (3, "replicates", "replicates")
 
 
 def test_files_hold_the_same_numbers(evidence: Evidence, tmp_path: Path) -> None:
@@ -138,13 +132,8 @@ def test_masks_are_lines_of_their_own(evidence: Evidence) -> None:
 
 def test_levels_are_compared_on_the_papers_protocol_only(evidence: Evidence, tmp_path: Path) -> None:
     assert not tables.compares_levels(evidence)
-    real = Setting(PAPER, VideoData(kind="ucf101", manifest="0" * 12))
+    real = Setting(PAPER, {"A": VideoData(kind="ucf101", manifest="0" * 12)}, "ucf101")
     assert tables.compares_levels(seen(Store(tmp_path), real, [0]))
-
-
-@pytest.mark.parametrize(("value", "text"), [(-1.25, "\N{MINUS SIGN}1.2"), (0.0, "+0.0"), (3.14159, "+3.1"), (None, "")])
-def test_numbers_as_text(value: float | None, text: str) -> None:
-    assert texts.number(value, 1, signed=True) == text
 
 
 def test_tex_escapes() -> None:

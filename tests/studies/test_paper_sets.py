@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from fame.errors import FameError
 from reports.content import video_facts
@@ -19,7 +17,7 @@ from studies.harness.store import Store
 from studies.paper.registry import STUDIES, studies
 from studies.setting.asked import Asked, resolve
 from studies.setting.options import Options
-from studies.setting.paper_sets import SETS, find_sets
+from studies.setting.paper_sets import find_sets
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
 from tests import miniatures
@@ -63,13 +61,6 @@ def test_spellings_and_what_is_no_set(tmp_path: Path) -> None:
     (tmp_path / "k400").write_text("a file")
     found = {one.part: path.name for one, path in find_sets(tmp_path).items()}
     assert found == {"A": "UCF_101", "B": "Hmdb51_org", "C": "DIVING-48", "source": "Kinetics-400"}
-
-
-@given(st.sampled_from(SETS), st.data())
-def test_no_spelling_of_one_set_is_another_s(one: Any, data: st.DataObject) -> None:
-    word = data.draw(st.sampled_from(one.spellings))
-    assert [other for other in SETS if word in other.spellings] == [one]
-    assert word.isalnum() and word == word.casefold()  # or no folder's name could match it
 
 
 def test_archives_unpacked_side_by_side(tmp_path: Path) -> None:

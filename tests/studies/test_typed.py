@@ -71,6 +71,7 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
         ("set", "merg.beta=0.4", "unknown group 'merg'; did you mean merge"),
         ("set", "merge.betta=0.4", "merge has no field 'betta'; did you mean beta?"),
         ("set", "merge.beta=1.5", "merge.beta = 1.5: "),
+        ("set", "optim.lr=inf", "optim.lr = 'inf': Input should be a finite number"),
         ("set", "optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
         ("row", "fame(beta=", "write a method with named arguments"),
         ("row", "fame(0.4)", "write a method with named arguments"),

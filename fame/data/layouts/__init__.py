@@ -47,4 +47,10 @@ def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:
         raise FameError(f"{kind}: {root} has no training video{first}; at least one is needed")
     if "test" not in splits:
         listing.notes.append(f"{kind}: {root} has no test video: an encoder can be trained on it, and nothing can be evaluated")
+        return listing
+    train, test = ({entry.label for entry in listing.entries if entry.split == split} for split in ("train", "test"))
+    for split, absent in (("train", test - train), ("test", train - test)):
+        if absent:
+            first = listing.classes[min(absent)]
+            listing.notes.append(f"{kind}: {len(absent)} of {len(train | test)} classes have no {split} video (first: {first})")
     return listing

@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 
 from fame.data.disk import writing
 from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, like_videos_below, none_found, read_rows, videos_below
-from fame.data.layouts.splits import Rule, by_hash, cross_validated, groups_by_label, hold_out_groups, read_rule
+from fame.data.layouts.splits import RULE, Rule, by_hash, cross_validated, groups_by_label, hold_out_groups, read_rule
 from fame.errors import FameError
 from fame.files import write_json
 
@@ -57,7 +57,9 @@ def read_class_folders(root: Path, fold: int, cache: Path, folds: int = 0) -> Li
         else:
             entries = split_by_rule(entries, fold, rule, _kept_in(root, fold, rule, cache))
     notes = [*_strangers(root, entries, given), *_single_class(root, entries, classes), *_twins(root, classes)]
-    return Listing(classes, entries, missing, notes if given else [*notes, *_like_splits(root, entries, classes)])
+    notes += [] if given else _like_splits(root, entries, classes)
+    notes += [] if divided else _like_lists(root)
+    return Listing(classes, entries, missing, notes)
 
 
 def _strangers(root: Path, entries: list[Entry], given: bool) -> list[str]:
@@ -77,6 +79,12 @@ def _like_splits(root: Path, entries: list[Entry], classes: list[str]) -> list[s
     alike = [sorted(filter(split_of, names)) for names in (classes, below)]
     told = "not taken for splits: name folders as ROOT/train/CLASS, or list the videos in"
     return [f"folder: {root}: {', '.join(names)} are {told} {LIST}" for names in alike if len(set(map(split_of, names))) > 1]
+
+
+def _like_lists(root: Path) -> list[str]:
+    """A note on files such as `Splits.csv` and `train.csv`, which are not read."""
+    names = sorted(path.name for path in root.iterdir() if path.suffix.lower() in (".csv", ".toml") and path.name != RULE)
+    return [f"folder: {root}: {', '.join(names)} not read: a list of the splits is {LIST}, a rule for them {RULE}"] if names else []
 
 
 def _twins(root: Path, classes: list[str]) -> list[str]:

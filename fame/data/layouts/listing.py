@@ -16,7 +16,10 @@ from fame.data.video import SUFFIXES
 from fame.errors import FameError
 
 SPLITS = ("train", "val", "test")
-_SYSTEM = (".", "@eaDir", "$RECYCLE.BIN", "#recycle", "__MACOSX", "System Volume Information", "lost+found")  # no classes
+_SYSTEM = (  # no classes, in any case
+    ".", "@eadir", "@rec", "$recycle.bin", "#recycle", "#snapshot", "__macosx", "__pycache__", "system volume information",
+    "lost+found",
+)  # fmt: skip
 
 
 class Entry(NamedTuple):
@@ -141,7 +144,7 @@ def like_videos_below(folder: Path) -> list[Path]:
 def _files_below(folder: Path) -> Iterable[Path]:
     """Folders are among them: one that is named as a video is an error to be told."""
     for place, folders, files in os.walk(folder, onerror=_unread, followlinks=True) if folder.is_dir() else ():
-        folders[:] = [name for name in folders if not name.startswith(_SYSTEM) and not _leads_back(Path(place, name))]
+        folders[:] = [name for name in folders if not name.lower().startswith(_SYSTEM) and not _leads_back(Path(place, name))]
         yield from (Path(place, name) for name in (*folders, *files) if not name.startswith("."))
 
 
