@@ -114,14 +114,20 @@ def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = 
 def normalise(clips: Tensor, augment: Augment) -> Tensor:
     """Return (clips - mean) / std per channel; float (B, 3, T, H, W) in [0, 1]. ValueError for other clips."""
     check_clips(clips)
-    mean, std = torch.tensor([augment.mean, augment.std])  # the scale is rounded once, on the CPU
-    scale, shift = (part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in (1 / std, -mean / std))
+    scale, shift = _scale_and_shift(clips, augment)
     return (clips * scale).add_(shift)
 
 
 def colour_normalised(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Return `normalise(colour(clips, augment, generator), augment)`."""
-    return normalise(colour(clips, augment, generator), augment)
+    """Return `normalise(colour(clips, augment, generator), augment)`, in one tensor."""
+    coloured = colour(clips, augment, generator)
+    scale, shift = _scale_and_shift(coloured, augment)
+    return coloured.mul_(scale).add_(shift)
+
+
+def _scale_and_shift(clips: Tensor, augment: Augment) -> list[Tensor]:
+    mean, std = torch.tensor([augment.mean, augment.std])  # the scale is rounded once, on the CPU
+    return [part.to(clips.device, clips.dtype, non_blocking=True).view(3, 1, 1, 1) for part in (1 / std, -mean / std)]
 
 
 def frame_sizes(clips: Clips) -> list[tuple[int, int]]:

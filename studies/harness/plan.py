@@ -49,7 +49,7 @@ def label(stage: Stage) -> str:
     """Return a stage's name for the eye: `pretrain fame 0.5 single on A`, `probe A`."""
     config = stage.config
     data = getattr(config, "data", None)
-    part = getattr(data, "part", data.kind) if data else ""
+    part = getattr(data, "part", "") or getattr(data, "name", "") or getattr(data, "kind", "")
     if not isinstance(config, Pretrain):
         return f"{stage.kind} {part}".strip()
     objective = config.objective
