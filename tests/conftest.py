@@ -10,14 +10,14 @@ from hypothesis import settings
 
 from fame import fast
 
-# without a GPU, Triton's interpreter runs the kernels of fame/fast/gpu/ on the CPU; Triton reads this when it is imported
+# without a GPU, Triton's interpreter runs the kernels; Triton reads this when it is imported
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture
 def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
-    """A device on which what is called takes the kernels of fame/fast/gpu/: a GPU, or the CPU by Triton's interpreter."""
+    """A device that takes the kernels of fame/fast/gpu/: a GPU, or the CPU by Triton's interpreter."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     pytest.importorskip("triton")
@@ -29,7 +29,7 @@ def on_kernels(monkeypatch: pytest.MonkeyPatch) -> torch.device:
 
 @pytest.fixture
 def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GPU's library computes 32-bit convolutions in 32 bits, and sums in one order: then steps repeat to the bit."""
+    """Let a GPU's convolutions repeat to the bit."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
 

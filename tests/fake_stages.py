@@ -1,6 +1,6 @@
-"""Stages that take no time, for tests of the harness. What goes wrong is said by the file `plan.json` in OUT: {stage id: what}.
+"""Stages that take no time; `plan.json` in OUT says what goes wrong: {stage id: what}.
 
-A worker process imports this module by name, as it imports the real stages (studies/harness/worker.py, `STAGES`).
+A worker process imports this module by name.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FAKES = {"videos": "fake_stages:videos", "pretrain": "fake_stages:pretrain"} | d
 
 
 class FakeSet:
-    """What `open_videos` gives, as far as the harness looks. Its digest says where its videos lie on disk."""
+    """What `open_videos` gives; its digest says where its videos lie on disk."""
 
     def __init__(self, root: Path | None) -> None:
         self.root = root

@@ -1,8 +1,6 @@
 """An in-memory stand-in for `fame.data.clips.VideoSet`: squares that move over random backgrounds.
 
-It keeps that class's contract (clips, starts, labels, splits, select, tags, true masks, lengths) without files or
-decoding, so training and evaluation are tested on their own. The label is the direction of motion; `scene` is the background's
-family, which in the split `train` goes with the label.
+The label is the direction of motion; `scene` is the background's family, which in `train` goes with the label.
 """
 
 from __future__ import annotations
@@ -22,10 +20,7 @@ CONDITIONS = ("test", "test/deranged", "test/neutral", "test/scene_only", "test/
 
 
 class FakeVideos:
-    """`per_class` videos of each class in `train`, `val`, `balanced`, and `test` performances in each of the five conditions.
-
-    All videos are `size` pixels square; lengths are `frames` and, for every third video, half of it, so that looping is met.
-    """
+    """`per_class` videos of each class in every split; every third is half as long, so that looping is met."""
 
     def __init__(
         self, *, classes: int = 4, per_class: int = 4, frames: int = 16, size: int = 32, seed: int = 0, counterfactual: bool = True
@@ -35,7 +30,8 @@ class FakeVideos:
         self.videos: list[Tensor] = []
         self.masks: list[Tensor] = []
         self._splits: list[str] = []
-        self._tags: dict[str, list[str]] = {"performance": [], "scene": [], "scene_action": [], "mask": [], "path": []}
+        names = ("performance", "scene", "scene_action", "mask", "path")
+        self._tags: dict[str, list[str]] = {name: [] for name in names}
         labels: list[int] = []
         tests = CONDITIONS if counterfactual else CONDITIONS[:1]
         for split in ("train", "val", "balanced", *tests):
@@ -43,7 +39,7 @@ class FakeVideos:
                 label = index % classes
                 scene = label if split in ("train", "test", "val") else (label + 1 + index // classes) % classes
                 length = frames // 2 if index % 3 == 2 else frames
-                # a test performance moves alike in every condition: its seed knows the index, not the condition
+                # a test performance moves alike in every condition
                 own = torch.Generator().manual_seed(seed * 100_003 + index + (50_000 if split in tests else 0))
                 video, mask = _moving_square(length, size, label, scene, own, generator)
                 if split == "test/figure_only":
@@ -56,8 +52,8 @@ class FakeVideos:
                 labels.append(label)
                 family = "test" if split in tests else split
                 self._tags["performance"].append(f"{family}{index:04d}")
-                self._tags["scene"].append("" if split in ("test/neutral", "test/figure_only") else str(scene))
-                self._tags["scene_action"].append("" if split in ("test/neutral", "test/figure_only") else str(scene))
+                for tag in ("scene", "scene_action"):
+                    self._tags[tag].append("" if split in ("test/neutral", "test/figure_only") else str(scene))
                 self._tags["mask"].append("known")
                 self._tags["path"].append(f"{self.classes[label]}/{split.replace('/', '_')}_{index:04d}.mp4")
         self.labels = torch.tensor(labels)
@@ -135,7 +131,7 @@ def fake_data() -> VideoData:
 
 
 def contrast(**fields: Any) -> Pretrain:
-    """A pretraining by contrast of fields of `Pretrain` and of `MoCoObjective`, side by side."""
+    """A pretraining by contrast, of fields of `Pretrain` and of `MoCoObjective`."""
     own = {name: value for name, value in fields.items() if name in MoCoObjective.model_fields}
     fields = {name: value for name, value in fields.items() if name not in own}
     if "objective" in fields:

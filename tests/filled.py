@@ -1,8 +1,4 @@
-"""An output folder with made-up runs of every stage: what the reports are tested on, in seconds and without training.
-
-The numbers are drawn from seeds, so they are the same every time; merged pretraining is given more accuracy in deranged scenes than
-plain contrast, so that tables, verdicts and figures have something to show.
-"""
+"""An output folder with made-up runs of every stage, drawn from seeds: what the reports are tested on."""
 
 import zlib
 from collections.abc import Sequence
@@ -45,7 +41,7 @@ def kind_of(stage: Stage) -> str:
 
 
 def seed_of(stage: Stage) -> int:
-    """From what the stage compares, not from its id: the numbers stay when a scale's schedule is changed."""
+    """From what the stage compares, not from its id: a scale's schedule changes no number."""
     source = stage.upstream.config if stage.upstream else None
     words = [stage.kind, getattr(getattr(stage.config, "data", None), "part", "")]
     if isinstance(source, Pretrain):
@@ -151,7 +147,7 @@ def fill(
     leave_out: frozenset[str] = frozenset(),
     setting: Setting | None = None,
 ) -> tuple[Store, Setting]:
-    """A store with every stage of the studies finished, but for those whose kind or id is in `leave_out`."""
+    """A store with every stage of the studies finished, but kinds or ids in `leave_out`."""
     store, chosen = Store(out).prepare(), setting or Setting(scale)
     for stage, _ in all_stages(chosen, studies).values():
         if {stage.id, stage.kind} & leave_out:

@@ -1,4 +1,4 @@
-"""Miniature copies of the published layouts: the folders and lists as distributed, and a few files where the videos are."""
+"""Miniature copies of the published layouts: folders, lists, a few files as videos."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def hmdb51(root: Path, content: bytes = b"", videos: str = "HMDB51", lists: str 
 
 
 def kinetics_id(index: int) -> str:
-    return f"_{index:04d}-ab_{index % 10}x"  # eleven characters, underscores and dashes among them, as on YouTube
+    return f"_{index:04d}-ab_{index % 10}x"  # eleven characters, as on YouTube
 
 
 def kinetics(root: Path, content: bytes = b"", lists: str | None = "", spaces: bool = True, videos: int = 8) -> Path:
-    """Two classes; train has `videos` clips of each, val two. With `lists`, the csv files lie in that folder of the root."""
+    """Two classes; `videos` clips of each in train, two in val; the csv files in `lists`."""
     rows: dict[str, list[str]] = {"train": [], "val": []}
     index = 0
     for split, many in (("train", videos), ("val", 2)):

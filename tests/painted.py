@@ -1,4 +1,4 @@
-"""Videos whose pixels say their label and scene outright, and an encoder that reads them: evaluations with known answers."""
+"""Videos whose pixels say their label and scene outright, and an encoder that reads them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = UNKNOWN + 1
 
 
 class PaintedVideos(FakeVideos):
-    """Red is STEP times the label, green STEP times the scene; three performances a class, so that no deranged scene is its own."""
+    """Red is STEP times the label, green STEP times the scene; three performances a class."""
 
     def __init__(self, **how: Any) -> None:
         super().__init__(per_class=3, frames=8, size=16, **how)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def started(*words: str, cwd: Path) -> subprocess.Popen[str]:
-    """Start `reproduce-paper` where `words` begin with an option, else `run_study.py VERB ...`; in a session of its own."""
+    """Start `reproduce-paper` where `words` begin with an option, else `run_study.py VERB ...`."""
     reproducing = words[0].startswith("-")
     program = ["-c", "import run_study; run_study.reproduce_paper()"] if reproducing else [str(ROOT / "run_study.py")]
     return subprocess.Popen(
@@ -36,7 +36,7 @@ def until(true: Callable[[], object], seconds: float = 120) -> None:
 
 
 def ran(*words: str, cwd: Path, code: int = 0) -> tuple[str, str]:
-    """Return what such a program prints and what it complains of; it ends with exit code `code`, and without a traceback."""
+    """Return standard output and error of a program that ends with this exit code."""
     program = started(*words, cwd=cwd)
     out, err = program.communicate(timeout=1200)
     assert program.returncode == code and "Traceback" not in err, err

@@ -1,4 +1,4 @@
-"""A pretraining on packed videos that is slow enough to be killed within an epoch. Its ranks import this module, too."""
+"""A pretraining slow enough to be killed within an epoch. Its ranks import this module, too."""
 
 from __future__ import annotations
 

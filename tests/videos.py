@@ -44,7 +44,7 @@ def write_video(
     pixels: str | None = None,
     muxing: dict[str, str] | None = None,
 ) -> Path:
-    """Write uint8 (T, H, W, 3) frames, or that many of `moving_square`; the container is the suffix's, `muxing` its options."""
+    """Write uint8 (T, H, W, 3) frames, or that many of `moving_square`."""
     shown = moving_square(frames, seed=seed) if isinstance(frames, int) else frames
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=muxing) as container:
@@ -62,7 +62,7 @@ def encode(
     sound: int = 0,
     pixels: str | None = None,
 ) -> None:
-    """Encode uint8 (T, H, W, 3) frames into a container, and `sound` seconds; frame t is shown at `clock(t)` frames of `fps`."""
+    """Encode uint8 (T, H, W, 3) frames, frame t shown at `clock(t)`, and `sound` seconds."""
     stream = cast(VideoStream, container.add_stream(codec, rate=fps, options=options))
     stream.height, stream.width = shown.shape[1:3]
     stream.pix_fmt = pixels or PIXELS.get(codec, "yuv420p")

@@ -1,4 +1,4 @@
-"""The fast form of a network is the same network: outputs, gradients, running statistics."""
+"""The fast form of a network is the same network."""
 
 from __future__ import annotations
 
@@ -40,10 +40,7 @@ def close(ours: torch.Tensor, right: torch.Tensor, share: float) -> bool:
 
 
 def compare_unit(run, conv: nn.Conv3d, norm: nn.BatchNorm3d, x: torch.Tensor, relu: bool, added: bool) -> None:
-    """`run(x, residual)` gives the results, gradients and statistics of `conv`, `norm`, addition and ReLU in 64 bits.
-
-    `conv`, `norm` and what `run` is given lie on the device of the former; x, on the CPU, may be far from zero.
-    """
+    """`run(x, residual)` is `conv`, `norm`, addition and ReLU in 64 bits; x may be far from zero."""
     device, far = conv.weight.device, bool(x.mean() > 10)
     with torch.no_grad():
         norm.weight.uniform_(0.5, 2)
@@ -63,7 +60,7 @@ def compare_unit(run, conv: nn.Conv3d, norm: nn.BatchNorm3d, x: torch.Tensor, re
     found.backward(slope.to(device))
     loose = 2e-2 if far else 1e-4
     assert close(found.cpu(), y, loose)
-    # a norm of few values takes nearly all of a gradient away: what is left of it is compared with what came
+    # a norm of few values takes nearly all of a gradient away
     assert (a.grad.cpu().double() - b.grad).norm() <= loose * max(b.grad.norm(), slope.norm())
     for mine, theirs in zip((conv, norm), (right_conv, right_norm), strict=True):
         for p, q in zip(mine.parameters(), theirs.parameters(), strict=True):
@@ -76,14 +73,14 @@ def compare_unit(run, conv: nn.Conv3d, norm: nn.BatchNorm3d, x: torch.Tensor, re
 
 
 def compare_networks(plain: nn.Module, ours: nn.Module, frames: int, pixels: int) -> None:
-    """Both give the same gradients, statistics and, in eval mode, outputs; `ours` on any device, `plain` is made 64-bit."""
+    """Both give the same gradients, statistics and, in eval mode, outputs."""
     device, plain = next(ours.parameters()).device, plain.double()
     clips, weights = torch.randn(4, 3, frames, pixels, pixels), torch.randn(4, plain.dim)
     (plain(clips.double()) * weights).sum().backward()
     (ours(clips.to(device)) * weights.to(device)).sum().backward()
     largest = max(weight.grad.norm() for weight in plain.parameters())
     for (part, a), b in zip(ours.named_parameters(), plain.parameters(), strict=True):
-        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding, as of a shift that the next batch norm takes out: no direction
+        if b.grad.norm() < 1e-9 * largest:  # nothing but rounding
             assert a.grad.norm() < 1e-4 * largest, part
             continue
         assert functional.cosine_similarity(a.grad.cpu().double().flatten(), b.grad.flatten(), 0) > 0.99, part
@@ -97,7 +94,7 @@ def compare_networks(plain: nn.Module, ours: nn.Module, frames: int, pixels: int
 
 
 def uneven(name: str) -> nn.Module:
-    """A network whose batch norms have other weights than one, and than the narrow network's zeros, which would hide half of it."""
+    """A network whose batch norms have other weights than ones and zeros."""
     plain = build_encoder(Backbone(name=name, width=8), 1)
     for weight in plain.parameters():
         if weight.dim() == 1:
@@ -105,7 +102,7 @@ def uneven(name: str) -> nn.Module:
     return plain
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)  # one process was once aborted in a backward pass of torch
+@settings(max_examples=100, deadline=None, derandomize=True)
 @given(
     size=st.tuples(st.integers(1, 7), st.integers(1, 6), st.integers(1, 6)),
     channels=st.tuples(st.sampled_from([1, 3, 16, 300]), st.sampled_from([1, 5, 16])),

@@ -1,4 +1,4 @@
-"""The command line in processes of its own: what it imports, Ctrl-C and the command that resumes, a study from end to end."""
+"""The command line in processes of its own: imports, Ctrl-C and resuming, a study from end to end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: 
         "for words in (['run', 'temporal_kernels', '--scale', 'smoke', '--device', 'cpu'], ['status']):\n"
         "    sys.argv = ['run_study.py', *words]\n"
         "    assert run_study.start(run_study.app) == 0\n"
-        "heavy = {'torch', 'torchvision', 'mlflow', 'pandas', 'matplotlib', 'av', 'optuna'} & set(sys.modules)\n"
+        "heavy = {'torch', 'scipy', 'mlflow', 'pandas', 'matplotlib', 'av', 'optuna'} & set(sys.modules)\n"
         "sys.exit(f'imported {sorted(heavy)}' if heavy else 0)\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -41,7 +41,6 @@ def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: 
 
 @pytest.mark.long
 def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> None:
-    """The real program with slow fake stages, in a session of its own that gets SIGINT as from a terminal."""
     (tmp_path / "driver.py").write_text(
         f"import sys\nsys.path[:0] = [{str(ROOT / 'tests')!r}, {str(ROOT)!r}]\n"
         "from fake_stages import FAKES\nfrom studies.harness.worker import STAGES\nSTAGES.update(FAKES)\n"

@@ -1,7 +1,4 @@
-"""Real UCF101 clips with every kind of fault planted among them, through the command line: from the scan to the report.
-
-The clips and the official split files are third-party and lie beside the checkout; without them these tests skip.
-"""
+"""Real UCF101 clips with every kind of fault among them, from the scan to the report."""
 
 from __future__ import annotations
 
@@ -41,7 +38,7 @@ def archive(path: Path) -> None:
 
 
 def made_as(make: Callable[[Path], object], suffix: str) -> Callable[[Path], object]:
-    """A maker of a file of another container, which then gets the avi's name: what a file is, its content says."""
+    """A maker of a file of another container, which then gets the avi's name."""
 
     def under_its_name(path: Path) -> None:
         make(path.with_suffix(suffix))
@@ -125,7 +122,8 @@ def test_without_leave_nothing_is_trained_and_every_fault_is_named(planted: Plan
     out = tmp_path / "out"
     printed, line = refused("data", "scan", *of(root, out), cwd=tmp_path)
     splits = Counter("test" if path in list(broken)[2::3] else "train" for path in broken)
-    assert f"ucf101: {len(broken)} of {TRAIN + TEST} videos are broken: " in line and f"{splits['test']} test" in line
+    assert f"ucf101: {len(broken)} of {TRAIN + TEST} videos are broken: " in line
+    assert f"{splits['test']} test" in line
     assert "--exclude-broken" in line and "; list: " in line
     shown = {words[1] for words in map(str.split, printed.splitlines()) if words[:1] == ["fault"]}
     assert shown == set(broken.values()) == set(FAULTS)
@@ -149,7 +147,8 @@ def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out
 ) -> None:
     (_, broken, _), (out, err) = planted, went_on
     warned = [line for line in err.splitlines() if "they are left out" in line]
-    assert len(warned) == 1 and f"numbers on this copy are of {TRAIN + TEST - len(broken)} videos" in warned[0]
+    assert len(warned) == 1
+    assert f"numbers on this copy are of {TRAIN + TEST - len(broken)} videos" in warned[0]
     report = json.loads((out / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["runs"]["finished"] == report["runs"]["planned"] == 3
     facts = report["videos"]
@@ -160,7 +159,8 @@ def test_with_a_bound_that_suffices_the_report_counts_and_names_what_is_left_out
     page = (out / "report" / "index.html").read_text(encoding="utf-8")
     assert line in page and all(f"{path} (" in page for path in broken)
     kept = json.loads((out / "setting.json").read_text(encoding="utf-8"))
-    assert sum(kept["folds"][0]["A"]["counts"].values()) == facts["videos"] and len(kept["left_out"]) == len(broken)
+    assert sum(kept["folds"][0]["A"]["counts"].values()) == facts["videos"]
+    assert len(kept["left_out"]) == len(broken)
     predicted = {row["video"] for file in out.glob("runs/*/0/predictions.csv") for row in csv.DictReader(file.open())}
     assert predicted and not predicted & set(broken)
 
@@ -178,7 +178,8 @@ def test_a_video_that_breaks_after_the_scan_is_noticed(planted: Planted, went_on
     _, err = running.communicate(timeout=600)
     (told,) = [line for line in err.splitlines() if line.startswith("error: ")]
     assert running.returncode == 2 and "Traceback" not in err and not results(out)
-    assert "files changed since the scan; start the study anew, or bring the files back" in told and str(root) in told
+    assert "files changed since the scan; start the study anew, or bring the files back" in told
+    assert str(root) in told
     _, line = refused(*of(root, out), *ROW, cwd=tmp_path)
     assert f"{len(planted[1]) + 1} of {TRAIN + TEST} videos are broken" in line
 

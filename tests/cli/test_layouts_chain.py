@@ -1,4 +1,4 @@
-"""Every layout in miniature, from the folder as distributed to the report: planned, scanned, stored, trained, evaluated, shown."""
+"""Every layout in miniature, from the folder as distributed to the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def kinetics_with_gaps(root: Path, content: bytes) -> Path:
 
 
 def folder_with_list(root: Path, content: bytes) -> Path:
-    """Videos whose list says train, val and test, with names in it that a folder's name need not have."""
+    """Videos whose list says train, val and test, with hostile names in it."""
     folder(root, content, 16)
     lines = ["path,label,split"]
     for index in range(16):
@@ -53,7 +53,7 @@ def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def made(make: Make, root: Path, content: bytes) -> Path:
-    """The set with every file another one, and the names in an avi's or mp4's place as they are."""
+    """The set with every file another one."""
     make(root, content)
     for index, path in enumerate(sorted(path for path in root.rglob("*") if path.suffix in (".avi", ".mp4"))):
         path.write_bytes(content + index.to_bytes(2, "big"))
@@ -75,7 +75,8 @@ def test_from_the_folder_to_the_report(name: str, content: bytes, tmp_path: Path
     assert "3 runs done, 0 were there." in done and "listed videos are not on disk" not in done  # that was told
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text(encoding="utf-8"))
     assert report["dataset"] == kind and report["videos"]["splits"] == counts(listing)
-    assert report["videos"]["left_out"] == [] and "broken" not in (tmp_path / "out/report/index.html").read_text(encoding="utf-8")
+    assert report["videos"]["left_out"] == []
+    assert "broken" not in (tmp_path / "out/report/index.html").read_text(encoding="utf-8")
     entries = [entry for entry in report["tables"]["area_ratio"] if entry["status"] == "done"]
     assert entries and all(0 <= entry["mean"] <= 100 for entry in entries)
     tested = {entry.path for entry in listing.entries if entry.split == "test"}

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from torch.nn.functional import avg_pool3d
+from torch.nn.functional import avg_pool3d, interpolate
 
 from fame.backbones import Encoder, build_encoder
 from fame.backbones.given import save_encoder
@@ -23,7 +23,6 @@ from fame.evaluation.analysis.activation_maps import (
     activation,
     activation_map,
     auroc,
-    evenly,
     exchange_distances,
     map_layer,
 )
@@ -35,12 +34,10 @@ from tests.small import CPU, NARROW
 
 CLIP = Clip(frames=4, stride=2, size=32)
 
-# ---------------------------------------------------------------- AUROC
-
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.integers(-3, 3), st.booleans()), min_size=1, max_size=25))
-def test_auroc_is_the_chance_that_a_positive_scores_above_a_negative(pairs: list[tuple[int, bool]]) -> None:
+def test_auroc_is_the_chance_that_a_positive_scores_above_a_negative(pairs):
     positives = [score for score, truth in pairs if truth]
     negatives = [score for score, truth in pairs if not truth]
     found = auroc(np.array([[float(score) for score, _ in pairs]]), np.array([[truth for _, truth in pairs]]))[0]
@@ -50,10 +47,7 @@ def test_auroc_is_the_chance_that_a_positive_scores_above_a_negative(pairs: list
         assert found == pytest.approx(np.mean([(p > n) + (p == n) / 2 for p in positives for n in negatives]))
 
 
-# ---------------------------------------------------------------- temporal kernels
-
-
-def test_energy_share_of_known_kernels() -> None:
+def test_energy_share_of_known_kernels():
     still, moving = torch.ones(2, 3, 3), torch.tensor([[[1.0, 0.0, -1.0]]])
     assert energy_share([still]) == 0 and energy_share([moving]) == 1
     assert energy_share([still, moving]) == pytest.approx(2 / (18 + 2))  # shares of the energy, not means of shares
@@ -70,7 +64,7 @@ def measured(folder: Path, change: Any = None) -> dict[str, Any]:
     return kernels(Kernels(), folder / "encoder.pt", fake_run(folder, FakeVideos(per_class=1, counterfactual=False), replicate=3))
 
 
-def test_the_initialisation_itself_has_ratio_1_and_two_thirds_of_its_energy_vary(tmp_path: Path) -> None:
+def test_the_initialisation_itself_has_ratio_1_and_two_thirds_of_its_energy_vary(tmp_path):
     result = measured(tmp_path)
     for layer in ("layer1", "layer2", "layer3", "layer4"):
         assert result["metrics"][f"ratio/{layer}"] == pytest.approx(1)
@@ -84,7 +78,7 @@ def test_the_initialisation_itself_has_ratio_1_and_two_thirds_of_its_energy_vary
         assert max(len(stored[name]) for name in stored) <= SAMPLES
 
 
-def test_only_the_layer_that_changed_changes(tmp_path: Path) -> None:
+def test_only_the_layer_that_changed_changes(tmp_path):
     def smooth(encoder: Encoder) -> None:
         for kernel in encoder.layer2.parameters():
             if kernel.dim() == 5:
@@ -95,15 +89,12 @@ def test_only_the_layer_that_changed_changes(tmp_path: Path) -> None:
     assert [metrics[f"ratio/layer{other}"] for other in (1, 3, 4)] == pytest.approx([1, 1, 1])
 
 
-def test_the_sample_is_deterministic_and_sees_every_tap() -> None:
+def test_the_sample_is_deterministic_and_sees_every_tap():
     weights = torch.arange(90_000, dtype=torch.float32)
     chosen = sample(weights, 3000)
     assert len(chosen) == 3000 == len(np.unique(chosen)) and np.array_equal(chosen, sample(weights, 3000))
     taps = np.bincount(chosen.astype(int) % 3)
     assert taps.min() > 900
-
-
-# ---------------------------------------------------------------- activation maps
 
 
 class Eye(Encoder):
@@ -128,7 +119,7 @@ class Eye(Encoder):
 MAPPED = Activation(data=fake_data(), clip=CLIP, videos=6, examples=2)
 
 
-def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_examples(tmp_path, evaluated) -> None:
+def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_examples(tmp_path, evaluated):
     videos = FakeVideos(per_class=2)
     results, stored = [], []
     for folder, sign in (("a", 1), ("b", -1)):
@@ -147,7 +138,7 @@ def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_
     assert yellow[:, 0].mean() > 200  # the truth lies on the figure in the frames that are shown
 
 
-def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path, evaluated) -> None:
+def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path, evaluated):
     class Leaving(FakeVideos):
         def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
             masks = super().true_masks(rows, starts, clip)
@@ -159,19 +150,17 @@ def test_frames_that_do_not_show_the_figure_are_passed_over(tmp_path, evaluated)
     assert (pd.read_csv(tmp_path / TABLE)["frames"] == 1).all()
 
 
-def test_a_set_without_truth_and_without_counterfactuals_still_gives_maps(tmp_path, evaluated) -> None:
-    class Unmarked(FakeVideos):
-        def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> None:
-            return None
-
+def test_a_set_without_truth_and_without_counterfactuals_still_gives_maps(tmp_path, evaluated):
+    videos = FakeVideos(per_class=1, counterfactual=False)
+    videos.true_masks = lambda *given: None
     asked = MAPPED.model_copy(update={"examples": 9})
-    result = evaluated(activation, asked, Eye(1), Unmarked(per_class=1, counterfactual=False))
+    result = evaluated(activation, asked, Eye(1), videos)
     assert result["metrics"] == {} and not result["notes"]["truth"]
     with np.load(tmp_path / MAPS) as file:
         assert "truth" not in file and len(file["maps"]) == 4
 
 
-def test_the_map_is_read_where_it_has_extent() -> None:
+def test_the_map_is_read_where_it_has_extent():
     narrow = build_encoder(NARROW).eval()
     layer, (_, height, width) = map_layer(narrow, CLIP, CPU)
     assert layer == "layer2" and height == width == 4  # 32 px: 8 after the stem and layer1, 4, 2, 1
@@ -179,37 +168,23 @@ def test_the_map_is_read_where_it_has_extent() -> None:
     assert map_layer(narrow, Clip(frames=4, stride=1, size=16), CPU)[0] == "layer1"
 
 
-def test_the_map_is_the_sum_of_magnitudes_of_that_layer() -> None:
+def test_the_map_is_the_sum_of_magnitudes_of_that_layer():
     narrow = build_encoder(NARROW).eval()
     clips = torch.randn(2, 3, 4, 32, 32, generator=torch.Generator().manual_seed(0))
     heat = activation_map(narrow, "layer2", clips)
     with torch.inference_mode():
         inside = narrow.layer2(narrow.layer1(narrow.stem(clips))).abs().sum(1)
         last = narrow.features(clips).abs().sum(1)
-    assert heat.shape == (2, 4, 32, 32) and inside.shape == (2, 2, 4, 4)
-    # 32 pixels from 4: the two middle pixels of each cell of 8 lie 1/16 of the way to a neighbour on either side, so their mean
-    # along an axis is 30/32 of the cell and 1/32 of each neighbour (at the edge: of itself); frames 0 and 3 are the two in time
-    middle = heat.reshape(2, 4, 4, 8, 4, 8)[:, [0, 3]][:, :, :, 3:5, :, 3:5].mean((3, 5))
-    wide = torch.nn.functional.pad(inside, (1, 1, 1, 1), mode="replicate")
-    rows = (wide[..., :-2, :] + 30 * wide[..., 1:-1, :] + wide[..., 2:, :]) / 32
-    expected = (rows[..., :-2] + 30 * rows[..., 1:-1] + rows[..., 2:]) / 32
-    torch.testing.assert_close(middle, expected, rtol=1e-4, atol=1e-5)
+    expected = interpolate(inside[:, None], (4, 32, 32), mode="trilinear")[:, 0]
+    torch.testing.assert_close(heat, expected, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(activation_map(narrow, "layer4", clips)[:, 0, 0, 0], last[:, 0, 0, 0], rtol=1e-4, atol=1e-5)
 
-
-def test_chosen_rows_are_spread_evenly_ends_included() -> None:
-    rows = torch.arange(100, 200)
-    assert evenly(rows, 4).tolist() == [100, 133, 166, 199] and evenly(rows, 1).tolist() == [100]
-    assert evenly(rows, 100).equal(rows) and evenly(rows[:3], 9).equal(rows[:3])
-
-
-# ---------------------------------------------------------------- exchanges
 
 EXCHANGED = Activation(data=fake_data(), clip=Clip(frames=2, stride=1, size=16), videos=12, examples=1, precision="fp32")
 
 
 @pytest.mark.parametrize(("label", "scene"), [(1.0, 3.0), (2.0, 1.0), (1.0, 0.0)])
-def test_the_exchange_ratio_of_known_features(label: float, scene: float) -> None:
+def test_the_exchange_ratio_of_known_features(label, scene):
     videos = PaintedVideos()
     rows = videos.select("test")
     found = exchange_distances(Reader(label, scene), videos, rows, EXCHANGED, CPU)
@@ -219,7 +194,7 @@ def test_the_exchange_ratio_of_known_features(label: float, scene: float) -> Non
     np.testing.assert_allclose(found["exchange_ratio"], scene / label, rtol=1e-6)
 
 
-def test_a_figure_that_moves_nothing_gives_no_ratio_and_no_twins_give_no_table() -> None:
+def test_a_figure_that_moves_nothing_gives_no_ratio_and_no_twins_give_no_table():
     videos = PaintedVideos()
     found = exchange_distances(Reader(0, 1), videos, videos.select("test"), EXCHANGED, CPU)
     assert found is not None and found["exchange_ratio"].isna().all()
@@ -227,7 +202,7 @@ def test_a_figure_that_moves_nothing_gives_no_ratio_and_no_twins_give_no_table()
     assert exchange_distances(Reader(0, 1), plain, plain.select("test"), EXCHANGED, CPU) is None
 
 
-def test_the_exchange_ratio_reaches_the_result(tmp_path, evaluated) -> None:
+def test_the_exchange_ratio_reaches_the_result(tmp_path, evaluated):
     result = evaluated(activation, EXCHANGED, Reader(2, 1))
     assert result["metrics"]["exchange_ratio"] == pytest.approx(0.5)
     assert result["artifacts"] == [TABLE, MAPS]

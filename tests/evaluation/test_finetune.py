@@ -42,38 +42,24 @@ def small_videos() -> FakeVideos:
     return FakeVideos(per_class=3, frames=8, size=16)
 
 
-def test_outputs_not_features_are_averaged_over_clips() -> None:
+def test_outputs_not_features_are_averaged_over_clips():
     head = nn.Identity()
-    logits = torch.tensor([[[9.0, 0.0], [0.0, 1.0], [0.0, 1.0]]])  # the mean of the logits says 0, and so does the mean of softmax
-    assert classify(head, logits).tolist() == [0]
     logits = torch.tensor([[[90.0, 0.0], [0.0, 3.0], [0.0, 3.0]]])  # the mean of the logits says 0, of softmax 1
     assert logits.mean(1).argmax(1).tolist() == [0] and classify(head, logits).tolist() == [1]
 
 
-def test_all_weights_are_trained_and_tested_after_the_last_epoch(
-    encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events: list[str] = []
-    models: list[Any] = []
+def test_all_weights_are_trained_and_tested_after_the_last_epoch(encoder, tmp_path, monkeypatch):
+    models = []
     original = fame.evaluation.finetune.train_classifier
 
-    def watched(model: nn.Module, *given: Any, **how: Any) -> Any:
-        result = original(model, *given, **how)
-        events.append("trained")
+    def watched(model, *given, **how):
         models.append(model)
-        return result
-
-    def extracting(*given: Any, **how: Any) -> torch.Tensor:
-        events.append("tested")
-        return extract(*given, **how)
+        return original(model, *given, **how)
 
     monkeypatch.setattr("fame.evaluation.finetune.train_classifier", watched)
-    monkeypatch.setattr("fame.evaluation.finetune.extract", extracting)
     videos = small_videos()
     result = finetune(CONFIG, encoder, fake_run(tmp_path / "run", videos))
-    assert events == ["trained", *["tested"] * 6]
     assert result["notes"]["reported"] == "last epoch" and result["notes"]["training"]["loss"] > 0
-
     model = models[0].eval()
     start = load_encoder(encoder).state_dict()
     assert not [name for name, value in model.encoder.named_parameters() if torch.equal(value, start[name])]
@@ -93,7 +79,7 @@ def epochs_in(folder: Path) -> list[int]:
     return [line["step"] for line in lines(folder) if line.get("purpose") == "finetune"]
 
 
-def test_what_was_trained_from_another_encoder_is_not_continued(encoder: Path, tmp_path: Path) -> None:
+def test_what_was_trained_from_another_encoder_is_not_continued(encoder, tmp_path):
     """As where the encoder was damaged and has been made anew."""
     run = fake_run(tmp_path / "broken", small_videos())
     with pytest.raises(Stopped):
@@ -103,7 +89,7 @@ def test_what_was_trained_from_another_encoder_is_not_continued(encoder: Path, t
     assert finetune(CONFIG, encoder, run) == whole
 
 
-def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder: Path, tmp_path: Path) -> None:
+def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder, tmp_path):
     whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
     run = fake_run(tmp_path / "broken", small_videos())
     with pytest.raises(Stopped):
@@ -114,7 +100,7 @@ def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder: 
     assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 
 
-def test_a_break_during_the_test_does_not_cost_the_training(encoder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_break_during_the_test_does_not_cost_the_training(encoder, tmp_path, monkeypatch):
     run = fake_run(tmp_path / "run", small_videos())
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
 
@@ -127,7 +113,7 @@ def test_a_break_during_the_test_does_not_cost_the_training(encoder: Path, tmp_p
     assert epochs_in(run.folder) == [1, 2, 3]
 
 
-def test_the_head_starts_from_the_replicates_seed(encoder: Path, tmp_path: Path) -> None:
+def test_the_head_starts_from_the_replicates_seed(encoder, tmp_path):
     none = CONFIG.model_copy(update={"optim": Optim(epochs=0, batch=8)})
     frames = []
     for replicate, folder in ((0, "a"), (0, "b"), (1, "c")):
@@ -138,7 +124,7 @@ def test_the_head_starts_from_the_replicates_seed(encoder: Path, tmp_path: Path)
     assert not frames[0].equals(frames[2])
 
 
-def test_a_set_without_test_videos_is_refused_before_training(encoder: Path, tmp_path: Path) -> None:
+def test_a_set_without_test_videos_is_refused_before_training(encoder, tmp_path):
     videos = move(FakeVideos(per_class=1, frames=8, size=16, counterfactual=False), "test", "train")
     with pytest.raises(FameError, match="'test'"):
         finetune(CONFIG, encoder, fake_run(tmp_path / "run", videos))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ SGD = Probe(
 
 
 @pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
-def test_features_that_are_the_label_are_right_everywhere(config, evaluated) -> None:
+def test_features_that_are_the_label_are_right_everywhere(config, evaluated):
     metrics = evaluated(probe, config, Reader(label=1, scene=0))["metrics"]
     for head in ("", "balanced/"):
         assert {metrics[head + name] for name in ("top1", "top1/deranged", "top1/neutral", "val/top1")} == {100.0}
@@ -43,14 +42,14 @@ def test_features_that_are_the_label_are_right_everywhere(config, evaluated) -> 
 
 
 @pytest.mark.parametrize("config", [LBFGS, SGD], ids=["lbfgs", "sgd"])
-def test_features_that_are_the_scene_follow_the_scene(config, evaluated) -> None:
+def test_features_that_are_the_scene_follow_the_scene(config, evaluated):
     metrics = evaluated(probe, config, Reader(label=0, scene=1))["metrics"]
     assert metrics["top1"] == 100 and metrics["top1/deranged"] == 0
     assert metrics["background_gap"] == 100 and metrics["scene_following"] == 100
     assert metrics["scene/top1"] == 100
 
 
-def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(tmp_path, evaluated) -> None:
+def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(tmp_path, evaluated):
     result = evaluated(probe, LBFGS, Reader(label=0.01, scene=1))
     metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
     assert metrics["balanced/top1/deranged"] == 100  # standardised, so even faint features count
@@ -60,7 +59,7 @@ def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(
     assert frame["video"][0].endswith(".mp4") and result["artifacts"] == ["predictions.csv"]
 
 
-def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(tmp_path, evaluated) -> None:
+def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_measure(tmp_path, evaluated):
     videos = move(PaintedVideos(counterfactual=False), "balanced", "val/balanced")
     videos._tags["scene"] = [""] * len(videos)
     result = evaluated(probe, LBFGS, Reader(label=1, scene=0), videos)
@@ -68,7 +67,7 @@ def test_without_balanced_split_there_is_one_head_and_without_scenes_no_scene_me
     assert set(predicted(tmp_path)["head"]) == {"biased"}
 
 
-def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path, evaluated) -> None:
+def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path, evaluated):
     encoder = build_encoder(NARROW, seed=1)
     before = {name: value.clone() for name, value in encoder.state_dict().items()}
     evaluated(probe, SGD, encoder)
@@ -77,7 +76,7 @@ def test_sgd_leaves_the_encoder_untouched_its_batch_statistics_too(tmp_path, eva
     assert not (tmp_path / "checkpoint.pt").exists() and not list(tmp_path.glob("head-*"))
 
 
-def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path, monkeypatch, evaluated) -> None:
+def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path, monkeypatch, evaluated):
     whole = evaluated(probe, SGD, build_encoder(NARROW, seed=1), folder="whole")
     trained: list[str] = []
     original = fame.evaluation.probe.train_classifier
@@ -103,15 +102,12 @@ def test_a_break_in_the_second_head_does_not_cost_the_first(tmp_path, monkeypatc
     assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
 
 
-def test_a_stage_without_an_encoder_says_so_and_a_saved_one_is_read(tmp_path: Path) -> None:
+def test_a_stage_without_an_encoder_says_so_and_a_saved_one_is_read(tmp_path):
     run = fake_run(tmp_path, PaintedVideos(counterfactual=False))
     with pytest.raises(ValueError, match="given none"):
         probe(LBFGS, None, run)
     save_encoder(build_encoder(NARROW, seed=3), NARROW, tmp_path / "encoder.pt")
     assert "top1" in probe(LBFGS, tmp_path / "encoder.pt", run)["metrics"]
-
-
-# ---------------------------------------------------------------- the solver
 
 
 def problem(samples: int = 30, dim: int = 5, classes: int = 3) -> tuple[torch.Tensor, torch.Tensor]:
@@ -121,7 +117,7 @@ def problem(samples: int = 30, dim: int = 5, classes: int = 3) -> tuple[torch.Te
     return features, labels
 
 
-def test_the_solver_reaches_the_minimum_that_scipy_finds() -> None:
+def test_the_solver_reaches_the_minimum_that_scipy_finds():
     features, labels = problem()
     head, facts = fit_logistic(features, labels, 3, l2=1e-2)
     samples = features.reshape(-1, 5).double().numpy()
@@ -139,25 +135,25 @@ def test_the_solver_reaches_the_minimum_that_scipy_finds() -> None:
     np.testing.assert_allclose(head.weight.numpy(), found.x[:15].reshape(3, 5), atol=1e-3)
 
 
-def test_scale_and_offset_of_the_features_do_not_matter() -> None:
+def test_scale_and_offset_of_the_features_do_not_matter():
     features, labels = problem()
     other = features * torch.tensor([1e-3, 1.0, 1e3, 7.0, 0.1]) + torch.tensor([0.0, 5.0, -100.0, 1.0, 3.0])
     a, b = (fit_logistic(given, labels, 3, l2=1e-3)[0](given).softmax(-1) for given in (features, other))
     torch.testing.assert_close(a, b, atol=1e-3, rtol=0)
 
 
-def test_constant_features_have_no_influence_and_give_the_prior() -> None:
+def test_constant_features_have_no_influence_and_give_the_prior():
     labels = torch.tensor([0, 0, 0, 1])
     head, _ = fit_logistic(torch.full((4, 1, 3), 0.1), labels, 2, l2=1e-3)
     shares = head(torch.full((1, 3), 123.0)).softmax(-1)[0]
     torch.testing.assert_close(shares, torch.tensor([0.75, 0.25], dtype=torch.float64), atol=1e-4, rtol=0)
 
 
-def test_separable_samples_without_a_penalty_come_to_an_end() -> None:
+def test_separable_samples_without_a_penalty_come_to_an_end():
     head, facts = fit_logistic(torch.tensor([[[-1.0]], [[1.0]]]), torch.tensor([0, 1]), 2, l2=0.0)
     assert facts["accuracy"] == 100 and torch.isfinite(head.weight).all()
 
 
-def test_no_samples_is_an_error() -> None:
+def test_no_samples_is_an_error():
     with pytest.raises(ValueError, match="no features"):
         fit_logistic(torch.empty(0, 1, 3), torch.empty(0, dtype=torch.long), 2, l2=0.1)

@@ -8,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.nn.functional import normalize
 
 from fame.config import Clip, Retrieval
 from fame.errors import FameError
@@ -20,12 +19,12 @@ CLIP = Clip(frames=2, stride=2, size=16)
 CONFIG = Retrieval(data=fake_data(), clip=CLIP, clips=2, ranks=(1, 5, 50))
 
 
-def test_features_that_are_the_label_retrieve_it_in_every_scene(tmp_path, evaluated) -> None:
+def test_features_that_are_the_label_retrieve_it_in_every_scene(tmp_path, evaluated):
     metrics = evaluated(retrieval, CONFIG, Reader(label=1, scene=0))["metrics"]
     assert {metrics[name] for name in ("R@1", "R@1/deranged", "R@1/neutral", "R@1/scene_only")} == {100.0}
 
 
-def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evaluated) -> None:
+def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evaluated):
     result = evaluated(retrieval, CONFIG, Reader(label=0, scene=1))
     metrics = result["metrics"]
     assert metrics["R@1"] == 100 and metrics["R@1/deranged"] == 0
@@ -37,7 +36,7 @@ def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evalu
     assert set(frame[frame["condition"] == "deranged"]["rank"]) == {10}
 
 
-def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, evaluated) -> None:
+def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, evaluated):
     videos = move(PaintedVideos(counterfactual=False), "train", "val", only=3)
     result = evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)
     assert result["metrics"]["R@1"] == 75 and result["metrics"]["R@50"] == 75
@@ -46,26 +45,17 @@ def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, e
     assert frame["rank"].isna().tolist() == (frame["label"] == 3).tolist()
 
 
-def test_no_training_videos_is_one_clear_line(tmp_path, evaluated) -> None:
+def test_no_training_videos_is_one_clear_line(tmp_path, evaluated):
     videos = move(PaintedVideos(), "train", "val")
     with pytest.raises(FameError, match="'train'"):
         evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)
 
 
-def test_embedding_normalises_averages_centres_and_normalises() -> None:
+def test_embedding_normalises_averages_centres_and_normalises():
     features = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0)).double()
     clips = features / features.norm(dim=2, keepdim=True)
     centred = clips.mean(1) - clips.mean((0, 1))
     torch.testing.assert_close(embed(features).double(), centred / centred.norm(dim=1, keepdim=True), atol=1e-5, rtol=1e-5)
-
-
-def test_splits_are_centred_apart_so_a_shift_of_one_split_changes_nothing() -> None:
-    unit = normalize(torch.randn(40, 1, 8, generator=torch.Generator().manual_seed(1)), dim=-1)
-    shift = torch.zeros(8)
-    shift[0] = 1e-3
-    apart, shifted = embed(unit), embed(unit + shift)  # small enough that the first normalisation hardly bends it
-    torch.testing.assert_close(apart, shifted, atol=3e-3, rtol=0)
-    assert float(apart.mean(0).norm()) < 0.2 < float((apart + 1).mean(0).norm())
 
 
 def brute_rank(similarity: np.ndarray, right: np.ndarray) -> int:
@@ -76,7 +66,7 @@ def brute_rank(similarity: np.ndarray, right: np.ndarray) -> int:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 12), st.integers(1, 6))
-def test_ranks_agree_with_sorting(seed: int, gallery: int, queries: int) -> None:
+def test_ranks_agree_with_sorting(seed, gallery, queries):
     drawn = np.random.default_rng(seed)
     keys = torch.tensor(drawn.integers(-2, 3, (gallery, 2)), dtype=torch.float32)  # few values: many ties
     vectors = torch.tensor(drawn.integers(-2, 3, (queries, 2)), dtype=torch.float32)
@@ -84,9 +74,3 @@ def test_ranks_agree_with_sorting(seed: int, gallery: int, queries: int) -> None
     ranks = first_right_rank(vectors, labels, keys, key_labels)
     expected = [brute_rank((keys @ q).numpy(), (key_labels == label).numpy()) for q, label in zip(vectors, labels, strict=True)]
     assert ranks.tolist() == expected
-
-
-def test_constant_features_retrieve_nothing() -> None:
-    same = torch.zeros(6, 4)
-    labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    assert first_right_rank(same, labels, same, labels).tolist() == [5] * 6

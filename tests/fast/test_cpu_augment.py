@@ -40,7 +40,7 @@ sides = st.integers(3, 40)
     jitter=st.sampled_from([0.0, 0.8, 1.0]),
     seed=st.integers(0, 1000),
 )
-def test_jitter_is_the_plain_one(plainly, batch, frames, height, width, grayscale, jitter, seed) -> None:
+def test_jitter_is_the_plain_one(plainly, batch, frames, height, width, grayscale, jitter, seed):
     drawn = torch.Generator().manual_seed(seed)
     clips = torch.rand(batch, 3, frames, height, width, generator=drawn)
     clips[0, :, :, : height // 2] = 0.25  # grey: its hue is any
@@ -58,7 +58,7 @@ def test_jitter_is_the_plain_one(plainly, batch, frames, height, width, grayscal
     alike=st.booleans(),
     seed=st.integers(0, 1000),
 )
-def test_crops_are_the_plain_ones(plainly, sizes, frames, size, alike, seed) -> None:
+def test_crops_are_the_plain_ones(plainly, sizes, frames, size, alike, seed):
     drawn = torch.Generator().manual_seed(seed)
     sizes = sizes[:1] * len(sizes) if alike else sizes
     clips = [torch.randint(256, (frames, *side, 3), dtype=torch.uint8, generator=drawn) for side in sizes]

@@ -6,7 +6,6 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-import pytest
 import torch
 
 import fame.fast.cpu
@@ -14,7 +13,7 @@ from fame.fast.cpu.__main__ import main
 from fame.fast.cpu.compiled import Kernel
 
 
-def test_a_compiler_that_fails_is_told_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_compiler_that_fails_is_told_once(monkeypatch, caplog):
     def fail(name: str) -> None:
         raise RuntimeError("no locator available")
 
@@ -24,7 +23,7 @@ def test_a_compiler_that_fails_is_told_once(monkeypatch: pytest.MonkeyPatch, cap
     assert len(caplog.messages) == 1 and "plain torch computes instead" in caplog.text
 
 
-def test_every_loop_is_compiled_for_one_thread() -> None:
+def test_every_loop_is_compiled_for_one_thread():
     threads = torch.get_num_threads()
     try:
         main()

@@ -15,6 +15,7 @@ from fame import foreground_mask, mask_maps
 from fame.fast.cpu import masks as fast
 from fame.method.masks import colour_coordinates, colour_posterior, colours, kept_pixels, top_share
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
+from tests.method.test_golden import iou
 
 FLAVOURS = ("paper", "official")
 KINDS = ("noise", "moving block", "still", "one colour", "few colours", "grey")
@@ -66,11 +67,6 @@ shapes = given(
 )
 
 
-def iou(mask: Tensor, other: Tensor) -> float:
-    a, b = mask.bool().flatten(1), other.bool().flatten(1)
-    return float(((a & b).sum(1) / (a | b).sum(1)).min())
-
-
 def differ_only_in_ties(mask: Tensor, exact: Tensor, score: Tensor) -> bool:
     """Whether every pixel in which the masks differ scores, to 1e-6, what the last pixel kept does."""
     last = torch.where(exact.bool(), score, torch.inf).flatten(1).amin(1).view(-1, 1, 1)
@@ -84,7 +80,7 @@ def to_edge(coordinates: list[Tensor]) -> Tensor:
 
 @settings(max_examples=60, deadline=None)
 @shapes
-def test_fame_masks_are_the_plain_ones_but_for_rounding(kind, batch, frames, height, width, seed, beta, flavour) -> None:
+def test_fame_masks_are_the_plain_ones_but_for_rounding(kind, batch, frames, height, width, seed, beta, flavour):
     clips = clips_of(kind, batch, frames, height, width, seed)
     mask = foreground_mask(clips, beta=beta, flavour=flavour)
     exact = foreground_mask(clips, beta=beta, flavour=flavour, exact=True)
@@ -112,7 +108,7 @@ def test_fame_masks_are_the_plain_ones_but_for_rounding(kind, batch, frames, hei
 
 @settings(max_examples=40, deadline=None)
 @shapes
-def test_seed_masks_are_the_plain_ones_but_for_ties(kind, batch, frames, height, width, seed, beta, flavour) -> None:
+def test_seed_masks_are_the_plain_ones_but_for_ties(kind, batch, frames, height, width, seed, beta, flavour):
     clips = clips_of(kind, batch, frames, height, width, seed)
     mask, exact = (foreground_mask(clips, variant="seed", beta=beta, exact=e) for e in (False, True))
     assert mask.sum((1, 2)).tolist() == [max(1, int(beta * height * width))] * batch
@@ -121,7 +117,7 @@ def test_seed_masks_are_the_plain_ones_but_for_ties(kind, batch, frames, height,
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10_000), dark=st.floats(0.001, 1.0), flavour=st.sampled_from(FLAVOURS))
-def test_colour_indices_differ_only_on_rounding_edges(seed, dark, flavour) -> None:
+def test_colour_indices_differ_only_on_rounding_edges(seed, dark, flavour):
     eight_bit = torch.randint(256, (2, 3, 40, 50), generator=torch.Generator().manual_seed(seed)).float() / 255
     frames = eight_bit * torch.tensor([1.0, dark]).view(2, 1, 1, 1)
     frames[..., :5] = torch.linspace(0, 1, 40)[:, None]  # exact greys
@@ -131,7 +127,7 @@ def test_colour_indices_differ_only_on_rounding_edges(seed, dark, flavour) -> No
     assert (index == plain).float().mean() > 0.99
 
 
-def test_what_is_no_number_stays_within_the_histogram() -> None:
+def test_what_is_no_number_stays_within_the_histogram():
     for value in (-3.0, 5.0, 1e30, float("nan"), float("inf"), float("-inf")):
         index = colour_index(torch.full((1, 3, 16, 16), value), "paper")
         assert index.min() >= 0 and index.max() < 1000
@@ -142,7 +138,7 @@ def test_what_is_no_number_stays_within_the_histogram() -> None:
 
 
 @pytest.mark.parametrize("variant", ["fame", "seed"])
-def test_threads_and_repetition_change_no_bit(variant) -> None:
+def test_threads_and_repetition_change_no_bit(variant):
     clips, before, found = clips_of("moving block", 5, 6, 41, 37, 3), torch.get_num_threads(), []
     for count in (1, 2, 1, 2, before):
         torch.set_num_threads(count)
@@ -150,13 +146,8 @@ def test_threads_and_repetition_change_no_bit(variant) -> None:
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 
-def test_views_and_other_layouts_are_read_as_they_are() -> None:
-    view = clips_of("moving block", 4, 5, 30, 44, 0).flip(0)[:, :, :, 4:28, 3:40]
-    assert torch.equal(foreground_mask(view), foreground_mask(view.contiguous()))
-
-
 @pytest.mark.parametrize("numba", ["there", "missing"])
-def test_numba_is_imported_only_when_a_kernel_is_needed_and_can_be_missing(numba) -> None:
+def test_numba_is_imported_only_when_a_kernel_is_needed_and_can_be_missing(numba):
     script = f"""
 import sys
 if {numba == "missing"}:

@@ -17,8 +17,8 @@ from fame import foreground_mask
 from fame.method.bayes import PAPER, Bayes
 from fame.method.masks import colour_coordinates, colour_posterior, colours, frame_difference, kept_pixels, top_share
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
-from tests.fast.test_cpu_masks import clips_of, differ_only_in_ties, iou, to_edge
-from tests.method.test_golden import KEPT, as_clips, golden, masks_of
+from tests.fast.test_cpu_masks import clips_of, differ_only_in_ties, to_edge
+from tests.method.test_golden import KEPT, as_clips, golden, iou, masks_of
 
 FLAVOURS = ("paper", "official")
 SMALL = {"MOTION_BLOCK": 256, "MAP_BLOCK": 256, "TILE": 16, "RANK_BLOCK": 256}  # many programs, many rounds of each loop
@@ -44,11 +44,6 @@ def gpu(on_kernels, monkeypatch):
     return masks
 
 
-def index_of(gpu, frames: Tensor, flavour: str) -> Tensor:
-    """The colour index of single frames (B, 3, H, W), each taken for two equal ones of a clip."""
-    return gpu.motion_and_colours(torch.stack([frames, frames], 2), flavour)[1].long()
-
-
 def examples(count: int):
     return settings(max_examples=count, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -67,7 +62,7 @@ def blurred(maps: Tensor) -> Tensor:
     width=st.integers(16, 30),
     flavour=st.sampled_from(FLAVOURS),
 )
-def test_motion_colours_and_blur_are_the_plain_ones_but_for_rounding(gpu, small, kind, frames, height, width, flavour) -> None:
+def test_motion_colours_and_blur_are_the_plain_ones_but_for_rounding(gpu, small, kind, frames, height, width, flavour):
     gpu.cut(small)
     clips = clips_of(kind, 2, frames, height, width, 0).to(gpu.device)
     motion, index = gpu.motion_and_colours(clips, flavour)
@@ -90,7 +85,7 @@ def test_motion_colours_and_blur_are_the_plain_ones_but_for_rounding(gpu, small,
     share=st.one_of(st.floats(0, 1), st.just(0), st.just(1)),
     seed=st.integers(0, 10_000),
 )
-def test_ranking_is_that_of_top_share_to_the_pixel(gpu, small, levels, scale, height, width, share, seed) -> None:
+def test_ranking_is_that_of_top_share_to_the_pixel(gpu, small, levels, scale, height, width, share, seed):
     gpu.cut(small)
     values = torch.randint(levels, (2, height, width), generator=torch.Generator().manual_seed(seed)).float() * scale / levels
     values, count = values.to(gpu.device), max(1, int(share * height * width))
@@ -108,7 +103,7 @@ def test_ranking_is_that_of_top_share_to_the_pixel(gpu, small, levels, scale, he
     beta=st.floats(0.001, 1.0),
     flavour=st.sampled_from(FLAVOURS),
 )
-def test_posterior_and_masks_are_the_plain_ones(gpu, small, kind, height, width, prior, sampled, beta, flavour) -> None:
+def test_posterior_and_masks_are_the_plain_ones(gpu, small, kind, height, width, prior, sampled, beta, flavour):
     gpu.cut(small)
     clips = clips_of(kind, 1, 2, height, width, 1).to(gpu.device)
     bayes, count = Bayes(prior, sampled), max(1, int(beta * height * width))
@@ -123,7 +118,7 @@ def test_posterior_and_masks_are_the_plain_ones(gpu, small, kind, height, width,
     assert differ_only_in_ties(mask, top_share(score, count), score)
 
 
-def test_the_released_codes_masks_are_found_again(gpu) -> None:
+def test_the_released_codes_masks_are_found_again(gpu):
     file = golden(KEPT)
     clips = as_clips(file["clips"]).to(gpu.device)
     for beta in (0.3, 0.5, 0.7) if clips.is_cuda else (0.5,):
@@ -136,7 +131,7 @@ def test_the_released_codes_masks_are_found_again(gpu) -> None:
     assert (to_edge(colour_coordinates(mean, "official"))[index != colours(mean, "official")] <= 1e-5).all()
 
 
-def test_a_clip_alone_repeated_seen_through_a_view_or_in_another_type_has_its_mask(gpu) -> None:
+def test_a_clip_alone_repeated_seen_through_a_view_or_in_another_type_has_its_mask(gpu):
     wide = clips_of("noise", 2, 3, 30, 44, 0).to(gpu.device)
     view = wide.flip(0)[:, :, :, 4:28, 3:40].bfloat16().float()
     mask = foreground_mask(view.contiguous())
@@ -148,9 +143,9 @@ def test_a_clip_alone_repeated_seen_through_a_view_or_in_another_type_has_its_ma
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # of NumPy, in the interpreter
-def test_what_is_no_number_stays_within_bounds(gpu) -> None:
+def test_what_is_no_number_stays_within_bounds(gpu):
     for value in (1e30, float("nan"), float("-inf")):
-        index = index_of(gpu, torch.full((1, 3, 16, 16), value, device=gpu.device), "paper")
+        index = gpu.motion_and_colours(torch.full((1, 3, 2, 16, 16), value, device=gpu.device), "paper")[1].long()
         assert index.min() >= 0 and index.max() < 1000
         clips = clips_of("noise", 1, 3, 20, 20, 0).to(gpu.device)
         clips[0, :, 1, 4:9, 4:9] = value

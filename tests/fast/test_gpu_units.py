@@ -132,7 +132,7 @@ def test_a_single_value_a_channel_is_refused_as_torch_refuses_it(on_kernels):
         ((3, 4, 2), (2, 1, 2), (1, 2, 0), (6, 5, 9)),
     ],
 )
-def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size) -> None:
+def test_a_first_convolution_taken_apart_is_itself(kernel, stride, padding, size):
     torch.manual_seed(0)
     conv = nn.Conv3d(3, 4, kernel, stride, padding, bias=False).double()
     x = torch.randn(2, 3, *size, dtype=torch.float64)

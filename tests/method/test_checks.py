@@ -83,7 +83,7 @@ KINDS = ((OF_CLIPS, CLIPS, VALUES | LAYOUTS), (OF_STORED, STORED, VALUES | STORE
         for fault, (spoil, says) in faults.items()
     ],
 )
-def test_other_tensors_are_refused_in_one_line(function, given, says) -> None:
+def test_other_tensors_are_refused_in_one_line(function, given, says):
     with pytest.raises(ValueError, match=f"^.*{says}") as error:
         function(given)
     assert "\n" not in str(error.value)
@@ -99,13 +99,13 @@ def test_other_tensors_are_refused_in_one_line(function, given, says) -> None:
         ({"generator": 42}, "generator must be a torch.Generator, .* got 42"),
     ],
 )
-def test_what_is_no_number_and_no_generator_is_named(given, says) -> None:
+def test_what_is_no_number_and_no_generator_is_named(given, says):
     generator = given.pop("generator", None)
     with pytest.raises(ValueError, match=says):
         ForegroundBackgroundMerge(**given)(CLIPS, generator=generator)
 
 
-def test_what_rounding_leaves_is_taken() -> None:
+def test_what_rounding_leaves_is_taken():
     for functions, right, _ in KINDS:
         for function in functions.values():
             function(right + 1e-6)
@@ -117,7 +117,7 @@ class Elsewhere(torch.Tensor):
     device = torch.device("cuda")
 
 
-def test_on_a_gpu_the_first_values_of_a_kind_are_looked_at_and_no_others(monkeypatch) -> None:
+def test_on_a_gpu_the_first_values_of_a_kind_are_looked_at_and_no_others(monkeypatch):
     monkeypatch.setattr(fame.method.shapes, "LOOKED", set())
     right, wrong = (values.as_subclass(Elsewhere) for values in (CLIPS, CLIPS * 255))
     for _ in range(2):

@@ -35,13 +35,14 @@ def masks_of(file: dict[str, np.ndarray], beta: float) -> torch.Tensor:
     return torch.from_numpy(mask if mask.dtype == bool else np.unpackbits(mask, axis=-1)).bool()
 
 
-def iou(mask: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+def iou(mask: torch.Tensor, other: torch.Tensor) -> float:
+    """Return the least intersection over union of a batch."""
     a, b = mask.bool().flatten(1), other.bool().flatten(1)
-    return (a & b).sum(1) / (a | b).sum(1)
+    return float(((a & b).sum(1) / (a | b).sum(1)).min())
 
 
 @pytest.mark.parametrize("path", [KEPT, WHOLE], ids=["kept", "third-party"])
-def test_official_flavour_agrees_with_the_released_code(path: Path) -> None:
+def test_official_flavour_agrees_with_the_released_code(path):
     file = golden(path)
     clips = as_clips(file["clips"])
     maps = mask_maps(clips, flavour="official")
@@ -49,28 +50,11 @@ def test_official_flavour_agrees_with_the_released_code(path: Path) -> None:
     for name in MAPS:
         np.testing.assert_allclose(maps[name].numpy(), file[name], atol=1e-4, rtol=0, err_msg=name)
     for beta in BETAS:
-        assert iou(foreground_mask(clips, beta=beta, flavour="official", exact=True), masks_of(file, beta)).min() >= 0.999
+        for exact, least in ((True, 0.999), (False, 0.97)):  # the fast path may differ in colours on rounding edges
+            assert iou(foreground_mask(clips, beta=beta, flavour="official", exact=exact), masks_of(file, beta)) >= least
 
 
-@pytest.mark.parametrize("path", [KEPT, WHOLE], ids=["kept", "third-party"])
-def test_the_fast_path_agrees_but_for_colours_on_rounding_edges(path: Path) -> None:
-    file = golden(path)
-    clips = as_clips(file["clips"])
-    for beta in BETAS:
-        assert iou(foreground_mask(clips, beta=beta, flavour="official"), masks_of(file, beta)).min() >= 0.97
-
-
-def test_the_flavours_differ_in_the_hue_angle_alone() -> None:
-    file = golden(KEPT)
-    clips = as_clips(file["clips"])
-    paper, official = mask_maps(clips, flavour="paper"), mask_maps(clips, flavour="official")
-    assert torch.equal(paper["frame_difference_blurred"], official["frame_difference_blurred"])
-    assert not torch.equal(paper["posterior"], official["posterior"])
-    grey = clips.mean(1, keepdim=True).expand_as(clips)  # no hue, so no difference
-    assert torch.equal(mask_maps(grey, flavour="paper")["posterior"], mask_maps(grey, flavour="official")["posterior"])
-
-
-def test_bf16_autocast_leaves_the_mask_alone() -> None:
+def test_bf16_autocast_leaves_the_mask_alone():
     clips = as_clips(golden(KEPT)["clips"][:1])
     for exact in (False, True):
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -158,7 +158,7 @@ def test_all_folds_are_prepared_into_one_store(small: Path, typed: Typed) -> Non
 
 
 def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
-    """A finished probe or finetuning of replicate 0 with this accuracy, and the predictions behind it."""
+    """A finished run of replicate 0 with this accuracy, and its predictions."""
     folder = store.folder(stage.id, 0)
     folder.mkdir(parents=True)
     right = round(value / 100 * len(videos))
@@ -193,7 +193,8 @@ def test_the_chain_runs_in_all_folds(small: Path, tmp_path: Path) -> None:
     words = ["--scale", "smoke", "--device", "cpu", "--dataset", "ucf101", "--data-root", str(small)]
     ran(*words, "--fold", "all", "--only", "background_source", cwd=tmp_path)
     report = json.loads((tmp_path / "out" / "report" / "report.json").read_text())
-    assert report["runs"]["planned"] == report["runs"]["finished"] and report["videos"]["folds"] == 3
+    assert report["runs"]["planned"] == report["runs"]["finished"]
+    assert report["videos"]["folds"] == 3
     done = [entry for entry in report["tables"]["background_source"] if entry["status"] == "done"]
     assert done and all(entry["videos"] == 18 for entry in done)  # six tests a fold
     assert "means over folds 1 to 3" in (tmp_path / "out" / "report" / "index.html").read_text()

@@ -1,4 +1,4 @@
-"""Broken videos that are left out: in what was asked for, in setting.json and back, and in a line a set."""
+"""Broken videos that are left out: in what was asked for, in setting.json and back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from reports.content import video_facts
 from reports.evidence import Evidence
 from studies.harness.status import recall
 from studies.harness.store import Store
-from studies.setting.asked import LeftOut, resolve
+from studies.setting.asked import resolve
 from studies.setting.options import Options
 from studies.setting.recording import counted, record
 from tests.miniatures import put, ucf101
@@ -33,20 +33,9 @@ def test_from_the_scan_to_setting_json_and_to_the_report_s_facts(tmp_path: Path)
     store.write_setting(asked.to_json())
     assert recall(store) == asked
     facts = video_facts(Evidence(store, record(asked)))
-    assert facts is not None and facts["left_out"] == [one.model_dump() for one in asked.left_out]
+    assert facts is not None
+    assert facts["left_out"] == [one.model_dump() for one in asked.left_out]
     assert facts["left_out_counted"] == counted(asked.left_out)
     store.write_setting((store.setting() or {}) | {"left_out": [{"clip": "a"}]})
     with pytest.raises(FameError, match="another version"):
         recall(store)
-
-
-def test_a_line_a_set() -> None:
-    one = LeftOut(kind="ucf101", fold=1, video="a.avi", split="train", fault="empty")
-    others = [
-        one.model_copy(update=change) for change in ({"split": "test"}, {"fault": "truncated"}, {"kind": "hmdb51", "fold": 2})
-    ]
-    assert counted([one, *others]) == [
-        "ucf101, fold 1: 3 broken videos left out: 2 train, 1 test (2 empty, 1 truncated)",
-        "hmdb51, fold 2: 1 broken video left out: 1 train (1 empty)",
-    ]
-    assert counted([]) == []

@@ -1,4 +1,4 @@
-"""Claim C10: the mask's link between two worlds, and the gain's, a difference of differences, over replicates and over videos."""
+"""Claim C10: the mask's link between two worlds, and the gain's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from studies.paper.claims import CLAIMS
 from studies.paper.links import Side, gate_of
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
-from studies.setting.scales import MINI, PAPER, QUICK, SMOKE
+from studies.setting.scales import PAPER, QUICK
 from studies.study import Measure, Row, random_init
 from tests.filled import predictions, put, result, seen
 
@@ -53,7 +53,7 @@ LEARNT = {0.0: 30.0, 1.0: 30.0}  # points above random init in each world
 
 
 def filled(out: Path, levels: Levels, replicates: int = 4, learnt: dict[float, float] = LEARNT, leave_out: tuple = ()) -> Evidence:
-    """Numbers about the levels. The gate is asked of the same runs as the gains: the baselines' balanced heads."""
+    """Numbers about the levels; the gate is asked of the same runs as the gains."""
     store = Store(out).prepare()
     for replicate in range(replicates):
         for (what, at), side in sides().items():
@@ -81,22 +81,17 @@ def test_each_side_stands_in_its_own_world() -> None:
         assert stage.config.data.world.likeness == at  # type: ignore[union-attr]
         assert (stage.upstream is None) == (what == "mask") == (not sides()[what, at].encoders)
     assert len({stage.id for stage in found.values()}) == 6
-    assert all(link.greater != link.lesser for link in (*TEST.links, *TEST.beside))
 
 
 def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
     entry = judged(filled(tmp_path, SUFFERS))
     assert entry["verdict"] == "reproduced" and entry["n"] == 4 and entry["supported"] == 2
-    assert [link["link"] for link in entry["links"]] == [
-        "likeness 0 > likeness 1, FAME mask, recall lift",
-        "(FAME - baseline) at likeness 0 > (FAME - baseline) at likeness 1, A deranged scenes, linear",
-    ]
     mask, gain = entry["links"]
     noise = np.mean([-1.5 * replicate for replicate in range(4)])
-    assert gain["effect"] == pytest.approx((60 - 45) - (48 - 44) + noise) and gain["over"] == "replicates"
+    assert gain["effect"] == pytest.approx((60 - 45) - (48 - 44) + noise)
+    assert gain["over"] == "replicates"
     assert mask["effect"] == pytest.approx(0.3 - 0.01 * 1.5)
     assert entry["weakest"] == gain["link"]  # 4 margins beside 14: units do not decide which is weaker
-    assert entry["rule"].endswith("m = 0.02, 2, link by link")
     assert [link["verdict"] for link in entry["beside"]] == ["supported", "supported", "not run"]
 
 
@@ -104,14 +99,15 @@ def test_mask_and_gain_that_suffer_reproduce(tmp_path: Path) -> None:
     ("levels", "verdict", "links"),
     [
         ({("FAME", 1): 70}, "not reproduced", ["supported", "refuted"]),
-        ({("mask", 1): 0.6}, "not reproduced", ["refuted", "supported"]),  # by the mask's margin, a share; the gain's is in points
+        ({("mask", 1): 0.6}, "not reproduced", ["refuted", "supported"]),
         ({("FAME", 1): 57}, "inconclusive", ["supported", "inconclusive"]),
     ],
     ids=["a gain that grows", "a mask that does not suffer", "a gain within its spread"],
 )
 def test_a_link_that_does_not_hold(tmp_path: Path, levels: Levels, verdict: str, links: list[str]) -> None:
     entry = judged(filled(tmp_path / "sound", SUFFERS | levels))
-    assert entry["verdict"] == verdict and [link["verdict"] for link in entry["links"]] == links
+    assert entry["verdict"] == verdict
+    assert [link["verdict"] for link in entry["links"]] == links
     assert ("too wide to tell" in entry["reason"]) == (verdict == "inconclusive")
     entry = judged(filled(tmp_path / "shut", SUFFERS | levels, learnt={0.0: 30.0, 1.0: 2.0}))
     assert entry["verdict"] == "inconclusive"  # withheld by the other world's gate
@@ -120,7 +116,8 @@ def test_a_link_that_does_not_hold(tmp_path: Path, levels: Levels, verdict: str,
 @pytest.mark.parametrize("gone", list(sides()))
 def test_a_replicate_counts_where_all_four_numbers_are_there(tmp_path: Path, gone: tuple[str, float]) -> None:
     entry = judged(filled(tmp_path, SUFFERS, leave_out=((*gone, 2),)))
-    assert entry["verdict"] == "inconclusive" and entry["reason"].startswith("interim: 3 of 4 replicates")
+    assert entry["verdict"] == "inconclusive"
+    assert entry["reason"].startswith("interim: 3 of 4 replicates")
     assert [link["n"] for link in entry["links"]] == ([3, 4] if gone[0] == "mask" else [4, 3])
 
 
@@ -130,7 +127,7 @@ UNDER = "points of balanced accuracy from random init"
 @pytest.mark.parametrize(
     ("learnt", "missing", "statuses", "reasons"),
     [
-        ({0.0: 30.0, 1.0: 9.5}, 0, ["passed", "failed"], [f"+9.5 {UNDER} at likeness 1, under the 10 that verdicts require"]),
+        ({0.0: 30.0, 1.0: 9.5}, 0, ["passed", "failed"], [f"+9.5 {UNDER} at likeness 1, under the 10"]),
         ({0.0: 5.0, 1.0: 4.0}, 0, ["failed", "failed"], [f"+5.0 {UNDER}, under", "+4.0"]),
         (LEARNT, 4, ["passed", "not run"], ["whether the baseline learnt anything at likeness 1 is unknown"]),
         (LEARNT, 1, ["passed", "interim"], ["at likeness 1 is known of 3 of 4 replicates"]),
@@ -140,22 +137,23 @@ UNDER = "points of balanced accuracy from random init"
 def test_the_gate_holds_for_a_gain_in_each_world(
     tmp_path: Path, learnt: dict[float, float], missing: int, statuses: list[str], reasons: list[str]
 ) -> None:
-    """A difference of two differences says nothing where a baseline learnt nothing, however clear it is."""
     gone = tuple(("random init", 1.0, replicate) for replicate in range(missing))
     entry = judged(filled(tmp_path, SUFFERS, learnt=learnt, leave_out=gone))
-    assert entry["verdict"] == "inconclusive" and {link["verdict"] for link in entry["links"]} == {"supported"}
+    assert entry["verdict"] == "inconclusive"
+    assert {link["verdict"] for link in entry["links"]} == {"supported"}
     assert all(reason in entry["reason"] for reason in reasons)
     assert [gate["where"] for gate in entry["gates"]] == ["the scale's own setting", "likeness 1"]
     assert [gate["status"] for gate in entry["gates"]] == statuses
 
 
 def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
-    """The paper's studies leave the likeness 0 runs, which are their own; nothing can be said of them alone."""
     papers = tuple((what, 1.0, replicate) for what in ("FAME", "baseline", "mask") for replicate in range(4))
     for evidence in (filled(tmp_path / "papers", SUFFERS, leave_out=papers), seen(Store(tmp_path).prepare(), SETTING, [0])):
         entry = judged(evidence)
-        assert entry["verdict"] == "not run" and entry["reason"] == "needs the study likeness (--only claims)"
-        assert entry["n"] == 0 and all(link["verdict"] == "not run" for link in entry["links"])
+        assert entry["verdict"] == "not run"
+        assert entry["reason"] == "needs the study likeness (--only claims)"
+        assert entry["n"] == 0
+        assert all(link["verdict"] == "not run" for link in entry["links"])
     real = Setting(PAPER, {"A": VideoData(kind="ucf101", manifest="0123456789ab")})
     assert "has no part for it" in judged(seen(Store(tmp_path).prepare(), real, [0]))["reason"]
 
@@ -163,9 +161,9 @@ def test_without_the_finding_it_says_what_it_needs(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- over videos
 
 
-@pytest.mark.parametrize("scale", [SMOKE, QUICK, MINI], ids=lambda scale: scale.name)
-def test_worlds_of_other_likeness_stage_the_same_performances(scale) -> None:  # type: ignore[no-untyped-def]
-    """What pairing by performance rests on: same names, actions, motion, scene families; only the colours are others."""
+def test_worlds_of_other_likeness_stage_the_same_performances() -> None:
+    scale = QUICK
+    assert scale.world
     small = {part: getattr(scale.world, part).model_copy(update={"train": 16, "val": 8}) for part in ("A", "source", "B", "C")}
     worlds = [scale.world.model_copy(update={**small, "likeness": at}) for at in LIKENESSES.values()]
     first, *others = [plan(StagedData(part="A", world=world), Seeds(1)) for world in worlds]
@@ -173,8 +171,7 @@ def test_worlds_of_other_likeness_stage_the_same_performances(scale) -> None:  #
 
 
 def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> None:
-    """Two of 40 performances are left out in one world: the interval is over those that all four runs know."""
-    store, (mask, gain) = Store(tmp_path).prepare(), TEST.links
+    store, (_, gain) = Store(tmp_path).prepare(), TEST.links
     frames = {}
     for number, ((what, at), side) in enumerate(sides().items()):
         if what == "mask":
@@ -197,13 +194,7 @@ def test_one_replicate_gives_an_interval_over_performances(tmp_path: Path) -> No
     by_hand = (right(("FAME", 0.0)) - right(("baseline", 0.0))) - (right(("FAME", 1.0)) - right(("baseline", 1.0)))
     assert found.mean == pytest.approx(by_hand)
     entry = judged(evidence)
-    assert entry["verdict"] == "inconclusive" and entry["links"][1]["over"] == "videos" and mask.text == entry["links"][0]["link"]
-
-
-def test_a_run_without_predictions_has_no_interval_over_videos(tmp_path: Path) -> None:
-    entry = judged(filled(tmp_path, SUFFERS, replicates=2))
-    gain = entry["links"][1]
-    assert gain["n"] == 2 and gain["effect"] is not None and gain["interval"] is None and entry["verdict"] == "inconclusive"
+    assert entry["verdict"] == "inconclusive" and entry["links"][1]["over"] == "videos"
 
 
 def _number(evidence: Evidence, side: Side):  # type: ignore[no-untyped-def]

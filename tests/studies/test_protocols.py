@@ -1,4 +1,4 @@
-"""Protocols: the default changes nothing, the other one what it says, field by field; both survive setting.json and are named."""
+"""Protocols: what the other one changes; kept in setting.json and named."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def stages(setting: Setting) -> dict[str, Stage]:
 def test_official_changes_every_id_but_those_without_videos() -> None:
     default, other = stages(Setting(PAPER, {"A": STORED})), stages(Setting(PAPER, {"A": NATIVE}, protocol=OFFICIAL))
     shared = [default[stage_id].config for stage_id in set(default) & set(other)]
-    kinds = {config.objective.kind if isinstance(config, Pretrain) else config.stage for config in shared}
-    assert kinds <= {"random", "kernels"}
     assert shared
+    for config in shared:
+        assert (config.objective.kind if isinstance(config, Pretrain) else config.stage) in ("random", "kernels")
 
 
 def pretraining(setting: Setting, method: Any) -> Pretrain:
@@ -80,19 +80,6 @@ def test_a_row_that_names_its_flavour_keeps_it() -> None:
 # ---------------------------------------------------------------- what was asked for
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than the test crop of 64"),
-        (["--protocol", "official", "--frames", "32"], "videos have 48 frames, fewer than the 64 of a clip"),
-    ],
-)
-def test_an_impossible_wish_is_one_line(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
-    assert typed("plan", "--scale", "smoke", *words) == 2
-    (line,) = capfd.readouterr().err.splitlines()
-    assert line.startswith("error: ") and told in line
-
-
 # ---------------------------------------------------------------- reports and documents
 
 
@@ -116,17 +103,12 @@ def test_every_table_and_the_report_name_the_protocol(tmp_path: Path) -> None:
     assert report["protocol"] == {"name": "official", "version": 1}
     assert report["too_short"] == too_short(evidence) == {"folder": {"test": 3, "train": 1}}
 
-    plain = seen(store, Setting(SMOKE), (0,))
-    (tmp_path / "plain").mkdir()
-    paths = tables.write(plain, described(study), tables.entries(plain, study.name), tmp_path / "plain")
-    assert not [path for path in paths if "protocol" in path.read_text(encoding="utf-8")]
-
 
 # ---------------------------------------------------------------- end to end
 
 
 def small_set(root: Path) -> Path:
-    """Two classes of six training and four test videos of several sizes; one of each split and class is too short for a clip."""
+    """Two classes of videos of several sizes; one of each split and class is too short."""
     for split, many in (("train", 6), ("test", 4)):
         for name in "ab":
             for index in range(many):
@@ -141,7 +123,8 @@ def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan
     asked = resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official"), tmp_path / "cache", 1)
     assert asked.setting.sets["A"].short_side is None
     stored = resolve(Options(scale="smoke", dataset="folder", data_root=root), tmp_path / "cache", 1).setting.sets["A"]
-    assert stored.short_side == SMOKE.short_side and stored.manifest == asked.setting.sets["A"].manifest
+    assert stored.short_side == SMOKE.short_side
+    assert stored.manifest == asked.setting.sets["A"].manifest
     for options, told in (({"size": 40}, r"train1\.avi is of 44 x 36 pixels"), ({"frames": 8}, "shorter than the 16 frames")):
         with pytest.raises(FameError, match=told):
             resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official", **options), tmp_path / "cache", 1)
@@ -158,15 +141,17 @@ def test_data_prepare_stores_what_the_protocol_reads(tmp_path: Path, typed: Type
 
 @pytest.mark.long
 def test_official_from_the_command_line_to_the_report(tmp_path: Path) -> None:
-    """Real files, real training, the report; kept with its protocol, so that `report` alone makes the same."""
     words = ["--scale", "smoke", "--device", "cpu", "--dataset", "folder", "--data-root", str(small_set(tmp_path / "set"))]
     ran(*words, "--protocol", "official", "--only", "area_ratio/0.5/single", cwd=tmp_path)
     folder = tmp_path / "out" / "report"
     report = json.loads((folder / "report.json").read_text())
-    assert report["protocol"]["name"] == "official" and "--protocol official --replicates" in report["command"]
-    assert report["too_short"]["folder"]["test"] == 2 and report["too_short"]["folder"]["train"] == 2
+    assert report["protocol"]["name"] == "official"
+    assert "--protocol official --replicates" in report["command"]
+    assert report["too_short"]["folder"]["test"] == 2
+    assert report["too_short"]["folder"]["train"] == 2
     page = (folder / "index.html").read_text(encoding="utf-8")
-    assert "protocol official, version 1" in page and "clip.resize" in page and "2 videos of test" in page
+    assert "protocol official, version 1" in page
+    assert "clip.resize" in page and "2 videos of test" in page
     results = [json.loads(path.read_text()) for path in (tmp_path / "out" / "runs").rglob("result.json")]
     assert {result["kind"] for result in results} == {"pretrain", "finetune", "probe"}
     (finetuned,) = (result for result in results if result["kind"] == "finetune")

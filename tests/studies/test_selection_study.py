@@ -1,4 +1,4 @@
-"""The study `selection`: worlds that no verdict looks at, whose runs lie beside the claims' and set the delta of equality."""
+"""The study `selection`: worlds that no verdict looks at, which set the delta of equality."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def test_its_runs_put_beside_a_study_set_the_delta(tmp_path: Path) -> None:
     store.write_setting(asked.to_json())
     assert equality_delta(seen(store, asked.setting, asked.replicates), deranged("A")) is None
     done = unpack(tmp_path / "parts", store)
-    assert done.runs == 2 * len(all_stages(apart.setting, apart.studies)) and not done.left_out
+    assert done.runs == 2 * len(all_stages(apart.setting, apart.studies))
+    assert not done.left_out
     assert store.setting() == asked.to_json()
     evidence = seen(store, asked.setting, asked.replicates)
     _, baseline, merged, *_ = (row.method for row in apart.studies[0].rows)

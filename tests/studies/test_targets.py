@@ -1,4 +1,4 @@
-"""--dataset targets: one pretraining, own sets tested by cross-validation over groups, and what can be read without a network."""
+"""--dataset targets: one pretraining, own sets tested by cross-validation over groups."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ def test_a_source_folder_is_all_that_is_pretrained_on(pool: Path, tmp_path: Path
     (root / "steps").symlink_to(pool / "steps")
     write_video(root / "source" / "deep" / "one.mp4", moving_square(8, seed=7))
     listing = read_layout(root, "pool", 1, tmp_path)
-    assert [one.path for one in listing.entries] == ["source/deep/one.mp4"] and len(listing.classes) == 1
+    assert [one.path for one in listing.entries] == ["source/deep/one.mp4"]
+    assert len(listing.classes) == 1
     asked = resolve(Options(scale="smoke", dataset="targets", data_root=root), Store(tmp_path / "out").prepare().cache, 1)
     assert asked.setting.targets == ("steps",) and asked.pretrained_on == 1
 
@@ -101,7 +102,8 @@ def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> No
     assert report["runs"]["planned"] == report["runs"]["finished"]
     found = report["targets"]["by_target"]
     assert {name: one["videos"] for name, one in found.items()} == {"steps": 16, "waves": 12}
-    assert found["steps"]["chance"] == 50 and found["waves"]["chance"] == pytest.approx(100 / 3)
+    assert found["steps"]["chance"] == 50
+    assert found["waves"]["chance"] == pytest.approx(100 / 3)
     levels = ("mean_frame", "frame_difference", "file_facts", "random_init", "baseline", "FAME")
     assert all(0 <= one[level] <= 100 for one in found.values() for level in levels)
     claims = {(claim["id"], claim["metric"]) for claim in report["claims"]}

@@ -1,4 +1,4 @@
-"""Fields and rows that a user types: what they change, how they are kept, and how their mistakes are told."""
+"""Fields and rows that a user types, and how mistakes in them are told."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def pretraining(method: Method, *fields: str) -> Pretrain:
 
 def test_a_typed_field_changes_every_pretraining_that_has_it_and_no_other() -> None:
     merged, plain = (pretraining(method, "merge.beta=0.4", "moco.temperature=0.2") for method in (fame(), moco()))
-    assert merged.contrast.merge is not None and merged.contrast.merge.beta == 0.4 and plain.contrast.merge is None
+    assert merged.contrast.merge is not None
+    assert merged.contrast.merge.beta == 0.4 and plain.contrast.merge is None
     assert merged.contrast.moco.temperature == plain.contrast.moco.temperature == 0.2
     assert pretraining(supervised(), "merge.beta=0.4", "moco.temperature=0.2") == pretraining(supervised())
     assert pretraining(supervised(), "optim.lr=1e-3", "augment.blur=1").optim.lr == 1e-3
@@ -44,7 +45,8 @@ def test_a_row_keeps_the_fields_that_it_gives_itself() -> None:
 
 def test_rows_stand_beside_their_baselines_once() -> None:
     study = rows_study(["fame(beta=0.4, variant='seed')", "fame( beta=0.4, variant='seed' )", "fame(world={'rho': 0.5})"])
-    assert [row.label for row in study.rows[:2]] == ["moco()", "moco(world={'rho': 0.5})"] and len(study.rows) == 4
+    assert [row.label for row in study.rows[:2]] == ["moco()", "moco(world={'rho': 0.5})"]
+    assert len(study.rows) == 4
     assert study.rows[2].method == fame(0.4, variant="seed")
     assert len(rows_study(["moco()"]).rows) == 1
 
@@ -56,12 +58,8 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
     store.write_setting(found.to_json())
     assert recall(store) == found and [study.name for study in found.studies] == [ROWS]
     words = shlex.split(found.command())
-    told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row", "--only")}
-    assert told == {
-        "--set": ("merge.views=both", "optim.lr=1e-3"),
-        "--row": ("fame(beta=0.4)", "supervised()"),
-        "--only": (),
-    }
+    assert "--only" not in words
+    told = {name: tuple(words[at + 1] for at, word in enumerate(words) if word == name) for name in ("--set", "--row")}
     again = resolve(Options(scale="smoke", set=told["--set"], row=told["--row"]), store.cache, 1)
     assert again == found
 
@@ -70,22 +68,17 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
     ("option", "text", "told"),
     [
         ("set", "merge.beta", "write GROUP.FIELD=VALUE, as merge.beta=0.4"),
-        ("set", "beta=0.4", "write GROUP.FIELD=VALUE"),
         ("set", "merg.beta=0.4", "unknown group 'merg'; did you mean merge"),
         ("set", "merge.betta=0.4", "merge has no field 'betta'; did you mean beta?"),
         ("set", "merge.beta=1.5", "merge.beta = 1.5: "),
-        ("set", "merge.beta=none", "merge.beta = 'none': "),
-        ("set", "moco.temperature=0", "moco.temperature = 0: Input should be greater than 0"),
         ("set", "optim.lr=inf", "optim.lr = 'inf': Input should be a finite number"),
         ("set", "optim.kind=lion", "optim.kind = 'lion': Input should be 'sgd' or 'adamw'"),
         ("row", "fame(beta=", "write a method with named arguments"),
-        ("row", "fame", "write a method with named arguments"),
         ("row", "fame(0.4)", "write a method with named arguments"),
         ("row", "fame(**{'beta': 0.4})", "fame has no argument '**'"),
         ("row", "os.system('x')", "write a method with named arguments"),
         ("row", "fam(beta=0.4)", "unknown method 'fam'; did you mean fame?"),
         ("row", "fame(bet=0.4)", "fame has no argument 'bet'; did you mean beta?"),
-        ("row", "supervised(moco={})", "supervised has no argument 'moco'"),
         ("row", "fame(beta=open('x'))", "beta is no literal"),
         ("row", "fame(beta=1.5)", "beta = 1.5"),
         ("row", "fame(variant='sead')", "unknown variant 'sead'"),
@@ -98,7 +91,8 @@ def test_both_come_back_from_setting_json_and_stand_in_the_command(tmp_path: Pat
 def test_what_is_typed_wrong_is_one_line(option: str, text: str, told: str) -> None:
     with pytest.raises(FameError) as caught:
         (typed_fields if option == "set" else rows_study)([text])
-    assert told in str(caught.value) and str(caught.value).startswith(f"--{option} ") and "\n" not in str(caught.value)
+    assert told in str(caught.value) and str(caught.value).startswith(f"--{option} ")
+    assert "\n" not in str(caught.value)
 
 
 def test_from_the_command_line_to_finished_runs(typed: Typed, capfd: Captured) -> None:

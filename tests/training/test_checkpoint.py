@@ -26,22 +26,6 @@ def training(run, identity="a"):
     return model, optimiser, TrainingState(run, identity, model, optimiser, torch.amp.GradScaler("cpu", enabled=False))
 
 
-def test_state_restores_weights_statistics_and_optimiser(tmp_path):
-    run = fake_run(tmp_path)
-    model, optimiser, state = training(run)
-    assert state.restore() == (0, {})
-    for _ in range(2):
-        model(torch.randn(4, 3)).square().sum().backward()
-        optimiser.step()
-    state.save(2, {"loss": 1.5})
-    again, other, restored = training(run)
-    assert restored.restore() == (2, {"loss": 1.5})
-    for name, value in model.state_dict().items():
-        assert torch.equal(again.state_dict()[name], value)
-    moments = other.state_dict()["state"][0]
-    assert torch.equal(moments["exp_avg"], optimiser.state_dict()["state"][0]["exp_avg"]) and int(moments["step"]) == 2
-
-
 def test_a_state_is_written_after_a_while_or_when_it_is_the_last(tmp_path, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("fame.training.checkpoint.EVERY", 5.0)

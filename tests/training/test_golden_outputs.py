@@ -6,8 +6,6 @@ augmentation, the merge, the loss or the generator changes.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -19,26 +17,24 @@ from fame.seeds import Seeds
 from fame.training.pretrain import pretrain
 from studies.setting.scales import SMOKE
 from tests.fakes import FakeVideos, fake_run
+from tests.method.test_golden import KEPT, as_clips, golden
 from tests.small import config
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "official_masks_112.npz"
 MOMENTS = [[27.85, 28.83], [29.99, 29.31], [27.41, 26.72]]  # of the stored clips: two staged ones and noise; column and row
 LOSSES = {"baseline": 3.0637, "fame": 3.2104}
 COLOURS = [[168.9, 81.7, 137.8], [130.6, 125.6, 125.7]]
 
 
-def test_paper_masks_are_what_they_were() -> None:
+def test_paper_masks_are_what_they_were():
     """Row and column moments of the kept pixels, per clip: any other mask has others."""
-    stored = np.load(GOLDEN)
-    clips = torch.from_numpy(stored["clips"]).float().div(255).permute(0, 4, 1, 2, 3)
-    mask = fame.foreground_mask(clips)
+    mask = fame.foreground_mask(as_clips(golden(KEPT)["clips"]))
     ticks = torch.arange(112.0)
     moments = torch.stack([(mask.mean(2) * ticks).mean(1), (mask.mean(1) * ticks).mean(1)], 1)
     assert moments.numpy() == pytest.approx(np.array(MOMENTS), abs=0.15)
 
 
 @pytest.mark.parametrize("merge", ["baseline", "fame"])
-def test_pretraining_is_what_it_was(merge: str, tmp_path: Path) -> None:
+def test_pretraining_is_what_it_was(merge, tmp_path):
     """The loss of two epochs on made-up videos."""
     asked = config(
         clip=Clip(frames=4, stride=2, size=32),
@@ -51,7 +47,7 @@ def test_pretraining_is_what_it_was(merge: str, tmp_path: Path) -> None:
     assert found == pytest.approx(LOSSES[merge], abs=0.01)
 
 
-def test_the_benchmark_is_what_it_was(tmp_path: Path) -> None:
+def test_the_benchmark_is_what_it_was(tmp_path):
     """Mean colour of the first training and the last test video of world 0, smoke scale, in 8-bit levels."""
     assert SMOKE.world is not None
     videos = open_videos(StagedData(part="A", world=SMOKE.world), Seeds(0), tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -22,7 +21,7 @@ from tests.small import CPU, VIDEOS, Plain, config
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_16_bits_are_refused_on_a_cpu(tmp_path: Path, precision) -> None:
+def test_16_bits_are_refused_on_a_cpu(tmp_path, precision):
     with pytest.raises(FameError, match=f"^precision {precision} is served by GPUs alone, and the device is cpu: take --precision"):
         resolve(precision, CPU)
     with pytest.raises(FameError, match=precision):
@@ -31,7 +30,7 @@ def test_16_bits_are_refused_on_a_cpu(tmp_path: Path, precision) -> None:
     assert NAMES[resolve(precision, torch.device("cuda"))] == precision
 
 
-def test_the_loss_is_scaled_in_float16_alone() -> None:
+def test_the_loss_is_scaled_in_float16_alone():
     assert scaler(torch.float16, CPU).is_enabled()
     for dtype in (None, torch.bfloat16):
         passing, loss = scaler(dtype, CPU), torch.tensor(3.0)
@@ -62,7 +61,7 @@ def small(scale: float = 1024.0, interval: int = 2000) -> torch.amp.GradScaler:
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_scaling_changes_no_step(kind: str, accumulate: int) -> None:
+def test_scaling_changes_no_step(kind, accumulate):
     """A power of two, and 32-bit arithmetic: the scaled gradients lose nothing."""
     plain, scaled = Contrast(accumulate, kind=kind), Contrast(accumulate, small(), kind)
     for number in range(3):
@@ -73,7 +72,7 @@ def test_scaling_changes_no_step(kind: str, accumulate: int) -> None:
 
 @pytest.mark.parametrize("kind", ["sgd", "adamw"])
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_a_step_that_overflows_leaves_weights_alone_and_moves_the_queue(kind: str, accumulate: int) -> None:
+def test_a_step_that_overflows_leaves_weights_alone_and_moves_the_queue(kind, accumulate):
     scale = small()
     contrast = Contrast(accumulate, scale, kind)
     overflow = contrast.model.query.head[2].bias.register_hook(lambda gradient: gradient * torch.inf)
@@ -89,7 +88,7 @@ def test_a_step_that_overflows_leaves_weights_alone_and_moves_the_queue(kind: st
     assert any(not torch.equal(one, other) for one, other in zip(before, contrast.weights(), strict=True))
 
 
-def test_a_checkpoint_keeps_the_scale(tmp_path: Path) -> None:
+def test_a_checkpoint_keeps_the_scale(tmp_path):
     """It grows at every second step: without the tracker that counts them, the fourth step's scale would be another one."""
     straight = Contrast(scale=small(8.0, interval=2))
     for number in range(4):
@@ -110,7 +109,7 @@ def test_a_checkpoint_keeps_the_scale(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_float16_trains_on_a_gpu(tmp_path: Path) -> None:
+def test_float16_trains_on_a_gpu(tmp_path):
     run = replace(fake_run(tmp_path, VIDEOS), device=torch.device("cuda"))
     result = pretrain(config(precision="fp16", accumulate=2), run)
     assert result["notes"]["precision"] == "fp16" and 0 < result["metrics"]["loss"] < 10

@@ -18,7 +18,6 @@ from fame.training.optimiser import learning_rate
 from fame.training.precision import resolve
 from fame.training.pretrain import pretrain
 from fame.training.supervised import batches
-from studies.setting.cell import Stage
 from tests.fakes import FakeVideos, fake_run
 from tests.painted import move
 from tests.small import CPU, NARROW, VIDEOS, config, drawn, lines, same, weights
@@ -152,14 +151,3 @@ def test_automatic_precision_follows_the_device(monkeypatch):
         assert resolve("fp32", torch.device("cuda")) is None
     monkeypatch.undo()
     assert resolve("auto", CPU) is None
-
-
-def test_fields_are_in_the_identity():
-    merges = [
-        None,
-        *(Merge(**how) for how in ({}, {"prior": 0.3}, {"sampled": (0.3, 0.3)}, {"partners": "any"}, {"variant": "blob"})),
-    ]
-    changes = [{"merge": merge} for merge in merges]
-    changes += [{"precision": kind} for kind in ("auto", "bf16", "fp16")]
-    changes += [{"compiled": True}, {"accumulate": 2}, {"ranks": 2}, {"moco": MoCo(own_key=False)}]
-    assert len({Stage(config(**how)).id for how in changes}) == len(changes)

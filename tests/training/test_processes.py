@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from fame.distributed import here
-from fame.processes import without_main
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGUN = "print('begun', flush=True)\n"
@@ -52,7 +51,7 @@ def size_of(device: torch.device) -> int:
         pytest.param(RANKS, "2", id="ranks", marks=pytest.mark.long),
     ],
 )
-def test_a_script_without_a_guard_runs_once(tmp_path: Path, script: str, told: str) -> None:
+def test_a_script_without_a_guard_runs_once(tmp_path, script, told):
     file = tmp_path / "unguarded.py"
     file.write_text(BEGUN + script, encoding="utf-8")
     paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
@@ -61,13 +60,3 @@ def test_a_script_without_a_guard_runs_once(tmp_path: Path, script: str, told: s
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.split("\n") == ["begun", told, ""]
-
-
-def test_main_is_what_it_was_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
-    main = sys.modules["__main__"]
-    monkeypatch.setattr(main, "__file__", "script.py", raising=False)
-    before = main.__file__, main.__spec__
-    with pytest.raises(ZeroDivisionError), without_main(), without_main():
-        assert main.__file__ is None and main.__spec__ is None
-        _ = 1 / 0
-    assert (main.__file__, main.__spec__) == before

@@ -37,11 +37,11 @@ SHORT = Optim(kind="adamw", lr=1e-3, batch=3, epochs=3)
     [{"merge": Merge()}, {"objective": Supervised()}, {"merge": Merge(), "moco": MoCo(dim=8, queue=16), "accumulate": 3}],
     ids=["moco", "supervised", "in pieces"],
 )
-def test_a_broken_off_run_continues_bit_for_bit(tmp_path: Path, how: dict[str, Any]) -> None:
+def test_a_broken_off_run_continues_bit_for_bit(tmp_path, how):
     assert_continues(tmp_path, config(optim=LONG, **how))
 
 
-def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path):
     run = fake_run(tmp_path, VIDEOS)
     with pytest.raises(Stopped):
         pretrain(config(optim=Optim(batch=6, epochs=3)), breaking(run))
@@ -78,9 +78,7 @@ def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
     ],
     ids=["baseline", "intra, both", "blob", "true", "erased"],
 )
-def test_it_goes_on_within_the_epoch(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], threaded: bool
-) -> None:
+def test_it_goes_on_within_the_epoch(tmp_path, monkeypatch, changes, threaded):
     asked = config(optim=SHORT, **changes)
     monkeypatch.setattr(fame.method.views, "ahead", lambda items, _: ahead(items, threaded))
     straight = pretrain(asked, fake_run(tmp_path / "straight", MORE))
@@ -106,7 +104,7 @@ def test_it_goes_on_within_the_epoch(
     assert logged[0] == logged[1]
 
 
-def test_an_epoch_is_not_saved_before_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_epoch_is_not_saved_before_its_time(tmp_path, monkeypatch):
     with pytest.raises(Stopped):
         stopping(monkeypatch, 3)
         pretrain(config(optim=SHORT), fake_run(tmp_path, MORE))
@@ -125,7 +123,7 @@ def started(folder: Path, asked: Pretrain, root: Path, seconds: float) -> subpro
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("ranks", [1, 2])
-def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(tmp_path: Path, ranks: int) -> None:
+def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(tmp_path, ranks):
     """On packed videos, by kill -9 of all processes, twice."""
     for index in range(12):
         shown = moving_square(10 + 3 * index, 40, 48, seed=index)
