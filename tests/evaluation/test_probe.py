@@ -49,6 +49,13 @@ def test_features_that_are_the_scene_follow_the_scene(config, evaluated):
     assert metrics["scene/top1"] == 100
 
 
+@pytest.mark.parametrize(("reads", "least"), [("mean_frame", 80), ("frame_difference", 0)])
+def test_descriptors_take_an_encoder_s_place(reads, least, tmp_path):
+    result = probe(LBFGS.model_copy(update={"reads": reads}), None, fake_run(tmp_path))
+    assert set(result["metrics"]) == {"top1"} and len(predicted(tmp_path)) == result["notes"]["folds"][0] == 16
+    assert result["metrics"]["top1"] >= least  # the scene goes with the action here, and a direction cannot be told from this
+
+
 def test_the_balanced_head_uses_the_action_where_the_biased_head_uses_the_scene(tmp_path, evaluated):
     result = evaluated(probe, LBFGS, Reader(label=0.01, scene=1))
     metrics = {name: value for name, value in result["metrics"].items() if not name.startswith("scene/")}
