@@ -23,7 +23,14 @@ class FakeVideos:
     """`per_class` videos of each class in every split; every third is half as long, so that looping is met."""
 
     def __init__(
-        self, *, classes: int = 4, per_class: int = 4, frames: int = 16, size: int = 32, seed: int = 0, counterfactual: bool = True
+        self,
+        *,
+        classes: int = 4,
+        per_class: int = 4,
+        frames: int = 16,
+        size: int = 32,
+        seed: int = 0,
+        counterfactual: bool = True,
     ):
         generator = torch.Generator().manual_seed(seed)
         self.classes = [f"direction{index}" for index in range(classes)]

@@ -118,7 +118,10 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
         blurred = truth * (0.9 if kind_of(stage) == "merged" else 0.3) + random.random(truth.shape) * 0.4
         np.savez_compressed(folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth)
         score, ratio = (0.75, 0.8) if kind_of(stage) == "merged" else (0.55, 1.6)
-        measured = {"auroc": random.normal(score, 0.05, performances), "exchange_ratio": random.normal(ratio, 0.1, performances)}
+        measured = {
+            "auroc": random.normal(score, 0.05, performances),
+            "exchange_ratio": random.normal(ratio, 0.1, performances),
+        }
         pd.DataFrame(named("own", performances) | measured).to_csv(folder / "activation.csv", index=False)
         return {name: float(values.mean()) for name, values in measured.items()}
     soft = random.random(truth[:, 0].shape) * 0.4 + truth[:, 0]

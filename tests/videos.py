@@ -83,7 +83,12 @@ def write_sound(path: Path, cover: bool = False) -> Path:
         stream = silent(container)
         if cover:
             picture = cast(VideoStream, container.add_stream("mjpeg", rate=1))
-            picture.width, picture.height, picture.pix_fmt, picture.disposition = 32, 32, "yuvj420p", Disposition.attached_pic
+            picture.width, picture.height, picture.pix_fmt, picture.disposition = (
+                32,
+                32,
+                "yuvj420p",
+                Disposition.attached_pic,
+            )
             container.mux(picture.encode(av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8), format="rgb24")))
             container.mux(picture.encode())
         add_silence(container, stream, 1)

@@ -38,7 +38,11 @@ class Settings(dict[str, object]):
     ("prefix", "containers", "beside"),
     [
         ("", (), {}),
-        ("module.", ("state_dict",), {"args": argparse.Namespace(lr=0.1, out=Path("x")), "best": numpy.float64(3), "epoch": 3}),
+        (
+            "module.",
+            ("state_dict",),
+            {"args": argparse.Namespace(lr=0.1, out=Path("x")), "best": numpy.float64(3), "epoch": 3},
+        ),
         ("module.encoder_q.", ("net",), {"config": Settings(lr=0.1), "options": defaultdict(list, {"a": [1]})}),
         ("online_encoder.", ("checkpoint", "model_state"), {"optimizer": {"state": {0: {"exp_avg": torch.zeros(1)}}}}),
         ("net.backbone.", ("model",), {"hook": Call(eval, Path("sprung"))}),
@@ -66,7 +70,10 @@ def test_whatever_is_around_the_weights(tmp_path: Path, containers, beside, pref
         (build_encoder(NARROW), "holds a fame.backbones.resnet.NarrowR2Plus1D, not a dictionary of weights"),
         ({"model": build_encoder(NARROW)}, "holds no weights by name, only model: fame.backbones.resnet.NarrowR2Plus1D"),
         ({"state_dict": SMALL, "hook": Call(os.system, Path("touch sprung"))}, "would call posix.system when it is read"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "is text, not weights (it begins 'version https://git-lfs"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+            "is text, not weights (it begins 'version https://git-lfs",
+        ),
         (b"<!DOCTYPE html>\n<html>", "is text, not weights (it begins '<!DOCTYPE html>'): download it again"),
         (b"", "is no file of weights, or a damaged one"),
         (pickle.dumps({"state_dict": Call(open, Path("sprung"))}), "is no file of weights, or a damaged one"),

@@ -82,7 +82,12 @@ def test_every_kind_of_video_is_read_and_what_a_system_leaves_is_no_class(tmp_pa
 def test_a_list_of_splits_is_obeyed(tmp_path: Path) -> None:
     root = own(tmp_path / "set", 2)
     put(root / "walk" / unicodedata.normalize("NFC", "é.mp4"))
-    lines = ["run/v_run_g00_c01.mp4,train", "./walk/v_walk_g00_c01.mp4,val", "run/v_run_g01_c01.mp4,test", "gone/x.mp4,train"]
+    lines = [
+        "run/v_run_g00_c01.mp4,train",
+        "./walk/v_walk_g00_c01.mp4,val",
+        "run/v_run_g01_c01.mp4,test",
+        "gone/x.mp4,train",
+    ]
     put(root / "splits.csv", "\n".join(["path,split", *lines, unicodedata.normalize("NFD", "walk/é.mp4,test")]))
     listing = read_class_folders(root, 1, tmp_path / "cache")
     assert listing.classes == ["gone", "run", "walk"] and listing.missing == ["gone/x.mp4"]
@@ -104,7 +109,10 @@ def test_a_list_may_name_the_classes_and_leave_validation_to_us(tmp_path: Path) 
     put(root / "splits.csv", b"\xef\xbb\xbf" + "\r\n".join(["path,label,split", *lines]).encode())  # as spreadsheets write it
     listing = read_class_folders(root, 1, tmp_path)
     assert Counter(entry.split for entry in listing.entries) == {"train": 37, "val": 4, "test": 3}
-    assert {(entry.path, listing.classes[entry.label]) for entry in listing.entries} >= {("a, 1.mp4", "jump"), ("a, 2.mp4", "spin")}
+    assert {(entry.path, listing.classes[entry.label]) for entry in listing.entries} >= {
+        ("a, 1.mp4", "jump"),
+        ("a, 2.mp4", "spin"),
+    }
     put(root / "splits.toml", "val = 0\n")
     assert Counter(splits_of(root, tmp_path).values()) == {"train": 41, "test": 3}
 

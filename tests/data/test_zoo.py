@@ -114,7 +114,15 @@ for absent in {"libx264", "libx265", "libsvtav1", "libvpx", "libvpx-vp9"} - av.c
     SOUND = {name: make for name, make in SOUND.items() if absent not in name}
 WHOLE = {name for name in SOUND if not name.startswith(("torn", "longer_sound.", "trimmed.", "piped."))}
 
-CONTAINERS = {"mp4": "libx264", "mkv": "libx264", "avi": "mpeg4", "webm": "libvpx", "ts": "libx264", "flv": "flv", "wmv": "wmv2"}
+CONTAINERS = {
+    "mp4": "libx264",
+    "mkv": "libx264",
+    "avi": "mpeg4",
+    "webm": "libvpx",
+    "ts": "libx264",
+    "flv": "flv",
+    "wmv": "wmv2",
+}
 BROKEN: dict[str, tuple[str, Make]] = {
     **{f"empty.{suffix}": ("not-a-video", Path.touch) for suffix in (*CONTAINERS, "h264", "gif")},
     **{f"header.{suffix}": ("not-a-video", noisy(codec, partial(truncate, share=0.0005))) for suffix, codec in CONTAINERS.items()},

@@ -131,7 +131,12 @@ def test_a_map_of_the_figure_scores_high_its_inverse_low_and_both_show_the_same_
     assert seeing["notes"]["layer"] == "features" and seeing["notes"]["map"] == [4, 8, 8]
     table = pd.read_csv(tmp_path / "a" / TABLE)
     assert table["auroc"].mean() == pytest.approx(seeing["metrics"]["auroc"]) and (table["frames"] == 4).all()
-    for name, shape in (("frames", (2, 4, 32, 32, 3)), ("maps", (2, 4, 32, 32)), ("truth", (2, 4, 32, 32)), ("videos", (2,))):
+    for name, shape in (
+        ("frames", (2, 4, 32, 32, 3)),
+        ("maps", (2, 4, 32, 32)),
+        ("truth", (2, 4, 32, 32)),
+        ("videos", (2,)),
+    ):
         assert stored[0][name].shape == stored[1][name].shape == shape
         assert np.array_equal(stored[0][name], stored[1][name]) == (name != "maps")
     yellow = stored[0]["frames"][stored[0]["truth"]]

@@ -64,7 +64,10 @@ def test_a_pretraining_may_be_a_typed_row() -> None:
     stage, fewer = (Setting(SMOKE).pretraining(method_of(text)) for text in ("pace()", "pace(paces=2, optim={'lr': 1})"))
     assert stage and stage.id in ids(["retrieval/pace"]) | ids(["diving48/pace/A"])
     assert fewer and fewer.config.objective == OBJECTIVES["pace"].model_validate({"paces": 2}) and fewer.config.optim.lr == 1
-    for text, said in (("pace(pace=2)", "pace has no argument 'pace'; did you mean paces"), ("pace(paces='x')", "paces = 'x': ")):
+    for text, said in (
+        ("pace(pace=2)", "pace has no argument 'pace'; did you mean paces"),
+        ("pace(paces='x')", "paces = 'x': "),
+    ):
         with pytest.raises(FameError, match=said):
             method_of(text)
 
@@ -93,7 +96,10 @@ def test_an_edited_file_has_new_ids_in_its_own_rows_alone(tmp_path: Path) -> Non
         ("\nimport no_such_package", "line 2: ModuleNotFoundError: No module named"),
         ("x = 1", "it registers no mask, no pretraining and no STUDY"),
         ("import fame.plugins as p\n@p.mask('seed')\ndef m(c, b): return c", "line 2: mask 'seed': the name is taken"),
-        ("import fame.plugins as p\n@p.pretraining('moco')\nclass A(p.Objective): pass", "pretraining 'moco': the name is taken"),
+        (
+            "import fame.plugins as p\n@p.pretraining('moco')\nclass A(p.Objective): pass",
+            "pretraining 'moco': the name is taken",
+        ),
         ("import fame.plugins as p\n@p.pretraining('x')\nclass A(p.Objective): pass", "with a method train"),
     ],
 )

@@ -13,7 +13,14 @@ from studies.harness.store import DiskFull, Store
 from studies.setting.cell import Stage
 
 STAGE = Stage(Pretrain(objective=Random()))
-RESULT = {"stage": STAGE.id, "kind": "pretrain", "replicate": 0, "upstream": None, "metrics": {"loss": 1.5}, "artifacts": []}
+RESULT = {
+    "stage": STAGE.id,
+    "kind": "pretrain",
+    "replicate": 0,
+    "upstream": None,
+    "metrics": {"loss": 1.5},
+    "artifacts": [],
+}
 
 
 @pytest.fixture

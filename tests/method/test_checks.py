@@ -63,15 +63,25 @@ LAYOUTS = {
     "8-bit": (lambda x: (x * 255).byte(), r"got torch.uint8; divide 8-bit video by 255"),
 }
 STORED_LAYOUTS = {
-    "channels second": (lambda x: x.permute(0, 4, 1, 2, 3), r"must be a tensor \(B, T, H, W, 3\), .*got \(4, 3, 5, 24, 24\)"),
+    "channels second": (
+        lambda x: x.permute(0, 4, 1, 2, 3),
+        r"must be a tensor \(B, T, H, W, 3\), .*got \(4, 3, 5, 24, 24\)",
+    ),
     "integers": (lambda x: (x * 255).long(), "got torch.int64"),
     "a list of channels first": (lambda x: list(x.permute(0, 4, 1, 2, 3)), r"got \(3, 5, 24, 24\)"),
 }
 MASK_LAYOUTS = {
     "8-bit": (lambda x: (x * 255).byte(), r"must lie in \[0, 1\]"),
-    "another size": (lambda x: x[..., 1:], r"must be a tensor \(B, H, W\) = \(4, 24, 24\), bool or in \[0, 1\], got \(4, 24, 23\)"),
+    "another size": (
+        lambda x: x[..., 1:],
+        r"must be a tensor \(B, H, W\) = \(4, 24, 24\), bool or in \[0, 1\], got \(4, 24, 23\)",
+    ),
 }
-KINDS = ((OF_CLIPS, CLIPS, VALUES | LAYOUTS), (OF_STORED, STORED, VALUES | STORED_LAYOUTS), (OF_MASKS, MASK, VALUES | MASK_LAYOUTS))
+KINDS = (
+    (OF_CLIPS, CLIPS, VALUES | LAYOUTS),
+    (OF_STORED, STORED, VALUES | STORED_LAYOUTS),
+    (OF_MASKS, MASK, VALUES | MASK_LAYOUTS),
+)
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,8 @@ def test_blur_is_a_normalised_reflected_gaussian():
     assert torch.allclose(smooth(torch.full((1, 2, 16, 20), 0.3), weights), torch.tensor(0.3))
     maps = noise(2, 1, 16, 20)[:, :, 0]
     direct = torch.nn.functional.conv2d(
-        torch.nn.functional.pad(maps, (2, 2, 2, 2), mode="reflect").flatten(0, 1)[:, None], weights.outer(weights)[None, None]
+        torch.nn.functional.pad(maps, (2, 2, 2, 2), mode="reflect").flatten(0, 1)[:, None],
+        weights.outer(weights)[None, None],
     )
     assert torch.allclose(smooth(maps, weights).flatten(0, 1), direct[:, 0], atol=1e-6)
 
@@ -248,7 +249,9 @@ def by_hand(colour: torch.Tensor, motion: torch.Tensor, prior: float, sampled: t
 
 @settings(max_examples=25, deadline=None)
 @given(
-    prior=st.floats(0.05, 0.95), shares=st.sampled_from([(0.5, 0.1), (0.3, 0.3), (0.25, 0.1), (0.5, 0.5)]), seed=st.integers(0, 999)
+    prior=st.floats(0.05, 0.95),
+    shares=st.sampled_from([(0.5, 0.1), (0.3, 0.3), (0.25, 0.1), (0.5, 0.5)]),
+    seed=st.integers(0, 999),
 )
 def test_posterior_is_bayes_rule_with_prior_and_samples(prior, shares, seed):
     generator = seeded(seed)

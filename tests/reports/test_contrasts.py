@@ -155,7 +155,12 @@ def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> 
     figure = curves.draw(evidence, "schedules", entries(evidence, "schedules"), tmp_path)
     assert figure and "Hollow points" in figure.caption and "gate failed at 0.5x epochs" in figure.caption
     drawn = pd.read_csv(figure.files[-1])
-    assert set(zip(drawn["at"], drawn["gate"], strict=True)) == {(0.5, "failed"), (1, "passed"), (2, "passed"), (4, "passed")}
+    assert set(zip(drawn["at"], drawn["gate"], strict=True)) == {
+        (0.5, "failed"),
+        (1, "passed"),
+        (2, "passed"),
+        (4, "passed"),
+    }
 
 
 def test_every_world_of_a_finding_has_its_own_gate(tmp_path: Path) -> None:

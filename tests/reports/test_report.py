@@ -27,7 +27,15 @@ from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
 from tests.filled import fill, reported
 
-NAMES = {"area_ratio", "diving48", "background_source", "foreground_mask", "action_recognition", "retrieval", "temporal_kernels"}
+NAMES = {
+    "area_ratio",
+    "diving48",
+    "background_source",
+    "foreground_mask",
+    "action_recognition",
+    "retrieval",
+    "temporal_kernels",
+}
 NAMES |= {"activation_maps", "mask_quality"}
 
 

@@ -72,7 +72,13 @@ def test_missing_runs_stay_as_lines(tmp_path: Path) -> None:
     (store.folder(gone.id, 0) / "result.json").unlink()
     found = tables.entries(seen(store, setting, [0]), DIVING.name)
     entry = cell(found, "FAME", "A", "C finetuned")
-    assert (entry["status"], entry["mean"], entry["interval"], entry["n"], entry["cell"]) == ("not run", None, None, 0, gone.id)
+    assert (entry["status"], entry["mean"], entry["interval"], entry["n"], entry["cell"]) == (
+        "not run",
+        None,
+        None,
+        0,
+        gone.id,
+    )
     assert entry["published"] == 67.8
     store.fail(gone, 0, "out of memory")
     again = tables.entries(seen(store, setting, [0]), DIVING.name)
@@ -151,7 +157,11 @@ def test_every_tex_table_fits(tmp_path: Path, runs: int) -> None:
     studies = (*STUDIES, *(study for study in FINDINGS if study.name in ("camera", "longer_control", "quirks")))
     store, setting = fill(tmp_path / "out", studies=studies, replicates=runs, performances=8)
     evidence = seen(store, setting, [0])
-    names = ["\ud55c\uad6d\uc5b4\uc774\ub984 \U0001f600", "".join(map(chr, range(32, 127))) + "\n\xe9\xdf\xd0\xd7 \u0444", "x" * 60]
+    names = [
+        "\ud55c\uad6d\uc5b4\uc774\ub984 \U0001f600",
+        "".join(map(chr, range(32, 127))) + "\n\xe9\xdf\xd0\xd7 \u0444",
+        "x" * 60,
+    ]
     for study in studies:
         found = tables.entries(evidence, study.name)
         tables.write(evidence, described(study), found, tmp_path)

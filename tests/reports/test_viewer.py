@@ -36,7 +36,14 @@ def test_serves_the_report_and_nothing_else(out: Path, tmp_path_factory: pytest.
         (out / "report" / ".stamp.json").write_text("{}")
         (out / "report" / "figures").mkdir()
         (out / "report" / "link").symlink_to(tmp_path_factory.mktemp("elsewhere"))
-        for path in ("../secret.txt", "secret.txt", "%2e%2e/secret.txt", "report/.stamp.json", "report/figures/", "report/link"):
+        for path in (
+            "../secret.txt",
+            "secret.txt",
+            "%2e%2e/secret.txt",
+            "report/.stamp.json",
+            "report/figures/",
+            "report/link",
+        ):
             with pytest.raises(urllib.error.HTTPError, match="404"):
                 opener.open(f"http://127.0.0.1:{port}/{path}", timeout=5)
         foreign = urllib.request.Request(f"http://127.0.0.1:{port}/", headers={"Host": f"evil.example.com:{port}"})

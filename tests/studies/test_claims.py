@@ -93,7 +93,12 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
     for replicate in range(4):
         worse = {"fame": 0.01 * (replicate % 2), "seed": 0.1}
         levels = {f"{variant}/0.5/paper/recall_still": 0.6 + by for variant, by in worse.items()}
-        put(store, stage, replicate, levels | {f"{variant}/0.5/paper/recall_lift": 0.5 + by for variant, by in worse.items()})
+        put(
+            store,
+            stage,
+            replicate,
+            levels | {f"{variant}/0.5/paper/recall_lift": 0.5 + by for variant, by in worse.items()},
+        )
     entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
     assert all(link["no_gain"] for link in entry["links"])

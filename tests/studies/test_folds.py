@@ -165,7 +165,13 @@ def finish(store: Store, stage: Any, value: float, videos: list[str]) -> None:
     frame = pd.DataFrame({"video": videos, "label": 0, "predicted": [0] * right + [1] * (len(videos) - right)})
     frame = frame.assign(head="biased", condition="own", performance="", scene_action=np.nan)
     frame.to_csv(folder / "predictions.csv", index=False)
-    about = {"stage": stage.id, "kind": stage.kind, "replicate": 0, "metrics": {"top1": value}, "artifacts": ["predictions.csv"]}
+    about = {
+        "stage": stage.id,
+        "kind": stage.kind,
+        "replicate": 0,
+        "metrics": {"top1": value},
+        "artifacts": ["predictions.csv"],
+    }
     store.finish(stage, 0, about)
 
 

@@ -28,7 +28,14 @@ TEST = C10[0].tests[0]
 SETTING = Setting(QUICK)
 BALANCED = "balanced/top1/deranged"  # what the gate looks at
 Levels = dict[tuple[str, float], float]  # (FAME or baseline or mask, likeness) -> mean
-SUFFERS: Levels = {("FAME", 0): 60, ("baseline", 0): 45, ("FAME", 1): 48, ("baseline", 1): 44, ("mask", 0): 0.6, ("mask", 1): 0.3}
+SUFFERS: Levels = {
+    ("FAME", 0): 60,
+    ("baseline", 0): 45,
+    ("FAME", 1): 48,
+    ("baseline", 1): 44,
+    ("mask", 0): 0.6,
+    ("mask", 1): 0.3,
+}
 
 
 def sides() -> dict[tuple[str, float], Side]:

@@ -125,9 +125,16 @@ def test_real_videos_are_asked_for_at_native_size_and_a_small_one_stops_the_plan
     stored = resolve(Options(scale="smoke", dataset="folder", data_root=root), tmp_path / "cache", 1).setting.sets["A"]
     assert stored.short_side == SMOKE.short_side
     assert stored.manifest == asked.setting.sets["A"].manifest
-    for options, told in (({"size": 40}, r"train1\.avi is of 44 x 36 pixels"), ({"frames": 8}, "shorter than the 16 frames")):
+    for options, told in (
+        ({"size": 40}, r"train1\.avi is of 44 x 36 pixels"),
+        ({"frames": 8}, "shorter than the 16 frames"),
+    ):
         with pytest.raises(FameError, match=told):
-            resolve(Options(scale="smoke", dataset="folder", data_root=root, protocol="official", **options), tmp_path / "cache", 1)
+            resolve(
+                Options(scale="smoke", dataset="folder", data_root=root, protocol="official", **options),
+                tmp_path / "cache",
+                1,
+            )
         resolve(Options(scale="smoke", dataset="folder", data_root=root, **options), tmp_path / "cache", 1)
 
 

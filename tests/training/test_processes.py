@@ -56,7 +56,11 @@ def test_a_script_without_a_guard_runs_once(tmp_path, script, told):
     file.write_text(BEGUN + script, encoding="utf-8")
     paths = {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"}
     found = subprocess.run(
-        [sys.executable, str(file), str(tmp_path / "out")], env={**os.environ, **paths}, capture_output=True, text=True, timeout=120
+        [sys.executable, str(file), str(tmp_path / "out")],
+        env={**os.environ, **paths},
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert found.returncode == 0, found.stderr
     assert found.stdout.split("\n") == ["begun", told, ""]
