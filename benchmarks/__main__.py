@@ -1,7 +1,6 @@
 """Measure how fast this checkout is: `python -m benchmarks [merge | step] [--device cuda] [--rounds 9] [--scale quick]`.
 
-`merge` times the released algorithm against FAME's mask and merge; `step` a pretraining step in eager torch against ours. Each is
-a ratio, slow / fast: what slows a whole round cancels out. For a whole study: `time make reproduce`.
+`merge` times the released algorithm against ours, `step` a pretraining step in eager torch against ours; each a ratio, slow / fast.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The embedded benchmark beside real video: `python -m benchmarks.calibration REAL --cache CACHE`.
 
-Prints the table of docs/benchmark.md; for REAL see studies/real_masks/clips.py. What ours is compared in is fixed by real video,
-never by what a method gains (docs/rules.md). Per clip of 16 consecutive frames, short side 48 pixels unless said otherwise:
+For REAL see studies/real_masks/clips.py. Measures, per clip of 16 consecutive frames, short side 48 pixels unless said otherwise:
 
 - figure area, box area: share of the frame, mean over frames; off centre: the box's distance from the frame's centre, in sides
 - no change: share of pixels that two consecutive decoded frames share exactly, at native size

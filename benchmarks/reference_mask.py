@@ -1,7 +1,4 @@
-"""FAME's mask and merge written plainly, operation after operation, as research code on top of a vision library has it.
-
-It is what the fast code is timed against, and agrees with flavour `official` (tests/benchmarks/test_benchmarks.py).
-"""
+"""Compute FAME's mask and merge plainly, as research code does, to time the fast code against; agrees with flavour `official`."""
 
 from __future__ import annotations
 

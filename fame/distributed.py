@@ -1,8 +1,7 @@
-"""Several processes of one machine, one a device, that train one encoder: who this is, what they exchange, how they are started.
+"""Train one encoder in several processes of one machine, one a device, each with its share of every batch.
 
-Each rank takes its share of every batch. Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks, as in
-He et al. (CVPR 2020), so that no key carries the statistics of its query's batch; every rank enqueues the keys of all, so the queue
-is the same everywhere.
+Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks (He et al., CVPR 2020), so that no key carries
+the statistics of its query's batch. Every rank enqueues the keys of all.
 """
 
 from __future__ import annotations
@@ -69,20 +68,14 @@ def average(values: Iterable[Tensor]) -> None:
 
 
 def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """As many rows of all ranks' parts, in an order drawn from `seed`, and where each row of all of them has gone, (size B,).
-
-    What is computed of them comes back in the order before by `gathered(...)[places]`.
-    """
+    """Return as many rows of all ranks' parts, in an order from `seed`, and places (size B,): `gathered(...)[places]` undoes it."""
     whole = gathered(part)
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(seed)).to(part.device)
     return here().mine(whole[order]), order.argsort()
 
 
 def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) -> Any:
-    """`work(device, *arguments)` in `size` processes of this machine that have joined one another; what rank 0 returned.
-
-    All of it travels by pickle. A FameError of any rank is raised here as one; all are ended then.
-    """
+    """Call `work(device, *arguments)`, pickled, in `size` processes; return rank 0's result. FameError where any raises it."""
     if device == "cuda" and size > torch.cuda.device_count():
         raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
     with TemporaryDirectory(prefix="fame-ranks-") as folder:

@@ -24,7 +24,10 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """`value` as JSON at `path`, atomically."""
-    write_atomically(path, lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"))
+    write_atomically(
+        path,
+        lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"),
+    )
 
 
 def sha256_of(path: Path) -> str:

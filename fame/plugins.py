@@ -79,10 +79,7 @@ def pretraining(name: str) -> Callable[[Class], Class]:
 
 
 def load(path: Path | str, sha256: str = "") -> Plugin:
-    """Load a plugin, once a process, and return its path and digest.
-
-    sha256: the digest that it must have; "" for any. FameError for a file that fails, takes a taken name, or registers nothing.
-    """
+    """Load a plugin once a process. FameError if it fails, registers nothing or a taken name, or is not of digest `sha256`."""
     path = Path(path).resolve()
     try:
         content = path.read_bytes()
@@ -126,7 +123,6 @@ def modules() -> tuple[ModuleType, ...]:
 
 
 def _digest() -> str:
-    """Return that of the file that is being loaded."""
     if not _loading:
         raise FameError("masks and pretrainings are registered by a file that --plugin FILE or fame.plugins.load(FILE) loads")
     return _loading[-1]

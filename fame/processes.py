@@ -1,4 +1,4 @@
-"""Processes that do not run the caller's script once more."""
+"""Start processes that do not run the caller's script once more."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def without_main() -> Iterator[None]:
-    """Processes that are started in here leave `__main__` alone.
+    """Keep processes that are started in here from importing the running script.
 
-    Python would have each of them import the script that is running, and one without `if __name__ == "__main__":` would begin its
-    work again there, start processes of its own, and never end. What they are given must come from modules that can be imported.
+    One without `if __name__ == "__main__":` would start processes without end. What they are given must come from other modules.
     """
     main = sys.modules["__main__"]
     with _ONE_AT_A_TIME:

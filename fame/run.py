@@ -1,7 +1,4 @@
-"""What a stage is given beside its configuration: a folder, the replicate's seeds, a device, the data, a log.
-
-None of it is scientific: nothing here enters a cell's identity.
-"""
+"""Hold what a stage is given beside its configuration; nothing here enters a cell's identity."""
 
 from __future__ import annotations
 
@@ -25,10 +22,9 @@ LOG = "metrics.jsonl"
 
 @dataclass(frozen=True)
 class Run:
-    """One stage at one replicate, on disk.
+    """Hold one stage at one replicate, on disk.
 
-    `videos(data)` opens prepared videos. `cache` is a folder of what runs share (fame/evaluation/features.py).
-    A `quiet` run logs nothing: of several ranks, one speaks. `given` is the file of weights that a pretraining reads.
+    `videos(data)` opens prepared videos. `cache`: a folder that runs share. `given`: the file of weights that a pretraining reads.
     """
 
     folder: Path

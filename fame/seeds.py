@@ -1,8 +1,4 @@
-"""Derive seeds by purpose, so that two cells of one replicate see the same videos in the same order.
-
-A seed is a function of (study seed, replicate, purpose) and of nothing else: never of the cell. Two methods compared at one
-replicate therefore share world, initialisation, order and crops, and their difference is paired by design.
-"""
+"""Derive seeds from study seed, replicate and purpose, never from the cell: methods compared at one replicate are paired."""
 
 from __future__ import annotations
 

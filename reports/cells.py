@@ -15,10 +15,7 @@ MIRRORED = "mlflow.json"  # what studies/tracking.py notes of the mirrored runs
 
 
 def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict[str, Any]]:
-    """Return a cell an evaluation: id, what it is, rows that show it, values by metric and replicate, runs, commits, command.
-
-    `chosen`: some of the records' cells; None takes those of all tables.
-    """
+    """Return a cell an evaluation: id, rows, values by metric and replicate, runs, commits, command; `chosen` None: all cells."""
     found: dict[str, dict[str, Any]] = {}
     mirrored = _mirrored(evidence.store.out / MIRRORED)
     for cell in chosen if chosen is not None else (cell for cell in evidence.records.cells if cell.study):

@@ -49,8 +49,7 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
 def standing(evidence: Evidence) -> dict[str, Any]:
     """Return which replicates are `planned`, `done` (all runs finished) and `begun`, and the scale's own number, `fixed`.
 
-    `interim` are the words where some are missing, else "": the number is fixed beforehand, and until all are there nothing is
-    decided. A single replicate is never interim. `remarks`: a sentence each.
+    `interim` are the words where some are missing, else ""; a single replicate is never interim.
     """
     stages, numbers, fixed = evidence.records.listed, evidence.replicates, evidence.about["fixed"]
     finished = {number: {stage for stage in stages if evidence.result(stage, number)} for number in numbers}
@@ -65,7 +64,14 @@ def standing(evidence: Evidence) -> dict[str, Any]:
     for number in begun if len(begun) > 1 else ():
         lost = len(somewhere - finished[number])
         remarks += [f"Replicate {number} lacks {lost} runs that other replicates have."] if lost else []
-    return {"planned": list(numbers), "done": done, "begun": begun, "fixed": fixed, "interim": interim, "remarks": remarks}
+    return {
+        "planned": list(numbers),
+        "done": done,
+        "begun": begun,
+        "fixed": fixed,
+        "interim": interim,
+        "remarks": remarks,
+    }
 
 
 def too_short(evidence: Evidence) -> dict[str, dict[str, int]]:
@@ -82,11 +88,7 @@ def too_short(evidence: Evidence) -> dict[str, dict[str, int]]:
 
 
 def video_facts(evidence: Evidence) -> dict[str, Any] | None:
-    """Real videos: how many, and of how many classes, which decides whether a number can mean anything. None for staged ones.
-
-    The numbers are target A's; `sets` has those of every part, `absent` names the paper's sets that are not there, and `left_out`
-    the broken videos that are in no split, after a line a set in `left_out_counted`.
-    """
+    """Count target A's real videos and classes, beside `sets` of every part and `left_out` broken videos; None for staged ones."""
     about = evidence.about
     if not about["real"]:
         return None

@@ -1,7 +1,4 @@
-"""Compute the findings' contrasts: an estimate each, adjusted for their number, and how the page prints them.
-
-One finding is one family: all its contrasts by all its measures are adjusted together (Holm).
-"""
+"""Compute the findings' contrasts; all those of a finding, by all measures, are adjusted together (Holm)."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -130,9 +127,6 @@ def _json(one: Found) -> dict[str, Any]:
         "state": result.state,
         "withheld": "; ".join(gate.reason for gate in one.asked if gate.reason),
     }
-
-
-# ---------------------------------------------------------------- as the page prints them
 
 
 def counted(table: dict[str, Any]) -> str:

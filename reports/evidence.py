@@ -1,7 +1,6 @@
-"""What the store knows of a number: a value a replicate, and the values of single performances behind it.
+"""Read a number from the store: a value a replicate, and the values of single performances, which are resampled over videos.
 
-The per-performance values are recomputed from `predictions.csv`, `retrieval.csv`, `activation.csv` and `mask_quality.csv`, so that
-means and paired differences can be resampled over videos. Percent and points as in the metrics; shares and AUROCs in 0..1.
+Percent and points as in the metrics; shares and AUROCs in 0..1.
 """
 
 from __future__ import annotations
@@ -166,11 +165,7 @@ class Evidence:
         return {replicate: high[replicate] - low[replicate] for replicate in high if replicate in low}
 
     def difference(self, greater: Side | Gain, lesser: Side | Gain) -> Estimate:
-        """The mean paired difference with its interval: by replicate from three of them on, by performance below.
-
-        Sides in two worlds that differ in how things are drawn (likeness) are paired by performance as well: a replicate stages the
-        same performances in both, by name (tests/studies/test_likeness.py checks that).
-        """
+        """Estimate the mean paired difference: by replicate from three of them on, by performance (the same name) below."""
         values = self.differences(greater, lesser)
         samples = [self._paired(greater, lesser, replicate) for replicate in values]
         return estimate(list(values.values()), [sample.to_numpy() for sample in samples if sample is not None])

@@ -1,8 +1,6 @@
-"""The gate: whether the baseline learnt anything where a comparison stands (docs/rules.md).
+"""Tell whether the baseline learnt anything where a comparison stands (docs/rules.md).
 
-It is asked of every world that a claim's links touch, and of every setting of a finding: the baseline pretrained and tested there
-has to be 10 points of balanced accuracy above random initialisation tested there. A comparison with a baseline that learnt nothing
-says nothing, so where the gate is shut, or not known, nothing learnt is judged.
+It has to be 10 points of balanced accuracy above random initialisation in every world of a claim and every setting of a finding.
 """
 
 from collections.abc import Iterable
@@ -33,14 +31,16 @@ class Gate:
 
     def to_json(self) -> dict[str, Any]:
         told = {"where": self.where, "status": self.status, "points": GATE_POINTS, "reason": self.reason}
-        return told | {"mean": self.found.mean, "interval": self.found.interval, "over": self.found.over, "n": self.found.n}
+        return told | {
+            "mean": self.found.mean,
+            "interval": self.found.interval,
+            "over": self.found.over,
+            "n": self.found.n,
+        }
 
 
 def gate(evidence: Evidence, changes: Changes = UNCHANGED, awaited: int | None = None) -> Gate:
-    """Return the gate of the scale's setting, changed so. `awaited`: replicates that have to be there; None: as for a verdict.
-
-    The mean decides; its interval is shown and decides nothing.
-    """
+    """Return the gate of a setting; the mean alone decides. `awaited`: replicates that have to be there; None: as for a verdict."""
     if evidence.about["real"] or evidence.about["pretrained"]:
         return Gate(OWN, NOTHING, "not asked")
     baseline, start = sides(evidence, changes)

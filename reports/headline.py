@@ -17,11 +17,7 @@ NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it 
 
 
 def headline(evidence: Evidence) -> dict[str, Any] | None:
-    """Levels of random init, baseline and FAME; FAME - baseline; whether a third of the background gap is closed; the gate's value;
-    the positive controls that have run.
-
-    None on a dataset without counterfactual videos, or with given weights: there is nothing to compare.
-    """
+    """Return the `headline` of report.json; None on real videos, which have no counterfactuals, or with given weights."""
     if evidence.about["real"] or evidence.about["pretrained"]:
         return None
     gains = _gains(evidence, METHODS["FAME"])
@@ -57,7 +53,13 @@ def _gains(evidence: Evidence, method: Method) -> dict[str, Estimate]:
 
 
 def plain(found: Estimate) -> dict[str, Any]:
-    return {"mean": found.mean, "interval": found.interval, "n": found.n, "over": found.over, "videos": found.videos}
+    return {
+        "mean": found.mean,
+        "interval": found.interval,
+        "n": found.n,
+        "over": found.over,
+        "videos": found.videos,
+    }
 
 
 def _side(evidence: Evidence, method: Method, measure: Measure) -> Side:

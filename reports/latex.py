@@ -1,8 +1,4 @@
-"""A study's table as LaTeX (booktabs, graphicx): NAME.tex for one column, NAME_wide.tex for the width of the text.
-
-A group of columns is a measure; what does not fit beside the rest follows in further tabulars, and those in further tables. A
-tabular that is wider than its place is made smaller.
-"""
+"""Turn a study's table into LaTeX (booktabs, graphicx): NAME.tex for one column, NAME_wide.tex for the width of the text."""
 
 from textwrap import wrap
 from typing import Any
@@ -85,7 +81,12 @@ def _tabular(table: Wide, labels: list[str], lines: list[Line]) -> str:
         top.append(rf"\multicolumn{{{width}}}{{c}}{{\shortstack{{{name}}}}}")
         rules += rf"\cmidrule(lr){{{column}-{column + width - 1}}}"
         column += width
-    found = [rf"\fit{{\begin{{tabular}}{{@{{}}l{'r' * len(heads)}@{{}}}}", r"\toprule", " & ".join(["", *top]) + r" \\", rules]
+    found = [
+        rf"\fit{{\begin{{tabular}}{{@{{}}l{'r' * len(heads)}@{{}}}}",
+        r"\toprule",
+        " & ".join(["", *top]) + r" \\",
+        rules,
+    ]
     found += [" & ".join(["", *(tex(HEADS[head]) for _, head in heads)]) + r" \\", r"\midrule"]
     for line in lines:
         numbers, below = [tex(line.row)], [line.column]

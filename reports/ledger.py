@@ -19,16 +19,23 @@ from studies.real_masks import SEQUENCES
 from studies.study import Measure, moco
 
 MEASURE = "python -m studies.real_masks REAL OUT"
-COLUMNS = ["sequence", "camera", "size", "variant", "beta", "flavour", "recall_still", "recall_lift", "box_recall_lift"]
+COLUMNS = [
+    "sequence",
+    "camera",
+    "size",
+    "variant",
+    "beta",
+    "flavour",
+    "recall_still",
+    "recall_lift",
+    "box_recall_lift",
+]
 CAMERAS = ("still", "moving")
 UNITS = {"runs": "replicates", "real video": "sequences"}  # what an interval is over, by the test's source
 
 
 def ledger(evidence: Evidence, claims: tuple[Claim, ...] | None = None, real: pd.DataFrame | None = None) -> list[dict[str, Any]]:
-    """Return the `claims` of report.json, in order: what decides a claim first, `mechanism` last.
-
-    `real`: None takes what was measured on real video.
-    """
+    """Return the `claims` of report.json, what decides each first, `mechanism` last; `real` None: as measured on real video."""
     real = measured() if real is None else real
     if claims is None:
         targets, tested = (
@@ -108,10 +115,7 @@ def _of_sequences(real: pd.DataFrame, asked: RealMask) -> pd.Series:
 
 
 def measured(path: Path = SEQUENCES) -> pd.DataFrame:
-    """Return what was measured on real video, a line a sequence, size and mask; empty where nothing was.
-
-    FameError where the table lacks a column that is read here.
-    """
+    """Read real video's masks, a line a sequence, size and mask; empty without a file, FameError where a column is missing."""
     if not path.exists():
         return pd.DataFrame(columns=COLUMNS, dtype=float)
     try:
@@ -170,10 +174,7 @@ def _rule(test: Test) -> str:
 
 
 def _weakest(test: Test, results: list[LinkResult], verdict: str) -> int:
-    """The link that decides a conjunction: the lowest difference, or the largest where sides should be equal; in margins.
-
-    Of a claim that is not reproduced, among the links that are refuted: one with a wide interval may lie lower and decide nothing.
-    """
+    """Return the index of the link that decides, in margins; of refuted ones only where the claim is not reproduced."""
     run = [index for index, result in enumerate(results) if result.estimate.mean is not None]
     if verdict == "not reproduced":
         run = [index for index in run if results[index].verdict == "refuted"]

@@ -1,8 +1,4 @@
-"""The report: tables, figures, report.json and the one self-contained page, in OUT/report.
-
-Nothing is made again while nothing has changed: a stamp over the runs' results, the setting and the code of the reports is compared
-first, and only then are the libraries that draw and count imported.
-"""
+"""Make OUT/report: tables, figures, report.json and the one self-contained page; nothing again while its stamp is the same."""
 
 import hashlib
 import json
@@ -23,8 +19,7 @@ DECLARED = ("findings", "paper")  # folders of studies/ whose declarations a rep
 def build(store: Store, *, commit: str = "unknown", command: str | None = None) -> Path:
     """Make OUT/report from the records and runs in the store and return the page; at once where it is up to date.
 
-    `command` is what was typed, recorded beside the page's own. Missing runs leave "not run" in their place. FameError where
-    nothing was run there, the folder cannot be written or the disk is full.
+    `command` is what was typed. FameError where nothing was run there, the folder cannot be written or the disk is full.
     """
     folder = store.out / "report"
     records = read(store.out)

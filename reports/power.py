@@ -1,7 +1,4 @@
-"""What n replicates can show, told before anything is run: the smallest difference they find, and how precisely they place it.
-
-The spread of the difference comes from selection worlds (studies/setting/spread.toml), which no verdict looks at.
-"""
+"""Tell beforehand what n replicates can show, by the spread on selection worlds (studies/setting/spread.toml)."""
 
 import math
 from collections.abc import Mapping
@@ -26,8 +23,7 @@ def half_width(sd: float, n: int) -> float:
 def detectable(sd: float, n: int) -> float:
     """Return the smallest true difference, in the unit of `sd`, whose 95 % interval lies above 0 in a share POWER of experiments.
 
-    An experiment is `n` >= 2 paired differences, normal with standard deviation `sd`: the paired t test, by the noncentral t
-    distribution.
+    An experiment is a paired t test of `n` >= 2 normal differences; by the noncentral t distribution.
     """
     needed = stats.t.ppf((1 + LEVEL) / 2, n - 1)
     shift = optimize.brentq(lambda shift: stats.nct.sf(needed, n - 1, shift) - POWER, 0.0, 20.0)
@@ -37,8 +33,7 @@ def detectable(sd: float, n: int) -> float:
 def foretold(about: Mapping[str, Any], file: Path = FILE) -> str:
     """Return a line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
-    `about` is study.json (studies/setting/recording.py); "" on real videos that are no own targets, with one given encoder, and at
-    smoke scale, whose numbers mean nothing. FameError where `file` is not as it describes itself.
+    "" at smoke scale, with a given encoder, and on real videos that are no own targets. FameError where `file` is malformed.
     """
     targets, n = len(about["targets"]), len(about["replicates"])
     if about["scale"] == "smoke" or (about["real"] and not targets) or about["pretrained"]:

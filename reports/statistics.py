@@ -1,14 +1,12 @@
 """Judge means over replicates or videos: intervals, links a > b or a = b, claims, and contrasts (docs/rules.md has the rules).
 
-Over *replicates*: the t interval, which speaks of the method. Over *videos*: performances of the runs at hand are resampled, which
-speaks of these runs only and stands in where there are fewer than three replicates. The two are never mixed. A difference is
-paired: by replicate in the first, by performance in the second.
+Over *replicates*: the t interval, which speaks of the method. Over *videos*: performances are resampled, which speaks of the runs
+at hand only and stands in where there are fewer than three replicates. The two are never mixed.
 
 How often a verdict may be false, where differences are normal (tests/reports/test_coverage.py simulates it): "supported" at a true
 difference of 0 or less, 2.5 %; "refuted" at one of the margin or more, 2.5 %; "equal" at one of delta or more either way, 5 %; its
-refutation within delta, 2.5 %. A claim is judged wrongly no more often than that: all links must hold for "reproduced", and Holm's
-adjustment keeps chance among many links from making "not reproduced". Skewed differences shift errors from one side of an interval
-to the other: at n = 6 and a skewness of 0.5 (of 1) its sides miss in 3.9 and 1.6 % (in 5.7 and 1.0 %) instead of 2.5 and 2.5 %.
+refutation within delta, 2.5 %. Skewed differences shift errors from one side of an interval to the other: at n = 6 and a skewness
+of 0.5 (of 1) its sides miss in 3.9 and 1.6 % (in 5.7 and 1.0 %) instead of 2.5 and 2.5 %.
 """
 
 import math
@@ -69,9 +67,6 @@ class ContrastResult:
     state: State
 
 
-# ---------------------------------------------------------------- intervals
-
-
 def t_interval(values: Sequence[float], level: float = LEVEL) -> Interval:
     """Return mean -+ t(n - 1) * sd / sqrt(n), of two values at least."""
     x = np.asarray(values, dtype=float)
@@ -89,8 +84,7 @@ def _weights(size: int, seed: int) -> np.ndarray:
 def video_interval(runs: Sequence[np.ndarray], level: float = LEVEL) -> Interval | None:
     """Return the percentile interval of the mean over runs of each run's mean, performances resampled within each run.
 
-    `runs` holds one vector a run, a value a performance. None where a run has fewer than two performances or where no value varies:
-    then resampling can say nothing of what other videos would have given.
+    `runs` holds a vector a run, a value a performance. None where a run has fewer than two or no value varies.
     """
     if not runs or any(values.size < 2 for values in runs) or all(np.ptp(values) == 0 for values in runs):
         return None
@@ -113,9 +107,6 @@ def estimate(values: Sequence[float], runs: Sequence[np.ndarray] = ()) -> Estima
     return Estimate(mean, interval, len(values), "videos" if interval else "", videos)
 
 
-# ---------------------------------------------------------------- p values
-
-
 def moments(values: Sequence[float]) -> tuple[int, float, float]:
     """Return the number of values, their mean and its standard error; two values at least."""
     x = np.asarray(values, dtype=float)
@@ -130,10 +121,7 @@ def below(bound: float, n: int, mean: float, error: float) -> float:
 
 
 def outside(delta: float, n: int, mean: float, error: float) -> float:
-    """Return the p of "the true mean lies within +-delta": both tails, as a mean far out on either side speaks against it.
-
-    One tail alone would be exceeded up to twice as often as it says where delta is small beside the error.
-    """
+    """Return the p of "the true mean lies within +-delta": both tails, as a mean far out on either side speaks against it."""
     return min(1.0, below(-delta, n, -abs(mean), error) + below(delta, n, -abs(mean), error))
 
 
@@ -146,8 +134,7 @@ def sign_flip_p(differences: Sequence[float]) -> float | None:
     """Return the two-sided p of "each difference could as well have had the other sign", of the mean; None under two values.
 
     Exact up to ALL_SIGNS values, by all 2^n patterns of signs; above that by as many seeded random ones as ALL_SIGNS values have.
-    It assumes no normal distribution, only symmetry, and is information that decides nothing: its smallest value is 2 / 2^n, so
-    under six replicates it never falls below 0.05.
+    It assumes symmetry only. Its smallest value is 2 / 2^n, so under six replicates it never falls below 0.05.
     """
     x = np.asarray(differences, dtype=float)
     if x.size < 2:
@@ -169,14 +156,8 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted.tolist()
 
 
-# ---------------------------------------------------------------- verdicts
-
-
 def judge_link(differences: Sequence[float], margin: float, found: Estimate | None = None) -> LinkResult:
-    """Judge a > b from paired differences a - b, a value a replicate: supported if L > 0; refuted if L <= 0 and U < m.
-
-    Under three replicates it is inconclusive whatever they are; `found` is then the estimate to show (over videos).
-    """
+    """Judge a > b from paired differences: supported if L > 0; refuted if L <= 0 and U < m; inconclusive under three replicates."""
     shown = found or estimate(differences)
     if len(differences) < ENOUGH:
         return LinkResult(shown, "inconclusive" if len(differences) else "not run")
@@ -189,8 +170,7 @@ def judge_link(differences: Sequence[float], margin: float, found: Estimate | No
 def judge_equality(differences: Sequence[float], delta: float | None, found: Estimate | None = None) -> LinkResult:
     """Judge a = b within +-delta by two one-sided tests: supported if the 90 % interval lies inside.
 
-    Refuted if "within +-delta" has p < 0.025, which is as good as a 95 % interval that lies outside. Without a delta (it is
-    fixed on selection worlds) it stays inconclusive.
+    Refuted if "within +-delta" has p < 0.025. Without a delta it stays inconclusive.
     """
     shown = found or estimate(differences)
     if len(differences) < ENOUGH:

@@ -1,7 +1,4 @@
-"""A study's cells as entries of report.json and as tables: csv (tidy, one line a number), md (texts.py), tex (latex.py).
-
-Ours and the paper's stand in separate columns and are never mixed. A run that is missing is a line that says so.
-"""
+"""Turn a study's cells into entries of report.json and into tables: csv (a line a number), md (texts.py), tex (latex.py)."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -79,9 +76,12 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-# ---------------------------------------------------------------- one line a row
-
-MEASURE_WORDS = {"recall_lift": "recall lift", "iou": "IoU", "auroc": "AUROC", "recall_still": "recall on still pixels"}
+MEASURE_WORDS = {
+    "recall_lift": "recall lift",
+    "iou": "IoU",
+    "auroc": "AUROC",
+    "recall_still": "recall on still pixels",
+}
 
 
 def wide(found: list[Entry]) -> Wide:
@@ -121,9 +121,6 @@ def compares_levels(evidence: Evidence) -> bool:
 def on_papers_sets(evidence: Evidence) -> bool:
     """Return whether target A is UCF101 itself, alone or with the paper's other sets in the other parts (`--dataset paper`)."""
     return evidence.about["dataset"] in ("ucf101", "paper")
-
-
-# ---------------------------------------------------------------- files
 
 
 def frame(study: str, found: Iterable[Entry]) -> pd.DataFrame:

@@ -18,10 +18,8 @@ MOST = 200  # replicates that are worth naming
 def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     """Return the `targets` of report.json; None where the study has none.
 
-    By target: what always saying the largest class scores (`chance`), the probe on the mean frame, the frame difference and the
-    file's facts, on random init, the baseline and FAME, and FAME's `gain`. `about_motion` names the targets where the frame
-    difference tells more than the mean frame; `gain` is the mean over them, an interval over replicates, and `between` the interval
-    over targets as a sample of such sets. `needed`: replicates after which the interval of such a spread would leave out 0.
+    `chance` is what always saying the largest class scores. `about_motion` names the targets where the frame difference tells more
+    than the mean frame; `gain` is the mean over them with an interval over replicates, and `between` the interval over targets.
     """
     names = evidence.about.get("targets", [])
     if not names:
@@ -43,7 +41,11 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
 
 def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:
     classes = next(one["classes"] for one in evidence.about["sets"] if one["part"] == name)
-    methods = {reads: floor(reads) for reads in FLOORS} | {"random_init": random_init(), "baseline": moco(), "FAME": fame()}
+    methods = {reads: floor(reads) for reads in FLOORS} | {
+        "random_init": random_init(),
+        "baseline": moco(),
+        "FAME": fame(),
+    }
     levels = {said: evidence.estimate(*_side(evidence, method, name)).mean for said, method in methods.items()}
     gain = evidence.difference(_side(evidence, fame(), name), _side(evidence, moco(), name))
     largest = 100 * max(classes.values()) / sum(classes.values())

@@ -1,7 +1,4 @@
-"""A study's table as text: numbers, intervals, columns, markdown (LaTeX: latex.py); and its lines, which the page prints too.
-
-`study` is a mapping with its name, title, paper, claims and note (studies/records.py).
-"""
+"""Turn a study's table into text: numbers, intervals, columns and markdown; and into the lines that the page prints too."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -16,10 +16,7 @@ HOST = "127.0.0.1"
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serve the reports of an OUT and nothing else: no folder's list, no hidden file, no link that leads out, no other host's name.
-
-    Nothing is cached, as a report changes while runs finish.
-    """
+    """Serve OUT's reports and nothing else: no folder's list, no hidden file, no link that leads out, no other host's name."""
 
     def send_head(self) -> BytesIO | BinaryIO | None:
         """Answer 403 to a request under a foreign name (DNS rebinding), and 404 to what is not a plain file of the report."""

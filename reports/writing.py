@@ -68,7 +68,11 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     """The page: one file, pictures embedded, no request to anywhere."""
     room = Path(__file__).with_name("templates")
     environment = Environment(
-        loader=FileSystemLoader(room), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(room),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}

@@ -1,7 +1,4 @@
-"""Read what a study's numbers are and which runs hold them: OUT/cells.csv and OUT/study.json, written when a study runs.
-
-A report joins these records with results and resolves no configuration again, so old results stay readable by newer code.
-"""
+"""Read what a study's numbers are and which runs hold them: OUT/cells.csv and OUT/study.json, written when a study runs."""
 
 from __future__ import annotations
 
@@ -28,13 +25,9 @@ EARLIER = "earlier"  # folder of reports on other studies in the same OUT
 
 @dataclass(frozen=True)
 class Cell:
-    """Hold one number that is shown or judged by: a line of cells.csv. Empty texts where a field has nothing to say.
+    """Hold one number that is shown or judged by: a line of cells.csv. Empty texts where a field has nothing to say."""
 
-    `study` is "" for numbers that stand in no table: sides of claims, gates and the headline. `stages` are the ids, one a fold, of
-    the runs that hold `metric`; `upstream` those of the pretrainings they look at. `published` is in percent or points.
-    """
-
-    study: str = ""
+    study: str = ""  # empty for numbers that stand in no table: sides of claims, gates and the headline
     row: str = ""
     column: str = ""
     label: str = ""
@@ -44,11 +37,11 @@ class Cell:
     method: str = ""  # Method.text
     evaluation: str = ""
     target: str = ""
-    stages: str = ""
-    upstream: str = ""
+    stages: str = ""  # ids, one a fold, of the runs that hold `metric`
+    upstream: str = ""  # ids of the pretrainings that they look at
     baseline: str = ""
     baseline_method: str = ""
-    published: str = ""
+    published: str = ""  # percent or points
     published_difference: str = ""
     source: str = ""
 
@@ -60,18 +53,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Runs:
-    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at.
+    """Hold the ids of an evaluation's stage, one a fold, and of the pretrainings that it looks at."""
 
-    `kind` is "" for a mean over targets, whose videos are no one sample.
-    """
-
-    kind: str
+    kind: str  # empty for a mean over targets, whose videos are no one sample
     ids: tuple[str, ...]
     upstream: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
-        """Return the first fold's id."""
         return self.ids[0]
 
     def needed(self) -> tuple[str, ...]:
@@ -114,7 +103,6 @@ class Records:
         return self.runs(method.text if method else "", measure.protocol, measure.target)
 
     def table(self, study: str) -> list[Cell]:
-        """Return a study's cells, row by row."""
         return [cell for cell in self.cells if cell.study == study]
 
     @cached_property

@@ -1,8 +1,7 @@
-"""The search for beta, the share of the frame kept as foreground: Optuna's TPE on validation accuracy.
+"""Search for beta, the share of the frame kept as foreground: Optuna's TPE on the linear probe's `val/top1` on A.
 
-The objective is `val/top1` of the linear probe on A: videos of the validation split, never a test video. Betas lie on a grid of
-0.05, so that trials meet the runs of table 1: 0.3, 0.5 and 0.7 are its rows, and 1.0 is the baseline. A trial is a run like any
-other; the journal (OUT/search/journal.log) survives a kill, and the same command goes on from it.
+Betas lie on a grid of 0.05, so that trials meet the runs of table 1; 1.0 is the baseline. A search that was killed goes on from its
+journal, OUT/search/journal.log.
 """
 
 from __future__ import annotations
@@ -89,9 +88,8 @@ def search_beta(
 ) -> Found:
     """Search until `trials` betas in all are tried (those of earlier starts count) or the grid is exhausted.
 
-    `execute(stages)` runs the chain of one trial, upstream first, and leaves finished runs alone; `tell` hears of every trial.
-    A beta proposed once more costs no trial. Writes OUT/search/beta.json and .png. Raises FameError for a journal that cannot be
-    read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
+    `execute` runs the chain of one trial, upstream first. Writes OUT/search/beta.json and .png. FameError for a journal that cannot
+    be read, another search at work in OUT, and a trial whose run failed (the next start tries it again).
     """
     import optuna
 
@@ -124,7 +122,11 @@ def search_beta(
     files = [store.out / "search" / f"beta.{suffix}" for suffix in ("json", "png")]
     facts = {"best": asdict(found.best), "trials": [asdict(trial) for trial in found.trials]}
     write_json(files[0], about | facts)
-    _draw(found, f"{setting.scale.name}, {setting.dataset}, replicate {replicate}: {len(found.trials)} trials", files[1])
+    _draw(
+        found,
+        f"{setting.scale.name}, {setting.dataset}, replicate {replicate}: {len(found.trials)} trials",
+        files[1],
+    )
     if tracker:
         rows: list[dict[str, Any]] = [{"row": "best", "metric": "beta", "mean": found.best.beta}]
         rows += ({"row": f"beta {trial.beta}", "metric": METRIC, "mean": trial.value} for trial in found.trials)
@@ -156,7 +158,13 @@ def _journal(store: Store) -> Iterator[optuna.storages.JournalStorage]:
                 path.write_bytes(whole[: whole.rfind(b"\n") + 1])
             backend = JournalFileBackend(str(path), JournalFileOpenLock(str(path)))
             storage = optuna.storages.JournalStorage(backend)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:  # whatever replaying a foreign file meets
+        except (
+            OSError,
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+        ) as error:  # whatever replaying a foreign file meets
             raise FameError(f"{path}: this is no journal that Optuna can read ({error!r}); move it away, or {mend}") from None
         yield storage
 

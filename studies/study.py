@@ -1,13 +1,4 @@
-"""Declare a study: methods, rows, measures. Sizes and schedules are the scale's (studies/setting/scales.py).
-
-STUDY = Study(
-    name="area_ratio", title="Area ratio of the foreground region", paper="table 1", claims=("C1", "C5"),
-    rows=(Row("1.0 (baseline)", moco()), Row("0.5", fame(beta=0.5), column="single"), ...),
-    measures=(top1("A", "finetune"), top1("B", "finetune"), deranged("A")),
-)
-
-A method may differ from the scale in named fields: fame(world={"rho": 0.5}, optim={"epochs_times": 2}); see `Changes`.
-"""
+"""Declare a study: methods, rows, measures, as studies/paper/tables.py does. Sizes and schedules are the scale's."""
 
 from __future__ import annotations
 
@@ -24,8 +15,6 @@ Pairs = tuple[tuple[str, Value], ...]
 
 
 class Overrides(TypedDict, total=False):
-    """Fields to set, by group, as a study writes them."""
-
     world: Mapping[str, Value]
     optim: Mapping[str, Value]
     moco: Mapping[str, Value]
@@ -40,8 +29,6 @@ class Changes:
     optim    of the pretraining's `Optim`; "lr_times" and "epochs_times" multiply what the scale has
     moco     of `MoCo`
     augment  of the pretraining's `Augment`; the evaluations keep the scale's
-
-    studies/setting/resolve.py applies them, and refuses unknown fields and impossible values.
     """
 
     world: Pairs = ()
@@ -109,11 +96,7 @@ def fame(
     on: Literal["A", "source"] = "A",
     **overrides: Unpack[Overrides],
 ) -> Method:
-    """Declare MoCo on merged clips. The Gaussian, the grid and the controls' masks are variants.
-
-    What is None is `Merge`'s default, unless it is typed (`--set`); what is given here is the row's own. A flavour that is not
-    given is the protocol's (studies/setting/scales.py), and the paper's by default.
-    """
+    """Declare MoCo on merged clips. What is None is left to `--set`, the protocol (flavour) or the defaults of `Merge`."""
     if variant in ("gauss", "true"):
         beta = 0.5  # the soft mask and the true one ignore it; one value, so that one cell stands for it
     given: dict[str, Any] = {
@@ -161,17 +144,13 @@ def floor(reads: Reads) -> Method:
 
 @dataclass(frozen=True)
 class Row:
-    """Declare one line of the table. `column` tells apart rows of one label, as single and both in table 1.
-
-    `at`: its place on the axis of the study's curve, a line for each column; see `Finding.curve`.
-    `gate`: True for random initialisation that only serves the gate (docs/rules.md) and is compared with nothing.
-    """
+    """Declare one line of the table. `column` tells apart rows of one label, as single and both in table 1."""
 
     label: str
     method: Method | None = None  # None: the masks study, which needs no encoder
     column: str = ""
-    at: float | None = None
-    gate: bool = False
+    at: float | None = None  # place on the axis of `Finding.curve`
+    gate: bool = False  # random initialisation that only serves the gate (docs/rules.md)
 
 
 @dataclass(frozen=True)
@@ -226,8 +205,7 @@ MEAN = "targets"  # in a target's place: the mean over all targets of the user's
 def on_targets(measure: Measure, targets: Sequence[str]) -> tuple[Measure, ...]:
     """Return a measure on each of the user's targets and on their mean; itself where there are none.
 
-    Cross-validation is of frozen features, so finetuned accuracy becomes that of a linear probe; what needs counterfactual scenes
-    or true masks is left out.
+    Features stay frozen: a linear probe replaces finetuning. What needs counterfactual scenes or true masks is left out.
     """
     if not targets:
         return (measure,)

@@ -1,8 +1,7 @@
-"""MLflow mirrors the run store. The files are the truth: a mirror that is lost or late is made again from them.
+"""Mirror the run store in MLflow. The files are the truth: a mirror that is lost or late is made again from them.
 
-Every finished run is mirrored once, in the experiment `runs`; every study has an experiment of its own name with its numbers,
-tables, figures and links to its runs. The mirror is a SQLite file in OUT, or the server in MLFLOW_TRACKING_URI. OUT/mlflow.json
-notes what has been mirrored, as importing MLflow takes seconds; without it `run_study.py report` mirrors all anew.
+Runs are mirrored in the experiment `runs`, each study in one of its own name. The mirror is a SQLite file in OUT, or the server in
+MLFLOW_TRACKING_URI. OUT/mlflow.json notes what has been mirrored, as importing MLflow takes seconds.
 """
 
 from __future__ import annotations
@@ -82,12 +81,17 @@ class Tracker:
 
     @never_fails
     def mirror_study(
-        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[tuple[str, int]], note: str, about: Row
+        self,
+        name: str,
+        files: Iterable[Path],
+        rows: Iterable[Row],
+        runs: Iterable[tuple[str, int]],
+        note: str,
+        about: Row,
     ) -> bool:
-        """Mirror a study as the one run of the experiment `name`, described by `note`.
+        """Mirror a study as the one run of the experiment `name`, replaced where `about` or the names of its numbers have changed.
 
-        Its metrics are the means of `rows`, as in report.json; its artifacts are `files`, in folders named as theirs, and runs.csv,
-        which links `runs` (stage id, replicate) to their mirrors. Replaced where `about` or the names of the numbers have changed.
+        Metrics are the means of `rows`; artifacts are `files`, and runs.csv with `runs` (stage id, replicate) and their mirrors.
         """
         paths, numbers = sorted({*files}), metrics_of(name, rows)
         tags = {"fame.study": name} | {key: str(value) for key, value in about.items()}

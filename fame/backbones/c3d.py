@@ -1,7 +1,6 @@
-"""C3D (Tran et al., ICCV 2015) as self-supervised work uses it: eight 3 x 3 x 3 convolutions with batch norm, average-pooled.
+"""Build C3D (Tran et al., ICCV 2015) as self-supervised work does: with batch norm, average-pooled.
 
-The original has no batch norm and ends in two wide linear layers, which fix the clip's size; without them it takes any clip of at
-least 8 frames and 16 pixels. Convolutions have no bias: the batch norm behind each would take it out again.
+Without the original's two linear layers it takes any clip of at least 8 frames and 16 pixels.
 """
 
 from __future__ import annotations
@@ -30,6 +29,9 @@ class C3D(Encoder):
         for name, given, planes in zip(NAMES, CHANNELS[:-1], CHANNELS[1:], strict=True):
             conv = nn.Conv3d(given, planes, 3, padding=1, bias=False)
             nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")  # as torchvision's networks here
-            self.add_module(name, nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm3d(planes), relu=nn.ReLU(inplace=True))))
+            self.add_module(
+                name,
+                nn.Sequential(OrderedDict(conv=conv, norm=nn.BatchNorm3d(planes), relu=nn.ReLU(inplace=True))),
+            )
             if name in POOLED:
                 self.add_module(f"pool_{name}", nn.MaxPool3d((1, 2, 2) if name == "conv1" else 2))

@@ -1,8 +1,7 @@
-"""Convolution, batch norm, ReLU and the addition of a residual as one operation each, forward and backward.
+"""Compute convolution, batch norm, ReLU and the addition of a residual as one operation, forward and backward.
 
-A `Chain` is an `nn.Sequential` of such units, reached from one by changing its class; parameters and their names stay. Arithmetic
-is 32-bit or, under autocast on a GPU, bfloat16 or float16 with 32-bit statistics. Where fame/fast/ has no unit for device, type and
-shape, and for gradients in eval mode, torch's own operations compute.
+Arithmetic is 32-bit or, under autocast on a GPU, bfloat16 or float16 with 32-bit statistics. Where fame/fast/ has no unit for
+device, type and shape, and for gradients in eval mode, torch's own operations compute.
 """
 
 from __future__ import annotations
@@ -27,10 +26,7 @@ class Unit:
         self.ways: dict[Any, Any] = {}  # on a CPU: how the convolution is computed, by shape
 
     def __call__(self, x: Tensor, residual: Tensor | None = None, inner: bool = False) -> Tensor:
-        """(B, C, T, H, W) -> (B, O, T', H', W'); `residual` of the latter shape is added before the ReLU.
-
-        `inner`: the result goes to the next unit of a chain alone, so that empty channels may stand behind its own.
-        """
+        """Map (B, C, T, H, W) to (B, O, T', H', W'); where `inner`, empty channels may stand behind the O."""
         run, kind = choose("unit", x, residual), x.device.type
         if run is not None and (self.norm.training or not torch.is_grad_enabled()):
             dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype

@@ -12,11 +12,9 @@ from fame.backbones.keys import Loaded
 
 
 class Encoder(nn.Module):
-    """Normalised clips (B, 3, T, H, W) to pooled features (B, `dim`), by its parts one after another.
+    """Map normalised clips (B, 3, T, H, W) to pooled features (B, `dim`), by its parts one after another.
 
-    `stages`: the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
-    `kernels_note` says what `temporal_kernels` returns where an architecture has no purely temporal kernels.
-    `loaded` says where the weights came from; None where it was no file.
+    `stages` are the parts that stand for each layer of figure 3, `layer1` (near the input) to `layer4`.
     """
 
     dim: int
@@ -25,7 +23,6 @@ class Encoder(nn.Module):
     loaded: Loaded | None = None
 
     def forward(self, clips: Tensor) -> Tensor:
-        """Features (B, dim): the last map averaged over time and space."""
         # torch's own bfloat16 gradients of temporal kernels are wrong on some CPUs (up to all zeros), so there it is 32 bits
         with torch.autocast("cpu", enabled=False) if clips.device.type == "cpu" else nullcontext():
             return self.features(clips).mean((2, 3, 4))
@@ -37,10 +34,7 @@ class Encoder(nn.Module):
         return clips
 
     def temporal_kernels(self) -> dict[str, list[Tensor]]:
-        """Return the kernels along time by layer: tensors (out, in, k), detached, averaged over their places in a frame.
-
-        Convolutions over one frame are left out.
-        """
+        """Return the kernels along time by layer: tensors (out, in, k), detached, averaged over their places in a frame."""
         found: dict[str, list[Tensor]] = {}
         for layer, places in self.stages.items():
             parts = [part for place in places for part in self.get_submodule(place).modules() if isinstance(part, nn.Conv3d)]

@@ -1,8 +1,6 @@
-"""Files of weights, whoever wrote them: `fame.load_encoder(FILE, backbone=...)`, and `--pretrained FILE`, known by its SHA-256.
+"""Read files of weights: this project's, the released code's, torchvision's, and plain state dicts behind any prefix.
 
-Accepted are this project's encoder files, the released code's checkpoints, torchvision's supervised ones, and plain state dicts of
-a backbone, bare or inside a checkpoint, behind any prefix (fame/backbones/keys.py). Everything is read with `weights_only=True`: a
-file of weights runs no code.
+Everything is read with `weights_only=True`: a file of weights runs no code.
 """
 
 from __future__ import annotations
@@ -32,10 +30,9 @@ ALONE = "save the weights alone, by torch.save(model.state_dict(), FILE)"
 
 
 def load_encoder(path: Path | str, backbone: Backbone | str | None = None) -> Encoder:
-    """An encoder with the file's weights, on the CPU, in evaluation mode; its `.loaded` tells what became of the file's keys.
+    """Return an encoder with the file's weights, on the CPU, in eval mode. FameError where they cannot be read or do not fit.
 
-    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit. The log
-    warns of unknown keys. FameError where a file cannot be read or does not fit, with what is missing.
+    `backbone` names the network, as in `"i3d"`; without it, it is what the file says or what its names and shapes fit.
     """
     path = Path(path).expanduser()
     content = read_weights(path)
@@ -60,10 +57,7 @@ def save_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
 
 
 def export_encoder(encoder: Encoder, backbone: Backbone, path: Path) -> None:
-    """Write `encoder` as the released code's evaluation reads it: `state_dict` with keys `module.encoder_q.*`, and `arch`.
-
-    There is no head, momentum encoder or queue in it, so that code can evaluate it and not continue its training.
-    """
+    """Write `encoder` as the released code's evaluation reads it: `state_dict` with keys `module.encoder_q.*`, and `arch`."""
     arch = "I3D" if backbone.name == "i3d" else backbone.name  # as the released code spells it
     content = {"epoch": 0, "arch": arch, "state_dict": released(_on_cpu(encoder))}
     write_atomically(path, lambda beside: torch.save(content, beside))
@@ -82,10 +76,7 @@ def fitting(weights: dict[str, Tensor]) -> list[Backbone]:
 
 
 def read_weights(path: Path) -> dict[str, Any]:
-    """Return the dictionary in a file of weights, other objects than tensors and plain values as empty dictionaries.
-
-    FameError where the file is missing, damaged, of another kind or would run code, with the name of what is in the way.
-    """
+    """Return a file's dictionary, unknown objects as empty ones. FameError where it is missing, damaged or would run code."""
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as file:
             part = file.testzip()  # torch writes checksums and does not read them
@@ -168,7 +159,10 @@ def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], ask
 
 def _named(name: str, weights: dict[str, Tensor]) -> Backbone:
     """The backbone of that name; the narrow one as wide as the weights' stem."""
-    stem = next((value for key, value in weights.items() if f".{key}".endswith(".stem.3.weight") and value.dim() == 5), None)
+    stem = next(
+        (value for key, value in weights.items() if f".{key}".endswith(".stem.3.weight") and value.dim() == 5),
+        None,
+    )
     if name != "r2plus1d_narrow" or stem is None or len(stem) < 4:
         return Backbone.model_validate({"name": name})
     return Backbone(name="r2plus1d_narrow", width=len(stem))

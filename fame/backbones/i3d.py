@@ -1,8 +1,7 @@
-"""I3D (Carreira & Zisserman, CVPR 2017): Inception-v1 with every square kernel inflated to a cube.
+"""Build I3D (Carreira & Zisserman, CVPR 2017): Inception-v1 with every square kernel inflated to a cube.
 
-Padding is TensorFlow's `same`: output sizes are ceil(size / stride); what is missing is added half before and half after, the odd
-one after. The released code pads by kernel - stride whatever the size. The two agree where all that enters the first convolution
-and the strided poolings of width 3 is even, as with 4n frames of 112 or 224 pixels.
+Padding is TensorFlow's `same`: output sizes are ceil(size / stride), and an odd zero stands after. The released code pads by
+kernel - stride whatever the size; the two agree for 4n frames of 112 or 224 pixels.
 Parameters bear the released checkpoints' names (`conv3d_1a_7x7.conv3d.weight`, `mixed_3b.branch_1.0.batch3d.bias`).
 """
 
@@ -85,7 +84,6 @@ class Mixed(nn.Module):
         self.branch_3 = nn.Sequential(SamePool((3, 3, 3), (1, 1, 1)), _unit(given, pooled, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, T, H, W) -> (B, C', T, H, W)."""
         return torch.cat([self.branch_0(x), self.branch_1(x), self.branch_2(x), self.branch_3(x)], 1)
 
 

@@ -1,8 +1,7 @@
-"""Names of weights in other people's checkpoints and in ours, both ways; files are read in fame/backbones/given.py.
+"""Match the names of weights in other people's checkpoints with ours, both ways.
 
 The released code's files name weights `module.encoder_q.*` beside `module.encoder_k.*` and the queue (pretrained), or `module.*`
-(finetuned). Behind such prefixes a backbone's names are torchvision's, I3D's the released code's, and so are an encoder's here, but
-for S3D's trunk. Any other prefix, up to a dot, does as well.
+(finetuned). Behind such prefixes, or any other up to a dot, names are the same as here, but for S3D's trunk.
 """
 
 from __future__ import annotations
@@ -38,10 +37,7 @@ UNKNOWN = "no weight of this backbone"
 
 @dataclass(frozen=True)
 class Loaded:
-    """Where an encoder's weights came from: the file, the backbone that they fit, what became of every key.
-
-    `used`: the file's name -> the encoder's; `left`: the file's name -> why.
-    """
+    """Tell where an encoder's weights came from; `used`: the file's name -> the encoder's; `left`: the file's name -> why."""
 
     path: Path
     backbone: Backbone
@@ -50,7 +46,6 @@ class Loaded:
 
     @property
     def unknown(self) -> list[str]:
-        """Names left for no reason but that nothing is known of them."""
         return [name for name, reason in self.left.items() if reason == UNKNOWN]
 
     def __str__(self) -> str:
@@ -61,7 +56,6 @@ class Loaded:
 
 
 def described(backbone: Backbone) -> str:
-    """Return its name, with the width where it has one."""
     return f"{backbone.name} of width {backbone.width}" if backbone.name == "r2plus1d_narrow" else backbone.name
 
 
@@ -79,11 +73,7 @@ def weights_in(content: Mapping[Any, object]) -> dict[str, Tensor]:
 
 
 def fit(wanted: Weights, weights: Weights, whose: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Return which of a file's `weights` stand for `wanted`, an encoder's state dict, and why others are left (see `Loaded`).
-
-    Of several copies behind different prefixes the one with most of the wanted names is taken, a momentum encoder last. FameError
-    lists, behind `whose`, weights that are missing, of another shape, or not finite.
-    """
+    """Return `used` and `left` (see `Loaded`) for `wanted`, an encoder's state dict. FameError lists missing and unfit weights."""
     found = _fullest(wanted, weights)
     used = {name: bare for bare, name in found.items()}
     problems: list[str] = []
@@ -115,7 +105,6 @@ def released(weights: Weights) -> dict[str, Tensor]:
 
 
 def shortened(names: list[str], between: str) -> str:
-    """The first few, and how many more."""
     return between.join(names[:SHOWN] + ([f"and {len(names) - SHOWN} more"] if len(names) > SHOWN else []))
 
 
@@ -134,7 +123,7 @@ def _split(name: str, wanted: Weights) -> tuple[str, str] | None:
 
 
 def _fullest(wanted: Weights, weights: Weights) -> dict[str, str]:
-    """Return the file's name of each wanted one, behind one prefix."""
+    """Return the file's name of each wanted one, behind the prefix that has most of them, a momentum encoder's last."""
     copies: dict[str, dict[str, str]] = {}
     for name in weights:
         if (split := _split(name, wanted)) is not None:

@@ -1,9 +1,6 @@
-"""torchvision's video residual networks without their head: R(2+1)D-18 (Tran et al., CVPR 2018) and R3D-18, with random weights.
+"""Build R(2+1)D-18 (Tran et al., CVPR 2018) and R3D-18 without their head, with torchvision's names and random weights.
 
-R(2+1)D factorises every 3-D kernel into a spatial (1, 3, 3) and a temporal (3, 1, 1) one. The narrow form is the same network,
-block for block, with fewer channels and a stem of stride 4 instead of 2: it sees 32-pixel clips as the published one sees 64-pixel
-clips, on an eighth of the arithmetic per channel. Its middle channels are multiples of 16, as many as a processor computes at once.
-Parameters bear torchvision's names, so weights are exchanged with any code that uses its model.
+The narrow R(2+1)D, with a stem of stride 4 instead of 2, sees 32-pixel clips as the published one sees 64-pixel clips.
 """
 
 from __future__ import annotations
@@ -33,8 +30,6 @@ class ResidualEncoder(Encoder):
 
 
 class R3D(ResidualEncoder):
-    """Its kernels mix time and space."""
-
     kernels_note = "R3D's kernels are 3 x 3 x 3: these are their temporal profiles, each kernel averaged over its 3 x 3 positions"
 
     def __init__(self) -> None:
@@ -42,8 +37,6 @@ class R3D(ResidualEncoder):
 
 
 class R2Plus1D(ResidualEncoder):
-    """The published network."""
-
     def __init__(self) -> None:
         super().__init__(r2plus1d_18(weights=None))
 
@@ -89,11 +82,7 @@ def _layer(given: int, planes: int, stride: int) -> nn.Sequential:
 
 
 def _initialise(network: nn.Module) -> None:
-    """As torchvision does: He's normal by outputs; and each block's last batch norm at zero (its `zero_init_residual`).
-
-    Without the zeros this narrow network, whose last map is one position, scatters clips at random: two clips of one video were
-    each other's nearest neighbour among 256 in 9 % of cases at width 8, with them in 69 %; contrast did not take off in 300 steps.
-    """
+    """Initialise as torchvision does with `zero_init_residual`: without those zeros a narrow network scatters clips at random."""
     for part in network.modules():
         if isinstance(part, nn.Conv3d):
             nn.init.kaiming_normal_(part.weight, mode="fan_out", nonlinearity="relu")

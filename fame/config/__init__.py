@@ -1,10 +1,6 @@
-"""Every scientific choice, as frozen and validated models.
+"""Define every scientific choice, as frozen and validated models; defaults are the paper's where the paper has one.
 
-What stands here enters the identity of a cell (studies/setting/cell.py); what does not (paths, workers, device index, progress)
-does not. Defaults are the paper's where the paper has one; a scale (studies/setting/scales.py) overrides them. A changed default or
-a changed method needs a new `version` in its stage: tests pin golden ids and golden outputs.
-
-data -> training -> evaluation; everybody else imports from here.
+What stands here enters the identity of a cell. A changed default or a changed method needs a new `version` in its stage.
 """
 
 # ruff: noqa: F401

@@ -1,7 +1,4 @@
-"""Configure data: videos of the embedded benchmark or on disk, and the clips that are cut from them.
-
-Before it stands what all configurations have in common: frozen, no unknown fields, and an identity.
-"""
+"""Configure data: videos of the embedded benchmark or on disk, and the clips that are cut from them."""
 
 from __future__ import annotations
 
@@ -34,10 +31,7 @@ LATER = "later"  # mark of such a field
 
 
 def identified(model: Config) -> dict[str, Any]:
-    """Return the model as JSON values, without fields of no effect, and without those marked `later` at their default.
-
-    studies/setting/cell.py hashes it.
-    """
+    """Return the model as JSON values, without fields of no effect, and without those marked `later` at their default."""
     found = model.model_dump(mode="json")
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
@@ -125,17 +119,13 @@ Data = Annotated[StagedData | VideoData, Field(discriminator="kind")]
 
 
 class Clip(Config):
-    """Configure clips: `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that they do not fit.
-
-    Shorter than the window: `looped`, or `dropped` (left out of tests; fame/data/clips.py). Larger than a test's centre crop: the
-    short side is resized to `size`, or (resize False) the central `size` pixels are cut out of the frame as it is stored.
-    """
+    """Configure clips: `frames` frames, `stride` apart, `size` pixels square; and what becomes of videos that they do not fit."""
 
     frames: int = Field(16, ge=2)
     stride: int = Field(2, ge=1)
     size: int = Field(112, ge=16)
-    short: Literal["looped", "dropped"] = later("looped")
-    resize: bool = later(True)
+    short: Literal["looped", "dropped"] = later("looped")  # videos shorter than the window (fame/data/clips.py)
+    resize: bool = later(True)  # the short side to `size` before a test's centre crop; False: the crop is cut as stored
 
     @property
     def window(self) -> int:

@@ -43,17 +43,14 @@ class Probe(Config):
 
 
 class Retrieval(Config):
-    """Configure retrieval by cosine. A video's `clips` features: L2-normalised, averaged, centred per split, L2-normalised.
-
-    The gallery is the train split; `ranks` are the k of R@k.
-    """
+    """Configure retrieval by cosine. A video's `clips` features: L2-normalised, averaged, centred per split, L2-normalised."""
 
     stage: Literal["retrieval"] = "retrieval"
     version: int = 1
     data: Data
     clip: Clip = Clip()
     clips: int = Field(10, ge=1)
-    ranks: tuple[int, ...] = (1, 5, 10, 20, 50)
+    ranks: tuple[int, ...] = (1, 5, 10, 20, 50)  # the k of R@k
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
 

@@ -10,14 +10,18 @@ from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, field_v
 from fame.config.data import Clip, Config, Data, Share, later
 
 Variant = str  # a name in MASKS
-MASKS = {"gauss": "Gauss", "seed": "Seed", "grid": "Grid", "fame": "FAME"}  # by name the label in tables; plugins add theirs
+MASKS = {
+    "gauss": "Gauss",
+    "seed": "Seed",
+    "grid": "Grid",
+    "fame": "FAME",
+}  # by name the label in tables; plugins add theirs
 PLUGGED: dict[str, str] = {}  # masks of plugins: the SHA-256 of the file that has each (fame/plugins.py)
 Flavour = Literal["paper", "official"]
 Control = Literal["true", "dilated", "other", "blob"]  # masks that are no method: controls of what a mask is worth
 OF_TRUTH: tuple[Control, ...] = ("true", "dilated")  # controls that need to know the true figure
 Background = Literal["inter", "intra", "still", "inpainted"]
-# backgrounds that are no method's: as inter, without the other clip's figure, which must be known; or with as much filled elsewhere
-Scenery = Literal["empty", "elsewhere"]
+Scenery = Literal["empty", "elsewhere"]  # backgrounds that are no method's (fame/method/controls.py)
 
 
 def check_number(name: str, value: object) -> None:
@@ -103,15 +107,13 @@ class MoCo(Config):
     momentum: float = Field(0.999, ge=0, le=1)  # share of the old weights that the key encoder keeps in a step
     temperature: float = Field(0.1, gt=0)
     symmetric: bool = True  # the mean of both losses, each view once as query
-    # what the keys' batch norm uses. A key made in its query's own batch carries that batch's statistics, which tell it from the
-    # queue's; the paper shuffles clips across devices, which one device cannot. ema: running statistics, averaged like the weights
+    # the keys' batch norm. batch: its statistics tell a key from the queue's; ema: running ones, averaged like the weights
     key_norm: Literal["batch", "ema"] = "batch"
     own_key: bool = True  # symmetric only: as in the released code, the second query's negatives hold a key of the same clip
 
 
 BackboneName = Literal["r2plus1d_18", "r2plus1d_narrow", "r3d_18", "s3d", "i3d", "c3d"]
-# auto: bf16 where the processor has units for it; what came is recorded in the run. fp16: on a GPU only, losses scaled in training
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]  # auto: bf16 where the processor has units for it; fp16: on a GPU only
 
 
 def check_pieces(accumulate: int, batch: int) -> int:
@@ -122,19 +124,15 @@ def check_pieces(accumulate: int, batch: int) -> int:
 
 
 class Augment(Config):
-    """Configure visual augmentation, one draw for all frames of a clip; defaults are the released code's.
-
-    `flip`, `grayscale`, `jitter` and `blur` are probabilities; brightness, contrast and saturation are the half-widths of the
-    factors' ranges about 1.
-    """
+    """Configure visual augmentation, one draw a clip; a `Share` is a probability; defaults are the released code's."""
 
     area: tuple[float, float] = (0.2, 1.0)  # of the frame, random resized crop, aspect ratio 3/4 to 4/3
     flip: Share = 0.5
     grayscale: Share = 0.2
     jitter: Share = 0.8
-    brightness: float = 0.4
-    contrast: float = 0.4
-    saturation: float = 0.4
+    brightness: float = 0.4  # half-width of the factor's range about 1
+    contrast: float = 0.4  # likewise
+    saturation: float = 0.4  # likewise
     hue: float = Field(default=0.1, ge=0, le=0.5)  # in turns
     blur: Share = 0.5
     mean: tuple[float, float, float] = (0.43216, 0.394666, 0.37645)
@@ -217,7 +215,12 @@ class Foreign(Objective):
     model_config = ConfigDict(frozen=True, extra="allow")
 
 
-OBJECTIVES: dict[str, type[Objective]] = {"moco": MoCoObjective, "supervised": Supervised, "random": Random, "file": File}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "moco": MoCoObjective,
+    "supervised": Supervised,
+    "random": Random,
+    "file": File,
+}
 
 
 def objective_of(value: Any) -> Any:
@@ -234,10 +237,7 @@ def objective_of(value: Any) -> Any:
 
 
 class Pretrain(Config):
-    """Configure the first stage: a network, what it is trained for, and how.
-
-    An objective that trains nothing (`Random`, `File`) takes no other field than the backbone, and its id depends on no other.
-    """
+    """Configure the first stage: a network, what it is trained for, and how."""
 
     stage: Literal["pretrain"] = "pretrain"
     version: int = 3

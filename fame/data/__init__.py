@@ -1,8 +1,4 @@
-"""Videos: from files on disk, or from the generator of the embedded benchmark, to clips.
-
-layouts -> scan -> manifest -> store -> clips; staged data begin at the manifest. Every step is cached and safe to call from several
-processes at once.
-"""
+"""Turn videos on disk, or rendered ones, into clips; every step is cached and may be called from several processes at once."""
 
 from __future__ import annotations
 
@@ -29,11 +25,7 @@ def open_videos(
     progress: Progress | None = None,
     most_broken: float = 0.0,
 ) -> VideoSet:
-    """Open the videos that a configuration names: rendered or scanned, decoded once.
-
-    `cache` keeps what is made; `root` is the data set's folder (real videos only). `progress(what, done, total)` is called as files
-    are done. FameError where the files on disk are not the ones whose digest the configuration holds.
-    """
+    """Open the videos that a configuration names; FameError where those in `root` are not the ones whose digest it holds."""
     from fame.data.clips import VideoSet
     from fame.data.store import open_store
 
@@ -48,7 +40,13 @@ def open_videos(
 
 
 def scan_videos(
-    root: Path, kind: Kind, fold: int, cache: Path, jobs: int = 1, progress: Progress | None = None, most_broken: float = 0.0
+    root: Path,
+    kind: Kind,
+    fold: int,
+    cache: Path,
+    jobs: int = 1,
+    progress: Progress | None = None,
+    most_broken: float = 0.0,
 ) -> Manifest:
     """Scan a data set on disk and return its manifest; its digest is `VideoData.manifest`. Safe from several processes at once."""
     from fame.data.disk import locked

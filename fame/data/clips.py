@@ -1,9 +1,7 @@
-"""Clips from prepared videos: windows of frames, by row number, as tensors.
+"""Cut clips from prepared videos: windows of frames, by row number, as tensors.
 
-A window covers `clip.frames * clip.stride` frames, as in the released code (16 frames at stride 2: 32); a start is valid in
-[0, length - window]. A video shorter than the window starts at 0 and is looped: frame i of it is frame i modulo its length.
-Or, by `Clip.short`, it is dropped, as in the released code, whose windows lie inside a video or nowhere: tests, finetuning and
-the probe leave it out; in pretraining the next video of the list stands in for it.
+A window covers `clip.frames * clip.stride` frames; a start is valid in [0, length - window]. By `Clip.short`, a video shorter than
+the window is looped from 0 (frame i is frame i modulo its length), or dropped as in the released code.
 """
 
 from __future__ import annotations

@@ -26,10 +26,7 @@ def writing(place: Path, what: str) -> Iterator[None]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock file next to `folder`; a second process logs that it waits. FameError where that file cannot be written.
-
-    The system frees the lock of a killed process.
-    """
+    """Hold the lock file next to `folder`; the system frees a killed process's lock. FameError where it cannot be written."""
     with writing(folder.parent, "its lock file"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         lock = FileLock(folder.with_name(f".{folder.name}.lock"))

@@ -1,7 +1,4 @@
-"""Inspect one video file: decode it whole, count its frames, and remark on what a user may want to act on.
-
-What decodes decides, never what a header announces.
-"""
+"""Inspect one video file by what decodes, not by its header: count its frames, and remark on what a user may want to act on."""
 
 from __future__ import annotations
 

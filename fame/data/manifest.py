@@ -1,8 +1,4 @@
-"""List the videos of a data set, with label, split and size; a run's identity holds the digest.
-
-Scanned from disk (fame/data/layouts) or written by the renderer (fame/data/staged);
-everything downstream reads it and no folder listing.
-"""
+"""List the videos of a data set, with label, split and size; a run's identity holds the digest."""
 
 from __future__ import annotations
 
@@ -23,10 +19,7 @@ FOLD = "fold"  # `fold/0`, `fold/1`, ...: splits of a set that is tested by cros
 
 @dataclass(frozen=True)
 class Video:
-    """One video file. `path` is relative to the manifest's root, with `/`; `label` indexes the classes; sizes are in pixels.
-
-    `frames` counts what decodes, not what the header says. `tags` are further facts, such as the scene of a staged video.
-    """
+    """Describe a video: `path` below the root, with `/`; `label`, an index of classes; `frames` that decode; sizes in pixels."""
 
     path: str
     label: int
@@ -54,7 +47,11 @@ class Manifest:
 
     def digest(self) -> str:
         """Return 12 hex of the SHA-256 of classes and videos in their order, without root and name."""
-        content = {"version": VERSION, "classes": self.classes, "videos": [asdict(video) for video in self.videos]}
+        content = {
+            "version": VERSION,
+            "classes": self.classes,
+            "videos": [asdict(video) for video in self.videos],
+        }
         return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:12]
 
     def save(self, path: Path) -> None:

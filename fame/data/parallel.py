@@ -1,7 +1,4 @@
-"""Call a function on many files in several processes, and read ahead in a thread.
-
-Processes come from a fork server, never from forking the caller: it may hold threads (torch, MLflow) and locks.
-"""
+"""Run a function on many files in processes of a fork server (the caller may hold threads and locks); read ahead in a thread."""
 
 from __future__ import annotations
 
@@ -25,10 +22,7 @@ _LARGEST_CHUNK = 16  # files: what an interrupted process still finishes
 
 
 def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result]:
-    """Yield `work(item)` of every item, in order, from `jobs` processes; the first exception is raised as it was.
-
-    `work` and the items travel by pickle. One job, or one item, runs in the calling process.
-    """
+    """Yield `work(item)` of every item, in order, from `jobs` processes; the first exception is raised as it was."""
     jobs = min(jobs, len(items))
     if jobs <= 1:
         yield from map(work, items)
@@ -60,10 +54,7 @@ def counted(results: Iterable[Result], what: str, total: int, progress: Progress
 
 
 def ahead(items: Iterable[Item], threaded: bool) -> Iterator[Item]:
-    """Yield `items` in order; with `threaded` a thread makes the next one while the last one is in use, so that no GPU waits.
-
-    Errors are raised where the item is due. The thread ends with the iterator, also when that is left early.
-    """
+    """Yield `items` in order; with `threaded` a thread makes the next one meanwhile, and errors are raised where it is due."""
     if not threaded:
         yield from items
         return

@@ -1,7 +1,6 @@
 """Scan a folder of videos into a manifest: every listed video is decoded whole and hashed, once.
 
-What is known of a file is kept in the cache by its path, size and time of change, one JSON line a file: an interrupted scan goes
-on where it was, and a second one only looks at the folder. A broken video stops the run, or is left out and listed.
+The cache keeps one JSON line a file, by its path, size and time of change: an interrupted scan goes on where it was.
 """
 
 from __future__ import annotations
@@ -54,14 +53,15 @@ class BrokenVideos(FameError):
 
 
 def scan(
-    root: Path, kind: Kind, fold: int, cache: Path, jobs: int, progress: Progress | None = None, most_broken: float = 0.0
+    root: Path,
+    kind: Kind,
+    fold: int,
+    cache: Path,
+    jobs: int,
+    progress: Progress | None = None,
+    most_broken: float = 0.0,
 ) -> Manifest:
-    """Return the manifest of the data set below `root`, its videos decoded in `jobs` processes.
-
-    Faults and remarks go into `report_file`. BrokenVideos where the share of broken videos is above `most_broken` (where that is
-    above 0, one may be broken in any case); fewer are left out of the manifest. Entries of split files that are not on disk are
-    counted and listed in the cache, not an error while any is there.
-    """
+    """Return the manifest of the data set below `root`, without broken videos; BrokenVideos where they are too many (`_judge`)."""
     root = root.resolve()
     listing = read_layout(root, kind, fold, cache)
     report = report_file(root, kind, fold, cache)
@@ -150,7 +150,10 @@ def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | 
         try:
             value = json.loads(line)
             path, key = value["path"], value["key"]
-            recalled[path] = key, VideoInfo(**value["facts"]) if "facts" in value else VideoError(root / path, *value["fault"])
+            recalled[path] = (
+                key,
+                VideoInfo(**value["facts"]) if "facts" in value else VideoError(root / path, *value["fault"]),
+            )
         except (ValueError, KeyError, TypeError):
             continue
     return recalled
@@ -197,10 +200,7 @@ def _log_listing(kind: Kind, fold: int, listing: Listing, file: Path) -> None:
 
 
 def _judge(kind: str, faults: list[Finding], total: int, report: Path, most_broken: float) -> None:
-    """Raise BrokenVideos where more than a share `most_broken` of `total` are broken; warn of fewer.
-
-    Above 0 a single broken video is always within the bound: a hundredth of a small set would be none.
-    """
+    """Raise BrokenVideos where more than a share `most_broken` of `total` is broken (above 0, one always may be); warn of fewer."""
     if not faults:
         return
     splits = ", ".join(f"{count} {split}" for split, count in Counter(finding.split for finding in faults).items())

@@ -1,7 +1,6 @@
 """Store decoded videos: each decoded once, at its stored size, into one file of its own, named by the source's hash and the size.
 
-`raw`: `KEY.npy`, NumPy's format, uint8 (T, H, W, 3), and a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little
-endian), T JPEGs, a CRC-32; a twelfth of the bytes, slower and not exact.
+`raw`: `KEY.npy`, uint8 (T, H, W, 3), and a CRC-32. `jpeg`: `KEY.jpegs`, T lengths (uint32, little endian), T JPEGs, a CRC-32.
 """
 
 from __future__ import annotations
@@ -50,10 +49,7 @@ class ChangedVideo(FameError):
 
 
 class FrameStore:
-    """Read the frames of a manifest's videos. `frames`, `heights` and `widths` have one entry a video, in the manifest's order.
-
-    It may be pickled, and used by several threads and processes at once: they share the mapped files' pages.
-    """
+    """Read the frames of a manifest's videos, in its order; several threads and processes may do so at once."""
 
     def __init__(self, manifest: Manifest, folder: Path, short_side: int | None, codec: Codec = "raw") -> None:
         self._manifest = manifest
@@ -84,10 +80,7 @@ class FrameStore:
         return [self.folder / _name(root, video, self.short_side, self.codec) for video in self._manifest.videos]
 
     def read(self, rows: Sequence[int], numbers: NDArray[np.int64], out: Sequence[NDArray[np.uint8]]) -> None:
-        """Write the frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3).
-
-        FameError where they are damaged and the source is not there to decode again.
-        """
+        """Write frames `numbers[i]` of video `rows[i]` into `out[i]`, uint8 (T, H, W, 3); FameError where they cannot be had."""
         threads = 1 if self.codec == "raw" else min(torch.get_num_threads(), len(rows))
         if threads > 1:
             with ThreadPoolExecutor(threads) as pool:
@@ -103,11 +96,7 @@ class FrameStore:
         return found
 
     def prepare(self, jobs: int = 1, progress: Progress | None = None) -> FrameStore:
-        """Decode the videos whose files are missing, in `jobs` processes, and return the store.
-
-        Safe from several processes at once: one decodes, the others wait. FameError where the disk is too small or full, or a
-        video has changed since the scan.
-        """
+        """Decode the videos whose files are missing; FameError where the disk is too small, or a video has changed since."""
         if self._missing():
             with locked(self.folder), writing(self.folder, "the decoded videos"):
                 self.folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +145,6 @@ class FrameStore:
         return cast(NDArray[np.uint8], mapped.numpy())
 
     def _is_sound(self, row: int) -> bool:
-        """Whether a file is there and of its checksum."""
         if not self.paths[row].is_file() or self.paths[row].stat().st_size <= _CRC:
             return False
         content = self._map(row)
@@ -190,7 +178,12 @@ def ready_file(manifest: str, cache: Path, short_side: int | None, codec: str) -
 
 
 def open_store(
-    manifest: Manifest, cache: Path, short_side: int | None, codec: Codec = "raw", jobs: int = 1, progress: Progress | None = None
+    manifest: Manifest,
+    cache: Path,
+    short_side: int | None,
+    codec: Codec = "raw",
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> FrameStore:
     """Open the frames of a manifest's videos below `cache/videos`, decoded where missing. FameError."""
     folder = ready_file(manifest.digest(), cache, short_side, codec).parent
@@ -198,7 +191,6 @@ def open_store(
 
 
 def _store(item: tuple[Path, Video, Path, int | None, Codec]) -> None:
-    """Decode one video into its file, frame by frame."""
     root, video, path, short_side, codec = item
     source = root / video.path
     try:
@@ -246,7 +238,6 @@ def _changed(source: Path) -> ChangedVideo:
 
 @cache
 def _header(shape: Shape) -> bytes:
-    """NumPy's header of a uint8 array."""
     file = io.BytesIO()
     write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return file.getvalue()

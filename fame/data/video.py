@@ -1,8 +1,6 @@
-"""Decode one video file to uint8 RGB frames, with PyAV.
+"""Decode one video file to uint8 RGB frames, with PyAV, on one thread: parallelism is over files.
 
-The number of frames is what decodes, never what the header says. One thread decodes: parallelism is over files. Scaling
-takes swscale's bit-exact paths with full chroma: the same pixels on every machine, and the right brightness, which the
-fast path misses by a grey level. What the file asks a player to turn or mirror, as phones do, is turned and mirrored.
+Scaling takes swscale's bit-exact paths with full chroma: the same pixels on every machine; the fast path is off by a grey level.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
-"""Frozen features of uniform clips: what every evaluation reads, extracted once and shared by all heads, measures and runs.
+"""Extract frozen features of uniform clips, once for all heads, measures and runs.
 
 The test protocol of the paper: `clips` uniformly spaced clips of a video, centre crop, no augmentation; the encoder in eval mode.
-
-`extract` computes them; `shared_features` keeps them in CACHE/features/KEY.npz, where the next run of whatever process finds them.
-KEY is a hash of all that the numbers depend on, so a file is right or it is not found. An encoder's splits come to 11 MB at mini
-scale, 270 MB for UCF101 at paper scale. The folder is kept below `LIMIT` bytes; the files written first go first.
+Features are kept in CACHE/features/KEY.npz, where KEY is a hash of all that the numbers depend on.
 """
 
 from __future__ import annotations
@@ -40,7 +37,7 @@ LIMIT = 4 << 30  # bytes of shared files
 
 
 def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
-    """The encoder that the upstream stage left, in eval mode on the run's device. ValueError where a stage was given none."""
+    """Load the upstream stage's encoder, in eval mode on the run's device. ValueError without one."""
     if path is None:
         raise ValueError("this evaluation reads an encoder and was given none; pretraining of kind 'random' makes an untrained one")
     encoder = load_encoder(path)
@@ -51,10 +48,7 @@ def open_encoder(path: Path | None, run: Run) -> tuple[Encoder, Backbone]:
 def opened(
     config: Finetune | Probe | Retrieval | Activation, encoder: Path | None, run: Run
 ) -> tuple[Encoder, VideoSet, dict[str, Tensor]]:
-    """Return the encoder (`open_encoder`), the videos, and the rows of each tested split; sets the number of threads.
-
-    FameError where there is no test video: before any training.
-    """
+    """Return the encoder, the videos and the rows of each tested split; sets the number of threads. FameError without a test."""
     torch.set_num_threads(config.threads)
     net, _ = open_encoder(encoder, run)
     videos = run.videos(config.data)
@@ -63,12 +57,14 @@ def opened(
 
 def notes_of(config: Finetune | Probe | Retrieval, videos: VideoSet, splits: Iterable[str], run: Run) -> dict[str, Any]:
     """Return what the notes of all these stages tell: the arithmetic, and how many videos of `splits` are too short."""
-    return {"precision": NAMES[resolve(config.precision, run.device)], **too_short(videos, list(splits), config.clip)}
+    return {
+        "precision": NAMES[resolve(config.precision, run.device)],
+        **too_short(videos, list(splits), config.clip),
+    }
 
 
 def batches(videos: VideoSet, rows: Tensor, clip: Clip, clips: int, batch: int, device: torch.device) -> Iterator[Tensor]:
-    """Centre crops float (at most `batch`, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row (of one: the
-    middle)."""
+    """Yield float crops (B, 3, T, size, size) in [0, 1] of `clips` uniform clips of each row; of one clip, the middle one."""
     starts = middle_starts(videos, rows, clip) if clips == 1 else videos.uniform_starts(rows, clip, clips).reshape(-1)
     for part, begin in zip(rows.repeat_interleave(clips).split(batch), starts.split(batch), strict=True):
         yield centre_crop(videos.clips(part, begin, clip), clip.size, resize=clip.resize).to(device)
@@ -82,8 +78,7 @@ def middle_starts(videos: VideoSet, rows: Tensor, clip: Clip) -> Tensor:
 def middle_clips(
     videos: VideoSet, rows: Tensor, clip: Clip, batch: int, device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """Yield centre crops of middle clips, float (at most `batch`, 3, T, size, size) in [0, 1] on the device, and the true figures,
-    bool (B, T, size, size) on the CPU; None where the set does not know them."""
+    """Yield float crops (B, 3, T, size, size) in [0, 1] of middle clips and, where known, true figures, bool (B, T, size, size)."""
     for part, begin in zip(rows.split(batch), middle_starts(videos, rows, clip).split(batch), strict=True):
         truth = videos.true_masks(part, begin, clip)
         truth = None if truth is None else centre_crop(truth, clip.size, resize=clip.resize) >= 0.5
@@ -103,11 +98,7 @@ def extract(
     precision: Precision = "auto",
     batch: int = BATCH,
 ) -> Tensor:
-    """Pooled features of `clips` uniform clips of each row (of one: the middle clip): float32 (N, clips, dim) on the CPU.
-
-    The encoder is put in eval mode. `augment` gives mean and std of the normalisation (default: those of training). NotFinite where
-    a feature is NaN or infinite: it would win every comparison.
-    """
+    """Return pooled features, float32 (N, clips, dim) on the CPU; puts the encoder in eval mode. NotFinite for NaN or infinity."""
     if not len(rows):
         return torch.empty(0, clips, encoder.dim)
     encoder.eval()
@@ -126,11 +117,7 @@ def extract(
 def shared_features(
     net: Encoder, encoder: Path | None, videos: VideoSet, rows: Tensor, config: Probe | Retrieval, run: Run
 ) -> Tensor:
-    """As `extract` on the run's device by `net`, whose weights are the file `encoder`; read from `run.cache` where they lie there.
-
-    Of several processes that want the same, one computes and the others wait for it. A damaged file counts as missing. Without a
-    cache this is `extract`. OSError where the cache cannot be written.
-    """
+    """Extract by `net`, whose weights are the file `encoder`, or read from `run.cache`. OSError where that cannot be written."""
     normal = config.augment if isinstance(config, Probe) else Augment()
 
     def extracted() -> Tensor:
@@ -165,7 +152,6 @@ def shared_features(
 
 
 def _read(file: Path, key: str) -> Tensor | None:
-    """What `_write` wrote for `key`; None for any other file. The archive's checksums tell damage."""
     try:
         with np.load(file, allow_pickle=False) as held:
             return torch.from_numpy(held["features"]) if str(held["key"]) == key else None

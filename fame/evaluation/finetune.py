@@ -1,7 +1,6 @@
-"""Finetuning (paper, tables 1-5): encoder, dropout and a linear head, all weights trained on the target's `train` split.
+"""Finetune (paper, tables 1-5): encoder, dropout and a linear head, all weights trained on the target's `train` split.
 
-Test: `clips` uniform clips a video, centre crop, softmax outputs averaged. What is reported is the last epoch; no test video is
-looked at before it.
+No test video is looked at before the last epoch, which is the one reported.
 """
 
 from __future__ import annotations
@@ -44,6 +43,10 @@ def finetune(config: Finetune, encoder: Path | None, run: Run) -> dict[str, Any]
     table = pd.concat(frames, ignore_index=True)
     artifacts = [write_table(run.folder, FILE, table)]
     (run.folder / "checkpoint.pt").unlink(missing_ok=True)
-    notes = {"reported": "last epoch", "training": trained, "videos": {split: len(rows) for split, rows in tests.items()}}
+    notes = {
+        "reported": "last epoch",
+        "training": trained,
+        "videos": {split: len(rows) for split, rows in tests.items()},
+    }
     notes |= notes_of(config, videos, ["train", *tests], run)
     return {"metrics": metrics_from(table), "artifacts": artifacts, "notes": notes}

@@ -1,9 +1,8 @@
-"""Multinomial logistic regression with an l2 penalty, solved to convergence by L-BFGS in float64 on the CPU.
+"""Fit multinomial logistic regression with an l2 penalty to convergence, by L-BFGS in float64 on the CPU.
 
     minimise over W, b:   mean over samples of -log softmax(W z + b)[label]  +  l2/2 |W|^2,      z = (x - mean) / std
 
-The problem is convex (strictly in W for l2 > 0), so the answer does not depend on seed, order or schedule. With l2 = 0 and
-separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`.
+With l2 = 0 and separable samples there is no finite minimum: the solver then stops after `MAX_STEPS`.
 """
 
 from __future__ import annotations
@@ -35,12 +34,7 @@ class Standardised:
 
 
 def fit_logistic(features: Tensor, labels: Tensor, classes: int, l2: float) -> tuple[Standardised, dict[str, Any]]:
-    """The classifier of clip features (N, clips, dim) with one label (N,) a video; every clip is a sample.
-
-    Returns it with `{"loss", "steps", "gradient", "accuracy"}`: the objective and the largest component of its gradient where the
-    solver stopped, and the training accuracy over clips in percent. A feature that never varies has no influence. ValueError for
-    no samples.
-    """
+    """Fit a classifier to clip features (N, clips, dim), one label (N,) a video; accuracy in percent. ValueError for no samples."""
     samples = features.reshape(-1, features.shape[-1]).double()
     if not len(samples):
         raise ValueError("no features to fit a classifier to")
@@ -64,7 +58,12 @@ def fit_logistic(features: Tensor, labels: Tensor, classes: int, l2: float) -> t
     head = Standardised(mean, std, *_parts(found.x, classes))
     right = (head(samples).argmax(dim=-1) == targets).double().mean()
     gradient = float(np.abs(found.jac).max())
-    return head, {"loss": float(found.fun), "steps": int(found.nit), "gradient": gradient, "accuracy": float(100 * right)}
+    return head, {
+        "loss": float(found.fun),
+        "steps": int(found.nit),
+        "gradient": gradient,
+        "accuracy": float(100 * right),
+    }
 
 
 def _parts(flat: np.ndarray, classes: int) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,6 @@
-"""What a classifier said about every video, as a table; every accuracy is a function of that table.
+"""Tabulate what classifiers said: `predictions.csv` has one line a video and head.
 
-`predictions.csv` has one line a video and head: `video, performance, condition, head, label, predicted, scene_action`. The
-condition is `own` for split `test`, the rest of the name for `test/...`, and `val` or `val/balanced`.
+The condition is `own` for split `test`, the rest of the name for `test/...`, and `val` or `val/balanced`.
 """
 
 from __future__ import annotations
@@ -22,10 +21,7 @@ TEST, VALIDATION = "test", "val"
 
 
 def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tensor]:
-    """Rows of every split that is evaluated and has videos that `clip` fits into: `test`, its counterfactual conditions, `val`.
-
-    Of a set with folds of cross-validation, all videos are its test. FameError without a test.
-    """
+    """Return each tested split's rows that `clip` fits into; with folds, all videos are `test`. FameError without a test."""
     names = [name for name in dict.fromkeys(videos.splits) if name.split("/")[0] in (TEST, VALIDATION)]
     rows = {name: videos.select(name) for name in sorted(names)}
     rows = {name: chosen for name, chosen in rows.items() if len(chosen)}
@@ -61,8 +57,7 @@ def predictions(videos: VideoSet, rows: Tensor, split: str, head: str, predicted
 
 
 def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
-    """What is known of each video: `video` (its path, or its row where the set has no paths), performance, condition, label,
-    scene_action."""
+    """Return what is known of each video; `video` is its path, or its row where the set has no paths."""
     chosen = rows.tolist()
     paths, performances, actions = (videos.tag(name) for name in ("path", "performance", "scene_action"))
     return pd.DataFrame(
@@ -77,11 +72,7 @@ def facts(videos: VideoSet, rows: Tensor, split: str) -> pd.DataFrame:
 
 
 def metrics_from(frame: pd.DataFrame) -> dict[str, float]:
-    """Return the metrics of every head in the frame (docs/architecture.md lists them); head `balanced` has the prefix `balanced/`.
-
-    Accuracies in percent: `top1` (own scene), `top1/CONDITION`, `val/top1`, `val/balanced/top1`; with a deranged condition
-    `background_gap` (points) and `scene_following` (percent). A measure for which the frame has no videos is left out.
-    """
+    """Return every head's metrics (docs/architecture.md), in percent or points; those without videos are left out."""
     metrics: dict[str, float] = {}
     for head, lines in frame.groupby("head", sort=True):
         prefix = "" if head == "biased" else f"{head}/"

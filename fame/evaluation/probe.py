@@ -1,10 +1,9 @@
-"""The linear probe (paper, table 5): a linear classifier on frozen features, by two solvers, and what else those features tell.
+"""Probe frozen features by a linear classifier (paper, table 5), trained by one of two solvers.
 
-- `lbfgs`: logistic regression on features of `clips` uniform clips of every training video (fame/evaluation/logistic.py).
+- `lbfgs`: logistic regression on features of `clips` uniform clips of every training video.
 - `sgd`: the paper's protocol. Backbone frozen in eval mode, clips augmented at random, learning rate 30 stepped.
 
-Two heads: `biased` is trained on split `train`; `balanced`, where the data set has that split, on as many videos whose scene does
-not go with the action. A third classifier reads the scene family off the same features: `scene/top1`.
+Split `balanced`, where there is one, has as many videos as `train`, and their scenes do not go with the action.
 """
 
 from __future__ import annotations
@@ -39,10 +38,7 @@ TRAINING_SPLITS = {"biased": "train", "balanced": "balanced"}  # head: split
 
 
 def probe(config: Probe, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Train the heads and test them on every condition; writes `predictions.csv` and returns the stage's result.
-
-    A set with folds is tested by cross-validation. What `config.reads` names takes the place of an encoder's features.
-    """
+    """Train the heads and test them on every condition, or by cross-validation; writes `predictions.csv`."""
     if config.reads != "encoder":
         videos = run.videos(config.data)
         return _by_folds(config, videos, partial(described, videos, config=config), run)
@@ -99,14 +95,14 @@ def _by_folds(config: Probe, videos: VideoSet, features: Callable[[Tensor], Tens
 
 
 def scene_metrics(
-    videos: VideoSet, l2: float, training: dict[str, Tensor], tests: dict[str, Tensor], features: Callable[[str, Tensor], Tensor]
+    videos: VideoSet,
+    l2: float,
+    training: dict[str, Tensor],
+    tests: dict[str, Tensor],
+    features: Callable[[str, Tensor], Tensor],
 ) -> dict[str, float]:
-    """`scene/top1`: percent of videos whose scene family a logistic head reads off the frozen features; empty where no scene is
-    known.
-
-    The head learns from split `balanced` if there is one, else `train`; it is tested on `test/deranged` if there is one, else on
-    `test`, since in both preferred splits the action tells nothing of the scene.
-    """
+    """Return `scene/top1`, the percentage of videos whose scene family is read off frozen features; empty without known scenes."""
+    # preferred are the splits in which the action tells nothing of the scene
     name = "balanced" if "balanced" in training else "biased"
     tested = "test/deranged" if "test/deranged" in tests else "test"
     scene = videos.tag("scene")
@@ -140,8 +136,7 @@ class FrozenClassifier(Classifier):
 def _sgd_head(
     config: Probe, model: FrozenClassifier, videos: VideoSet, rows: Tensor, name: str, run: Run
 ) -> tuple[nn.Linear, dict[str, Any]]:
-    """Train the head as the paper does, in place. A finished head is kept in the folder until the stage ends: a break in the
-    second does not cost the first."""
+    """Train the head in place, and keep it until the stage ends: a break in the second does not cost the first."""
     kept, begun = _kept(run, name), weights_digest(model)
     with suppress(FameError):  # there is none, or it is damaged
         state = read_weights(kept)

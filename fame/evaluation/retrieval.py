@@ -1,8 +1,6 @@
-"""Video retrieval by nearest neighbours on frozen features (paper, table 6).
+"""Retrieve videos by the cosine of frozen features (paper, table 6); the training videos are the gallery.
 
-The features of `clips` uniform clips are L2-normalised each, averaged, centred per split, L2-normalised; similarity is the
-cosine; the training videos are the gallery and every test condition is a set of queries. R@k is the percentage of queries with a
-neighbour of the right class among the k nearest.
+R@k is the percentage of queries with a neighbour of the right class among the k nearest.
 """
 
 from __future__ import annotations
@@ -36,10 +34,7 @@ def embed(features: Tensor) -> Tensor:
 
 
 def first_right_rank(queries: Tensor, query_labels: Tensor, gallery: Tensor, gallery_labels: Tensor) -> Tensor:
-    """Rank, from 1, of the first neighbour of the right class: LongTensor (Q,); 0 where the gallery has no video of that class.
-
-    Ties count against the query: of equally similar neighbours the wrong ones stand first, so constant features retrieve nothing.
-    """
+    """Return the rank, from 1, of the first neighbour of the right class, (Q,); 0 without any. Ties count against the query."""
     ranks = []
     for vectors, labels in zip(queries.split(QUERIES), query_labels.split(QUERIES), strict=True):
         similarity = vectors @ gallery.T
@@ -65,10 +60,7 @@ def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> d
 
 
 def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Evaluate by retrieval; writes `retrieval.csv` and returns the stage's result.
-
-    A video of a set with folds is a query once, and the videos of the other folds are its gallery.
-    """
+    """Evaluate by retrieval; writes `retrieval.csv`. With folds, the videos of the other folds are a query's gallery."""
     net, videos, tested = opened(config, encoder, run)
     if folds := videos.folds():
         return _by_folds(config, videos, folds, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
@@ -122,5 +114,8 @@ def _by_folds(
     return {
         "metrics": metrics_from(table, config.ranks, smallest),
         "artifacts": [write_table(run.folder, FILE, table)],
-        "notes": {"folds": [len(held) for held in folds], "capped_ranks": [k for k in config.ranks if k > smallest]},
+        "notes": {
+            "folds": [len(held) for held in folds],
+            "capped_ranks": [k for k in config.ranks if k > smallest],
+        },
     }

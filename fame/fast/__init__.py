@@ -1,7 +1,6 @@
-"""Choose a compiled function: operation -> kind of device -> function. Where there is none, plain torch computes.
+"""Choose compiled functions by operation and kind of device: Numba's (the optional extra `fast`) for CPUs, Triton's for GPUs.
 
-A CPU is served by Numba and LLVM (the optional extra `fast`), a GPU by Triton, which comes with torch. Every function equals its
-plain torch twin in `fame/method/` or `fame/backbones/` but for rounding; the twin is the definition, and tests compare them.
+Each equals its plain torch twin in `fame/method/` or `fame/backbones/` but for rounding.
 """
 
 from __future__ import annotations
@@ -22,16 +21,15 @@ TABLE: dict[str, dict[str, str]] = {
     "mask": {"cpu": "fame.fast.cpu.masks:keep_highest", "cuda": "fame.fast.gpu.masks:keep_highest"},
     "crop": {"cpu": "fame.fast.cpu.crops:crop"},
     "jitter": {"cpu": "fame.fast.cpu.colour:jitter"},
-    "unit": {"cpu": "fame.fast.cpu.unit:run", "cuda": "fame.fast.gpu.unit:run"},  # convolution, batch norm, residual, ReLU
+    "unit": {
+        "cpu": "fame.fast.cpu.unit:run",
+        "cuda": "fame.fast.gpu.unit:run",
+    },  # convolution, batch norm, residual, ReLU
 }
 
 
 def choose(operation: str, *tensors: Tensor | None) -> Callable[..., Any] | None:
-    """Return the compiled function of `operation` for the device on which all `tensors` (None: not given) lie.
-
-    None where no function serves them: the tensors lie on several kinds of device, the kind has no entry, its compiler is missing
-    or cannot be used (which is warned of once), or torch.compile is tracing.
-    """
+    """Return the function of `operation` for the device of all `tensors`; None where none serves or torch.compile is tracing."""
     if torch.compiler.is_compiling():
         return None
     kinds = {tensor.device.type for tensor in tensors if tensor is not None}
@@ -58,4 +56,7 @@ def _loaded(module: str) -> ModuleType | None:
 
 @cache
 def _warn(why: str) -> None:
-    log.warning("the fast paths cannot be compiled (%s): plain torch computes instead, to the same numbers but slower", why)
+    log.warning(
+        "the fast paths cannot be compiled (%s): plain torch computes instead, to the same numbers but slower",
+        why,
+    )

@@ -1,7 +1,6 @@
 """Augment whole batches, all frames of a clip alike, as in the released code.
 
-Order: crop and flip; merging or erasing; then `colour` (grayscale, jitter, blur) and `normalise`. Every function draws a fixed
-count of random numbers a clip, whatever its options are: methods with equal seeds see equal crops.
+Every function draws a fixed count of random numbers a clip, whatever its options are: methods with equal seeds see equal crops.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from fame.method.colour import draw_colours, rand, recolour
 from fame.method.shapes import check_clips, check_frames
 
 ASPECT = (3 / 4, 4 / 3)  # of a random crop, width to height
-ATTEMPTS = 10  # boxes tried before the centre is taken
+ATTEMPTS = 10  # boxes, of which the first that fits is taken; if none does, the largest central one whose aspect is allowed
 
 Clips = Tensor | Sequence[Tensor]  # see `apply_crops`
 
@@ -42,10 +41,7 @@ def random_crops(clips: Clips, size: int, augment: Augment, generator: torch.Gen
 
 
 def draw_crops(sizes: Sequence[tuple[int, int]], augment: Augment, generator: torch.Generator | None = None) -> Crops:
-    """Draw a box for each (height, width): area uniform in `augment.area`, log-aspect uniform, place uniform over whole pixels.
-
-    Of ten boxes the first that fits is taken; if none does, the largest central one whose aspect is allowed.
-    """
+    """Draw a box for each (height, width): area uniform in `augment.area`, log-aspect uniform, place uniform over whole pixels."""
     height, width = np.array(sizes, np.float64).T
     draws = rand((len(sizes), ATTEMPTS, 4), generator)
     flip = rand((len(sizes),), generator) < augment.flip
@@ -89,10 +85,7 @@ def apply_crops(clips: Clips, crops: Crops, size: int) -> Tensor:
 
 
 def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
-    """Cut the central square, for tests: short side resized to `size`; with resize=False the central `size` pixels as stored.
-
-    clips and result as in `apply_crops`. Raises ValueError if resize=False and a frame is smaller than `size`.
-    """
+    """Resize the short side to `size` and cut the central square; resize=False: cut as stored, ValueError for smaller frames."""
     sizes = frame_sizes(clips)
     if not resize and min(min(pair) for pair in sizes) < size:
         raise ValueError(f"centre crop of {size} pixels without resizing: the smallest frame is {min(sizes)}")
@@ -102,11 +95,7 @@ def centre_crop(clips: Clips, size: int, *, resize: bool = True) -> Tensor:
 
 
 def colour(clips: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Apply grayscale, then jitter, then blur, each with its probability a clip; float (B, 3, T, H, W) in [0, 1], a new tensor.
-
-    Jitter: factors of brightness, contrast (towards the clip's mean luma), saturation and a hue turn drawn per clip, in one of four
-    orders. Blur: kernel about a tenth of the side (none below 20 pixels), sigma drawn per clip. ValueError for other clips.
-    """
+    """Draw colour changes and apply them, as `recolour` does. ValueError for other clips than float (B, 3, T, H, W) in [0, 1]."""
     check_clips(clips)
     return recolour(clips, draw_colours(len(clips), augment, generator))
 

@@ -1,13 +1,11 @@
 """Give controls their masks and backgrounds, which are no method's (docs/rules.md).
 
-    true     the true figure, wherever it is in any frame of the clip, at its own area
-    dilated  the true figure grown to the share beta of the frame; a larger one stays whole
-    other    FAME's mask of another clip of the batch
-    blob     a random smooth shape of the share beta
-    empty      as inter, but another clip's scene without its true figure, filled from around it
-    elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays
-
-Controls draw from a stream of their own, so backgrounds, crops and colours are those of FAME at the same replicate.
+true     the true figure, wherever it is in any frame of the clip, at its own area
+dilated  the true figure grown to the share beta of the frame; a larger one stays whole
+other    FAME's mask of another clip of the batch
+blob     a random smooth shape of the share beta
+empty      as inter, but another clip's scene without its true figure, filled from around it
+elsewhere  as inpainted, but filled where FAME's mask of a third clip lies: as much is smooth, the figure mostly stays.
 """
 
 from __future__ import annotations
@@ -41,17 +39,14 @@ def merging_of(merge: Merge) -> ForegroundBackgroundMerge:
 
 
 class Controlled:
-    """Give the masks of one control over the batches of an epoch; for a method's own merge, and for none, nothing."""
+    """Give the masks and backgrounds of one control; for a method's own merge, and for none, nothing."""
 
     def __init__(self, merge: Merge | None, generator: torch.Generator) -> None:
         self.merge, self.generator = merge, generator
         self.needs_truth = merge is not None and merge.needs_truth
 
     def truth(self, videos: VideoSet, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor | None:
-        """Return the figure in each frame, bool (B, T, H, W) at the stored size; None where the control does not ask for it.
-
-        FameError where it asks and the set does not know.
-        """
+        """Return the figure in each stored frame, bool (B, T, H, W); None if it is not needed, FameError if it is not known."""
         if not self.needs_truth or self.merge is None:
             return None
         found = videos.true_masks(rows, starts, clip)
@@ -94,10 +89,7 @@ class Controlled:
 
 
 def dilated(figures: Tensor, count: int) -> Tensor:
-    """Mark the `count` pixels of each frame nearest to its figure, bool like `figures` (B, H, W); a larger figure stays whole.
-
-    Equal distances are ranked in raster order. A frame without figure has the pixels nearest to its centre.
-    """
+    """Mark the `count` pixels nearest to each figure (if none, the centre), bool (B, H, W); a larger figure stays whole."""
     height, width = figures.shape[1:]
     seeds = figures.clone()
     seeds[:, height // 2, width // 2] |= ~figures.flatten(1).any(1)
@@ -106,12 +98,9 @@ def dilated(figures: Tensor, count: int) -> Tensor:
 
 
 def blobs(batch: int, height: int, width: int, count: int, generator: torch.Generator | None) -> Tensor:
-    """Draw shapes of exactly `count` pixels, bool (batch, height, width): the highest of a smooth random field.
-
-    The field is cut out of a larger one, so that no place in the frame is likelier than another.
-    """
+    """Draw shapes of exactly `count` pixels, bool (batch, height, width): the highest of a smooth random field."""
     sigma = min(height, width) / BLOB
-    reach = int(3 * sigma) + 1
+    reach = int(3 * sigma) + 1  # with such a margin no place in the frame is likelier than another
     noise = torch.randn(batch, 1, height + 2 * reach, width + 2 * reach, generator=generator)
     field = smooth(noise, gaussian_weights(2 * reach + 1, sigma, noise.device))
     return top_share(field[:, 0, reach : reach + height, reach : reach + width].contiguous(), count)

@@ -16,8 +16,7 @@ FAINT = 1e-3  # weight of the frame's mean beside what lies around a pixel
 def inpainted(clips: Tensor, figures: Tensor) -> Tensor:
     """Fill clips, float (B, 3, T, H, W), where their figures are, bool (B, H, W), with the mean of what lies around in the frame.
 
-    The mean is weighted by a Gaussian an eighth of the frame wide. A pixel around the figure is taken for its edge and filled, too.
-    A frame that is all figure becomes 0. ValueError for wrong shapes or values.
+    A pixel around the figure is filled, too. A frame that is all figure becomes 0. ValueError for wrong shapes or values.
     """
     check_clips(clips)
     check_mask(figures, clips, "figures")

@@ -12,9 +12,6 @@ code. Flavour `official` also keeps that code's hue angle, scaled by 2 pi twice;
 
 Colour levels sit on rounding edges, so everything is computed in float32 and in one fixed order of operations, whatever the type of
 the input and whether autocast is on.
-
-This file is the definition, in plain torch. Unless asked for `exact`, `foreground_mask` takes the same steps in fewer passes over
-memory where fame/fast/ has a function for the device.
 """
 
 from __future__ import annotations
@@ -56,10 +53,8 @@ def foreground_mask(
       grid        0 or 1, the max(1, round(16 beta)) cells of a 4 x 4 grid that move most
       gauss       soft, in (0, 1]: a Gaussian at the centre, sigma a third of each side; ignores beta and the clip
     Equal values are ranked in raster order, so a motionless or one-coloured clip has a valid mask too.
-    exact: in plain torch. The fast paths differ by rounding alone: where scores tie, or a colour lies within 1e-5 of an edge.
-    prior, sampled: see `Bayes`.
-    Raises ValueError for a wrong shape, values that are NaN or outside [0, 1], beta outside (0, 1], an unknown variant or flavour,
-    a prior outside (0, 1), shares that are 0 or overlap.
+    exact: in plain torch; fame/fast differs by rounding alone, where scores tie or a colour lies within 1e-5 of an edge.
+    prior, sampled: see `Bayes`. Raises ValueError for wrong shapes, values outside their range, unknown names.
     """
     check_clips(clips, moving=True)
     check_beta(beta)
@@ -109,7 +104,11 @@ def plugin_scores(variant: str, clips: Tensor, beta: float) -> Tensor:
 
 @torch.no_grad()
 def mask_maps(
-    clips: Tensor, *, flavour: Flavour = "paper", prior: float = PAPER.prior, sampled: tuple[float, float] = PAPER.sampled
+    clips: Tensor,
+    *,
+    flavour: Flavour = "paper",
+    prior: float = PAPER.prior,
+    sampled: tuple[float, float] = PAPER.sampled,
 ) -> dict[str, Tensor]:
     """Return what the fame mask is made from, each float32 (B, H, W); arguments and errors as in `foreground_mask`.
 
@@ -192,8 +191,7 @@ def colour_posterior(colour: Tensor, motion: Tensor, bayes: Bayes = PAPER) -> Te
     counts.scatter_add_(1, (colour + COLOURS * group).flatten(1), motion.new_ones(1).expand(batch, pixels))
     in_foreground = counts[:, :COLOURS] / sampled_f
     in_background = (counts[:, COLOURS : 2 * COLOURS] + 1) / (sampled_b + COLOURS)  # every count starts at 1
-    # Bayes' rule divided by the prior; the paper's equal priors multiply by exactly 1
-    posterior = in_foreground / (in_foreground + bayes.odds * in_background)
+    posterior = in_foreground / (in_foreground + bayes.odds * in_background)  # Bayes' rule divided by the prior
     return posterior.gather(1, colour.flatten(1)).view_as(motion)
 
 

@@ -3,7 +3,7 @@
     X_merge = X * M + Y * (1 - M)          merging: M the foreground mask of X, Y a clip to take the background from
     x'[t]   = (1 - w) * x[t] + w * x[k]    erasing: k one random frame of the same clip, w ~ U(0, weight_max)
 
-Merging comes after crop and flip and before colour changes. Neither has parameters or is differentiated through the mask.
+Both come after crop and flip and before colour changes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,7 @@ class ForegroundBackgroundMerge(nn.Module):
       intra  the same row of `sources`: another clip of the same video
       still  as inter, but one random frame of Y stands still for all T
       inpainted  as inter, but without Y's own foreground (what its mask keeps), filled from around it; not in the paper
-    partners, whose backgrounds a batch's clips get: `others` never a clip's own, `any` perhaps its own. None: as the flavour has
-    it, `others` in `paper`, `any` in `official`.
+    partners: `others` never gives a clip its own background, `any` perhaps. None: `others` in flavour paper, `any` in official.
     """
 
     def __init__(
@@ -69,10 +68,9 @@ class ForegroundBackgroundMerge(nn.Module):
     ) -> Tensor:
         """Return merged clips, shape and type of `clips`: float (B, 3, T, H, W) in [0, 1].
 
-        generator: for all random choices; None: torch's global one. sources: clips of the same shape, taken row by row. mask:
-        (B, H, W), bool or in 0..1, in place of the clip's own. behind: clips of the same shape from whose rows the backgrounds are
-        drawn in place of `clips`. Raises ValueError for other shapes or values, both sources and behind, intra without sources, and
-        a batch of one without sources.
+        sources: clips of the same shape, taken row by row. behind: such clips, drawn from in place of `clips`.
+        mask: (B, H, W), bool or in 0..1, in place of the clip's own. Raises ValueError for other shapes or values, for both sources
+        and behind, and without sources for intra or a batch of one.
         """
         check_clips(clips, moving=True)
         for name, given in (("sources", sources), ("behind", behind)):
@@ -129,10 +127,7 @@ def merge(clips: Tensor, behind: Tensor, mask: Tensor, rows: Tensor | None = Non
 
 
 def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Generator | None = None) -> Tensor:
-    """Add one random frame of each clip to all its frames, with a weight w ~ U(0, weight_max) a clip.
-
-    clips: float (B, 3, T, H, W); the result has the same shape, type and range. Raises ValueError unless 0 <= weight_max <= 1.
-    """
+    """Erase backgrounds of clips, float (B, 3, T, H, W) in [0, 1], one weight a clip. ValueError unless 0 <= weight_max <= 1."""
     check_clips(clips, moving=True)
     if not 0 <= weight_max <= 1:
         raise ValueError(f"weight_max = {weight_max} is a share and lies in [0, 1]")
@@ -146,7 +141,6 @@ def erase_background(clips: Tensor, weight_max: float = 0.3, generator: torch.Ge
 def random_cycle(count: int, generator: torch.Generator | None = None, device: torch.device | str = "cpu") -> Tensor:
     """Return a permutation without fixed points, (count,) long, uniform over the (count - 1)! cyclic ones: no rejection needed."""
     order = random_permutation(count, generator, _home(generator, device))
-    # made where it is drawn: on a GPU these would be launches of their own
     return _moved(torch.empty_like(order).scatter_(0, order, order.roll(-1)), device)
 
 

@@ -1,8 +1,7 @@
 """Momentum contrast (He et al., CVPR 2020) as the paper uses it: InfoNCE against a queue of keys (section 3, step 5).
 
-The released code's symmetric loss is kept: both views are queries in turn, only the first turn moves the momentum encoder, and both
-turns enqueue, so the negatives of the second query contain the first key of the very same clip. `MoCo.own_key = False` takes that
-one key out of them.
+The loss is symmetric as in the released code: both views are queries in turn, only the first turn moves the momentum encoder, and
+both turns enqueue. The second query's negatives then hold the first key of the same clip, unless `MoCo.own_key` is False.
 """
 
 from __future__ import annotations
@@ -34,10 +33,9 @@ class Projection(nn.Module):
 
 
 class MomentumContrast(nn.Module):
-    """Hold query encoder, momentum encoder and queue. `forward(view0, view1) -> (loss, accuracy)`, one optimisation step's worth.
+    """Hold query encoder, momentum encoder and queue; head and first queue (random unit vectors) are drawn from `seed` alone.
 
-    The head and the queue's first content (random unit vectors) are drawn from `seed` alone. `autocast` is entered around the
-    encoders only: points, logits and loss are 32-bit. With `accumulate` the encoders take a batch in so many pieces (`pieces`).
+    `autocast` is entered around the encoders only: points, logits and loss are 32-bit.
     """
 
     queue: Tensor
@@ -62,20 +60,14 @@ class MomentumContrast(nn.Module):
     def forward(
         self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Return mean InfoNCE over turns and batch, and the share of queries nearer to their own key than to every negative.
-
-        A call moves the momentum encoder and the queue. Raises ValueError where the batch exceeds the queue.
-        """
+        """Return mean InfoNCE and the share of queries whose own key wins. ValueError where the batch exceeds the queue."""
         losses, right = zip(*self.pieces(view0, view1, autocast), strict=True)
         return torch.stack(losses).sum(), torch.stack(right).sum()
 
     def pieces(
         self, view0: Tensor, view1: Tensor, autocast: AbstractContextManager[object] | None = None
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield what `forward` gives as parts that add up to it, one a turn and piece of the batch.
-
-        A backward pass after each part keeps one part's graph in memory; the step is that of the whole batch.
-        """
+        """Yield parts that add up to what `forward` gives: a backward pass after each keeps one part's graph in memory."""
         turns = ((view0, view1), (view1, view0)) if self.config.symmetric else ((view0, view1),)
         self.follow()
         hidden: Tensor | None = None  # of each query, the place in the queue of its own clip's key
@@ -94,10 +86,7 @@ class MomentumContrast(nn.Module):
 
     @torch.no_grad()
     def follow(self) -> None:
-        """Move the momentum encoder towards the query encoder: key <- m key + (1 - m) query.
-
-        With `key_norm` ema the running statistics of batch norm move with the weights (EMAN, Cai et al., CVPR 2021).
-        """
+        """Set key <- m key + (1 - m) query; with `key_norm` ema also in batch norm's statistics (EMAN, Cai et al., CVPR 2021)."""
         ema = self.config.key_norm == "ema"
         keys, queries = ([*part.parameters(), *(statistics(part) if ema else ())] for part in (self.key, self.query))
         torch._foreach_lerp_(keys, queries, 1 - self.config.momentum)
@@ -110,11 +99,7 @@ class MomentumContrast(nn.Module):
         return self
 
     def keys(self, clips: Tensor) -> Tensor:
-        """Return points of the momentum encoder, without gradients.
-
-        On several ranks, or in several pieces, clips are shuffled across them, and points back, so that the batch's statistics do
-        not tell a query its key; `key_norm` ema takes them out, and needs no shuffle.
-        """
+        """Return the momentum encoder's points. Shuffling keeps the batch's statistics from telling a query its key."""
         ranks = here()
         with torch.inference_mode():
             if not self.shuffles:
@@ -160,8 +145,7 @@ def info_nce(
 ) -> tuple[Tensor, Tensor]:
     """Return the cross-entropy of each point's own key against the negatives, and the share of points for which the own key wins.
 
-    `points`, `keys`: unit vectors (B, dim), pairs by row; `negatives`: unit vectors (K, dim). `hidden`: long (B,), one negative a
-    point that does not count for it.
+    Unit vectors: `points` and `keys` (B, dim), pairs by row; `negatives` (K, dim). `hidden`: long (B,), a negative to leave out.
     """
     own = (points * keys).sum(1, keepdim=True)
     # a copy, because the queue is overwritten before the backward pass needs it

@@ -58,11 +58,7 @@ def check_tensor(value: object, must: str) -> None:
 
 
 def check_values(values: Tensor, what: str) -> None:
-    """Ask for values in [0, 1] and no NaN.
-
-    On a CPU at every call: a tenth of the time that a mask takes. Elsewhere, where it makes the host wait, `what` is looked at once
-    a process; never while torch traces or captures.
-    """
+    """Ask for values in [0, 1] and no NaN; off the CPU, where it makes the host wait, once a process for each `what`."""
     if values.dtype == torch.bool or not values.numel() or values.is_meta or torch.compiler.is_compiling():
         return
     if values.device.type != "cpu" and (what in LOOKED or (values.is_cuda and torch.cuda.is_current_stream_capturing())):

@@ -1,7 +1,6 @@
 """Make the pairs of views that pretraining contrasts: two random clips of each video, one or both merged (paper, section 3).
 
-Order, starts, views, merging and controls draw from streams of their own, so two methods at one replicate see the same clips in the
-same order, and their difference is merging alone.
+Each random choice has a stream of its own, so two methods at one replicate see the same clips in the same order.
 """
 
 from __future__ import annotations
@@ -32,11 +31,7 @@ class Raw(NamedTuple):
 
 
 class Views:
-    """Make pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised.
-
-    Each random choice of each rank has a stream of its own, so clips can be read ahead.
-    `waited` and `augmented` add up the seconds in which training waited for clips, and those spent on everything after it.
-    """
+    """Make pairs of views of one epoch: two random clips of each video, cropped, merged or erased, coloured, normalised."""
 
     def __init__(self, config: Pretrain, videos: VideoSet, run: Run, epoch: int):
         self.config, self.contrast, self.videos, self.device = config, config.contrast, videos, run.device
@@ -44,11 +39,14 @@ class Views:
         purposes = ("starts", "source starts", "views", "merging", "control")
         streams = [run.seeds.generator(purpose, epoch, *rank) for purpose in purposes]
         self.starts, self.source_starts, self.views, self.merging, control = streams
-        self.reading, self.making = streams[:2], streams[2:]  # what is drawn from as clips are read, and as views are made of them
+        self.reading, self.making = (
+            streams[:2],
+            streams[2:],
+        )  # what is drawn from as clips are read, and as views are made of them
         merge = self.contrast.merge
         self.merge: ForegroundBackgroundMerge | None = merging_of(merge) if merge else None
         self.controlled = Controlled(merge, control)
-        self.waited = self.augmented = 0.0
+        self.waited = self.augmented = 0.0  # seconds: waiting for clips, and spent on everything after it
         self._read_to = states(self.reading)
 
     def pairs(self, order: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -66,7 +64,12 @@ class Views:
 
     def place(self) -> dict[str, Any]:
         """Return where all streams and both clocks stand after the pair given last, whatever has been read ahead of it."""
-        return {"read to": self._read_to, "streams": states(self.making), "waited": self.waited, "augmented": self.augmented}
+        return {
+            "read to": self._read_to,
+            "streams": states(self.making),
+            "waited": self.waited,
+            "augmented": self.augmented,
+        }
 
     def resume(self, place: Mapping[str, Any]) -> None:
         """Go on from a `place`: the next pair is the one after it."""

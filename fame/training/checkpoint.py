@@ -27,16 +27,20 @@ def weights_digest(modules: nn.Module) -> str:
 
 
 class TrainingState:
-    """`checkpoint.pt` of a run; `within`: the place in the epoch after the finished ones.
+    """Keep a run's `checkpoint.pt`; `within`: the place in the epoch after the finished ones, with its random streams.
 
-    `identity` names what is trained (configuration, seeds, data): a checkpoint of anything else, or a damaged one, is passed over
-    with a note in the log. Every epoch derives its random streams from the seeds; within one they belong in `within`.
+    `identity` names what is trained: a checkpoint of anything else, or a damaged one, is passed over with a note in the log.
     """
 
     within: dict[str, Any] | None = None
 
     def __init__(
-        self, run: Run, identity: str, modules: nn.Module, optimiser: torch.optim.Optimizer, scaler: torch.amp.GradScaler
+        self,
+        run: Run,
+        identity: str,
+        modules: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        scaler: torch.amp.GradScaler,
     ) -> None:
         self.run, self.path = run, run.folder / "checkpoint.pt"
         seeds = f"{run.seeds.study}/{run.seeds.replicate}"

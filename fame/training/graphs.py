@@ -12,11 +12,10 @@ PLAIN = 3  # calls before a graph is captured
 
 
 class Replayed:
-    """`work(*tensors) -> tensors` of fixed shapes on a GPU, from its fourth call on as a CUDA graph.
+    """Run `work(*tensors) -> tensors` from its fourth call on as a CUDA graph; warn where it cannot be captured.
 
-    The first calls are plain ones: they compile, allocate and look for algorithms, none of which can be captured. What `work` reads
-    beside its arguments, and what it changes, has to stay where it is in memory; it must not wait for the device, and what it does
-    in Python happens in the plain calls and in the capture alone. Where it cannot be captured a warning says why.
+    What `work` reads beside its arguments, and what it changes, has to stay where it is in memory. It must not wait for the device,
+    and what it does in Python happens in the plain calls and in the capture alone.
     """
 
     def __init__(self, work: Callable[..., tuple[Tensor, ...]], device: torch.device) -> None:
@@ -56,6 +55,9 @@ class Replayed:
         except RuntimeError as error:
             self.possible = False
             cause = str(error).strip().partition("\n")[0]
-            warnings.warn(f"steps are launched kernel by kernel, as no CUDA graph could be made of one ({cause})", stacklevel=2)
+            warnings.warn(
+                f"steps are launched kernel by kernel, as no CUDA graph could be made of one ({cause})",
+                stacklevel=2,
+            )
         else:
             self.graph = graph

@@ -1,7 +1,4 @@
-"""Choose the arithmetic of a run: 32-bit on a CPU; on a GPU bfloat16 where it has units for it, float16 where it is asked for.
-
-`auto` is resolved on the machine; the run's notes say to what. In float16 the loss is scaled: small gradients would vanish.
-"""
+"""Choose the arithmetic of a run: 32-bit on a CPU; on a GPU bfloat16 where it has units for it, float16 where it is asked for."""
 
 from __future__ import annotations
 
@@ -35,7 +32,7 @@ def check(precision: Precision, device: str) -> None:
 
 
 def scaler(dtype: torch.dtype | None, device: torch.device) -> torch.amp.GradScaler:
-    """What scales a training's loss in float16; for other types it passes loss and step on as they are."""
+    """Return what scales the loss in float16, where small gradients would vanish; it does nothing for other types."""
     return torch.amp.GradScaler(device.type, enabled=dtype is torch.float16)
 
 

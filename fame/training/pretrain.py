@@ -33,10 +33,7 @@ WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kin
 
 
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
-    """Make the encoder, write `encoder.pt`, and return the stage's result; continues a run that was broken off.
-
-    Metrics of the last epoch: `loss`, and `accuracy` in percent (of the own key against the queue, or of labels).
-    """
+    """Write `encoder.pt`, continuing a broken run; return the stage's result with the last `loss` and `accuracy` (percent)."""
     torch.set_num_threads(config.threads)
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
     notes: dict[str, Any] = {}
@@ -88,7 +85,6 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
 def _train_rank(
     device: torch.device, config: Pretrain, videos: VideoSet, rows: Tensor, folder: Path, seeds: Seeds
 ) -> tuple[dict[str, float], dict[str, Tensor]]:
-    """What each of several ranks does."""
     torch.set_num_threads(config.threads)
     run = Run(folder, seeds, device, lambda data: videos, quiet=not here().first)
     encoder = build_encoder(config.backbone, seeds.of("initialisation"))

@@ -1,10 +1,7 @@
 """Take one optimisation step of momentum contrast.
 
-With `accumulate` pieces the graph of one piece alone is in memory; the gradients add up to the whole batch's. Draws, moves of the
-momentum encoder and the learning rate are as with the whole batch. Batch norm sees a piece.
-
-In float16 a step whose scaled gradients overflow is left out, on all ranks: weights and optimiser stay as they are, the momentum
-encoder and the queue have moved.
+With `accumulate` pieces the graph of one piece alone is in memory, and batch norm sees a piece. In float16 a step whose scaled
+gradients overflow is left out, on all ranks: weights and optimiser stay as they are, the momentum encoder and the queue have moved.
 """
 
 from __future__ import annotations
@@ -20,10 +17,7 @@ from fame.training.precision import autocast, scaler
 
 
 class ContrastStep:
-    """A step on a pair of views, on all ranks together.
-
-    Up to the gradients it is replayed on one GPU, unless keys are shuffled, by a counter that Python reads.
-    """
+    """Take a step on all ranks together. One GPU replays it up to the gradients, unless keys are shuffled by Python's counter."""
 
     def __init__(
         self,

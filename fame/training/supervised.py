@@ -1,7 +1,4 @@
-"""Training of a classifier with labels: the supervised bound of the figures, and the inner loop of finetuning.
-
-Clips are drawn and augmented as in pretraining, without merging: random start, crop and flip, colour, normalisation.
-"""
+"""Train a classifier with labels, on clips augmented as in pretraining: the supervised bound, and the loop of finetuning."""
 
 from __future__ import annotations
 
@@ -59,9 +56,8 @@ def train_classifier(
 ) -> dict[str, float]:
     """Train every parameter of `model` that takes gradients, in place, on the labels of `rows`.
 
-    `model`: normalised clips (B, 3, T, size, size) -> logits (B, classes). `purpose` names the random streams and the progress in
-    the log. Training continues from `checkpoint.pt` where the same was broken off, and gives the same weights bit for bit; the file
-    is removed at the end unless `keep`. Returns `loss` and `accuracy` (percent, training clips) of the last epoch.
+    `model`: normalised clips (B, 3, T, size, size) -> logits (B, classes). `purpose` names the random streams. A broken training
+    goes on bit for bit from `checkpoint.pt`, removed at the end unless `keep`. Returns the last `loss` and `accuracy` (percent).
     """
     device, clip, augment, optim = run.device, config.clip, config.augment, config.optim
     accumulate = config.accumulate if isinstance(config, Pretrain) else 1

@@ -8,14 +8,15 @@ from reports.figures import curves, effects, kernels, pictures, training
 from reports.figures.style import Drawn
 from studies.paper.tables import ACTIVATION_MAPS, MASK_QUALITY, TEMPORAL_KERNELS
 
-PAPERS = ((ACTIVATION_MAPS, pictures.draw_maps), (TEMPORAL_KERNELS, kernels.draw), (MASK_QUALITY, pictures.draw_masks))
+PAPERS = (
+    (ACTIVATION_MAPS, pictures.draw_maps),
+    (TEMPORAL_KERNELS, kernels.draw),
+    (MASK_QUALITY, pictures.draw_masks),
+)
 
 
 def draw_all(evidence: Evidence, tables: dict[str, list[dict[str, Any]]], folder: Path) -> list[Drawn]:
-    """Draw the figures of these studies for which the runs are there, in the paper's order, and the training curves.
-
-    `tables` are the entries of report.json by study: the runs of other studies may lie in the same folder.
-    """
+    """Draw the figures of the studies in `tables` (entries of report.json by study) that have run, and the training curves."""
     drawn = [draw(evidence, folder) for study, draw in PAPERS if study.name in tables]
     drawn += [draw(evidence, name, found, folder) for draw in (effects.draw, curves.draw) for name, found in tables.items()]
     return [figure for figure in (*drawn, training.draw(evidence, folder)) if figure]

@@ -18,16 +18,16 @@ from studies.paper.registry import declared
 from studies.study import Changes
 
 LEVELS, MASKS = "background gap, points", "masks of these videos, shares"
-GAINS = {"top1/deranged": "gain in deranged scenes, points", "balanced/top1/deranged": "gain, balanced head, points"}
+GAINS = {
+    "top1/deranged": "gain in deranged scenes, points",
+    "balanced/top1/deranged": "gain, balanced head, points",
+}
 PANELS = (LEVELS, *GAINS.values(), MASKS)
 FIELDS = ["panel", "line", "at", "mean", "low", "high", "over", "n", "gate"]
 
 
 def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
-    """Draw a study that names an axis (`Finding.curve`) from its entries; None for others and where nothing is there yet.
-
-    Points are hollow where their setting's gate is not passed: nothing is concluded from those.
-    """
+    """Draw a study that names an axis, hollow points where a gate is not passed; None for others and where nothing has run."""
     study = declared(name)
     if not isinstance(study, Finding) or not study.curve:
         return None
@@ -50,7 +50,15 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
             # beside the other lines' points, so that intervals do not hide one another
             aside = axis.transData + ScaledTranslation(0.03 * number, 0, figure.dpi_scale_trans)
             axis.plot(line["at"], line["mean"], "o", **style, markersize=4.5, label=label, transform=aside)
-            axis.vlines(line["at"], line["low"], line["high"], color=style["color"], linewidth=1.4, alpha=0.6, transform=aside)
+            axis.vlines(
+                line["at"],
+                line["low"],
+                line["high"],
+                color=style["color"],
+                linewidth=1.4,
+                alpha=0.6,
+                transform=aside,
+            )
             shut = line[~line["gate"].isin(["", "passed", "not asked"])]
             white = {"color": style["color"], "markerfacecolor": "white", "markersize": 4.5}
             axis.plot(shut["at"], shut["mean"], "o", **white, transform=aside)
@@ -69,7 +77,14 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     told = {text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
     if len(told) > 1:  # one for all panels: long names beside a panel would squeeze it
         wide = max(len(text) for text in told) > 24
-        figure.legend(told.values(), told, loc="outside upper left", ncols=2 if wide else 4, handlelength=1.6, columnspacing=1.2)
+        figure.legend(
+            told.values(),
+            told,
+            loc="outside upper left",
+            ncols=2 if wide else 4,
+            handlelength=1.6,
+            columnspacing=1.2,
+        )
     over = "replicates (t)" if "replicates" in set(table["over"]) else "test videos of these runs"
     caption = f"Over {study.curve}, with 95 % intervals over {over}, {counted(table['n'])}. "
     caption += f"Gains are paired with the baseline at the same setting; grey: the margin of ±{POINTS:g} points."

@@ -37,7 +37,15 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
             gap, height = entry["difference"], rows.index(_row(entry))
             if gap["mean"] is None:
                 why = "no baseline" if entry["status"] == "done" else entry["status"]
-                axis.text(0.02, height, why, transform=axis.get_yaxis_transform(), va="center", color=MUTED, fontsize=7.5)
+                axis.text(
+                    0.02,
+                    height,
+                    why,
+                    transform=axis.get_yaxis_transform(),
+                    va="center",
+                    color=MUTED,
+                    fontsize=7.5,
+                )
                 continue
             if gap["interval"]:
                 axis.plot(gap["interval"], [height, height], color=INK, linewidth=1.8, solid_capstyle="round")

@@ -34,7 +34,15 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
             low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
             axis.plot([place, place], [low, high], color=colour, linewidth=3.2, solid_capstyle="butt")
             axis.plot(place, median, "o", color="white", markersize=3, markeredgecolor=colour)
-            axis.text(place, 1.0, f"{spread:.3f}", transform=axis.get_xaxis_transform(), ha="center", va="top", fontsize=7.5)
+            axis.text(
+                place,
+                1.0,
+                f"{spread:.3f}",
+                transform=axis.get_xaxis_transform(),
+                ha="center",
+                va="top",
+                fontsize=7.5,
+            )
             lines += [(layer, name, *point, spread) for point in zip(centres, density, strict=True)]
         axis.set_title(layer, loc="left", pad=10)
         axis.set_xticks(range(len(weights)), list(weights), rotation=35, ha="right")

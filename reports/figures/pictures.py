@@ -38,7 +38,14 @@ def draw_maps(evidence: Evidence, folder: Path) -> Drawn | None:
     caption = "Where the features are active on the middle frame of test clips, dark to bright, each map scaled by itself. "
     caption += "The white line is the true figure. " if "truth" in first else ""
     caption += "The examples are evenly spaced over the test videos, not chosen."
-    return save(figure, folder, "activation_maps_figure1", "Class-agnostic activation maps", caption, study=ACTIVATION_MAPS.name)
+    return save(
+        figure,
+        folder,
+        "activation_maps_figure1",
+        "Class-agnostic activation maps",
+        caption,
+        study=ACTIVATION_MAPS.name,
+    )
 
 
 def draw_masks(evidence: Evidence, folder: Path) -> Drawn | None:

@@ -11,7 +11,15 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BAND = "#1b1f24", "#6b7280", "#e5e7eb", "#dbe1e8"
-BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW = "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"
+BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#CC79A7",
+    "#56B4E9",
+    "#D55E00",
+    "#F0E442",
+)
 WINE, TEAL, OLIVE, INDIGO, BROWN = "#882255", "#2A7F73", "#7A7A00", "#332288", "#6B4C2A"
 METHODS = (  # what a row's label or a method's text contains, and its colour in all figures
     ("empty", BROWN),
@@ -80,7 +88,13 @@ def canvas(rows: int, columns: int, width: float, height: float, **options: Any)
 
 
 def save(
-    figure: Figure, folder: Path, name: str, title: str, caption: str, table: pd.DataFrame | None = None, study: str = ""
+    figure: Figure,
+    folder: Path,
+    name: str,
+    title: str,
+    caption: str,
+    table: pd.DataFrame | None = None,
+    study: str = "",
 ) -> Drawn:
     """Write name.png (300 dpi), name.svg, name.pdf, and name.csv with the numbers that were drawn, to 6 significant places."""
     png, svg, pdf, csv = (folder / f"{name}.{suffix}" for suffix in ("png", "svg", "pdf", "csv"))

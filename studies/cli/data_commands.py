@@ -30,7 +30,12 @@ def data_scan(options: Options) -> None:
     cache, folders = _on_disk(options)
     try:
         with watching() as watcher:
-            asked = resolve(options.model_copy(update={"scale": "paper"}), cache, options.jobs or default_jobs("cpu"), watcher.data)
+            asked = resolve(
+                options.model_copy(update={"scale": "paper"}),
+                cache,
+                options.jobs or default_jobs("cpu"),
+                watcher.data,
+            )
     except BrokenVideos as error:
         _show_findings(error.report)
         raise
@@ -48,7 +53,19 @@ def data_scan(options: Options) -> None:
 
 @data_app.command("prepare")
 @asking(
-    *("scale", "dataset", "data_root", "fold", "codec", "size", "protocol", "out", "jobs", "exclude_broken", "most_broken"),
+    *(
+        "scale",
+        "dataset",
+        "data_root",
+        "fold",
+        "codec",
+        "size",
+        "protocol",
+        "out",
+        "jobs",
+        "exclude_broken",
+        "most_broken",
+    ),
     dataset="ucf101",
     scale="paper",
 )

@@ -1,9 +1,4 @@
-"""Declare findings: studies beyond the paper, with the differences between rows that their questions are answered by.
-
-A contrast is a weighted sum of rows, a value a replicate: FAME - baseline, or half of one gain minus another gain. It is
-declared before its runs are looked at; reports/contrasts.py computes it. Rows of random initialisation, one for each world that a
-finding tests in, are the gate's (reports/gate.py) and are compared with nothing.
-"""
+"""Declare findings: studies beyond the paper, with the differences between rows that their questions are answered by."""
 
 from __future__ import annotations
 
@@ -42,11 +37,7 @@ class Contrast:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding(Study):
-    """Declare a study that goes beyond the paper: a question, answered by contrasts between rows of its table.
-
-    `curve`: what the rows' `at` measure, the axis of the study's figure; "" where its rows are no series.
-    `with_claims`: tests no claim, but runs with them, since they are read by it.
-    """
+    """Declare a question and its contrasts; `curve` is what the rows' `at` measure, and `with_claims` runs it with the claims."""
 
     paper: str = "a finding"
     claims: tuple[str, ...] = ()

@@ -1,7 +1,6 @@
 """Declare the findings on masks and backgrounds: what is kept of a clip, and what of the other video lies behind it.
 
-A background "from another video" is that video with its own moving figure, so a merged clip shows two. The column says what lies
-behind: the other video as it is, standing still, without its figure, or filled in. Crops and backgrounds are FAME's in every row.
+A background "from another video" is that video with its own moving figure, so a merged clip shows two.
 """
 
 from studies.findings.contrasts import BASELINE, FAME, START, Contrast, Finding, difference
@@ -36,8 +35,7 @@ def said(behind: str) -> str:
 
 # Merging with the true figure removes all of a clip's own background, which is what FAME's mask is for. If even this does
 # not beat the baseline where scenes mislead, then no verdict on a mechanism speaks against FAME's mask: it speaks of
-# merging under this benchmark's network and schedule. It runs with the claims, in all of their replicates, since they are
-# read by it.
+# merging under this benchmark's network and schedule.
 POSITIVE_CONTROL = Finding(
     name="positive_control",
     title="Positive control: FAME with a perfect mask",
@@ -73,8 +71,7 @@ TRUE_MASK = Finding(
 
 # With the true figure for a mask and the other clip's empty scene behind it nothing is left of merging but the paper's
 # idea: same motion, another background. If that gains and merging onto the moving video does not, the other figure is what
-# stands in the way; if even that does not gain, this benchmark has no room for the idea. It runs with the claims, since
-# they are read by it.
+# stands in the way; if even that does not gain, this benchmark has no room for the idea.
 OTHER_FIGURE = Finding(
     name="other_figure",
     title="The other video's figure in the background",
@@ -138,6 +135,10 @@ FILLED_ELSEWHERE = Finding(
         Row(NARROW, fame(0.3, background="elsewhere"), ELSEWHERE),
         START,
     ),
-    contrasts=(between(NARROW, INPAINTED, ELSEWHERE), between(NARROW, ELSEWHERE, MOVING), gain(NARROW, ELSEWHERE)),
+    contrasts=(
+        between(NARROW, INPAINTED, ELSEWHERE),
+        between(NARROW, ELSEWHERE, MOVING),
+        gain(NARROW, ELSEWHERE),
+    ),
     note="The column says what lies behind. FAME at the paper's beta stands there for orientation; no contrast asks for it.",
 )

@@ -32,7 +32,6 @@ def cores() -> int:
 
 
 def processor() -> str:
-    """Return the processor's model."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):
@@ -72,7 +71,16 @@ def versions() -> dict[str, str]:
 @cache
 def commit() -> str:
     """Return the git commit of this code, with `-dirty` where files were changed since; `unknown` outside a repository."""
-    words = ["git", "-C", str(Path(__file__).resolve().parent), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    words = [
+        "git",
+        "-C",
+        str(Path(__file__).resolve().parent),
+        "describe",
+        "--always",
+        "--abbrev=40",
+        "--dirty",
+        "--exclude=*",
+    ]
     try:
         return subprocess.run(words, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):

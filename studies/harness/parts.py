@@ -1,7 +1,6 @@
 """Pack finished runs of a study into an archive a replicate, and put them back on another machine, where the study goes on.
 
-`replicate-0003.tar.gz` holds setting.json and runs/STAGE/REPLICATE/*: results, tables and encoders, no checkpoints. Videos and
-caches stay behind; they are made again from the seed. Results hold the checksums of their files, which are checked on both sides.
+`replicate-0003.tar.gz` holds setting.json and runs/STAGE/REPLICATE/*: results, tables and encoders; no checkpoints or videos.
 """
 
 from __future__ import annotations
@@ -35,10 +34,7 @@ class Unpacked:
 
 
 def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = ()) -> list[tuple[Path, int]]:
-    """Write an archive of the finished runs of each of `replicates`, none given: of every one; return paths and numbers of runs.
-
-    FameError where nothing is finished, and where there is such an archive already.
-    """
+    """Archive each replicate's finished runs; return paths and run counts. FameError where no run is finished or a file exists."""
     stages = all_stages(asked.setting, asked.studies)
     packed = []
     for replicate in replicates or asked.replicates:
@@ -62,10 +58,7 @@ def pack(store: Store, asked: Asked, folder: Path, replicates: Sequence[int] = (
 
 
 def unpack(folder: Path, store: Store) -> Unpacked:
-    """Put the runs of every archive in `folder` into the store, and setting.json where it has none. Finished runs stay as they are.
-
-    FameError where there is no archive, or where one is damaged or holds what `pack` does not write: nothing of it is put back.
-    """
+    """Put archived runs into the store. FameError where no archive is there, or one is damaged: nothing of that one is put back."""
     paths = sorted(folder.glob("replicate-*.tar.gz"))
     if not paths:
         raise FameError(f"{folder}: holds no replicate-NNNN.tar.gz; name the folder that `pack` wrote")

@@ -112,10 +112,9 @@ class Forecast:
                 self.learn(task.stage, float(result["seconds"]))
 
     def remaining(self, waiting: Iterable[Task], running: Mapping[Task, tuple[float, float, float]], jobs: int) -> float:
-        """Return seconds until all are done, NaN where that is unknown.
+        """Return seconds until all are done, NaN where that is unknown; no packing beats the longest chain.
 
         `running` gives seconds so far, the share of the run done in them, and the share that is left; `waiting` has upstream first.
-        What runs is timed by its own pace, which others of its kind are expected to share. No packing beats the longest chain.
         """
         seen = replace(self, done=self.done.copy(), took=self.took.copy())
         for task, (elapsed, share, _) in running.items():
@@ -140,14 +139,11 @@ def _kind(stage: Stage) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """Every run of some studies, which of them are done, and what the others need.
-
-    A finished pretraining whose encoder is damaged or gone is not done while an evaluation of it is missing.
-    """
+    """Hold every run of some studies, which of them are done, and what the others need."""
 
     tasks: tuple[Task, ...]
     serves: Mapping[str, tuple[str, ...]]  # stage id: names of studies
-    done: frozenset[tuple[str, int]]
+    done: frozenset[tuple[str, int]]  # without pretrainings whose encoder is damaged or gone, and still needed
     forecast: Forecast
     jobs: int
     bytes: int

@@ -1,7 +1,4 @@
-"""Runs side by side on this machine: persistent worker processes, each with one thread, that import torch once.
-
-Each is spawned and has a pipe of its own, so one that is killed in the middle of a message hurts no other.
-"""
+"""Execute runs side by side on this machine, in persistent worker processes of one thread each that import torch once."""
 
 from __future__ import annotations
 
@@ -47,11 +44,11 @@ class Outcome:
 
 @dataclass
 class Worker:
-    """A process and this end of its pipe. `task` is None while it waits for work."""
+    """Hold a process and this end of its own pipe: one that is killed in the middle of a message hurts no other."""
 
     process: BaseProcess
     pipe: Connection
-    task: Task | None = None
+    task: Task | None = None  # while it waits for work
     started: float = 0.0
 
 

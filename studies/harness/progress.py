@@ -29,7 +29,6 @@ class Lines:
             self.note(f"{what}: {done} of {total}")
 
     def naming(self, name: str) -> Callable[[str, int, int], None]:
-        """Return `data` for the set `name`."""
         return lambda what, done, total: self.data(f"{what} {name}", done, total)
 
     def begin(self, done: int, total: int) -> None:
@@ -51,7 +50,12 @@ class Bars(Lines):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[left]}"))
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+        )
         self.bars = Progress(*columns, console=console, transient=True)
         self.overall: TaskID | None = None
         self.shown: dict[Task, TaskID] = {}

@@ -1,7 +1,6 @@
 """Run what is missing: the data first, then runs side by side, upstream before downstream and the longest chain first.
 
-A failed run takes down only what depends on it; a run that another process holds is looked at again later. A second start repeats
-nothing.
+A failed run takes down only what depends on it; a run that another process holds is looked at again later.
 """
 
 from __future__ import annotations
@@ -53,10 +52,9 @@ def run_stages(
     plan: Plan | None = None,
     executor: LocalWorkers | None = None,
 ) -> Summary:
-    """Run what the store lacks of `stages`: by id, upstream first, each with the studies that it serves (see `all_stages`).
+    """Run what the store lacks of `stages` (as `all_stages` gives them).
 
-    `plan` is one that was made to be shown; `executor` the caller's workers, else there are own ones. Raises FameError where the
-    data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary.
+    Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary.
     """
     watcher = watcher or Lines(Console(quiet=True))
     plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)

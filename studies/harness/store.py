@@ -1,8 +1,7 @@
 """Keep runs on disk: the files are the truth, everything else (MLflow, tables, figures) is made from them.
 
-`OUT/runs/STAGE/REPLICATE/` holds a run. `result.json` is written last and atomically, so a folder with that file is a finished run;
-a folder without it is unfinished, whatever else lies there, and is continued or done again (docs/architecture.md, "A run on disk").
-It holds the checksums of the run's files and of itself: a run with damage is done again.
+`OUT/runs/STAGE/REPLICATE/` holds a run. `result.json`, with checksums of the run's files and of itself, is written last and
+atomically: a run without it, or with damage, is unfinished (docs/architecture.md, "A run on disk").
 """
 
 from __future__ import annotations
@@ -68,10 +67,7 @@ class Store:
         return self.runs / stage_id / str(replicate)
 
     def result(self, stage_id: str, replicate: int) -> dict[str, Any] | None:
-        """Return what a finished run found, None where it is not finished. Damage is named once, and the run counts as unfinished.
-
-        The encoder, which is large, is looked at where it is read: see `whole`.
-        """
+        """Return what a finished run found; None where it is unfinished or damaged. The large encoder is checked by `whole`."""
         path = self.folder(stage_id, replicate) / RESULT
         try:
             value = json.loads(path.read_text(encoding="utf-8"))
@@ -209,7 +205,6 @@ class Store:
         return DiskFull(self.out) if full else None
 
     def _warn(self, path: Path, why: str) -> None:
-        """Name damage, once."""
         if path not in self._warned:
             self._warned.add(path)
             log.warning("%s is damaged (%s): its run counts as unfinished and will be done again", path, why)

@@ -1,7 +1,4 @@
-"""Execute one run in one process: the run's folder, what the stage needs, the stage, and last the result.
-
-The stages themselves are in `fame/`; here they are only named, so that a process imports what it runs and no more.
-"""
+"""Execute one run in one process. Stages are only named here, so that a process imports what it runs and no more."""
 
 from __future__ import annotations
 
@@ -51,7 +48,6 @@ class Runtime:
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
     def root_of(self, data: StagedData | VideoData) -> Path | None:
-        """Return the folder of the videos that a configuration names."""
         root = self.roots.get(data.kind)
         return root / name if root and (name := getattr(data, "name", "")) else root
 
@@ -81,10 +77,9 @@ def open_once(
 
 
 def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[str, Any]:
-    """Run one stage of one replicate, whose upstream is finished, and return its result.
+    """Run one stage of one replicate, whose upstream is finished, and return its result; that of a finished run as it is.
 
-    A finished run is returned as it is. Raises Busy while another process holds the run, and whatever the stage raises, of which
-    failure.json is written.
+    Raises Busy while another process holds the run, and whatever the stage raises, after writing failure.json.
     """
     folder = store.folder(stage.id, replicate)
     with store.named_errors():

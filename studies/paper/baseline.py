@@ -1,7 +1,4 @@
-"""Find what a row of a table is compared with, and the unit of its numbers.
-
-Levels differ between data sets; differences to a baseline can be compared.
-"""
+"""Find what a row of a table is compared with, and the unit of its numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +11,8 @@ from studies.study import Measure, Row, Study, moco, random_init
 def reference(study: Study, row: Row) -> Row | None:
     """Return the baseline of a row: random init in table 2 (as the paper prints no MoCo there), else MoCo on the same part.
 
-    It has no column where it stands in another table. None for the row that is the baseline itself, for rows without an encoder,
-    and for those that are there for the gate alone. Where a row differs from the scale (another world, schedule, loss), so does its
-    baseline; random init's is pretrained as the table's own baseline is.
+    None for the baseline itself, for rows without an encoder and for the gate's rows. The baseline has the world, schedule and loss
+    of its row; random init's is pretrained as the table's own baseline is.
     """
     if row.method is None or row.gate:
         return None

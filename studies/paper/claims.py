@@ -1,9 +1,4 @@
-"""Declare the paper's claims C1..C12: which method beats which, by what measure, and by which rule that is judged.
-
-A claim is judged `as published` (finetuned accuracy on test videos drawn like the training ones, raw weights, recall) and by
-`mechanism` (scenes that go with another action, shares, AUROCs); C11 is decided on `real video`. docs/rules.md has the rules,
-reports/ledger.py computes the verdicts.
-"""
+"""Declare the paper's claims C1..C12: which method beats which, by what measure, and by which rule (docs/rules.md)."""
 
 from __future__ import annotations
 
@@ -15,7 +10,18 @@ from typing import Any
 from studies.findings.contrasts import MASK_LIFT, SEED_LIFT
 from studies.paper.links import ALL_SUPPORTED, SHARE, Claim, Link, Named, RealMask, Relation, Side, Test, links
 from studies.paper.tables import AUROC, ENERGY, EXCHANGE, SPREAD
-from studies.study import Measure, background_erasing, deranged, fame, moco, on_targets, random_init, recall_at, supervised, top1
+from studies.study import (
+    Measure,
+    background_erasing,
+    deranged,
+    fame,
+    moco,
+    on_targets,
+    random_init,
+    recall_at,
+    supervised,
+    top1,
+)
 
 EQUAL_AT_MOST = 3.0  # points: two accuracies further apart than that are never called equal
 
@@ -28,7 +34,10 @@ ALL_EQUAL = (
 def both(*pairs: tuple[Named, Named], relation: Relation = "greater") -> tuple[Test, Test]:
     """Return the usual tests of pairs of methods: finetuned accuracy on both targets, and accuracy in deranged scenes."""
     rule = ALL_SUPPORTED if relation == "greater" else ALL_EQUAL
-    published, scenes = links(pairs, top1("A"), top1("B"), relation=relation), links(pairs, deranged("A"), relation=relation)
+    published, scenes = (
+        links(pairs, top1("A"), top1("B"), relation=relation),
+        links(pairs, deranged("A"), relation=relation),
+    )
     return (
         Test("as published", "finetuned top-1 on A and B, own scenes", published, rule),
         Test("mechanism", "top-1 of a linear probe on A, deranged scenes", scenes, rule),
@@ -39,7 +48,11 @@ BETAS = (0.7, 0.5, 0.3)
 BASELINE, MOCO = ("baseline", moco()), ("MoCo", moco())
 CONTRASTIVE, VANILLA = ("contrastive", moco()), ("vanilla contrastive", moco())
 FAME, FAME_ON_SOURCE = ("FAME", fame()), ("FAME, on the source", fame(on="source"))
-GAUSS, SEED, GRID = ("Gauss", fame(variant="gauss")), ("Seed", fame(variant="seed")), ("Grid", fame(variant="grid"))
+GAUSS, SEED, GRID = (
+    ("Gauss", fame(variant="gauss")),
+    ("Seed", fame(variant="seed")),
+    ("Grid", fame(variant="grid")),
+)
 BE, BE_ON_SOURCE = ("BE", background_erasing()), ("BE, on the source", background_erasing("source"))
 MOCO_ON_SOURCE, RANDOM = ("MoCo, on the source", moco("source")), ("random init", random_init())
 OF_KERNELS = ((("supervised", supervised()), CONTRASTIVE), (FAME, CONTRASTIVE))
@@ -77,7 +90,12 @@ def really(measure: tuple[str, str], **how: Any) -> Link:
 
 STILL, LIFT = ("recall_still", "recall on the object's pixels that do not move"), ("recall_lift", "recall lift")
 BOX_LIFT = ("box_recall_lift", "recall lift of the actor's box")
-WAYS: tuple[dict[str, Any], ...] = ({"camera": "still"}, {"camera": "moving"}, {"flavour": "official"}, {"size": 32})
+WAYS: tuple[dict[str, Any], ...] = (
+    {"camera": "still"},
+    {"camera": "moving"},
+    {"flavour": "official"},
+    {"size": 32},
+)
 BESIDE = (
     *(really(measure, **how) for how in WAYS for measure in (STILL, LIFT)),
     *(really(BOX_LIFT, **how) for how in ({}, *WAYS[:2])),
@@ -112,7 +130,10 @@ CLAIMS: tuple[Claim, ...] = (
         "C5",
         "Merging one view and merging both are about equal.",
         "table 1",
-        both(*(((f"beta {beta} single", fame(beta)), ("both", fame(beta, views="both"))) for beta in BETAS), relation="equal"),
+        both(
+            *(((f"beta {beta} single", fame(beta)), ("both", fame(beta, views="both"))) for beta in BETAS),
+            relation="equal",
+        ),
     ),
     Claim(
         "C6",
@@ -122,7 +143,10 @@ CLAIMS: tuple[Claim, ...] = (
             Test(
                 "as published",
                 "finetuned top-1 on C",
-                links(((FAME, BE), (FAME, RANDOM), (FAME_ON_SOURCE, BE_ON_SOURCE), (FAME_ON_SOURCE, RANDOM)), top1("C")),
+                links(
+                    ((FAME, BE), (FAME, RANDOM), (FAME_ON_SOURCE, BE_ON_SOURCE), (FAME_ON_SOURCE, RANDOM)),
+                    top1("C"),
+                ),
             ),
         ),
     ),
@@ -165,7 +189,9 @@ CLAIMS: tuple[Claim, ...] = (
         "table 6",
         (
             Test(
-                "as published", "R@1 on A, own scenes", links(((FAME, MOCO), (FAME_ON_SOURCE, MOCO_ON_SOURCE)), recall_at(1, "A"))
+                "as published",
+                "R@1 on A, own scenes",
+                links(((FAME, MOCO), (FAME_ON_SOURCE, MOCO_ON_SOURCE)), recall_at(1, "A")),
             ),
             Test("mechanism", "R@1 on A, deranged scenes", links(((FAME, MOCO),), recall_at(1, "A", "deranged"))),
         ),
@@ -199,7 +225,10 @@ CLAIMS: tuple[Claim, ...] = (
             Test(
                 "mechanism",
                 "recall of the true figure at beta 0.5",
-                (covers("recall_still", "recall on figure pixels that do not move"), covers("recall_lift", "recall lift")),
+                (
+                    covers("recall_still", "recall on figure pixels that do not move"),
+                    covers("recall_lift", "recall lift"),
+                ),
                 margin=SHARE,
             ),
         ),
@@ -216,8 +245,7 @@ CLAIMS: tuple[Claim, ...] = (
 def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
     """Return the claims as they are judged on the user's targets: each by itself, then their mean; as above where there are none.
 
-    What was measured on real video once and for all (C11) stays; mechanisms need staged scenes, and pretraining on another source
-    or a set without background cues is not what own targets are.
+    C11, measured on real video, stays; what needs staged scenes, another source or a set without background cues does not.
     """
     if not targets:
         return CLAIMS

@@ -23,10 +23,7 @@ ALL_SUPPORTED = (
 
 @dataclass(frozen=True)
 class RealMask:
-    """How one kind of mask covers the object in real video: not run in a study, but kept as measured (reports/ledger.py).
-
-    `measure` is a column of studies/real_masks/sequences.csv; `camera` which sequences count; `size` of the crop in pixels.
-    """
+    """Choose from studies/real_masks/sequences.csv: `measure` is a column, `camera` which sequences count, `size` in pixels."""
 
     variant: Variant
     measure: str
@@ -44,10 +41,7 @@ class RealMask:
 
 @dataclass(frozen=True)
 class Side:
-    """Declare one number of a comparison: a measure of a method or, with `minus`, its difference to another side (a gain).
-
-    `method` is None for masks of the unchanged world. Where a mask's side has a method, it says in which world.
-    """
+    """Declare a measure of a method (None: of masks in the unchanged world), or with `minus` its difference to another side."""
 
     name: str
     method: Method | None
@@ -68,10 +62,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Link:
-    """Declare that `greater` is above `lesser`; with `relation` "equal", that they differ by no more than the claim's delta.
-
-    `margin`: where a test mixes units, the link's own instead of the test's.
-    """
+    """Declare `greater` above `lesser` or, by `relation` "equal", within the claim's delta of it; `margin` replaces the test's."""
 
     greater: Side
     lesser: Side

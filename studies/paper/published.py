@@ -1,7 +1,6 @@
 """Read the paper's numbers from published.toml, and say which of our rows and columns is which of the paper's.
 
-A published value is shown beside one of ours only where row, column and measure are the paper's own. Our parts are twins of the
-paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of Kinetics-400.
+Our parts are twins of the paper's sets: A of UCF101, B of HMDB51, C of Diving48, `source` of Kinetics-400.
 """
 
 from __future__ import annotations
@@ -15,7 +14,11 @@ FILE = Path(__file__).with_name("published.toml")
 
 # Our column -> the paper's, per study. A column that is missing here has no twin in the paper's table.
 COLUMNS: dict[str, dict[str, str]] = {
-    "area_ratio": {"": "single", "single": "single", "both": "both"},  # the baseline is printed twice, with one value
+    "area_ratio": {
+        "": "single",
+        "single": "single",
+        "both": "both",
+    },  # the baseline is printed twice, with one value
     "diving48": {"": "", "A": "UCF101", "source": "K400"},
     "background_source": {"": ""},
     "foreground_mask": {"": "", "source": "K400"},

@@ -45,11 +45,7 @@ DOWNSTREAM: dict[str, Literal["A", "source"]] = {
 
 
 def paper_studies() -> tuple[Study, ...]:
-    """Return the paper's studies with the rows of loaded plugins, and after them the plugins' own studies.
-
-    A plugin's mask is a row of table 4 and of its figure; its pretraining, with default fields, a row of each table of
-    `DOWNSTREAM`. FameError where a study's name is taken, or something is registered as a study that is none.
-    """
+    """Return the paper's studies with rows of plugins, then the plugins' own; FameError for a taken name or what is no study."""
     own = [study for module in plugins.modules() for study in _studies_of(module)]
     names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
@@ -79,8 +75,7 @@ def _with_plugins(study: Study) -> Study:
 def studies(names: list[str] | None = None) -> tuple[Study, ...]:
     """Return the named studies in the order above; the paper's, and no finding, where none is named.
 
-    `findings` and `claims` name several, `selection` is asked for alone; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. An
-    unknown name is a FameError that lists the known ones.
+    `findings` and `claims` name several; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. FameError for an unknown name.
     """
     papers = paper_studies()
     if not names:
@@ -104,7 +99,10 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
 
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
-    return next((study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name), None)
+    return next(
+        (study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name),
+        None,
+    )
 
 
 def row_name(study: Study, row: Row) -> str:

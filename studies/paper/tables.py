@@ -19,7 +19,6 @@ from studies.study import (
     top1,
 )
 
-# Table 1: how much of the frame is kept as foreground, merging one view or both.
 AREA_RATIO = Study(
     name="area_ratio",
     title="Area ratio of the foreground region",
@@ -32,7 +31,6 @@ AREA_RATIO = Study(
     measures=(top1("A"), top1("B"), deranged("A"), balanced("A"), gap("A")),
 )
 
-# Table 2: transfer to a set whose scenes say nothing of the action (Diving48; here target C).
 DIVING48 = Study(
     name="diving48",
     title="Transfer to a set without background cues",
@@ -48,7 +46,7 @@ DIVING48 = Study(
     note="The paper has no MoCo row in this table; ours is added for comparison.",
 )
 
-# Table 3: where the pasted background comes from. One still frame of another video is our addition (claim C12).
+# One still frame of another video is our addition (claim C12).
 BACKGROUND_SOURCE = Study(
     name="background_source",
     title="Source of the background",
@@ -102,7 +100,6 @@ MASK_QUALITY = Study(
     measures=quality(MASKS),
 )
 
-# Table 5: the downstream table, linear probe and finetuning, after pretraining on the larger source.
 ACTION_RECOGNITION = Study(
     name="action_recognition",
     title="Action recognition",
@@ -117,7 +114,6 @@ ACTION_RECOGNITION = Study(
     note="The paper's other rows are other methods on other networks; they stand beside ours as published and are not rerun.",
 )
 
-# Table 6: nearest neighbours of test videos among training videos, on frozen features.
 RETRIEVAL = Study(
     name="retrieval",
     title="Video retrieval",
@@ -148,7 +144,6 @@ ENERGY, RATIO, SPREAD = (
     )
 )
 
-# Figure 3: the weights of the temporal (1-D) kernels, layer by layer.
 TEMPORAL_KERNELS = Study(
     name="temporal_kernels",
     title="Temporal kernel weights",
@@ -166,7 +161,6 @@ TEMPORAL_KERNELS = Study(
 AUROC = Measure("auroc", "activation", "A", "AUROC against the figure", kind="mechanism")
 EXCHANGE = Measure("exchange_ratio", "activation", "A", "scene exchanged / figure exchanged", kind="mechanism")
 
-# Figure 1: where the features are active, and what moves them more: another scene or another figure.
 ACTIVATION_MAPS = Study(
     name="activation_maps",
     title="Class-agnostic activation maps",

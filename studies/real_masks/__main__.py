@@ -6,12 +6,8 @@
 For the report to decide claim C11 on a new measurement, copy OUT/sequences.csv into studies/real_masks/.
 
 A clip has 16 frames (stride 2; 1 where a sequence is too short) and is cropped at the centre: to 112 pixels from a short side of
-128 (the paper's), and to 32 from 48 (the embedded benchmark's). Measures are those of fame/evaluation/analysis/mask_quality.py.
-Against actor boxes there are only `box_recall_lift` and `box_iou`: a box holds much that is no actor, so they say whether a mask
-lies where the actor is, not whether it covers him.
-
-A camera counts as still where its picture moves by less than half a pixel of 112 between a clip's frames (stride 2), in the median
-over the sequence's clips.
+128 (the paper's), and to 32 from 48 (the embedded benchmark's). Against actor boxes there are only `box_recall_lift` and `box_iou`:
+a box holds much that is no actor.
 """
 
 from __future__ import annotations
@@ -43,7 +39,20 @@ STILL_CAMERA = 100 * 0.5 / (112 * STRIDE)  # percent of the short side between c
 BOX_MEASURES = {"recall_lift": "box_recall_lift", "iou": "box_iou"}
 MASK = ["size", "variant", "beta", "flavour"]
 VALUES = ["area", *MEASURES, *BOX_MEASURES.values()]
-COLUMNS = ("set", "truth", "sequence", "video", "first", "stride", "motion", "size", "variant", "beta", "flavour", "area")
+COLUMNS = (
+    "set",
+    "truth",
+    "sequence",
+    "video",
+    "first",
+    "stride",
+    "motion",
+    "size",
+    "variant",
+    "beta",
+    "flavour",
+    "area",
+)
 
 
 def measure_all(folder: Path) -> pd.DataFrame:

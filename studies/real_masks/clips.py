@@ -102,10 +102,7 @@ def ucf101(folder: Path, most: int | None = None) -> Iterator[Video]:
 
 
 def clip_frames(video: Video) -> tuple[list[NDArray[np.int_]], int]:
-    """Return frame numbers (FRAMES,) of the disjoint clips that fit into the middle of annotated stretches, and their stride.
-
-    The stride is STRIDE unless no stretch holds such a clip, then 1. Empty where even that is too long.
-    """
+    """Return frame numbers (FRAMES,) of disjoint clips amid the annotated stretches, and their stride; empty where none fits."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], video.known(), [False]])))  # of the annotated stretches: first, end
     for stride in (STRIDE, 1):
         span = (FRAMES - 1) * stride + 1

@@ -47,8 +47,6 @@ class LeftOut(Config):
 
 
 class Weights(Config):
-    """A given file of weights."""
-
     name: str
     sha256: str
 
@@ -65,7 +63,6 @@ class Asked(Config):
 
     @cached_property
     def studies(self) -> tuple[Study, ...]:
-        """Return the studies by their names, and after them the typed rows."""
         return chosen(self.options)
 
     @cached_property
@@ -89,7 +86,6 @@ class Asked(Config):
         return sets["A" if "A" in sets else "source"].counts.get("train", 0) if sets else 0
 
     def sizes(self, data: Data) -> Mapping[str, int]:
-        """Return the videos per split, for the plan."""
         scanned = (one.counts for fold in self.folds for one in fold.values() if one.data == data)
         return next(scanned, {}) if isinstance(data, VideoData) else staged_sizes(data)
 
@@ -176,7 +172,11 @@ def places(options: Options) -> dict[Part, tuple[str, Path, str]]:
     """Return kind, root and folder below it of each real set, by part; none where staged. FameError where it is not there."""
     dataset, root = options.dataset, options.data_root
     if dataset == "staged":
-        on_disk: dict[str, Any] = {"data-root": root, "codec": options.codec, "fold": options.fold != "1" and options.fold}
+        on_disk: dict[str, Any] = {
+            "data-root": root,
+            "codec": options.codec,
+            "fold": options.fold != "1" and options.fold,
+        }
         on_disk |= {"exclude-broken": options.exclude_broken, "most-broken": options.most_broken}
         if wrong := next((name for name, given in on_disk.items() if given), None):
             given = "" if on_disk[wrong] is True else f" {on_disk[wrong]}"
@@ -221,10 +221,7 @@ def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tupl
 
 
 def part_of(text: str | None, replicates: Sequence[int]) -> tuple[int, ...]:
-    """Return the replicates that `text` names ("3", "2-4", "1,5"), in order and once each; None names all.
-
-    FameError where one is none of `replicates`.
-    """
+    """Return the replicates that `text` names ("3", "2-4", "1,5"), in order; None: all. FameError where one is unknown."""
     if text is None:
         return tuple(replicates)
     study = f"the study's replicates are {listed(replicates)}"

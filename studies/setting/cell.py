@@ -1,8 +1,4 @@
-"""Identity: a stage is one fully resolved scientific configuration, and its id is a hash of nothing else.
-
-The id of an evaluation contains the id of the pretraining it looks at, so a pretraining that three tables and two figures
-share is run once. The replicate is not in the id.
-"""
+"""Identify a stage by a hash of its resolved configuration and of its upstream's id; the replicate is no part of it."""
 
 from __future__ import annotations
 
@@ -49,7 +45,11 @@ class Stage:
 
     def to_json(self) -> dict[str, Any]:
         """The whole chain, for `config.json` of a run and for the worker that executes it."""
-        return {"id": self.id, "config": self.config.model_dump(mode="json"), "upstream": self.upstream and self.upstream.to_json()}
+        return {
+            "id": self.id,
+            "config": self.config.model_dump(mode="json"),
+            "upstream": self.upstream and self.upstream.to_json(),
+        }
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Stage:

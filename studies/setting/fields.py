@@ -1,8 +1,4 @@
-"""Set fields of the method: as a protocol, a row or a finding differs from the scale, and as a user types them.
-
-`--set merge.beta=0.4` sets a field; `--row "fame(beta=0.4, variant='seed')"` declares a row, which is parsed, never evaluated: a
-method's name with keyword arguments whose values are literals. What is unknown or impossible is a FameError that names it.
-"""
+"""Set fields of the method, as rows, findings, protocols and users (`--set`, `--row`) give them; typed rows are never evaluated."""
 
 from __future__ import annotations
 
@@ -20,7 +16,19 @@ from fame.errors import FameError, explain
 from studies.paper.registry import row_name
 from studies.paper.tables import AREA_RATIO
 from studies.records import ROWS
-from studies.study import Method, Pairs, Row, Study, Value, background_erasing, fame, moco, pretext, random_init, supervised
+from studies.study import (
+    Method,
+    Pairs,
+    Row,
+    Study,
+    Value,
+    background_erasing,
+    fame,
+    moco,
+    pretext,
+    random_init,
+    supervised,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 Changed = tuple[tuple[str, Any], ...]
@@ -61,7 +69,10 @@ def changed_optim(optim: Optim, changes: Pairs) -> Optim:
     optim = changed(optim, tuple(told.items()), "optim")
     if lr == epochs == 1:
         return optim
-    count, steps = max(1, round(optim.epochs * epochs)), tuple(round(milestone * epochs) for milestone in optim.milestones)
+    count, steps = (
+        max(1, round(optim.epochs * epochs)),
+        tuple(round(milestone * epochs) for milestone in optim.milestones),
+    )
     return changed(optim, (("lr", optim.lr * lr), ("epochs", count), ("milestones", steps)), "optim")
 
 
@@ -71,16 +82,19 @@ def _factor(name: str, value: Value) -> float:
     return value
 
 
-GROUPS: dict[str, type[Config]] = {"merge": Merge, "erasing": BackgroundErasing, "moco": MoCo, "augment": Augment, "optim": Optim}
+GROUPS: dict[str, type[Config]] = {
+    "merge": Merge,
+    "erasing": BackgroundErasing,
+    "moco": MoCo,
+    "augment": Augment,
+    "optim": Optim,
+}
 OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that hold fields by name
 Typed = tuple[tuple[str, str, Any], ...]
 
 
 def typed_fields(texts: Iterable[str]) -> Typed:
-    """Return (group, field, value) of each `GROUP.FIELD=VALUE`, the last of equal names; FameError for a wrong name or value.
-
-    A field applies to every pretraining that has it, unless the row itself gives that field: table 1's row 0.5 keeps its beta.
-    """
+    """Return (group, field, value) of each `GROUP.FIELD=VALUE`, the last of equal names; FameError for a wrong name or value."""
     found: dict[tuple[str, str], Any] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -119,7 +133,6 @@ def overruled(typed: Typed, studies: Iterable[Study]) -> list[str]:
 
 
 def _own(row: Row, group: str) -> dict[str, Any]:
-    """Return the fields of a group that a row gives itself."""
     if row.method is None:
         return {}
     if group != "merge":
@@ -128,18 +141,22 @@ def _own(row: Row, group: str) -> dict[str, Any]:
 
 
 def rows_study(texts: Iterable[str]) -> Study:
-    """Return the study `rows` of the typed rows, before them the baselines that they lack, with table 1's measures.
-
-    The baseline of a row has the row's world, optimiser, loss and pretraining set. FameError as `method_of`.
-    """
+    """Return the study `rows`: the typed rows after the baselines they lack, with table 1's measures. FameError as `method_of`."""
     rows = {method_of(text): text.strip() for text in texts}
     baselines = {method_of(base): base for base in map(_baseline, rows.values())}
     found = {method: text for method, text in baselines.items() if method not in rows} | rows
-    return Study(ROWS, "Rows of one's own", "", (), tuple(Row(text, method) for method, text in found.items()), AREA_RATIO.measures)
+    return Study(
+        ROWS,
+        "Rows of one's own",
+        "",
+        (),
+        tuple(Row(text, method) for method, text in found.items()),
+        AREA_RATIO.measures,
+    )
 
 
 def _baseline(text: str) -> str:
-    """Return the baseline of a typed row, as it would be typed."""
+    """Return the baseline of a typed row, with the row's pretraining set, world, optimiser, loss and augmentation."""
     call = ast.parse(text, mode="eval").body
     kept = [one for one in call.keywords if one.arg in ("on", *OVERRIDES)] if isinstance(call, ast.Call) else []
     return ast.unparse(ast.Call(ast.Name("moco"), [], kept))

@@ -48,7 +48,9 @@ class Options(Config):
         None, "Replicates of the study; default: the scale's own number. Three are needed for a verdict."
     )
     only: tuple[str, ...] = option(
-        (), "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated.", metavar="STUDY"
+        (),
+        "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated.",
+        metavar="STUDY",
     )
     row: tuple[str, ...] = option(
         (),
@@ -103,7 +105,6 @@ class Options(Config):
             raise FameError(f"{flag(str(first['loc'][0]))} {first['input']}: {first['msg']}") from None
 
     def stored(self) -> Options:
-        """Return them without those that are not stored."""
         return type(self).model_validate(self.model_dump())
 
     @property
@@ -113,14 +114,10 @@ class Options(Config):
 
     @property
     def overrides(self) -> dict[str, Any]:
-        """Return the options that were given of those that override the scale."""
         return {name: value for name in type(self).model_fields if _sets(name) and (value := getattr(self, name))}
 
     def sized(self, clips: int = 0) -> Scale:
-        """Return the scale, as the data want it, with the given overrides; FameError for an impossible value.
-
-        `clips`: real videos that are pretrained on; 0 where they are not counted yet.
-        """
+        """Return the scale with the overrides, for `clips` real videos (0: not counted yet); FameError for an impossible value."""
         scale = SCALES[self.scale] if self.dataset == "staged" else on_real_video(SCALES[self.scale], clips)
         for name, value in self.overrides.items():
             for target in _sets(name):
@@ -144,7 +141,6 @@ class Options(Config):
 
 
 def flag(name: str) -> str:
-    """Return the option of the command line for a field."""
     return f"--{name.replace('_', '-')}"
 
 

@@ -43,10 +43,7 @@ SETS = (
 
 
 def find_sets(root: Path) -> dict[PaperSet, Path]:
-    """The sets below `root` and the folder of each, as its reader wants it; UCF101 is always among them.
-
-    FameError where UCF101 is missing, and where two folders could be the same set: which one is meant decides every number.
-    """
+    """Return the sets below `root` and their folders; FameError where UCF101 is missing, or two folders could be the same set."""
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     found: dict[PaperSet, Path] = {}
     for one in SETS:

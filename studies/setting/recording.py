@@ -24,7 +24,6 @@ Pair = tuple[Method | None, Measure]
 
 
 def record(asked: Asked) -> Records:
-    """Return a study's cells, and what it runs on what."""
     scanned = asked.folds[0] if asked.folds else {}
     found = about(asked.setting, asked.studies, asked.replicates, {part: one.counts for part, one in scanned.items()})
     for one in found["sets"]:
@@ -143,11 +142,8 @@ def about(
 ) -> dict[str, Any]:
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
-    scale, note, fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), backbone;
-    dataset, real (videos), classes (of staged A), sets (part, kind, manifest, fold, videos per split), splits (of A), folds,
-    targets (of the user's, by name), absent (a line on the paper's sets that are not there), left_out and left_out_counted
-    (broken videos); protocol with its
-    choices; replicates; studies (name, title, paper, claims, note); pretrained (name, sha256), overrides, command.
+    Some keys: fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), real (videos),
+    classes (of staged A), splits (of A), targets (the user's), absent (a line on the paper's sets), left_out (broken videos).
     """
     protocol = setting.protocol
     return {
@@ -193,4 +189,10 @@ def about(
 
 def described(study: Study) -> dict[str, Any]:
     """Return what a report prints of a study beside its numbers."""
-    return {"name": study.name, "title": study.title, "paper": study.paper, "claims": list(study.claims), "note": study.note}
+    return {
+        "name": study.name,
+        "title": study.title,
+        "paper": study.paper,
+        "claims": list(study.claims),
+        "note": study.note,
+    }

@@ -1,7 +1,4 @@
-"""From a declared study to resolved stages: a method and a measure, at a scale, on a dataset, are one Stage.
-
-Two rows that say the same thing resolve to the same stage, whatever table they stand in; that is how shared cells are run once.
-"""
+"""Resolve a declared study to stages: a method and a measure, at a scale, on a dataset, are one Stage, which equal rows share."""
 
 from __future__ import annotations
 
@@ -43,14 +40,11 @@ TARGETS = "targets"  # as --dataset says it: sets of the user's own, tested by c
 
 @dataclass(frozen=True)
 class Setting:
-    """Scale and data. `sets` are the scanned real sets by part; none: the embedded benchmark. `dataset` as `--dataset` says it.
+    """Hold scale, data and protocol. `sets` are the real sets by part in the first fold; none: the embedded benchmark.
 
-    A set of its own stands in target A's place. With `targets` the parts are `source`, which all pretraining is on, and the
-    targets by name: each stands in turn in the place of the paper's.
+    A single set stands in target A's place. With `targets` the parts are `source`, for all pretraining, and the targets by name.
     `pretrained` is the SHA-256 of a given weights file: every study is then reduced to that one encoder.
-    `folds` are the sets by part in each further fold, where all folds were asked for; `sets` are of the first.
-    `protocol` is what is done with videos; what it says of `data` is in `videos` already (studies/setting/asked.py).
-    `typed` are fields of the method that `--set` gave (studies/setting/fields.py).
+    `folds` are the sets by part in each further fold. What `protocol` says of `data` is in all sets already.
     """
 
     scale: Scale
@@ -69,7 +63,6 @@ class Setting:
 
     @property
     def clip(self) -> Clip:
-        """The scale's clip, by the protocol."""
         return self._by_protocol("clip", self.scale.clip)
 
     def _by_protocol(self, group: Group, model: Model) -> Model:
@@ -82,7 +75,6 @@ class Setting:
 
     @property
     def every_set(self) -> tuple[VideoData, ...]:
-        """The real sets of all parts and folds, once each."""
         return tuple(dict.fromkeys(data for sets in (self.sets, *self.folds) for data in sets.values()))
 
     def folded(self, stage: Stage) -> tuple[Stage, ...]:
@@ -91,10 +83,7 @@ class Setting:
         return tuple(dict.fromkeys([stage, *(counterpart(stage, twin) for twin in twins)]))
 
     def data(self, part: Part, changes: Changes = UNCHANGED) -> Data | None:
-        """The videos of a part, of the world as a method changes it.
-
-        None where this dataset has no such part (one real set stands in target A's place alone) or is no world to be changed.
-        """
+        """Return the videos of a part, of the world as a method changes it; None where this dataset has no such part or world."""
         if self.sets:
             return self.sets.get(part) if not changes.world else None
         assert self.scale.world is not None
@@ -192,7 +181,6 @@ class Setting:
         return Stage(config, upstream) if upstream else None
 
     def rows(self, study: Study) -> tuple[Row, ...]:
-        """The study's rows; with given weights one row, as there is one encoder."""
         if self.pretrained and any(row.method for row in study.rows):
             return (Row("given weights", Method(kind="random")),)
         return study.rows
@@ -203,7 +191,6 @@ class Setting:
         return tuple({(one.metric, one.protocol, one.target): one for one in own}.values())
 
     def cells(self, study: Study) -> Iterator[tuple[Row, Measure, Stage | None]]:
-        """Every number of the study's table, row by row."""
         for row in self.rows(study):
             for measure in self.measures(study):
                 yield row, measure, self.stage(row, measure)

@@ -1,12 +1,4 @@
-"""Declare as data how big a study is, and what it does with videos; never a method.
-
-A scale has sizes and schedules. `smoke` is for tests: its numbers mean nothing. `quick` fits two cores for some minutes. `mini` is
-the scale of the claims. `paper` is the paper's protocol on the paper's videos.
-
-A protocol is a list of choices, each a field of fame/config/ with its value and source, where the released code and ours differ:
-`corrected`, the default, mends its faults and leaves no video out; `official` does what it does, faults included, for comparison
-with numbers made by it (docs/datasets.md).
-"""
+"""Declare as data how big a study is, and what it does with videos (docs/datasets.md); never a method."""
 
 from __future__ import annotations
 
@@ -15,11 +7,13 @@ from typing import Any, Literal
 
 from fame.config import Augment, Backbone, Clip, Data, MoCo, Optim, Precision, StagedData, StagedPart, StagedWorld
 
-# whole-body actions, which a narrow network can tell apart in the steps that quick has; the limb-wise ones of B it hardly can
-# (docs/notebook/benchmark-log.md, "Can motion be learnt?")
+# whole-body actions, which a narrow network can tell apart in quick's steps (docs/notebook/benchmark-log.md)
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
 STEPS = {"smoke": 2, "quick": 240, "mini": 2400}  # of a pretraining on real video
-REAL_FIRST, REAL_REPLICATES = 10, 6  # of `mini` on real video, fixed beforehand: docs/rules.md; those below are for trials
+REAL_FIRST, REAL_REPLICATES = (
+    10,
+    6,
+)  # of `mini` on real video, fixed beforehand: docs/rules.md; those below are for trials
 FINER_ACTIONS = ("wave", "clap", "raise", "flap", "knee", "march", "kick", "legs")  # target B: one limb or both
 
 
@@ -73,8 +67,7 @@ def world(train: int, source: int, small: int, test: int, val: int) -> StagedWor
     )
 
 
-# softer colours than the released code's (0.4, 0.4, 0.4, 0.1; grayscale 0.2): at 32 pixels those leave the baseline nothing to
-# learn from in the steps that a small scale has (docs/notebook/benchmark-log.md)
+# softer colours than the released code's: at 32 pixels those leave the baseline nothing to learn from in few steps
 STAGED_AUGMENT = Augment(area=(0.4, 1.0), blur=0.0, grayscale=0.1, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05)
 ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32, epochs=20)
 
@@ -149,10 +142,7 @@ PAPER = Scale(
 
 
 def on_real_video(scale: Scale, clips: int) -> Scale:
-    """The same scale on `clips` videos from disk: steps instead of epochs, batch and queue that so many clips can fill.
-
-    At `quick` and `mini` with a wider network on larger crops than staged videos need, and the released code's colours.
-    """
+    """Return the scale for `clips` videos from disk: steps instead of epochs, batch and queue that so many clips can fill."""
     if scale.name == "paper":
         return scale
     smoke = scale.name == "smoke"
@@ -215,7 +205,6 @@ class Protocol:
     choices: tuple[Choice, ...] = ()
 
     def changes(self, group: Group) -> tuple[tuple[str, Any], ...]:
-        """(field, value) of one group, as `studies.setting.fields.changed` takes them."""
         return tuple((choice.field, choice.value) for choice in self.choices if choice.group == group)
 
     @property

@@ -1,8 +1,4 @@
-"""Where real data sets keep their videos, labels and splits: one reader a layout.
-
-A reader lists what should be there without opening a video (fame/data/scan.py opens them). The official test list is the split
-`test`; validation videos are whole groups held out of the training list (splits.py), never a test video.
-"""
+"""List the videos, labels and splits of real data sets, one reader a layout, without opening a video."""
 
 from __future__ import annotations
 

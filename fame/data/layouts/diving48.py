@@ -1,7 +1,6 @@
 """Diving48 V2: clips in one folder, `Diving48_V2_train.json` and `Diving48_V2_test.json`, class names in `Diving48_vocab.json`.
 
-Clips are named VIDEO_NNNNN after the broadcast they are cut from, and one broadcast has dives of many classes before one
-background: validation holds out whole broadcasts.
+Clips are named VIDEO_NNNNN after their broadcast; validation holds out whole broadcasts, whose dives share a background.
 """
 
 from __future__ import annotations

@@ -1,10 +1,8 @@
-"""Read plain class folders: anybody's own videos.
+"""Read plain class folders: anybody's own videos, at any depth below their class.
 
 - `ROOT/splits.csv` (columns `path,split`, or `path,label,split`): what it lists, as it says.
 - `ROOT/{train,val,test}/CLASS/*`: as the folders say, by any usual name of a split (`Training`, `valid`, `dev`, ...).
 - `ROOT/CLASS/*`: splits are made by `ROOT/splits.toml`, else by group, and kept.
-
-Videos lie at any depth below their class. Where no `val` is given, groups are held out of train.
 """
 
 from __future__ import annotations
@@ -16,8 +14,25 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 
 from fame.data.disk import writing
-from fame.data.layouts.listing import SPLITS, Entry, Listing, left_out, like_videos_below, none_found, read_rows, videos_below
-from fame.data.layouts.splits import RULE, Rule, by_hash, cross_validated, groups_by_label, hold_out_groups, read_rule
+from fame.data.layouts.listing import (
+    SPLITS,
+    Entry,
+    Listing,
+    left_out,
+    like_videos_below,
+    none_found,
+    read_rows,
+    videos_below,
+)
+from fame.data.layouts.splits import (
+    RULE,
+    Rule,
+    by_hash,
+    cross_validated,
+    groups_by_label,
+    hold_out_groups,
+    read_rule,
+)
 from fame.errors import FameError
 from fame.files import write_json
 
@@ -32,10 +47,7 @@ Named = tuple[str, str, str]  # path below the root, class, split
 
 
 def read_class_folders(root: Path, fold: int, cache: Path, folds: int = 0) -> Listing:
-    """Read a folder. A split made here is kept as JSON in `cache`: videos added later do not move the others.
-
-    That file may be edited. With `folds`, a folder that says no splits is cut into so many for cross-validation instead.
-    """
+    """Read a folder; a split made here is kept in `cache`, as JSON. With `folds`, a folder without splits is cross-validated."""
     given = (root / LIST).is_file()
     videos, divided = (_listed_videos(root), True) if given else _videos_in_folders(root)
     missing = [path for path, _, _ in videos if given and not (root / path).is_file()]
@@ -136,7 +148,10 @@ def _listed_videos(root: Path) -> list[Named]:
     listed: dict[str, tuple[str, str]] = {}
     for line, row in rows:
         where = f"line {line} of {file}"
-        path, split = row["path"] and PurePosixPath(row["path"]).as_posix(), row["split"]  # ./CLASS/NAME is CLASS/NAME
+        path, split = (
+            row["path"] and PurePosixPath(row["path"]).as_posix(),
+            row["split"],
+        )  # ./CLASS/NAME is CLASS/NAME
         if split not in SPLITS:
             raise FameError(f"folder: {where} has the split {split!r}; a split is train, val or test")
         if path in listed:

@@ -1,7 +1,6 @@
 """HMDB51: class folders of clips, and 51 x 3 split files `CLASS_test_splitN.txt` (1 train, 2 test, 0 in neither).
 
-Clips are named SOURCE_CLASS_BODY_CAMERA_PEOPLE_VIEW_QUALITY_N.avi. Many are cut from one film, often for several classes, so
-validation holds out whole sources. The official train and test lists themselves share sources; they are left as they are.
+Clips are named SOURCE_CLASS_BODY_CAMERA_PEOPLE_VIEW_QUALITY_N.avi. Validation holds out whole sources, such as films.
 """
 
 from __future__ import annotations
@@ -41,10 +40,7 @@ def read_hmdb51(root: Path, fold: int) -> Listing:
 
 
 def source_of(path: str) -> str:
-    """Return what `CLASS/CLIP.avi` was cut from: the clip's name before its class, without a number at the end (parts of one film).
-
-    `kiss/The_Matrix_4_kiss_h_cm_np2_le_goo_0.avi` is of `The_Matrix`; a name that is not built so is its own source.
-    """
+    """Return what a clip was cut from, else `path`: `kiss/The_Matrix_4_kiss_h_cm_np2_le_goo_0.avi` is of `The_Matrix`."""
     name = Path(path)
     before = _TAIL.sub("", name.stem)
     if before == name.stem:

@@ -1,8 +1,6 @@
 """Kinetics-400: `train/CLASS/*.mp4`, `val/CLASS/*.mp4`, and the csv lists of what should be there.
 
-A copy of Kinetics is never whole: what the lists name and the disk has not is counted. Numbers are reported on the
-official `val`, which is the split `test` here; the official `test` has no labels and is not read. All of `train` is
-trained on unless `splits.toml` asks for a validation split.
+The official `val` is the split `test` here; all of `train` is trained on unless `splits.toml` asks for a validation split.
 """
 
 from __future__ import annotations
@@ -11,7 +9,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fame.data.layouts.listing import Entry, Listing, first_file, first_folder, left_out, none_found, read_rows, videos_below
+from fame.data.layouts.listing import (
+    Entry,
+    Listing,
+    first_file,
+    first_folder,
+    left_out,
+    none_found,
+    read_rows,
+    videos_below,
+)
 from fame.data.layouts.splits import place_by_hash, read_rule
 from fame.errors import FameError
 
@@ -20,11 +27,7 @@ _NAME = re.compile(r"(?P<id>.+)_(?P<start>\d{6})_(?P<end>\d{6})$")
 
 
 def read_kinetics(root: Path, fold: int) -> Listing:
-    """A split with a csv list is what the list names and the disk has; one without is what its class folders have.
-
-    Class names are compared without spaces, underscores and apostrophes, so `playing guitar` is `playing_guitar`. The order of
-    the classes is that of their names, with or without lists.
-    """
+    """Read what the csv lists name and the disk has, or class folders where there is no list; classes are in order of name."""
     rule = read_rule(root, "kinetics400", ("val", "seed"), val=0.0)
     train = first_folder("kinetics400", root, ("train",), "the training videos")
     found: list[tuple[str, str, str]] = []  # path, class, split

@@ -50,7 +50,10 @@ def first_folder(kind: str, root: Path, names: tuple[str, ...], what: str) -> Pa
 
 def first_file(root: Path, names: tuple[str, ...]) -> Path | None:
     """Return the first file of one of `names` in `root` or its folder `annotations`, else None."""
-    return next((folder / name for folder in (root, root / "annotations") for name in names if (folder / name).is_file()), None)
+    return next(
+        (folder / name for folder in (root, root / "annotations") for name in names if (folder / name).is_file()),
+        None,
+    )
 
 
 def read_text(kind: str, file: Path) -> str:
@@ -87,10 +90,7 @@ def list_once(kind: str, listed: dict[str, Entry], entry: Entry, file: Path) -> 
 
 
 def find_listed(kind: str, root: Path, classes: list[str], listed: Iterable[Entry], lists: Path, videos: Path) -> Listing:
-    """Return the listed entries whose file lies below `videos`, whatever its case and suffix, with its path; others are missing.
-
-    An entry of split "" is not used. What is missing moves no other entry. FameError where none is there.
-    """
+    """Return the listed entries whose file lies below `videos`, whatever its case and suffix; FameError where none is there."""
     found = sorted(reversed(videos_below(videos)), key=lambda path: path.parent.name.lower() in path.stem.lower())
     on_disk = {_stem(path.name): path for path in found}  # of copies the one in its class's folder
     entries, missing = [], []
@@ -122,11 +122,7 @@ def left_out(root: Path, paths: Iterable[Path], why: str = "the lists do not nam
 
 
 def videos_below(folder: Path) -> list[Path]:
-    """List every file below `folder`, at any depth, whose name ends as a video's does, in order.
-
-    What is hidden or the system's own is passed over; links to folders are followed, but for those that lead back.
-    FameError where a folder cannot be read or a name is no UTF-8.
-    """
+    """List the videos below `folder`, at any depth, in order; FameError for an unreadable folder or a name that is no UTF-8."""
     found = [path for path in _files_below(folder) if path.suffix.lower() in SUFFIXES]
     for path in found:
         if re.search("[\r\ud800-\udfff]", str(path)):

@@ -22,8 +22,7 @@ OFFICIAL = {
     ("ucf101", 3): Official(9624, 3696, 101),
     # the official 153 split files: 70 train and 30 test clips a class; 6766 clips listed (the paper of 2011 counts 6849)
     **{("hmdb51", fold): Official(3570, 1530, 51) for fold in (1, 2, 3)},
-    # the copy that the Common Visual Data Foundation hosts, as FiftyOne's documentation counts it; about 50 a class in val (Kay et
-    # al. 2017). No two copies agree: others that results were published of have 234619 to 240436 train videos
+    # the copy that the Common Visual Data Foundation hosts, as FiftyOne's documentation counts it; no two copies agree
     ("kinetics400", 1): Official(246534, 19906, 400),
     # version 2's lists, as their users count them; not counted by us. The archive of videos has more: 18404 clips
     ("diving48", 1): Official(15027, 1970, 48),
@@ -32,10 +31,7 @@ FOLDS = {kind: max(fold for other, fold in OFFICIAL if other == kind) for kind, 
 
 
 def compare_with_official(kind: str, fold: int, listing: Listing) -> list[str]:
-    """Return lines such as `ucf101 fold 1: train 60 of 9537`; train counts what is held out of it for validation too.
-
-    No line where all is as published, or nobody published such a set.
-    """
+    """Return lines such as `ucf101 fold 1: train 60 of 9537`, where counts differ; train counts `val` too."""
     official = OFFICIAL.get((kind, fold))
     if official is None:
         return []

@@ -1,7 +1,6 @@
-"""Make splits: hold out whole groups for validation, and read the rule that `splits.toml` in a set's folder gives.
+"""Make splits: hold out whole groups for validation, and read the rule in a set's `splits.toml`, whose keys are all optional.
 
-A network knows a scene that it was trained on, so a validation split that cuts through groups (one person in one
-place, one film) flatters it. Whole groups are held out, chosen by a hash of their names: the same on every machine.
+A split that cuts through groups (one person in one place, one film) flatters a network. A hash of names chooses those held out.
 
     by = "group"              # whole groups together; "class": each class's videos one by one; "seed": all videos, whatever class
     group = "_(tape[0-9]+)_"  # what names a group: a regular expression, its first parenthesis; without it _gNN, as in UCF101
@@ -10,8 +9,6 @@ place, one film) flatters it. Whole groups are held out, chosen by a hash of the
     seed = 1                  # another draw; without it the fold alone decides
     folds = 10                # of a target: cross-validation by unit, in place of test and val
     hold_out = true           # of a target: split once by test and val, which pretraining then does not see
-
-Every line may be left out. What it decides is in the manifest, video by video.
 """
 
 from __future__ import annotations
@@ -44,7 +41,11 @@ def group_of(path: str) -> str:
 
 
 def hold_out_groups(
-    entries: Iterable[Entry], fold: int, group: Naming = group_of, share: float = VAL_SHARE, seed: int | None = None
+    entries: Iterable[Entry],
+    fold: int,
+    group: Naming = group_of,
+    share: float = VAL_SHARE,
+    seed: int | None = None,
 ) -> list[Entry]:
     """Move whole groups from train to val: about `share` of each class's groups, the first by hash."""
     entries = list(entries)
@@ -55,12 +56,16 @@ def hold_out_groups(
 
 
 def hold_out_sources(
-    entries: Iterable[Entry], fold: int, source: Naming, share: float = VAL_SHARE, most: float = 0.5, seed: int | None = None
+    entries: Iterable[Entry],
+    fold: int,
+    source: Naming,
+    share: float = VAL_SHARE,
+    most: float = 0.5,
+    seed: int | None = None,
 ) -> list[Entry]:
-    """Move whole sources from train to val, where one source (a film, a competition) has clips of several classes.
+    """Move whole sources (a film, a competition), which have clips of several classes, from train to val, in order of hash.
 
-    Sources are taken in order of hash; one is passed over where val would then have more than `share` of all training videos, or
-    more than `most` of a class's (of one with two or three: one; of one with a single video: none).
+    One is skipped where val would exceed `share` of all training videos, or `most` of a class (at least one video, if it has two).
     """
     entries = list(entries)
     train = [entry for entry in entries if entry.split == "train"]
@@ -108,11 +113,7 @@ def _hash(name: str, fold: int, seed: int | None) -> bytes:
 
 
 def cross_validated(entries: list[Entry], rule: Rule, where: str) -> list[Entry]:
-    """Give each video one of `rule.folds` folds, whole units (groups or videos) together and each class spread evenly.
-
-    Large units first, each goes where its classes are rarest; a hash of the names decides between equals. Fewer units give
-    fewer folds; FameError for a single one.
-    """
+    """Give each video a fold, whole units (groups or videos) together, each class spread evenly; FameError for a single unit."""
     unit = rule.unit()
     contents: dict[str, Counter[int]] = defaultdict(Counter)
     for entry in entries:
@@ -124,7 +125,10 @@ def cross_validated(entries: list[Entry], rule: Rule, where: str) -> list[Entry]
     fold_of = {}
     for name in sorted(by_hash(contents, 1, rule.seed), key=lambda name: -contents[name].total()):
         content = contents[name]
-        fold_of[name] = min(range(count), key=lambda fold: (sum(n * held[fold][c] for c, n in content.items()), held[fold].total()))
+        fold_of[name] = min(
+            range(count),
+            key=lambda fold: (sum(n * held[fold][c] for c, n in content.items()), held[fold].total()),
+        )
         held[fold_of[name]] += content
     return [entry._replace(split=f"{FOLD}/{fold_of[unit(entry.path)]}") for entry in entries]
 

@@ -10,14 +10,11 @@ from fame.errors import FameError
 
 
 def read_ucf101(root: Path, fold: int) -> Listing:
-    """Read a fold: its test list is the test split, and a share of each class's groups in its train list validates.
-
-    Classes are compared without case: classInd.txt has HandstandPushups, its files v_HandStandPushups.
-    """
+    """Read a fold: its test list is the test split, and a share of each class's groups in its train list validates."""
     videos = first_folder("ucf101", root, ("UCF-101", "data"), "the videos")
     lists = first_folder("ucf101", root, ("ucfTrainTestlist", "anno"), "the split files")
     names = [_class_of(lists / "classInd.txt", line) for line in read_lines("ucf101", lists / "classInd.txt")]
-    label = {name.lower(): index for index, name in enumerate(names)}
+    label = {name.lower(): index for index, name in enumerate(names)}  # files have HandStand, classInd.txt Handstand
     listed: dict[str, Entry] = {}
     for split in ("train", "test"):
         file = lists / f"{split}list{fold:02d}.txt"

@@ -1,11 +1,8 @@
-"""The repertoire of the embedded benchmark's actor: what it does, and in what manner.
+"""Move the embedded benchmark's actor: what it does, and in what manner.
 
-An action is *which joints move together and how*, added to a posture that every video draws from one distribution. So a
-single frame, a silhouette or a place says little about the action; its course in time says it. The `Manner` varies from
-video to video: speed, amplitude, rhythm, phase, handedness, size, posture, place.
+An action is added to a posture drawn from one distribution: its course in time tells the action, a single frame hardly does.
 
-Angles are in degrees. A limb's 0 points down and it grows outwards; `lean` tips the trunk over the
-hips, `roll` turns the body. Lengths are in units of the figure's standing height.
+Angles are in degrees; a limb's 0 points down and it grows outwards. Lengths are in units of the figure's standing height.
 """
 
 from __future__ import annotations
@@ -53,10 +50,7 @@ class Manner:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, alike: float = 0.0) -> Manner:
-        """Draw a manner. Every video draws the same number of values, so performances never depend on one another.
-
-        alike, 0..1: how far posture and size are drawn to the middle of their range; at 1 a still figure does not tell its video.
-        """
+        """Draw a manner; `alike` (0..1) pulls posture and size to their middle: at 1 a still figure does not tell its video."""
 
         def uniform(low: float, high: float) -> float:
             return float(rng.uniform(low, high))

@@ -1,7 +1,4 @@
-"""The body of the embedded benchmark's actor: joints' angles over time made into capsules (segments with a radius), and painted.
-
-What it does stands in actions.py. Lengths are in units of the figure's standing height; y grows downwards, as in pixels.
-"""
+"""Paint the embedded benchmark's actor as capsules (segments with a radius), in units of its standing height; y grows downwards."""
 
 from __future__ import annotations
 
@@ -28,10 +25,7 @@ PARTS = (
 
 
 def capsules(action: str, manner: Manner, frames: int) -> Array:
-    """Return the figure's skeleton over time: (T, parts, 4), two end points x, y, x, y a part in the order of `PARTS`.
-
-    Unit: standing height; the ground is y = 0 and the hips' rest is x = 0. The head is a capsule of length nought.
-    """
+    """Return (T, parts, 4): the two ends x, y, x, y of each of `PARTS` over time; the ground is y = 0, the hips' rest x = 0."""
 
     def both(values: tuple[float, float]) -> Array:
         return np.repeat(np.array(values, np.float32)[:, None], frames, axis=1)
@@ -71,7 +65,12 @@ def _skeleton(pose: Pose, facing: float) -> Array:
         knee = limb(hip, THIGH, pose.hip[number], side)
         foot = limb(knee, SHANK, pose.hip[number] - pose.knee[number], side)
         feet.append(foot[:, 1])
-        for name, ends in (("arm", (shoulder, elbow)), ("forearm", (elbow, hand)), ("thigh", (hip, knee)), ("shank", (knee, foot))):
+        for name, ends in (
+            ("arm", (shoulder, elbow)),
+            ("forearm", (elbow, hand)),
+            ("thigh", (hip, knee)),
+            ("shank", (knee, foot)),
+        ):
             out[:, index[f"{name}{number}"], 0], out[:, index[f"{name}{number}"], 1] = ends
     turn = np.deg2rad(pose.roll) * facing
     if np.any(turn):  # about the hips, before the feet would be set down
@@ -86,10 +85,7 @@ def _skeleton(pose: Pose, facing: float) -> Array:
 
 
 def outline_of(points: Array, unit: float, size: int) -> tuple[Mask, Outline]:
-    """Rasterise skeletons (T, parts, 4), in pixels of a frame `size` square; `unit` is the standing height in pixels.
-
-    The mask (T, size, size) is the pixels whose centre lies inside. An edge is one pixel soft.
-    """
+    """Rasterise skeletons (T, parts, 4) to a mask (T, size, size) and outline; points and `unit`, the height, are in pixels."""
     radius = np.array([r for _, r, _ in PARTS], np.float32) * np.float32(unit)
     ticks = np.arange(size, dtype=np.float32) + np.float32(0.5)
     corners = points.reshape(len(points), len(PARTS), 2, 2)
@@ -107,7 +103,11 @@ def outline_of(points: Array, unit: float, size: int) -> tuple[Mask, Outline]:
     cover[1] *= clear[2]
     clear[1] *= clear[2]
     cover[0] *= clear[1]
-    return depth.max(axis=0) > 0, ((slice(None), slice(top, bottom), slice(left, right)), cover, clear[0] * clear[1])
+    return depth.max(axis=0) > 0, (
+        (slice(None), slice(top, bottom), slice(left, right)),
+        cover,
+        clear[0] * clear[1],
+    )
 
 
 def paint(planes: Array, outline: Outline, clothes: Array) -> None:

@@ -1,7 +1,6 @@
-"""Who performs what, where: the list of videos of one part of the embedded benchmark, from the replicate's seed.
+"""Plan who performs what, where: the list of videos of one part of the embedded benchmark, from the replicate's seed.
 
-A scene family goes with every action of a part (the coupling). A share rho of each class's videos shows that scene, the
-others another action's, all equally often. Parts with the same actions share their coupling, as real sets do.
+A share rho of an action's videos shows the scene family that goes with it (the coupling), the others those of other actions.
 """
 
 from __future__ import annotations

@@ -43,10 +43,7 @@ class Recipe:
 
 
 def render_performance(recipes: Sequence[Recipe], world: StagedWorld) -> Iterator[tuple[Recipe, Frames, Mask]]:
-    """One performance in each of its conditions: uint8 (T, H, W, 3) frames before coding, bool (T, H, W) true masks.
-
-    The figure's outline is computed once; the mask is given even where the figure is not shown.
-    """
+    """Yield a performance in each of its conditions: uint8 (T, H, W, 3) frames before coding, bool (T, H, W) true masks."""
     first = recipes[0]
     manner = Manner.draw(np.random.default_rng(first.motion), world.alike)
     points, unit = _place(capsules(first.action, manner, world.frames), manner, world)

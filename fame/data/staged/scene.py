@@ -1,8 +1,4 @@
-"""The scenes of the embedded benchmark: families of backdrops, each video with its own palette, layout and objects.
-
-A family is a kind of texture (stripes, tiles, dots, ...) and goes with an action; its colours, width, shift and what stands
-in front of it belong to one video, so that a backdrop identifies its video. A backdrop has few colours and they recur.
-"""
+"""Draw the scenes of the embedded benchmark: families of backdrops, each video with its own palette, layout and objects."""
 
 from __future__ import annotations
 
@@ -75,8 +71,7 @@ def hues(seed: int) -> list[float]:
 def palette(rng: np.random.Generator, clothes: Array, hue: float | None, world: StagedWorld) -> Array:
     """Draw colours in [0, 1], (COLOURS, 3), apart from each other and from the clothes; `contrast` draws them to their mean.
 
-    A share `tint` of what they are chosen from is near `hue` (turns), as water is bluish and grass greenish; the rest has any.
-    With probability `likeness` each is one of the clothes' colours instead (claim C10: moving things and background share colours).
+    A share `tint` of the candidates is near `hue` (turns). With probability `likeness` each is a colour of the clothes (claim C10).
     """
     turn = rng.uniform(size=48)
     near = np.mod((hue or 0.0) + rng.normal(0, TINT_SPREAD, 48), 1.0)
@@ -103,10 +98,7 @@ def _rgb(hue: NDArray[np.float64], saturation: NDArray[np.float64], value: NDArr
 
 
 def backdrop(family: int | None, size: int, objects: int, colours: Array, rng: np.random.Generator) -> Array:
-    """Draw a still picture (size, size, 3) in [0, 1]: a family's texture and `objects` things before it, in the palette's colours.
-
-    `family` None is the neutral scene: a wall and a floor, nothing on it.
-    """
+    """Draw a still picture (size, size, 3) in [0, 1]: a texture with `objects` before it; without a family, a wall and a floor."""
     step = np.float32(48 / size)  # lengths are in pixels of a 48 pixel frame
     ticks = (np.arange(size * OVERSAMPLING, dtype=np.float32) + 0.5) / OVERSAMPLING * step
     x, y = (axis.astype(np.float32) for axis in np.meshgrid(ticks, ticks))

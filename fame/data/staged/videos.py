@@ -30,11 +30,7 @@ log = logging.getLogger(__name__)
 
 
 def render(data: StagedData, seeds: Seeds, cache: Path, jobs: int = 1, progress: Progress | None = None) -> Manifest:
-    """Return the part's videos under `cache/staged/`, rendered in `jobs` processes where they are missing or damaged.
-
-    The same bytes come whatever `jobs` is. Several processes may call this at once: one renders, the others wait. FameError where
-    the disk is full or the folder cannot be written.
-    """
+    """Return a part's videos under `cache/staged/`, rendered where missing or damaged; FameError where they cannot be written."""
     folder = cache / "staged" / data.digest(seeds.of("staged"))
     with writing(folder, "the rendered videos"), locked(folder):
         if not (folder / "manifest.json").exists():
@@ -101,4 +97,14 @@ def _entry(video: Planned, world: StagedWorld, sums: dict[str, tuple[str, int]])
         "mask": video.recipe.mask,
     }
     path = video.recipe.file
-    return Video(path, video.label, video.split, world.frames, float(world.fps), world.size, world.size, tags, sums[path][0])
+    return Video(
+        path,
+        video.label,
+        video.split,
+        world.frames,
+        float(world.fps),
+        world.size,
+        world.size,
+        tags,
+        sums[path][0],
+    )

@@ -1,14 +1,9 @@
-"""Figure 1: class-agnostic activation maps: where the features are active, and what moves them (claim C8).
+"""Map where the features are active, without regard to class (figure 1), and measure what moves them (claim C8).
 
-The map of a clip is a feature map, |.| summed over channels, resized to the clip; of the deepest stage that is at least 4 x 4, as
-small crops leave the last without extent (32 px end at 1 x 1).
-
-- `auroc`: per frame, how well the map tells the true figure's pixels from the others (0.5: not at all); mean over the frames of a
-  video that show the figure, then over videos. Left out where the data set knows no figure.
+- `auroc`: per frame, of the map against the true figure; mean over a video's frames that show the figure, then over videos.
 - `exchange_ratio`: |f(x) - f(scene exchanged)| / |f(x) - f(figure exchanged)|, Euclidean, f the pooled features of the middle clip,
   x a test performance in its own scene. The scene is exchanged by its deranged twin; the figure by every video among the chosen
-  ones and their twins that shows another action in a scene of x's family (mean distance). Below 1 the features follow the figure
-  rather than the scene.
+  ones and their twins that shows another action in a scene of x's family (mean distance).
 """
 
 from __future__ import annotations
@@ -118,10 +113,7 @@ def activation_map(net: Encoder, layer: str, clips: Tensor) -> Tensor:
 def exchange_distances(
     net: Encoder, videos: VideoSet, rows: Tensor, config: Activation, device: torch.device
 ) -> pd.DataFrame | None:
-    """Return per own-scene row its `scene_distance`, `figure_distance` and `exchange_ratio`; NaN where a partner is missing.
-
-    None where the data set has no deranged twin of any of these performances.
-    """
+    """Return each row's two distances and their ratio, NaN where a partner is missing; None where no row has a deranged twin."""
     performance, family, label = videos.tag("performance"), videos.tag("scene"), videos.labels.tolist()
     twins = {performance[row]: row for row in videos.select("test/deranged").tolist() if performance[row]}
     own = rows.tolist()
@@ -139,15 +131,18 @@ def exchange_distances(
         alike = [other for other in shown if family[row] and family[other] == family[row] and label[other] != label[row]]
         scene = distance(row, twins[performance[row]]) if performance[row] in twins else np.nan
         figure = float(np.mean([distance(row, other) for other in alike])) if alike else np.nan
-        lines.append({"scene_distance": scene, "figure_distance": figure, "exchange_ratio": scene / figure if figure else np.nan})
+        lines.append(
+            {
+                "scene_distance": scene,
+                "figure_distance": figure,
+                "exchange_ratio": scene / figure if figure else np.nan,
+            }
+        )
     return pd.DataFrame(lines)
 
 
 def auroc(scores: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Return the exact area under the ROC curve of each line: scores (N, P) against truth bool (N, P) -> (N,), ties counted half.
-
-    It is the chance that a random positive scores above a random negative (Mann-Whitney). NaN where a line has only one kind.
-    """
+    """Return the area under each line's ROC curve, (N, P) -> (N,), ties counted half; NaN where a line has only one kind."""
     ranks = rankdata(scores, axis=1)
     positive = truth.sum(axis=1).astype(float)
     negative = truth.shape[1] - positive

@@ -1,7 +1,6 @@
-"""How much a classifier leans on the background: background gap, scene-following, share of the gap closed.
+"""Measure how much a classifier leans on the background.
 
-A *performance* is one rendering of a figure's motion; it is shown in its own scene (condition `own`) and in one that is never its
-own (`deranged`).
+A *performance* is one rendering of a figure's motion, shown in its own scene (`own`) and in one that is never its own (`deranged`).
 """
 
 from __future__ import annotations
@@ -16,12 +15,13 @@ CLOSED = 1 / 3  # the share of the baseline's gap that a method has to close
 
 
 def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: Iterable[Any]) -> float:
-    """Return the mean over performances of [right in its own scene - right in a deranged scene], in points (-100..100).
-
-    Performances that are shown in only one of the two, or have no name, are left out. NaN without pairs.
-    """
+    """Return the mean over pairs of [right in the own scene - right in a deranged one], in points (-100..100); NaN without any."""
     frame = pd.DataFrame(
-        {"performance": list(performance), "condition": list(condition), "right": [float(value) for value in right]}
+        {
+            "performance": list(performance),
+            "condition": list(condition),
+            "right": [float(value) for value in right],
+        }
     )
     frame = frame[frame["performance"].fillna("").ne("") & frame["condition"].isin(["own", "deranged"])]
     table = frame.pivot_table(index="performance", columns="condition", values="right", aggfunc="mean")
@@ -30,23 +30,20 @@ def background_gap(performance: Iterable[Any], condition: Iterable[Any], right: 
 
 
 def scene_following(predicted: Iterable[Any], label: Iterable[Any], scene_action: Iterable[Any]) -> float:
-    """Return the percentage of deranged videos that are called by the action that goes with the scene shown; NaN without any.
-
-    `scene_action` is missing where no action goes with the scene; such videos do not count, nor do those whose scene goes with
-    their own action: there a right answer and one that follows the scene are the same.
-    """
+    """Return the percentage of deranged videos called by their scene's action, if known and not their own; NaN without any."""
     frame = pd.DataFrame(
-        {"predicted": list(predicted), "label": list(label), "scene": pd.array(list(scene_action), dtype="Float64")}
+        {
+            "predicted": list(predicted),
+            "label": list(label),
+            "scene": pd.array(list(scene_action), dtype="Float64"),
+        }
     )
     frame = frame[frame["scene"].notna() & (frame["scene"] != frame["label"])]
     return float(100 * (frame["predicted"] == frame["scene"]).mean()) if len(frame) else float("nan")
 
 
 def gap_closed(baseline: Sequence[float], method: Sequence[float], share: float = CLOSED) -> np.ndarray:
-    """Return the paired contrast (1 - share) * gap(baseline) - gap(method), one value a replicate, in the gaps' unit.
-
-    It is above 0 where the method closes more than `share` of the baseline's gap. ValueError where lengths differ.
-    """
+    """Return one contrast per replicate, above 0 where more than `share` of the gap is closed. ValueError where lengths differ."""
     base, other = np.asarray(baseline, dtype=float), np.asarray(method, dtype=float)
     if base.shape != other.shape:
         raise ValueError(f"{base.size} gaps of the baseline and {other.size} of the method: they are paired by replicate")

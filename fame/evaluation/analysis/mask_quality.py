@@ -1,14 +1,12 @@
-"""Figure 4 and claim C11: how well each foreground mask covers the true figure (docs/rules.md).
+"""Measure how well each foreground mask covers the true figure (figure 4 and claim C11; docs/rules.md).
 
 Truth is where the figure is in any sampled frame of the clip, after the centre crop, as one mask serves all frames. With R the
 share of true pixels in the mask and a the mask's own area share:
 
 - `recall_lift` = (R - a) / (1 - a): 0 for a mask laid down at random, 1 for one that holds the whole figure
 - `iou`
-- `auroc` of the soft map behind the mask, whatever the area: the smoothed posterior (fame), smoothed motion (seed), motion
-  pooled over cells (grid), the Gaussian itself
-- `recall_still`: R on the figure's still pixels alone, those whose frame difference is no greater than that of 90 % of the
-  background. A clip without any is left out.
+- `auroc` of the soft map behind the mask, whatever the area
+- `recall_still`: R on the figure's still pixels alone, whose motion is at most the 90 % quantile of the background's
 - `recall_lift_frame`, `iou_frame`: the same against the figure of each single frame, mean over the frames that show it
 
 Each is computed per clip (mask_quality.csv), then averaged. The Gaussian is cut at beta here, although training uses it soft.
@@ -51,11 +49,10 @@ MEASURES = ("recall_lift", "iou", "auroc", "recall_still", "recall_lift_frame", 
 
 
 def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
-    """Measure masks on the middle clips of `config.videos` test videos; needs no encoder.
+    """Measure masks on middle clips; writes `mask_quality.csv` and `masks.npz`. FameError without a test video.
 
-    Writes `masks.npz` (middle frames uint8 (N, H, W, 3); a mask a variant at beta 0.5, float (N, H, W); `truth`, the figure in that
-    frame, and `truth_union`, bool, where known; videos) and `mask_quality.csv`. Metrics VARIANT/BETA/FLAVOUR/MEASURE; only fame
-    depends on the flavour, the others stand under `paper`. Without true masks there are none. FameError without a test video.
+    `masks.npz`: middle frames uint8 (N, H, W, 3); a mask a variant at beta 0.5, float (N, H, W); `truth`, the figure in that frame,
+    and `truth_union`, bool, where known; videos.
     """
     videos = run.videos(config.data)
     rows = evenly(tested_splits(videos, config.clip)["test"], config.videos)
@@ -93,10 +90,7 @@ def masks(config: Masks, encoder: Path | None, run: Run) -> dict[str, Any]:
 
 
 def measure(mask: Tensor, score: Tensor, truth: Tensor, still: Tensor) -> dict[str, np.ndarray]:
-    """Return the measures of one kind of mask, each (B,), NaN where a clip does not define it (no figure, nothing still).
-
-    mask bool (B, H, W); score float (B, H, W), the soft map; truth bool (B, T, H, W), per frame; still bool (B, H, W).
-    """
+    """Return each measure (B,), NaN where a clip does not define it; mask, score (soft) and still (B, H, W), truth (B, T, H, W)."""
     union = truth.any(1)
     area = mask.flatten(1).double().mean(1)
     values = {
@@ -132,7 +126,11 @@ def soft_maps(clips: Tensor, flavour: Flavour, variants: tuple[str, ...] = ()) -
 
 
 def measured(
-    clips: Tensor, truth: Tensor, variants: tuple[str, ...], betas: tuple[float, ...], flavours: tuple[Flavour, ...]
+    clips: Tensor,
+    truth: Tensor,
+    variants: tuple[str, ...],
+    betas: tuple[float, ...],
+    flavours: tuple[Flavour, ...],
 ) -> Iterator[dict[str, Any]]:
     """Yield a line for each clip and mask, `clip` its index in the batch; truth bool (B, T, H, W) on the CPU."""
     still = still_pixels(frame_difference(clips).cpu(), truth.any(1))
@@ -152,16 +150,13 @@ def measured(
 
 
 def _recall(mask: Tensor, truth: Tensor) -> Tensor:
-    """Return the share of true pixels in the mask; NaN where there are none."""
     return (mask & truth).sum((-2, -1)).double() / truth.sum((-2, -1))
 
 
 def _iou(mask: Tensor, truth: Tensor) -> Tensor:
-    """Return NaN where there is no true pixel."""
     shared = (mask & truth).sum((-2, -1)).double() / (mask | truth).sum((-2, -1))
     return torch.where(truth.flatten(-2).any(-1), shared, torch.nan)
 
 
 def _lift(recall: Tensor, area: Tensor) -> Tensor:
-    """Return NaN where the mask is the whole frame: nothing is left to find."""
     return torch.where(area < 1, (recall - area) / (1 - area), torch.nan)

@@ -1,7 +1,6 @@
-"""Figure 3: the weights of the temporal (1-D) kernels of R(2+1)D in layer1..layer4, as measures and as samples for the violins.
+"""Measure the temporal kernels of an encoder in layer1..layer4, and sample their weights for the violins (figure 3).
 
-- `energy/layerN`: share of the kernels' energy that varies in time, in 0..1, free of the weights' scale, which batch norm makes
-  arbitrary. 0 averages over time, 1 sees nothing but change; k taps drawn independently have (k - 1)/k.
+- `energy/layerN`: share of the kernels' energy that varies in time: 0 averages over time, 1 sees nothing but change.
 - `ratio/layerN`: that share over the share at the same initialisation, rebuilt from the replicate's seeds.
 - `spread/layerN`: standard deviation of the raw weights, as in the figure; descriptive.
 """
@@ -33,10 +32,7 @@ def energy_share(kernels: list[Tensor]) -> float:
 
 
 def sample(weights: Tensor, most: int = SAMPLES) -> np.ndarray:
-    """Return at most `most` of the weights, the same for every encoder of one architecture: drawn by their number alone.
-
-    Not every n-th: a stride that shares a factor with the kernel's length would see some taps only.
-    """
+    """Return at most `most` weights, drawn by their number alone; every n-th weight might come from some taps only."""
     if len(weights) <= most:
         return weights.numpy()
     chosen = torch.randperm(len(weights), generator=torch.Generator().manual_seed(len(weights)))[:most]
@@ -55,4 +51,8 @@ def kernels(config: Kernels, encoder: Path | None, run: Run) -> dict[str, Any]:
         metrics[f"ratio/{name}"] = metrics[f"energy/{name}"] / energy_share(start[name])
         metrics[f"spread/{name}"] = float(weights.double().std(correction=0))
         arrays[name] = sample(weights)
-    return {"metrics": metrics, "artifacts": [write_arrays(run.folder, FILE, arrays)], "notes": {"note": net.kernels_note}}
+    return {
+        "metrics": metrics,
+        "artifacts": [write_arrays(run.folder, FILE, arrays)],
+        "notes": {"note": net.kernels_note},
+    }

@@ -1,8 +1,6 @@
-"""`python -m fame.fast.cpu`: every compiled loop called once, so that its code lies on disk before workers want it.
+"""Call every compiled loop once (`python -m fame.fast.cpu`), so that its code lies on disk before workers want it.
 
-A loop is compiled for the types it is called with. Hence the calls are those of the training core, by its public functions, in the
-form that workers use: one thread, 32-bit floats, 8-bit videos, the narrow network. Left out is what only other forms need; it is
-compiled on its first use. Half a minute of one core on a new machine, some seconds where all is there; nothing is printed.
+A loop is compiled for the types it is called with, here the workers': one thread, 32-bit floats, 8-bit videos, the narrow network.
 """
 
 from __future__ import annotations
@@ -21,7 +19,6 @@ CLIPS, FRAMES, SIDE = 6, 4, 32
 
 
 def main() -> None:
-    """Call all of it."""
     torch.set_num_threads(1)
     drawn = torch.Generator().manual_seed(0)
     clips = centre_crop(torch.randint(256, (CLIPS, FRAMES, SIDE, SIDE, 3), dtype=torch.uint8, generator=drawn), SIDE)
@@ -32,7 +29,7 @@ def main() -> None:
 
 
 def network(clips: torch.Tensor) -> None:
-    """A step of training, a pass for keys, which is of the training form without gradients, and a pass of evaluation."""
+    """Take a step of training, then a pass without gradients in each mode."""
     model = fast_layout(Classifier(build_encoder(Backbone(name="r2plus1d_narrow", width=4)), 2))
     model.train()
     model(clips).sum().backward()

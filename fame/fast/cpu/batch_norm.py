@@ -1,8 +1,7 @@
-"""Batch normalisation with the addition of a residual and ReLU, forward and backward, in two passes over memory each.
+"""Normalise batches, add a residual and apply ReLU, forward and backward, in two passes over memory each.
 
-For rows of channels (channels last). Loops run over tiles of several rows, with per-channel factors repeated to the tile's length,
-so that they vectorise for any number of channels. Sums are 32-bit within a chunk of rows and 64-bit across; chunks depend on the
-shape alone, so results do not depend on the number of threads.
+Tiles of several rows, with per-channel factors repeated, vectorise for any number of channels. Sums are 32-bit within a chunk of
+rows and 64-bit across; chunks depend on the shape alone, so results do not depend on the number of threads.
 """
 
 from __future__ import annotations
@@ -32,11 +31,9 @@ def forward(
     relu: bool,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
-    """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
+    """Return x normalised, times weight, plus bias and `residual`, cut at 0 with `relu`; and the moments for `backward`.
 
-    x, residual and the result: float32, channels last and dense in memory, shaped (N, C, ...). weight, bias: float32
-    (C,). `running`: mean and variance, which are moved towards the batch's by the share that stands third. `batches`: int64 (),
-    counted up.
+    x, residual: float32 (N, C, ...), channels last and dense. weight, bias: float32 (C,). `running`: mean, variance, momentum.
     """
     out, found = torch.empty_like(x), x.new_empty(4, x.shape[1], dtype=torch.float32)
     mean, variance, momentum = running
@@ -46,7 +43,13 @@ def forward(
 
 
 def apply(
-    x: Tensor, weight: Tensor, bias: Tensor, running: tuple[Tensor, Tensor, float], residual: Tensor | None, relu: bool, eps: float
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    running: tuple[Tensor, Tensor, float],
+    residual: Tensor | None,
+    relu: bool,
+    eps: float,
 ) -> Tensor:
     """As `forward`, with the running mean and variance for the batch's, which stay as they are: eval mode."""
     mean, variance, _ = running
@@ -58,12 +61,16 @@ def apply(
 
 
 def backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, y: Tensor, found: Tensor, relu: bool, eps: float, added: bool = True
+    gradient: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    y: Tensor,
+    found: Tensor,
+    relu: bool,
+    eps: float,
+    added: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients to x; to what came out of the addition, so to the residual; to weight; to bias. y is `forward`'s result.
-
-    Without a residual (`added`) nobody asks for the second, and the first is written over it: a tenth of the time, and memory.
-    """
+    """Return gradients to x, the residual (the same tensor unless `added`), weight and bias. y: the result of `forward`."""
     through = torch.empty_like(x)
     to_x = torch.empty_like(x) if added else through
     to_weight, to_bias = torch.empty_like(weight), torch.empty_like(weight)
@@ -159,11 +166,27 @@ def _affine(x_at, residual_at, found_at, out_at, numbers, channels, relu):  # ty
 
 @kernel
 def _backward(
-    x_at, y_at, gradient_at, weight_at, found_at, through_at, to_x_at, to_weight_at, to_bias_at, numbers, channels, relu, eps
+    x_at,
+    y_at,
+    gradient_at,
+    weight_at,
+    found_at,
+    through_at,
+    to_x_at,
+    to_weight_at,
+    to_bias_at,
+    numbers,
+    channels,
+    relu,
+    eps,
 ):  # type: ignore[no-untyped-def]
     x, y, gradient = at(x_at, numbers, FLOAT), at(y_at, numbers, FLOAT), at(gradient_at, numbers, FLOAT)
     through, to_x = at(through_at, numbers, FLOAT), at(to_x_at, numbers, FLOAT)
-    weight, to_weight, to_bias = at(weight_at, channels, FLOAT), at(to_weight_at, channels, FLOAT), at(to_bias_at, channels, FLOAT)
+    weight, to_weight, to_bias = (
+        at(weight_at, channels, FLOAT),
+        at(to_weight_at, channels, FLOAT),
+        at(to_bias_at, channels, FLOAT),
+    )
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     in_place = through_at == to_x_at
     middle = _tiled(mean)
@@ -185,7 +208,11 @@ def _backward(
                 plain[i] += value
                 product[i] += value * (part[i] - middle[i])
     sums_64 = _by_channel(partial, channels)
-    factors, slopes, terms = np.empty(channels, np.float64), np.empty(channels, np.float64), np.empty(channels, np.float64)
+    factors, slopes, terms = (
+        np.empty(channels, np.float64),
+        np.empty(channels, np.float64),
+        np.empty(channels, np.float64),
+    )
     for c in range(channels):
         scale = 1 / np.sqrt(variance[c] + eps)
         share = channels / x.shape[0]

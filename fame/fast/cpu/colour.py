@@ -1,7 +1,6 @@
-"""Grayscale and jitter of one clip after another on a CPU: what fame/method/colour.py defines, compiled.
+"""Apply grayscale and jitter to one clip after another on a CPU: what fame/method/colour.py defines, compiled.
 
-A clip is treated in blocks that the first cache holds: every step but contrast changes pixels one by one. Contrast needs the mean
-of the whole clip, so there are two rounds of blocks, one up to it and one from it on.
+Contrast needs the mean of the whole clip, so there are two rounds of blocks, one up to it and one from it on.
 """
 
 from __future__ import annotations
@@ -22,10 +21,7 @@ TINY = np.float32(1e-12)
 
 
 def jitter(clips: Tensor, drawn: Any, luma: tuple[float, float, float]) -> Tensor:
-    """Return clips with grayscale and jitter as `drawn` (`fame.method.colour.Colours`) says, a new tensor.
-
-    clips: float32 (B, 3, T, H, W) in [0, 1] on a CPU, without gradient; luma: the weights of red, green and blue.
-    """
+    """Return a jittered copy of clips, float32 (B, 3, T, H, W) in [0, 1]; drawn: `Colours`; luma: weights of red, green, blue."""
     out = clips.detach().clone(memory_format=torch.contiguous_format)
     weights = torch.tensor(luma, dtype=torch.float32, device=clips.device)
     parts = (out, drawn.grey, drawn.group, drawn.orders, drawn.amounts, weights)

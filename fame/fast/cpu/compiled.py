@@ -1,10 +1,7 @@
-"""Compilation of a kernel on its first call, kept on disk beside the source (or in the user's cache where that is read-only).
+"""Compile a kernel on its first call, and keep it on disk beside the source (or in the user's cache where that is read-only).
 
-It is kept until a file of this folder changes: Numba by itself would go on with what a function of another file said before.
-
-A kernel is written once, its outer loop over `prange`. With one thread it is compiled without Numba's thread pool, which costs more
-than small batches do. No fast-math: results do not depend on the number of threads, and sums run in the order in which they are
-written.
+It is kept until a file of this folder changes: Numba by itself does not notice a change in another file. With one thread it is
+compiled without Numba's thread pool, which costs more than small batches do. Without fast-math, sums run in the order written.
 """
 
 from __future__ import annotations
@@ -76,8 +73,5 @@ def _pointer(typing, address, like):  # type: ignore[no-untyped-def]
 
 @inline
 def at(address: int, count: int, like: Any) -> Any:
-    """Return the `count` numbers from `address` on, of the type of `like`, as an array that owns nothing.
-
-    Kernels are handed addresses: handing an array over takes longer than a small layer's arithmetic.
-    """
+    """View `count` numbers of `like`'s type at `address`: handing an array over takes longer than a small layer's arithmetic."""
     return carray(_pointer(address, like), (count,))  # type: ignore[call-arg]

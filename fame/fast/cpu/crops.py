@@ -14,10 +14,7 @@ ZERO, HALF, ONE, WHITE = (np.float32(number) for number in (0, 0.5, 1, 255))
 
 
 def crop(clips: Iterable[Tensor], crops: Iterable[Tensor], size: int) -> Tensor:
-    """Return float32 (B, 3, T, size, size) in [0, 1].
-
-    clips: uint8, B of (T, H, W, 3) on a CPU; crops: `fame.method.augment.Crops`, boxes within the frames.
-    """
+    """Return float32 (B, 3, T, size, size) in [0, 1] of B clips, uint8 (T, H, W, 3); crops: `fame.method.augment.Crops`."""
     held = [clip.contiguous() for clip in clips]  # an address keeps nothing alive
     boxes = zip(held, *(field.tolist() for field in crops), strict=True)
     table = [(clip.data_ptr(), *clip.shape[1:3], *box) for clip, *box in boxes]

@@ -1,8 +1,6 @@
-"""Convolutions of narrow layers, forward and backward, as products over tables of places and taps.
+"""Convolve narrow layers, forward and backward, as products over tables of places and taps, in float32 and channels last.
 
-The library's convolutions are made for wide layers: with 8 to 32 channels they reach a third of the processor's rate, and a call
-takes 60 to 150 microseconds before it computes anything. Here nothing is copied or gathered but the kernel's few numbers. All
-tensors are float32 and channels last.
+With 8 to 32 channels the library's convolutions reach a third of the processor's rate.
 """
 
 from __future__ import annotations
@@ -62,12 +60,14 @@ class Direct:
 
 
 class Handed:
-    """What a kernel wants to know, as `FIELDS` numbers at one address. Parts depend on the shape alone, so results do not depend on
-    the number of threads."""
+    """Hold what a kernel wants to know, `FIELDS` numbers at one address. Parts depend on the shape alone, not on threads."""
 
     def __init__(self, tables: Tables, g: Geometry, backward: bool = False):
         self.tables = tables  # held: an address keeps nothing alive
-        steps = 1, prod(g.kernel) * g.channels  # of the kernel, from one channel that is read to the next, from output to output
+        steps = (
+            1,
+            prod(g.kernel) * g.channels,
+        )  # of the kernel, from one channel that is read to the next, from output to output
         step, g, steps = (g.channels, g.turned(), steps[::-1]) if backward else (g.channels, g, steps)
         chunks, places = g.batch // tables.chunk, prod(g.out)
         parts = max(1, min(PARTS, chunks, g.batch * places // TERMS))
@@ -79,9 +79,24 @@ class Handed:
 
 @kernel
 def _convolve(source_at, weight_at, target_at, handed_at):  # type: ignore[no-untyped-def]
-    a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, by_channel, by_output, parts = at(
-        handed_at, FIELDS, INDEX
-    )
+    (
+        a,
+        d,
+        b,
+        pieces_at,
+        taps_at,
+        chunks,
+        read,
+        places,
+        channels,
+        outputs,
+        pieces,
+        taps,
+        step,
+        by_channel,
+        by_output,
+        parts,
+    ) = at(handed_at, FIELDS, INDEX)
     padded = (outputs + LANES - 1) // LANES * LANES
     matrix = _matrix(weight_at, at(taps_at, taps, INDEX), step, channels, by_channel, outputs, by_output, padded)
     table = at(pieces_at, 4 * pieces, INDEX)
@@ -104,9 +119,24 @@ def _convolve(source_at, weight_at, target_at, handed_at):  # type: ignore[no-un
 
 @kernel
 def _correlate(x_at, gradient_at, weight_at, handed_at):  # type: ignore[no-untyped-def]
-    a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, _, by_output, parts = at(
-        handed_at, FIELDS, INDEX
-    )
+    (
+        a,
+        d,
+        b,
+        pieces_at,
+        taps_at,
+        chunks,
+        read,
+        places,
+        channels,
+        outputs,
+        pieces,
+        taps,
+        step,
+        _,
+        by_output,
+        parts,
+    ) = at(handed_at, FIELDS, INDEX)
     padded = (outputs + LANES - 1) // LANES * LANES
     table = at(pieces_at, 4 * pieces, INDEX)
     lines = taps * channels
@@ -139,7 +169,6 @@ def _correlate(x_at, gradient_at, weight_at, handed_at):  # type: ignore[no-unty
 
 @inline
 def _copy(source, source_line, target, target_line):  # type: ignore[no-untyped-def]
-    """Lines of one length to lines of another."""
     for line in range(source.shape[0] // source_line):
         for i in range(min(source_line, target_line)):
             target[line * target_line + i] = source[line * source_line + i]

@@ -1,7 +1,6 @@
-"""Where a convolution's numbers lie: tables of places, taps and channels, for its three products.
+"""Tabulate where a convolution's numbers lie: places, taps and channels, for its three products.
 
-Places that meet the same taps form a class, so that no zeros are laid around a map and what would meet nothing but padding is left
-out: on 4 x 4 pixels a third of a 3 x 3 kernel's products, on 2 x 2 more than half. Along one axis, forward, the output place o
+Places that meet the same taps form a class, so what would meet only padding is left out. Along an axis, forward, output place o
 meets tap k at the input o * stride + k - padding; backward, the input place i meets tap k at the output (i + padding - k) / stride.
 """
 
@@ -68,10 +67,7 @@ def whole(count: int, of: int) -> int:
 
 
 def kernel_tables(g: Geometry) -> Tables:
-    """Rows are taps and channels of x, terms places of y. One more row of sums than there are holds those of rows that fill up.
-
-    Where channels fill rows, a piece is one tap with all its places; else a class of places with all its taps.
-    """
+    """Tabulate rows of taps and channels of x, with places of y as terms. One more row of sums holds those of rows that fill up."""
     classes, line = _classes(g, backward=False), whole(g.outputs, LANES)
     met = _met(classes, g.kernel)
     trash = len(met) * g.channels * line
@@ -127,10 +123,8 @@ def _classes(g: Geometry, backward: bool) -> list[Classes]:
 
 
 def _along(size: int, out: int, kernel: int, stride: int, padding: int, backward: bool) -> Iterator[Class]:
-    """Of one axis."""
-
     def met(place: int) -> list[tuple[int, int]]:
-        """The taps of a place, each with what it reads."""
+        """Find the taps of a place, each with what it reads."""
         if backward:
             found = [(k, divmod(place + padding - k, stride)) for k in range(kernel)]
             return [(k, at) for k, (at, rest) in found if not rest and 0 <= at < out]

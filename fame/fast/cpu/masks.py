@@ -1,9 +1,7 @@
-"""Hard foreground masks on a CPU: `fame.method.masks` restated so that a clip is read from memory once.
+"""Compute hard foreground masks on a CPU: `fame.method.masks` restated so that a clip is read from memory once.
 
-Everything a mask is made from stays in a thread's own cache: planes, flat rows of H*W pixels. The arithmetic is that of the plain
-path, operation by operation, but for sine, cosine and the order of some sums over time: a colour within 1e-5 of a rounding edge may
-fall on its other side, and pixels of equal score may change places. Ranking needs no sort: floats >= 0 are ordered as their bits
-are, so the threshold is found bit by bit, each by counting the pixels that reach it.
+The arithmetic is the plain path's but for sine, cosine and the order of some sums over time: a colour within 1e-5 of a rounding
+edge may fall on its other side, and pixels of equal score may change places. Planes are flat rows of H*W pixels.
 """
 
 from __future__ import annotations
@@ -27,18 +25,24 @@ ZERO, HALF, ONE, TWO, FOUR, SIX = (np.float32(number) for number in (0.0, 0.5, 1
 TINY = np.float32(1e-8)
 PI, TWO_PI, QUADRANTS = np.float32(math.pi), np.float32(2 * math.pi), np.float32(2 / math.pi)
 # pi / 2 as a sum, the first two with so few digits that their products with a quadrant's number are exact
-RIGHT_ANGLE = np.float32(1.5703125), np.float32(4.8351287841796875e-4), np.float32(math.pi / 2 - 1.5703125 - 4.8351287841796875e-4)
+RIGHT_ANGLE = (
+    np.float32(1.5703125),
+    np.float32(4.8351287841796875e-4),
+    np.float32(math.pi / 2 - 1.5703125 - 4.8351287841796875e-4),
+)
 TO_WHOLE = np.float32(1.5 * 2**23)  # added and taken off again, it rounds to whole numbers, half to even
-SINE = np.float32(-1 / 6), np.float32(1 / 120), np.float32(-1 / 5040), np.float32(1 / 362880)  # Taylor, enough up to pi / 4
+SINE = (
+    np.float32(-1 / 6),
+    np.float32(1 / 120),
+    np.float32(-1 / 5040),
+    np.float32(1 / 362880),
+)  # Taylor, enough up to pi / 4
 COSINE = np.float32(-1 / 2), np.float32(1 / 24), np.float32(-1 / 720), np.float32(1 / 40320)
 STEPS, BASE, LAST = (np.float32(number) for number in (LEVELS - 1, LEVELS, COLOURS - 1))
 
 
 def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:
-    """bool (B, H, W), exactly `count` True a clip: the fame mask in `flavour`, or with None the seed mask.
-
-    clips: float (B, 3, T, H, W) on a CPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
-    """
+    """Keep `count` pixels of each clip, float (B, 3, T >= 2, H, W) -> bool (B, H, W), sides >= 16; flavour None: the seed mask."""
     batch, _, length, height, width = clips.shape
     given, pixels = clips.detach().float().contiguous(), height * width
     kept = torch.empty(batch, height, width, dtype=torch.bool, device=given.device)
@@ -72,7 +76,11 @@ def keep_kernel(  # type: ignore[no-untyped-def]
 ):
     pixels = height * width
     for part in prange(parts):
-        motion, blurred, posterior = np.empty(pixels, np.float32), np.empty(pixels, np.float32), np.empty(pixels, np.float32)
+        motion, blurred, posterior = (
+            np.empty(pixels, np.float32),
+            np.empty(pixels, np.float32),
+            np.empty(pixels, np.float32),
+        )
         mean = np.empty((3, pixels), np.float32)
         colour = np.empty(pixels, np.uint16)
         foreground, moving = np.empty(pixels, np.bool_), np.empty(pixels, np.bool_)
@@ -165,7 +173,7 @@ def weigh(source, out, weights, step, length):  # type: ignore[no-untyped-def]
 
 @inline
 def highest(values, count, kept):  # type: ignore[no-untyped-def]
-    """kept: exactly `count` True, the highest; equal ones in raster order. values >= 0."""
+    """Set `kept` where the highest `count` values are, equal ones in raster order. values >= 0 are ordered as their bits are."""
     bits = values.view(np.int32)
     floor, reached = 0, bits.size
     for digit in range(30, -1, -1):
@@ -231,14 +239,16 @@ def cosine_and_sine(angle):  # type: ignore[no-untyped-def]
 
 @inline
 def weigh_colours(colour, foreground, moving, sampled, odds, posterior):  # type: ignore[no-untyped-def]
-    """P(F|x) of every pixel, see `fame.method.masks.colour_posterior`; what neither sample holds is counted apart, to spare a
-    branch."""
+    """Compute P(F|x) of every pixel; what neither sample holds is counted apart, to spare a branch."""
     counts, table = np.zeros((3, COLOURS), np.int32), np.empty(COLOURS, np.float32)
     for p in range(colour.size):
         counts[(1 - foreground[p]) * (1 + moving[p]), colour[p]] += 1
     in_sample_f, in_sample_b = np.float32(sampled[0]), np.float32(sampled[1] + COLOURS)
     for c in range(COLOURS):
-        in_foreground, in_background = np.float32(counts[0, c]) / in_sample_f, np.float32(counts[1, c] + 1) / in_sample_b
+        in_foreground, in_background = (
+            np.float32(counts[0, c]) / in_sample_f,
+            np.float32(counts[1, c] + 1) / in_sample_b,
+        )
         table[c] = in_foreground / (in_foreground + odds * in_background)
     for p in range(colour.size):
         posterior[p] = table[colour[p]]

@@ -1,12 +1,10 @@
-"""A matrix product whose numbers are read where they lie: the one inner loop of convolutions.
+"""Multiply matrices whose numbers are read where they lie: the one inner loop of convolutions.
 
     Y[D[r] + o]  (+)=  sum over k of  X[A[r] + B[k].x] * M[B[k].m + o]
 
 With A the places of an output, and B the taps and channels around a place, that is a convolution; with A the taps and channels, B
-the places and M the output's gradient it is the gradient to the kernel. Nothing is gathered. A block of Y, 4 rows of 16 numbers or
-8 rows of 8, stays in registers through the whole sum, so that there is about one load a multiplication; Numba's own loops would
-keep it in memory. Hence a block is written in LLVM's terms, with vectors of 8: registers of AVX2. Every sum runs in the order of k,
-whatever a register's length.
+the places and M the output's gradient it is the gradient to the kernel. A block of Y, 4 rows of 16 numbers or 8 of 8, is written in
+LLVM's terms, so that it stays in registers through the whole sum. Every sum runs in the order of k.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
-"""Convolution, batch norm, addition of a residual and ReLU as one operation on a CPU: what fame/backbones/chain.py calls a unit.
+"""Compute convolution, batch norm, residual and ReLU as one operation on a CPU: what fame/backbones/chain.py calls a unit.
 
-Of each only its input, the convolution's result and its own result are kept for the backward pass. A narrow network's step is 37
-units of a few hundred microseconds: a module's attributes took half as long as the arithmetic, so they are gone round here.
+Parameters and buffers are read from modules' dictionaries: attributes take half as long as a narrow network's arithmetic.
 """
 
 from __future__ import annotations
@@ -22,12 +21,17 @@ KERNEL = 1 << 17  # and those of the kernel
 
 
 def run(
-    conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, inner: bool, ways: dict[Any, Any]
+    conv: nn.Conv3d,
+    norm: nn.BatchNorm3d,
+    relu: bool,
+    x: Tensor,
+    residual: Tensor | None,
+    inner: bool,
+    ways: dict[Any, Any],
 ) -> Tensor | None:
     """Return the unit's result, (B, C, T, H, W) -> (B, O, T', H', W') float32, channels last; None for plain torch to compute.
 
-    Plain torch takes other types and layers so wide that the library is faster. `ways`: how this convolution is computed, by
-    shape, filled here. Raises ValueError where batch statistics are of one value.
+    `ways`: how this convolution is computed, by shape, filled here. ValueError where batch statistics are of one value.
     """
     if x.dtype != torch.float32:
         return None
@@ -45,22 +49,27 @@ def run(
 
 
 def direct(conv: nn.Conv3d, shape: torch.Size) -> Direct | None:
-    """Return the direct form of `conv` for an input (B, C, T, H, W); None where the library's is faster, and can be trusted.
-
-    Seen with torch 2.15 on a processor with AVX2: some gradients write beyond their memory, and the process dies of it.
-    """
+    """Return the direct form of `conv` for an input (B, C, T, H, W); None where the library's is faster, and can be trusted."""
     axes: list[Any] = [tuple(part) for part in (shape[2:], conv.kernel_size, conv.stride, conv.padding)]
     sizes, kernel, stride, padding = axes
     out: Any = tuple((n + 2 * p - k) // s + 1 for n, k, s, p in zip(sizes, kernel, stride, padding, strict=True))
     g = Geometry(shape[0], shape[1], sizes, conv.out_channels, out, kernel, stride, padding)
     small = max(g.channels * prod(sizes), g.outputs * prod(out)) <= CLIP and conv.weight.numel() <= KERNEL
+    # torch 2.15 with AVX2: some of the library's gradients write beyond their memory, and the process dies of it
     longer = any(k > n and step > 1 for n, k, step in zip(sizes, kernel, stride, strict=True))
     corrupts = longer or (prod(kernel) == 1 < prod(stride) and g.channels % 8 > 0)
     return Direct(g) if small or corrupts else None
 
 
 def _forward(
-    x: Tensor, kernel: Any, weight: Any, bias: Any, residual: Tensor | None, norm: nn.BatchNorm3d, relu: bool, way: Any
+    x: Tensor,
+    kernel: Any,
+    weight: Any,
+    bias: Any,
+    residual: Tensor | None,
+    norm: nn.BatchNorm3d,
+    relu: bool,
+    way: Any,
 ) -> tuple[Tensor, ...]:
     """The result; in training, too, the convolution's and the batch's moments, which the backward pass wants."""
     y = way.forward(x, kernel.to(x.dtype).contiguous(memory_format=LAST))
@@ -78,7 +87,15 @@ def _forward(
 class _Operation(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, residual: Any, norm: Any, relu: bool, way: Any
+        ctx: Any,
+        x: Tensor,
+        kernel: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        residual: Any,
+        norm: Any,
+        relu: bool,
+        way: Any,
     ) -> Tensor:
         out, y, moments = _forward(x, kernel, weight, bias, residual, norm, relu, way)
         ctx.kept = relu, norm.eps, way, residual is not None

@@ -1,7 +1,6 @@
-"""The hot loops as Triton kernels for GPUs; each has its plain torch twin, which is the definition, outside this package.
+"""Run the hot loops as Triton kernels on GPUs; each has its plain torch twin, which is the definition, outside this package.
 
-Triton comes with torch's builds for GPUs. It is imported when a kernel is first wanted, never by `import fame`. On a machine
-without a GPU its interpreter runs the same kernels on the CPU, slowly: so tests compare them with their twins (tests/conftest.py).
+On a machine without a GPU Triton's interpreter runs them on the CPU, slowly, for tests (tests/conftest.py).
 """
 
 from __future__ import annotations

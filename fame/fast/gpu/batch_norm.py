@@ -1,7 +1,4 @@
-"""Batch normalisation with the addition of a residual and ReLU on a GPU, forward and backward, in two passes over memory each.
-
-As fame/fast/cpu/batch_norm.py, which has the same functions for a CPU. Arithmetic is 32-bit whatever the type of the numbers.
-"""
+"""Normalise batches on a GPU as fame/fast/cpu/batch_norm.py does on a CPU, in 32-bit arithmetic whatever the numbers' type."""
 
 from __future__ import annotations
 
@@ -28,10 +25,9 @@ Running = tuple[Tensor, Tensor, Tensor, float]  # mean, variance, batches so far
 def forward(
     x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: Tensor | None, relu: bool, eps: float
 ) -> tuple[Tensor, Tensor]:
-    """Normalised x, times weight, plus bias, plus `residual`, cut at 0 with `relu`; and the batch's moments for `backward`.
+    """Return x normalised, times weight, plus bias and `residual`, cut at 0 with `relu`; and the moments for `backward`.
 
-    x, residual and the result: float32, bfloat16 or float16, (N, C', ...) channels last and dense in memory. weight, bias: float32
-    (C,), C <= C'; channels beyond C hold zeros. `running` is moved towards the batch's, and counts it.
+    x, residual: 32 or 16 bits, (N, C', ...) channels last and dense. weight, bias: float32 (C,); channels beyond C hold zeros.
     """
     matrix = _Matrix.of(x)
     rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
@@ -64,10 +60,7 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: T
 def backward(
     gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor | None, found: Tensor, relu: bool, eps: float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients to x; to what came out of the addition, so to the residual; to weight and bias (2, C).
-
-    out: the result of `forward` where a residual was added and cut by ReLU. Where it is None, the second result is the `gradient`.
-    """
+    """Return gradients to x, the residual, and weight and bias (2, C). out: `forward`'s where ReLU cut a residual, else None."""
     matrix = _Matrix.of(x)
     rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
     parts, added = chunks * matrix.side, out is not None
@@ -77,7 +70,17 @@ def backward(
     given = x if out is None else out  # a kernel's argument that it does not look at must be a tensor all the same
     with on(x):
         kernels.slopes[(chunks, matrix.blocks)](
-            gradient, x, given, through, found, partial, *matrix[:3], each, ADDED=added, RELU=relu, **matrix.tile(SUMMING)
+            gradient,
+            x,
+            given,
+            through,
+            found,
+            partial,
+            *matrix[:3],
+            each,
+            ADDED=added,
+            RELU=relu,
+            **matrix.tile(SUMMING),
         )
         kernels.slopes_of_norm[(-(-channels // FEW),)](
             partial, weight, found, to_norm, factors, rows, channels, len(weight), parts, eps, **OVER_CHUNKS

@@ -1,8 +1,7 @@
-"""Triton kernels of batch normalisation with residual and ReLU, for matrices of rows by channels, channels dense in memory.
+"""Normalise batches with residual and ReLU by Triton kernels, for matrices of rows by channels, channels dense in memory.
 
-Several rows stand side by side in one of `width` numbers, so that programs of `WIDE` columns have no idle ones: eight rows of 144
-channels are nine times 128. Sums are taken in two steps, by chunks of rows and then over chunks in their order, so they come out
-equal each time. A matrix may have more channels than the norm (`real`): they hold zeros, and stay zero.
+Several rows stand side by side in one of `width` numbers, so that no column of a program is idle. Sums of chunks are added in their
+order, so they come out equal each time. A matrix may have more channels than the norm (`real`): they hold zeros, and stay zero.
 """
 
 from __future__ import annotations
@@ -13,10 +12,8 @@ import triton.language as tl
 
 @triton.jit
 def moments(x, partial, rows, width, channels, each, ROWS: tl.constexpr, WIDE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """partial (chunks * width / channels, 2, channels): sums, and sums of squares, of deviations from each channel's first value.
-
-    Of the values themselves the squares' sums would cancel where the mean is far from zero. A chunk has `each` rows.
-    """
+    """Fill partial (chunks * width / channels, 2, channels): sums of deviations from the first value, and of their squares."""
+    # sums of squares of the values themselves would cancel where the mean is far from zero
     chunk = tl.program_id(0)
     column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     r = tl.arange(0, ROWS)
@@ -89,7 +86,17 @@ def running_normaliser(weight, bias, mean, variance, found, channels, real, eps,
 
 @triton.jit
 def affine(  # type: ignore[no-untyped-def]
-    x, residual, out, found, rows, width, channels, ADDED: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr
+    x,
+    residual,
+    out,
+    found,
+    rows,
+    width,
+    channels,
+    ADDED: tl.constexpr,
+    RELU: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDE: tl.constexpr,
 ):
     """out = x * factor + term (+ residual), cut at 0 with RELU."""
     column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
@@ -112,10 +119,7 @@ def slopes(  # type: ignore[no-untyped-def]
     gradient, x, out, through, found, partial, rows, width, channels, each,
     ADDED: tl.constexpr, RELU: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr,
 ):  # fmt: skip
-    """partial as in `moments`: sums of what comes through the ReLU, and of it times x less its mean.
-
-    With ADDED and RELU the former is written to `through`, and `out` tells where it comes through; else x is asked again.
-    """
+    """Fill partial as `moments` does: sums of what passes the ReLU (ADDED: into `through`), and of it times x less its mean."""
     chunk = tl.program_id(0)
     column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     r = tl.arange(0, ROWS)
@@ -151,7 +155,18 @@ def slopes(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def slopes_of_norm(  # type: ignore[no-untyped-def]
-    partial, weight, found, to_norm, factors, rows, channels, real, chunks, eps, MANY: tl.constexpr, WIDE: tl.constexpr
+    partial,
+    weight,
+    found,
+    to_norm,
+    factors,
+    rows,
+    channels,
+    real,
+    chunks,
+    eps,
+    MANY: tl.constexpr,
+    WIDE: tl.constexpr,
 ):
     """to_norm (2, real): gradients to weight and bias. factors (3, channels), for `slope_of_x`: of the gradient, of x, the term."""
     c = tl.program_id(0) * WIDE + tl.arange(0, WIDE)
@@ -179,7 +194,17 @@ def slopes_of_norm(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def slope_of_x(  # type: ignore[no-untyped-def]
-    gradient, x, found, factors, to_x, rows, width, channels, MASKED: tl.constexpr, ROWS: tl.constexpr, WIDE: tl.constexpr
+    gradient,
+    x,
+    found,
+    factors,
+    to_x,
+    rows,
+    width,
+    channels,
+    MASKED: tl.constexpr,
+    ROWS: tl.constexpr,
+    WIDE: tl.constexpr,
 ):
     """to_x = gradient * by_gradient + x * by_x + term; with MASKED the gradient goes through the ReLU of x first."""
     column = tl.program_id(1) * WIDE + tl.arange(0, WIDE)

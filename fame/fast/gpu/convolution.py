@@ -1,9 +1,7 @@
-"""How a GPU computes one 3-D convolution fastest: in two dimensions where that moves no number, on channels that fill its units.
+"""Compute one 3-D convolution fast on a GPU: in two dimensions where that moves no number, on channels that fill its units.
 
-Mathematics and parameters are `nn.Conv3d`'s. With channels last, the frames of a clip are a batch of images (kernels 1 x k x k),
-and frames by places are an image of their own (kernels k x 1 x 1). Products in 16 bits want channels in multiples of eight:
-kernels get zeros for the channels that a layer lacks (R(2+1)D-18 has layers of 45, 230, 460 and 921), and what such a layer gives
-keeps its empty channels until the next one has read them.
+With channels last, the frames of a clip are a batch of images (kernels 1 x k x k), and frames by places are an image of their own
+(kernels k x 1 x 1). Products in 16 bits want channels in multiples of eight: kernels get zeros for those that a layer lacks.
 """
 
 from __future__ import annotations
@@ -90,7 +88,15 @@ class Fold:
         stride, padding = self._steps()
         zeros = [0] * len(stride)
         y = torch.convolution(
-            self._flat(x, self.given, self.size), self._kernel(weight), None, stride, padding, [1] * len(stride), False, zeros, 1
+            self._flat(x, self.given, self.size),
+            self._kernel(weight),
+            None,
+            stride,
+            padding,
+            [1] * len(stride),
+            False,
+            zeros,
+            1,
         )
         return self._unflat(y, self.made, self.out)
 
@@ -140,11 +146,9 @@ def is_taken_apart(conv: nn.Conv3d, x: Tensor) -> bool:
 
 
 def taken_apart(conv: nn.Conv3d, x: Tensor) -> tuple[Tensor, Tensor, Geometry]:
-    """Input, kernel and geometry of a convolution of stride one with the result of `conv` on x (B, C, T, H, W).
+    """Make input, kernel and geometry of a convolution of stride one with the result of `conv` on x (B, C, T, H, W).
 
-    Products in 16 bits want eight channels at least. Along an axis of stride two, neighbours become channels of one place, and a
-    kernel of seven is filled up to eight and taken apart likewise: three channels become twelve (of images) or 24 (of volumes).
-    The kernel depends on `conv.weight` by torch's operations, so a gradient to it goes on to the weight.
+    Along an axis of stride two, neighbours become channels of one place; a kernel of seven is filled up to eight.
     """
     given = Geometry.of(conv)
     out = given.out(x.shape[2:])

@@ -1,8 +1,6 @@
-"""The kernels of fame/fast/gpu/masks.py, over planes: flat rows of H*W pixels. Each is a step of `fame.method.masks`, its
-operations in order.
+"""Compute the steps of `fame.method.masks`, a kernel each, over planes: flat rows of H*W pixels.
 
-A program takes BLOCK pixels of one clip, or a tile of them, and never waits for another one: what needs all pixels of a clip is the
-next kernel's work. Offsets of clips are 64 bits wide. Lanes beyond the last pixel read and write nothing.
+No program waits for another one: what needs all pixels of a clip is the next kernel's work. Offsets of clips are 64 bits wide.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ import triton.language as tl
 
 from fame.method.bayes import COLOURS, LEVELS
 
-# what a kernel takes from outside has to be a constant of Triton's
 BINS = tl.constexpr(COLOURS)
 BASE, STEPS, LAST_COLOUR = tl.constexpr(float(LEVELS)), tl.constexpr(LEVELS - 1.0), tl.constexpr(COLOURS - 1.0)
 TWO_PI, PI, QUADRANTS = tl.constexpr(2 * math.pi), tl.constexpr(math.pi), tl.constexpr(2 / math.pi)
@@ -99,11 +96,7 @@ def cosine_and_sine(angle):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def blur_kernel(maps, out, weights, height, width, TAPS: tl.constexpr, TILE: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Half of the separable filter of fame/method/smoothing.py: along columns, the result with rows and columns exchanged.
-
-    So the other half is the same kernel once more, and both read whole neighbours: shifted rows, never shifted columns.
-    maps: (B, height, width); out: (B, width, height), elsewhere in memory.
-    """
+    """Filter along columns and exchange rows and columns, so that a second call does the rest: (B, H, W) -> (B, W, H)."""
     down, right = (height + TILE - 1) // TILE, (width + TILE - 1) // TILE
     program = tl.program_id(0)
     row = program // right % down * TILE + tl.arange(0, TILE)[:, None]
@@ -120,11 +113,9 @@ def blur_kernel(maps, out, weights, height, width, TAPS: tl.constexpr, TILE: tl.
 
 @triton.jit(do_not_specialize=["first", "second"])
 def rank_kernel(scores, edges, first, second, pixels, RANKINGS: tl.constexpr, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
-    """Where the highest `first` pixels end, and with two rankings the highest `second`: the last one's score and position.
+    """Find where the highest `first` pixels end, and with two rankings the highest `second`: the last one's score and position.
 
-    Scores >= 0 are ordered as their bits are, and those of the last one are found from the highest down: do enough pixels reach a
-    trial? Equal scores go in raster order, so some of them may be too many; only then their positions are looked at. edges: int32
-    (B, RANKINGS, 2).
+    Scores >= 0 are ordered as their bits are, equal ones in raster order. edges: int32 (B, RANKINGS, 2).
     """
     program = tl.program_id(0)
     scores += (program // RANKINGS).to(tl.int64) * pixels
@@ -173,7 +164,10 @@ def count_kernel(scores, edges, colour, counts, pixels, BLOCK: tl.constexpr):  #
     """The colours of both samples: the pixels up to the first edge, and those beyond the second. counts: int32 (B, 2, BINS), 0."""
     clip, position, inside = piece(pixels, BLOCK)
     bits = bits_of(scores + clip * pixels, position, pixels)
-    foreground, moving = is_above(edges + 4 * clip, bits, position), is_above(edges + 4 * clip + 2, bits, position)
+    foreground, moving = (
+        is_above(edges + 4 * clip, bits, position),
+        is_above(edges + 4 * clip + 2, bits, position),
+    )
     index = tl.load(colour + clip * pixels + position, mask=inside, other=0).to(tl.int32)
     index += tl.where(foreground, 0, BINS)
     sampled = inside & (foreground | (moving == 0))
@@ -184,8 +178,7 @@ def count_kernel(scores, edges, colour, counts, pixels, BLOCK: tl.constexpr):  #
 def posterior_kernel(  # type: ignore[no-untyped-def]
     colour, counts, posterior, of_foreground, of_background, odds, pixels, BLOCK: tl.constexpr
 ):
-    """P(F|x) of every pixel, see `fame.method.masks.colour_posterior`; the floats: what counts are divided by, and (1 - prior) /
-    prior."""
+    """Compute P(F|x) of every pixel; of_foreground, of_background: what counts are divided by; odds: (1 - prior) / prior."""
     clip, position, inside = piece(pixels, BLOCK)
     index = tl.load(colour + clip * pixels + position, mask=inside, other=0).to(tl.int32)
     counts += clip * 2 * BINS

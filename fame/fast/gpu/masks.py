@@ -1,12 +1,7 @@
-"""Hard foreground masks on a GPU: `fame.method.masks` restated so that a clip is read from memory once.
+"""Compute hard foreground masks on a GPU: `fame.method.masks` restated so that a clip is read from memory once.
 
-Ten kernels follow one another without the host: motion and colours, the blur in two halves, the two rankings of the
-samples, their colour counts, the posterior, its blur, its ranking, the mask. After the first of them all that is read lies in the
-second-level cache: maps of one number a pixel, of which two are kept.
-
-The arithmetic is that of the plain path, operation by operation, but for sine, cosine and the order of some sums over time: a
-colour within 1e-5 of a rounding edge may fall on its other side, and pixels of equal score may change places. Results do not depend
-on the order in which programs run: what they share are whole numbers.
+Results differ from the plain path's as those of fame/fast/cpu/masks.py do. They do not depend on the order in which programs run:
+what programs share are whole numbers.
 """
 
 from __future__ import annotations
@@ -31,10 +26,7 @@ RANK_BLOCK, RANK_WARPS = 8192, 16  # of a map that one program ranks
 
 
 def keep_highest(clips: Tensor, count: int, flavour: Flavour | None, bayes: Bayes = PAPER) -> Tensor:
-    """bool (B, H, W), exactly `count` True a clip: the fame mask in `flavour`, or with None the seed mask.
-
-    clips: float (B, 3, T, H, W) on a GPU, T >= 2, sides >= 16; float32 and contiguous copies are made of others.
-    """
+    """Keep `count` pixels of each clip, float (B, 3, T >= 2, H, W) -> bool (B, H, W), sides >= 16; flavour None: the seed mask."""
     with on(clips):
         score, colour = motion_and_colours(clips, flavour)
         score = blur(score)
@@ -83,14 +75,22 @@ def posterior(score: Tensor, colour: Tensor, samples: tuple[int, int], odds: flo
     kernels.count_kernel[grid](score, edges, colour, counts, pixels, BLOCK=MAP_BLOCK, num_warps=MAP_WARPS, **OPTIONS)
     of_foreground, of_background = float(samples[0]), float(samples[1] + COLOURS)
     kernels.posterior_kernel[grid](
-        colour, counts, score, of_foreground, of_background, odds, pixels, BLOCK=MAP_BLOCK, num_warps=MAP_WARPS, **OPTIONS
+        colour,
+        counts,
+        score,
+        of_foreground,
+        of_background,
+        odds,
+        pixels,
+        BLOCK=MAP_BLOCK,
+        num_warps=MAP_WARPS,
+        **OPTIONS,
     )
     return score
 
 
 def highest(score: Tensor, count: int) -> Tensor:
-    """bool, shaped like `score`, float32 (B, H, W) >= 0: exactly `count` a clip are True, as `fame.method.masks.top_share` has
-    them."""
+    """Return bool like `score`, float32 (B, H, W) >= 0: exactly `count` a clip are True, as `top_share` has them."""
     pixels = score[0].numel()
     edges = edges_of(score, min(count, pixels))
     kept = torch.empty_like(score, dtype=torch.bool)

@@ -1,8 +1,4 @@
-"""Convolution, batch norm, addition of a residual and ReLU as one operation on a GPU: what fame/backbones/chain.py calls a unit.
-
-Of each only its input, the convolution's result and, where a residual was added, its own result are kept for the backward pass.
-What stands between two units of a chain may have empty channels (fame/fast/gpu/convolution.py).
-"""
+"""Compute convolution, batch norm, residual and ReLU as one operation on a GPU: what fame/backbones/chain.py calls a unit."""
 
 from __future__ import annotations
 
@@ -19,12 +15,17 @@ TYPES = (torch.float32, torch.bfloat16, torch.float16)
 
 
 def run(
-    conv: nn.Conv3d, norm: nn.BatchNorm3d, relu: bool, x: Tensor, residual: Tensor | None, inner: bool, ways: object = None
+    conv: nn.Conv3d,
+    norm: nn.BatchNorm3d,
+    relu: bool,
+    x: Tensor,
+    residual: Tensor | None,
+    inner: bool,
+    ways: object = None,
 ) -> Tensor | None:
     """Return the unit's result, (B, C, T, H, W) -> (B, O, T', H', W'), channels last; None where x is of none of `TYPES`.
 
-    With `inner` the result may have empty channels, and x may in any case. The residual is taken in the type of x. `ways` is a
-    CPU's. Raises ValueError where batch statistics are of one value.
+    With `inner` the result may have empty channels, x always may. ValueError where batch statistics are of one value.
     """
     if x.dtype not in TYPES:
         return None
@@ -50,7 +51,12 @@ def run(
 
 
 def _running(norm: nn.BatchNorm3d) -> batch_norm.Running:
-    mean, variance, tracked, momentum = norm.running_mean, norm.running_var, norm.num_batches_tracked, norm.momentum
+    mean, variance, tracked, momentum = (
+        norm.running_mean,
+        norm.running_var,
+        norm.num_batches_tracked,
+        norm.momentum,
+    )
     assert mean is not None and variance is not None and tracked is not None and momentum is not None
     return mean, variance, tracked, momentum
 
@@ -58,7 +64,15 @@ def _running(norm: nn.BatchNorm3d) -> batch_norm.Running:
 class _Operation(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, kernel: Tensor, weight: Tensor, bias: Tensor, residual: Any, norm: Any, relu: bool, fold: Fold
+        ctx: Any,
+        x: Tensor,
+        kernel: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        residual: Any,
+        norm: Any,
+        relu: bool,
+        fold: Fold,
     ) -> Tensor:
         whole = fold.weight(kernel, x.dtype)
         y = fold.forward(x, whole)
