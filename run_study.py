@@ -71,6 +71,8 @@ def plan(options: Options) -> None:
     """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
     session = Session(options)
     session.show(session.plan())
+    for one in (one for fold in session.asked.folds for one in fold.values()):
+        say(one.text)
     setting, asked = session.asked.setting, session.asked
     sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
     if setting.targets or all(side and side.id in session.stages for side in sides):

@@ -35,7 +35,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
         "about_motion": moving,
         "gain": plain(gain),
         "between": t_interval(of_each) if len(of_each) > 1 else None,
-        "needed": _needed(gain, list(evidence.differences(merged, baseline).values())),
+        "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.awaited else None,
     }
 
 

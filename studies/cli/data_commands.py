@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 from rich.table import Table
 
-from fame.data.manifest import FOLD, split_counts
+from fame.data.manifest import FOLD
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.cli.session import asking, console, say, watching
@@ -17,7 +17,6 @@ from studies.harness.store import Store
 from studies.setting.asked import places, resolve
 from studies.setting.options import Options
 
-NAMED = 20  # classes that are named with their counts
 data_app = typer.Typer(no_args_is_help=True, help="Videos on disk: scan, prepare.")
 
 
@@ -42,10 +41,7 @@ def data_scan(options: Options) -> None:
     for one in (one for fold in asked.folds for one in fold.values()):
         videos = one.data
         _show_findings(report_file(folders[videos.kind] / videos.name, videos.kind, videos.fold, cache / "scan"))
-        of_fold = f", fold {videos.fold}" if asked.setting.folds else ""
-        names = ", ".join(f"{name} {count}" for name, count in list(one.classes.items())[:NAMED])
-        more = ", ..." if len(one.classes) > NAMED else ""
-        say(f"{videos.name or videos.kind}{of_fold}: {split_counts(one.counts)}; {len(one.classes)} classes: {names}{more}")
+        say(one.text)
         say(f"manifest {videos.manifest}")
     if asked.absent:
         say(asked.absent)

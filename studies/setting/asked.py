@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from fame.config import Config, Data, VideoData
+from fame.data.manifest import split_counts
 from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
@@ -34,6 +35,14 @@ class Scanned(Config):
     data: VideoData
     counts: dict[str, int]
     classes: dict[str, int] = Field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Return `ucf101, fold 1: 60 train, 48 test; 2 classes: Archery 50, Biking 58`; the first twenty classes by name."""
+        names = ", ".join(f"{name} {count}" for name, count in list(self.classes.items())[:20])
+        more = ", ..." if len(self.classes) > 20 else ""
+        name = self.data.name or f"{self.data.kind}, fold {self.data.fold}"
+        return f"{name}: {split_counts(self.counts)}; {len(self.classes)} classes: {names}{more}"
 
 
 class LeftOut(Config):
