@@ -6,7 +6,6 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate
-from reports.targets import of_targets
 from reports.targets import sentence as read_without_network
 from reports.texts import interval, number
 from studies.paper.baseline import published_difference, reference
@@ -20,11 +19,11 @@ WHERE = {"top1/deranged": "top-1 of a linear probe in scenes of another action"}
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
-def answer(evidence: Evidence, claims: list[dict[str, Any]], classes: int | None) -> dict[str, Any]:
+def answer(evidence: Evidence, claims: list[dict[str, Any]], classes: int | None, targets: dict[str, Any] | None) -> dict[str, Any]:
     """Return the `answer` of report.json: sentence, tally of verdicts, and what a guess among `classes` scores, in percent."""
     tally = Counter(claim["verdict"] for claim in claims)
     return {
-        "sentence": sentence(evidence),
+        "sentence": of_own(evidence, targets) if targets and not evidence.about["pretrained"] else sentence(evidence),
         "tally": {verdict: tally[verdict] for verdict in VERDICTS},
         "chance": 100 / classes if classes else None,
     }
@@ -35,8 +34,6 @@ def sentence(evidence: Evidence) -> str:
     about = evidence.about
     if about["pretrained"]:
         return "One given encoder was measured; with a single one there is nothing to compare."
-    if targets := of_targets(evidence):
-        return of_own(evidence, targets)
     for measure in OF_REAL if about["real"] else OF_STAGED:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)

@@ -19,9 +19,9 @@ from studies.setting.asked import listed
 def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any]:
     """report.json: scale, commit, tables, claims, runs as every consumer may rely on; headline, contrasts and more beside them."""
     about, claims, videos = evidence.about, ledger(evidence), video_facts(evidence)
-    classes = (videos or {}).get("classes") or about["classes"]
+    classes, targets = (videos or {}).get("classes") or about["classes"], of_targets(evidence)
     return {
-        "answer": answer(evidence, claims, classes),
+        "answer": answer(evidence, claims, classes, targets),
         "scale": about["scale"],
         "commit": commit,
         "dataset": about["dataset"],
@@ -37,7 +37,7 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "overrides": about["overrides"],
         "pretrained": about["pretrained"],
         "headline": headline(evidence),
-        "targets": of_targets(evidence),
+        "targets": targets,
         "tables": {study["name"]: entries(evidence, study["name"]) for study in about["studies"]},
         "contrasts": contrasts.tables(evidence),
         "claims": claims,

@@ -38,10 +38,10 @@ class Scanned(Config):
 
     @property
     def text(self) -> str:
-        """Return `ucf101, fold 1: 60 train, 48 test; 2 classes: Archery 50, Biking 58`; the first twenty classes by name."""
+        """Return `ucf101, fold 2: 60 train, 48 test; 2 classes: Archery 50, Biking 58`; the first twenty classes by name."""
         names = ", ".join(f"{name} {count}" for name, count in list(self.classes.items())[:20])
         more = ", ..." if len(self.classes) > 20 else ""
-        name = self.data.name or f"{self.data.kind}, fold {self.data.fold}"
+        name = (self.data.name or self.data.kind) + (f", fold {self.data.fold}" if self.data.fold > 1 else "")
         return f"{name}: {split_counts(self.counts)}; {len(self.classes)} classes: {names}{more}"
 
 

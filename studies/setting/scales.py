@@ -10,10 +10,7 @@ from fame.config import Augment, Backbone, Clip, Data, MoCo, Optim, Precision, S
 # whole-body actions, which a narrow network can tell apart in quick's steps (docs/notebook/benchmark-log.md)
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
 STEPS = {"smoke": 2, "quick": 240, "mini": 2400}  # of a pretraining on real video
-REAL_FIRST, REAL_REPLICATES = (
-    10,
-    6,
-)  # of `mini` on real video, fixed beforehand: docs/rules.md; those below are for trials
+REAL_FIRST, REAL_REPLICATES = 10, 6  # of `mini` on real video, fixed beforehand; those below are for trials (docs/rules.md)
 FINER_ACTIONS = ("wave", "clap", "raise", "flap", "knee", "march", "kick", "legs")  # target B: one limb or both
 
 

@@ -79,24 +79,9 @@ class Handed:
 
 @kernel
 def _convolve(source_at, weight_at, target_at, handed_at):  # type: ignore[no-untyped-def]
-    (
-        a,
-        d,
-        b,
-        pieces_at,
-        taps_at,
-        chunks,
-        read,
-        places,
-        channels,
-        outputs,
-        pieces,
-        taps,
-        step,
-        by_channel,
-        by_output,
-        parts,
-    ) = at(handed_at, FIELDS, INDEX)
+    a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, by_channel, by_output, parts = at(
+        handed_at, FIELDS, INDEX
+    )
     padded = (outputs + LANES - 1) // LANES * LANES
     matrix = _matrix(weight_at, at(taps_at, taps, INDEX), step, channels, by_channel, outputs, by_output, padded)
     table = at(pieces_at, 4 * pieces, INDEX)
@@ -119,24 +104,9 @@ def _convolve(source_at, weight_at, target_at, handed_at):  # type: ignore[no-un
 
 @kernel
 def _correlate(x_at, gradient_at, weight_at, handed_at):  # type: ignore[no-untyped-def]
-    (
-        a,
-        d,
-        b,
-        pieces_at,
-        taps_at,
-        chunks,
-        read,
-        places,
-        channels,
-        outputs,
-        pieces,
-        taps,
-        step,
-        _,
-        by_output,
-        parts,
-    ) = at(handed_at, FIELDS, INDEX)
+    a, d, b, pieces_at, taps_at, chunks, read, places, channels, outputs, pieces, taps, step, _, by_output, parts = at(
+        handed_at, FIELDS, INDEX
+    )
     padded = (outputs + LANES - 1) // LANES * LANES
     table = at(pieces_at, 4 * pieces, INDEX)
     lines = taps * channels
