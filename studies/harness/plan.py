@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from fame.config import Activation, Data, Finetune, Kernels, Masks, MoCoObjective, Pretrain, Probe, StagedData
-from fame.data.manifest import is_fold
+from fame.data.manifest import FOLD, is_fold
 from fame.errors import FameError
 from fame.seeds import Seeds
 from studies.harness.hardware import machine
@@ -66,7 +66,7 @@ def work(stage: Stage, sizes: Sizes) -> float:
         return 0.0
     counts = sizes(config.data)
     train = counts.get("train", 0)
-    tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] == "test")
+    tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] in ("test", FOLD))
     match config:
         case Pretrain():
             clips = TRAINING * config.optim.epochs * train

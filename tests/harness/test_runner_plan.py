@@ -7,11 +7,13 @@ from unittest.mock import Mock
 
 import pytest
 
+from fame.config import Probe, VideoData
 from fame.errors import FameError
 from studies.harness.plan import A_RUN, Forecast, Task, duration, make_plan, work
 from studies.harness.pool import Outcome
 from studies.harness.progress import described
 from studies.harness.store import Store
+from studies.setting.cell import Stage
 from studies.setting.scales import staged_sizes
 from tests.harness.test_runner import PRETRAININGS, SETTING, STAGES, empty_store, run  # noqa: F401 (a fixture)
 
@@ -78,3 +80,9 @@ def test_watchers_hear_of_every_outcome(store: Store) -> None:
     assert "failed: no luck" in described(Outcome(task, "failed", 4.2, "no luck"))
     values = (0.25, 42, 600, 11100, math.nan)
     assert [duration(value) for value in values] == ["0.2 s", "42 s", "10 min", "3 h 05 min", "unknown"]
+
+
+def test_videos_in_folds_are_work_as_tests_are():
+    stage = Stage(Probe(data=VideoData(kind="target", manifest="0" * 12), solver="lbfgs"))
+    in_folds, tested = (work(stage, lambda data, counts=counts: counts) for counts in ({"fold/0": 3, "fold/1": 2}, {"test": 5}))
+    assert in_folds == tested > 0
