@@ -66,6 +66,16 @@ def test_folds_spread_classes_evenly() -> None:
     assert set(counts.values()) == {2}
 
 
+def test_a_class_that_lies_in_one_fold_is_told(pool: Path, tmp_path: Path) -> None:
+    (tmp_path / "steps").mkdir()
+    for name in ("left", "right"):
+        (tmp_path / "steps" / name).symlink_to(pool / "steps" / name)
+    write_video(tmp_path / "steps" / "alone" / "p0_0.mp4", moving_square(8, seed=3))
+    (note,) = read_layout(tmp_path / "steps", "target", 1, tmp_path).notes
+    assert "1 of 3 classes lie in one fold" in note and note.endswith("(first: alone)")
+    assert read_layout(pool / "steps", "target", 1, tmp_path).notes == []
+
+
 def test_what_a_target_holds_out_is_not_pretrained_on(pool: Path, tmp_path: Path) -> None:
     (pool / "steps" / "splits.toml").write_text(GROUP + "hold_out = true\ntest = 0.25\nval = 0\n")
     try:

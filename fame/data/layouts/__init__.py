@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,10 @@ def read_layout(root: Path, kind: Kind, fold: int, cache: Path) -> Listing:
         listing = _READERS[kind](root, fold)
     splits = {entry.split for entry in listing.entries}
     if any(map(is_fold, splits)):
+        in_folds = Counter(label for label, _ in {(entry.label, entry.split) for entry in listing.entries})
+        if alone := [listing.classes[label] for label, folds in sorted(in_folds.items()) if folds == 1]:
+            told = "lie in one fold, so what is tested on them was trained without them"
+            listing.notes.append(f"{kind}: {len(alone)} of {len(in_folds)} classes {told} (first: {alone[0]})")
         return listing
     if "train" not in splits:
         first = f" ({len(listing.missing)} listed videos are not on disk, first: {listing.missing[0]})" if listing.missing else ""
