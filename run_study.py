@@ -20,6 +20,7 @@ from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
+from studies.cli.shell_commands import commands, run_one_line
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.parts import pack, unpack
@@ -40,6 +41,8 @@ PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
 app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.command()(commands)
+app.command("run-one")(run_one_line)
 
 
 @app.command("list")

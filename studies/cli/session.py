@@ -152,12 +152,15 @@ def _metavar(annotation: Any) -> str | None:
 
 
 class Session:
-    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options."""
+    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options.
 
-    def __init__(self, options: Options) -> None:
+    `elsewhere`: the runs are other machines', so that this one needs no GPU.
+    """
+
+    def __init__(self, options: Options, elsewhere: bool = False) -> None:
         self.options = options
         self.store = Store(options.out).prepare()
-        self.device = resolve_device(options.device)
+        self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data)
@@ -169,8 +172,7 @@ class Session:
 
     @property
     def runtime(self) -> Runtime:
-        roots = {kind: root for kind, root, _ in places(self.options).values()}
-        return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
+        return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
         return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
@@ -188,11 +190,7 @@ class Session:
             if plan.bytes + RESERVE > free:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
-        self.store.write_setting(self.asked.to_json())
-        with self.store.named_errors():
-            kept = record(self.asked).write(self.store.out)
-        if kept:
-            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
+        self.begin()
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -204,6 +202,14 @@ class Session:
                 mirror=Tracker(self.store.out, watcher.note),
                 plan=plan,
             )
+
+    def begin(self) -> None:
+        """Write what the study is: what `report`, `status` and a later start read."""
+        self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            complain(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
 
     def search(self, trials: int, replicate: int) -> Found:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
@@ -236,6 +242,12 @@ class Session:
         for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
+
+
+def runtime_of(options: Options, device: str) -> Runtime:
+    """Return where files are and where it is computed; FameError where a set is not there."""
+    roots = {kind: root for kind, root, _ in places(options).values()}
+    return Runtime(device, roots, options.pretrained, options.broken)
 
 
 def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:

@@ -76,7 +76,7 @@ class Bars(Lines):
             self.bars.remove_task(self.shown.pop(task))
         for task, progress in tasks.items():
             if task not in self.shown:
-                self.shown[task] = self.bars.add_task(f"  {label(task.stage)} · {task.replicate}", total=None, left="")
+                self.shown[task] = self.bars.add_task(f"  {task.name}", total=None, left="")
             step, steps = progress or (0, None)
             self.bars.update(self.shown[task], completed=step, total=steps)
         if self.overall is not None:
