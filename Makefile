@@ -32,6 +32,7 @@ test: setup
 	$(BIN)/python -m pytest -n 2
 
 test-long: setup
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock --editable ".[long]"
 	$(BIN)/python -m pytest -m long --timeout 1800
 
 bench: setup
