@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -128,9 +128,22 @@ def told(session: Session, summary: Summary, last: str) -> typer.Exit:
 
 @app.command()
 @asking("out")
-def report(options: Options) -> None:
+def report(
+    options: Options,
+    against: Annotated[
+        Path | None, typer.Option(help="Another OUT, a page's folder or a report.json: tell what moved by more than noise.")
+    ] = None,
+) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    say(f"report: {make_report(Store(options.out))}")
+    store = Store(options.out)
+    if against:
+        from reports.against import kept, told
+
+        page = make_report(store, kept(against))
+        say("\n".join(told(page)))
+    else:
+        page = make_report(store)
+    say(f"report: {page}")
 
 
 @app.command()
@@ -148,9 +161,9 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
         say("\n".join(lines))
 
 
-def make_report(store: Store) -> Path:
+def make_report(store: Store, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming())
+    page = build(store, commit=commit(), command=resuming(), other=other)
     mirror_report(store, Tracker(store.out, complain))
     return page
 
