@@ -176,7 +176,7 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def told(page: Path) -> list[str]:
+def summary(page: Path) -> list[str]:
     """Return a report's comparison in a few lines: what came of the numbers, what else is not the same, what moved most clearly."""
     found = json.loads(page.with_name("report.json").read_text(encoding="utf-8"))["against"]
     counts = ", ".join(f"{count} {state}" for state, count in found["states"].items())

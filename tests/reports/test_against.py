@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from fame.errors import FameError
-from reports.against import compared, kept, told
+from reports.against import compared, kept, summary
 from reports.content import content
 from reports.page import build
 from reports.statistics import t_interval, t_p, welch
@@ -111,7 +111,7 @@ def test_the_page_the_csv_and_the_terminal_tell_it(tmp_path: Path) -> None:
     assert len(table) == len(found["numbers"]) and table["state"].value_counts().to_dict() == found["states"]
     html = page.read_text(encoding="utf-8")
     assert 'id="against"' in html and "+10.2 [" in html
-    first, *lines = told(page)
+    first, *lines = summary(page)
     assert "10 above, 55 negligible" in first and "scale: smoke, there quick" in lines
     assert "area_ratio/0.5/both, B finetuned, level: 59.4, there 49.2: +10.2 [+9.7, +10.6], p < 0.001: above" in lines
     assert "against" not in [path.stem for path in build(store).parent.glob("tables/*")]
