@@ -20,6 +20,7 @@ from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start
+from studies.cli.shell_commands import commands, run_one_line
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.parts import pack, unpack
@@ -50,6 +51,8 @@ def main(version: Version = False) -> None:
 
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.command()(commands)
+app.command("run-one")(run_one_line)
 
 
 @app.command("list")

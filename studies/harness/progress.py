@@ -79,7 +79,7 @@ class Bars(Lines):
         for task, progress in tasks.items():
             step, steps, loss = progress or (0, None, None)
             if task not in self.shown:
-                bar = self.bars.add_task(f"  {label(task.stage)} · {task.replicate}", total=None, told="")
+                bar = self.bars.add_task(f"  {task.name}", total=None, told="")
                 self.shown[task] = bar, time.monotonic(), step
             bar, since, first = self.shown[task]
             told = [f"loss {loss:.2f}"] if loss is not None else []
