@@ -19,7 +19,7 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
-from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
+from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start, watching
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.parts import pack, unpack
@@ -150,8 +150,9 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
 
 def make_report(store: Store) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming())
-    mirror_report(store, Tracker(store.out, complain))
+    with watching() as watcher:
+        page = build(store, commit=commit(), command=resuming(), tell=watcher.data)
+        mirror_report(store, Tracker(store.out, complain), watcher.data)
     return page
 
 

@@ -6,16 +6,17 @@ Percent and points as in the metrics; shares and AUROCs in 0..1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fame.seeds import SELECTION_REPLICATES
-from reports.statistics import Estimate, estimate
+from reports.statistics import ENOUGH, Estimate, estimate
 from studies.harness.store import Store
 from studies.records import Records, Runs
 from studies.study import Measure, Method
@@ -153,8 +154,7 @@ class Evidence:
     def estimate(self, runs: Runs | None, metric: str) -> Estimate:
         """The metric's mean over replicates with its interval."""
         values = self.values(runs, metric)
-        samples = [self.sample(runs, metric, replicate) for replicate in values]
-        return estimate(list(values.values()), [s.to_numpy() for s in samples if s is not None])
+        return _estimate(values, (self.sample(runs, metric, replicate) for replicate in values))
 
     def differences(self, greater: Side | Gain, lesser: Side | Gain, replicates: Sequence[int] | None = None) -> Values:
         """greater - lesser of every replicate in which both have run; where a side is a gain, both of its sides."""
@@ -167,8 +167,7 @@ class Evidence:
     def difference(self, greater: Side | Gain, lesser: Side | Gain) -> Estimate:
         """Estimate the mean paired difference: by replicate from three of them on, by performance (the same name) below."""
         values = self.differences(greater, lesser)
-        samples = [self._paired(greater, lesser, replicate) for replicate in values]
-        return estimate(list(values.values()), [sample.to_numpy() for sample in samples if sample is not None])
+        return _estimate(values, (self._paired(greater, lesser, replicate) for replicate in values))
 
     def _paired(self, greater: Side | Gain, lesser: Side | Gain, replicate: int) -> pd.Series | None:
         """greater - lesser for each performance that both know; None where there is none."""
@@ -183,3 +182,9 @@ class Evidence:
     def selection(self) -> tuple[int, ...]:
         """Replicates in the store that tuning may look at (fame/seeds.py)."""
         return tuple(sorted({replicate for _, replicate in self.store.all() if replicate >= SELECTION_REPLICATES}))
+
+
+def _estimate(values: Values, samples: Iterator[pd.Series | None]) -> Estimate:
+    """Estimate from a value a replicate; of samples only the first is read, for its size, where replicates are enough."""
+    known = (sample.to_numpy() for sample in samples if sample is not None)
+    return estimate(list(values.values()), list(islice(known, 1) if len(values) >= ENOUGH else known))
