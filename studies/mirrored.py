@@ -55,7 +55,6 @@ def mirrored(folder: Path, stage: Stage, result: dict[str, Any]) -> Mirrored:
         "mlflow.source.git.commit": result["commit"],
     }
     end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)
-    name = " after ".join(label(link) for link in reversed(stage.chain()))
     config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
     if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
         upstream = stage.upstream.config.model_dump(mode="json")
@@ -66,7 +65,7 @@ def mirrored(folder: Path, stage: Stage, result: dict[str, Any]) -> Mirrored:
     series += [(metric, value, last) for metric, value in result["metrics"].items()]
     files = [folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])]
     return Mirrored(
-        name=f"{name} · {folder.name}",
+        name=f"{label(stage)} · {folder.name}",
         start=end - int(1000 * result["seconds"]),
         end=end,
         tags=tags,

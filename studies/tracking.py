@@ -94,7 +94,8 @@ class Tracker:
                 ids = [self._write(run) for run in found.values()]
             self._noted["runs"] |= {f"{stage}/{number}": run for (stage, number), run in zip(found, ids, strict=True)}
             write_json(self.notes, self._noted)
-        tell("MLflow", len(missing), len(missing))
+        if missing:
+            tell("MLflow", len(missing), len(missing))
         return True
 
     def _run(self, store: Store, stage_id: str, replicate: int) -> Mirrored | None:
