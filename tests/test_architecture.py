@@ -16,7 +16,7 @@ FORBIDDEN = {
     "reports": {"run_study", "mlflow", "optuna"},
 }
 ONLY_THERE = {
-    "mlflow": {"studies/tracking.py"},
+    "mlflow": {"studies/mirrored.py", "studies/tracking.py"},
     "optuna": {"studies/search.py"},
     "ray": {"studies/harness/ray_cluster.py", "studies/harness/ray_workers.py"},
 }
