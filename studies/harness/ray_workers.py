@@ -24,11 +24,12 @@ from ray.exceptions import NodeDiedError, ObjectLostError, RayError, RayTaskErro
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fame.errors import FameError
 from fame.files import sha256_of, write_atomically
 from fame.plugins import Plugin, loaded
 from studies.harness.plan import Task
 from studies.harness.pool import PATIENCE, LocalWorkers, Naming, Outcome, attempt
-from studies.harness.ray_cluster import Cluster, node_name
+from studies.harness.ray_cluster import Cluster, identity, unfit
 from studies.harness.store import CHECKPOINT, LOCK, METRICS, RESULT, Store
 from studies.harness.worker import Runtime, message_of
 
@@ -46,6 +47,7 @@ class Given:
     files: dict[str, tuple[str, bytes]]
     home: str
     cache: Path
+    identity: dict[str, str]  # of project and packages
 
     def unpacked(self, place: Path) -> tuple[Runtime, tuple[Plugin, ...]]:
         """Write the files below `place`, where they are not there yet; return what names them on this node."""
@@ -77,7 +79,7 @@ class RayWorkers:
         files = {plugin.sha256: (Path(plugin.path).name, Path(plugin.path).read_bytes()) for plugin in loaded()}
         if weights := runtime.pretrained:
             files[sha256_of(weights)] = weights.name, weights.read_bytes()
-        self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve()))
+        self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve(), identity()))
         self.attempts: dict[ray.ObjectRef, Attempt] = {}
         self.answered: list[Outcome] = []
         self.encoders: dict[tuple[str, int], ray.ObjectRef] = {}
@@ -149,6 +151,7 @@ class RayWorkers:
                 status, message = "failed", "its files came back damaged"
             return Outcome(task, status, seconds, message)
         except RayTaskError as error:
+            self.store.fail(task.stage, task.replicate, message_of(error.cause), error.cause)
             return Outcome(task, "failed", seconds, message_of(error.cause))
         except (NodeDiedError, ObjectLostError):
             return Outcome(task, "lost", seconds, "its node died")
@@ -192,6 +195,9 @@ def execute_there(
     for left in place.glob("run-*"):  # of processes that were killed
         if not Path("/proc", left.name.removeprefix("run-")).exists() or left.name == f"run-{os.getpid()}":
             shutil.rmtree(left, ignore_errors=True)
+    name = f"node {ray.util.get_node_ip_address()}"
+    if said := unfit(given.identity, list(given.runtime.roots.values())):  # it may have joined after the study began
+        raise FameError(f"{name}: {said}")
     store = Store(place / f"run-{os.getpid()}")
     at_home = ray.get_runtime_context().get_node_id() == given.home
     store.cache = given.cache if at_home else place / "cache"
@@ -203,7 +209,7 @@ def execute_there(
         with _telling(folder, news, number):
             status, message = attempt(value, replicate, store, *given.unpacked(place / "given"))
         if status != "done":
-            status, message = "failed", f"{node_name()}: {message}"  # a full disk is this node's alone
+            status, message = "failed", f"{name}: {message}"  # a full disk is this node's alone
         return status, time.monotonic() - began, message, read(folder)
     finally:
         shutil.rmtree(store.out, ignore_errors=True)
