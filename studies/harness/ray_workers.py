@@ -34,7 +34,6 @@ from studies.harness.store import CHECKPOINT, LOCK, METRICS, RESULT, Store
 from studies.harness.worker import Runtime, message_of
 
 TELL = 1.0  # seconds between two looks at what a run has written
-SHARED = 16  # encoders that stay in the object store for further evaluations
 Files = dict[str, bytes]  # of a folder, by name
 
 
@@ -82,7 +81,6 @@ class RayWorkers:
         self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve(), identity()))
         self.attempts: dict[ray.ObjectRef, Attempt] = {}
         self.answered: list[Outcome] = []
-        self.encoders: dict[tuple[str, int], ray.ObjectRef] = {}
         self.count = 0
 
     @property
@@ -112,7 +110,8 @@ class RayWorkers:
         self.store.begin(task.stage, task.replicate)
         self.count += 1
         work = execute_there.options(name=task.name, **self.cluster.needs(task))
-        files = read(folder), self._encoder(task)
+        upstream = task.upstream()
+        files = read(folder), read(self.store.folder(*upstream.key)) if upstream else {}
         answer = work.remote(self.given, task.stage.to_json(), task.replicate, *files, self.news, self.count)
         self.attempts[answer] = Attempt(self.count, task, lock)
 
@@ -159,17 +158,6 @@ class RayWorkers:
             return Outcome(task, "killed", seconds, f"its process ended ({type(error).__name__})")
         finally:
             ended.lock.release()
-
-    def _encoder(self, task: Task) -> Files | ray.ObjectRef:
-        """Return the files of the run's upstream as they lie in the object store; those of the last few stay there."""
-        upstream = task.upstream()
-        if upstream is None:
-            return {}
-        if upstream.key not in self.encoders:
-            if len(self.encoders) == SHARED:
-                del self.encoders[next(iter(self.encoders))]
-            self.encoders[upstream.key] = ray.put(read(self.store.folder(*upstream.key)))
-        return self.encoders[upstream.key]
 
     def _take_news(self) -> None:
         """Write what running runs have told: their log, by which bars and `status` go, and their checkpoint."""

@@ -89,8 +89,9 @@ def test_a_thousand_runs_that_do_nothing_take_a_minute_at_most(cluster: Any, tmp
 def test_a_node_dies_and_the_tables_are_those_of_one_machine(tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster as Nodes
 
-    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--only", "area_ratio", "--device", "cpu"]
+    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--only", "background_source", "--device", "cpu"]
     ran(*asked, "--jobs", "2", "--out", "local", cwd=tmp_path)
+    (tmp_path / "node").mkdir()
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
     dying = nodes.add_node(num_cpus=1, env_vars={"TMPDIR": str(tmp_path / "node")})
     store = Store(tmp_path / "ray")
