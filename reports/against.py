@@ -16,7 +16,7 @@ import pandas as pd
 
 from fame.errors import FameError
 from reports.contrasts import said
-from reports.statistics import ENOUGH, NOTHING, Estimate, estimate, judge_family, t_p, welch
+from reports.statistics import ENOUGH, Estimate, apart, estimate, judge_family, t_p, welch
 from reports.texts import number
 from studies.paper.links import POINTS, SHARE
 from studies.setting.asked import listed
@@ -42,7 +42,7 @@ class Place(NamedTuple):
 class Number:
     """Hold a number by replicate, the ids of the stages behind it, and the manifests of the videos that each replicate saw."""
 
-    mean: float | None
+    shown: Estimate
     values: dict[str, float]
     stages: tuple[str, ...]
     videos: dict[str, dict[str, str]]
@@ -105,7 +105,8 @@ def numbers(report: dict[str, Any]) -> dict[Place, Number]:
                 if one:
                     videos = {replicate: seen(one["stages"], replicate) for replicate in one["values"]}
                     place = Place(study, entry["row"], entry["column"], entry["label"], of)
-                    found[place] = Number(one["mean"], one["values"], tuple(one["stages"]), videos, entry)
+                    shown = Estimate(one["mean"], one["interval"], one["n"], one["over"])
+                    found[place] = Number(shown, one["values"], tuple(one["stages"]), videos, entry)
     return found
 
 
@@ -120,7 +121,7 @@ def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
     for key, (place, here, there) in zip(keys, found, strict=True):
         how, shown, p = asked[key]
         result = family.get(key)
-        line = place._asdict() | {"unit": here.entry["unit"], "here": here.mean, "there": there.mean}
+        line = place._asdict() | {"unit": here.entry["unit"], "here": here.shown.mean, "there": there.shown.mean}
         line |= {"effect": shown.mean, "interval": shown.interval, "n": shown.n, "how": how, "p": p}
         line |= {"p_adjusted": result.adjusted if result else None}
         line |= {"state": result.state if result else "differs" if shown.mean else "identical"}
@@ -135,10 +136,10 @@ def _estimated(here: Number, there: Number) -> tuple[str, Estimate, float | None
     if shared and here.stages == there.stages:
         farthest = max(changes, key=abs)
         return SAME, Estimate(farthest, None, len(shared)), None
-    if not here.values or not there.values:
-        return "", NOTHING, None
     if len(shared) >= ENOUGH and all(here.videos[replicate] == there.videos[replicate] for replicate in shared):
         return "paired", estimate(changes), t_p(changes)
+    if min(len(here.values), len(there.values)) < ENOUGH:
+        return "unpaired", apart(here.shown, there.shown), None
     return "unpaired", *welch(list(here.values.values()), list(there.values.values()))
 
 
