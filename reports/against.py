@@ -6,6 +6,7 @@ all those comparisons are adjusted together (Holm).
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import pandas as pd
 
 from fame.errors import FameError
 from reports.contrasts import said
+from reports.evidence import is_ratio
 from reports.statistics import ENOUGH, Estimate, apart, estimate, judge_family, t_p, welch
 from reports.texts import number
 from studies.paper.links import POINTS, SHARE
@@ -24,6 +26,7 @@ from studies.setting.asked import listed
 ORDER = ("differs", "above", "below", "open", "negligible", "withheld", "not run", "identical")
 MOVED = ORDER[:3]
 FEW = 10  # lines in the terminal
+TINY = 1e-12  # the smallest ratio
 LONGEST = 60  # characters of a setting
 SAME = "same runs"
 
@@ -40,8 +43,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Number:
-    """Hold a number by replicate, the ids of the stages behind it, and the manifests of the videos that each replicate saw."""
+    """Hold a number as printed, as compared (a ratio as its logarithm), the stages behind it, and each replicate's manifests."""
 
+    mean: float | None
     shown: Estimate
     values: dict[str, float]
     stages: tuple[str, ...]
@@ -103,11 +107,21 @@ def numbers(report: dict[str, Any]) -> dict[Place, Number]:
         for entry in table:
             for of, one in (("level", entry), ("gain", entry["difference"])):
                 if one:
-                    videos = {replicate: seen(one["stages"], replicate) for replicate in one["values"]}
-                    place = Place(study, entry["row"], entry["column"], entry["label"], of)
-                    shown = Estimate(one["mean"], one["interval"], one["n"], one["over"])
-                    found[place] = Number(shown, one["values"], tuple(one["stages"]), videos, entry)
+                    scale = _log if of == "level" and is_ratio(entry["metric"]) else float
+                    bounds = one["interval"] and (scale(one["interval"][0]), scale(one["interval"][1]))
+                    found[Place(study, entry["row"], entry["column"], entry["label"], of)] = Number(
+                        one["mean"],
+                        Estimate(None if one["mean"] is None else scale(one["mean"]), bounds, one["n"], one["over"]),
+                        {replicate: scale(value) for replicate, value in one["values"].items()},
+                        tuple(one["stages"]),
+                        {replicate: seen(one["stages"], replicate) for replicate in one["values"]},
+                        entry,
+                    )
     return found
+
+
+def _log(ratio: float) -> float:
+    return math.log(max(ratio, TINY))
 
 
 def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
@@ -121,7 +135,7 @@ def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
     for key, (place, here, there) in zip(keys, found, strict=True):
         how, shown, p = asked[key]
         result = family.get(key)
-        line = place._asdict() | {"unit": here.entry["unit"], "here": here.shown.mean, "there": there.shown.mean}
+        line = place._asdict() | {"unit": here.entry["unit"], "here": here.mean, "there": there.mean}
         line |= {"effect": shown.mean, "interval": shown.interval, "n": shown.n, "how": how, "p": p}
         line |= {"p_adjusted": result.adjusted if result else None}
         line |= {"state": result.state if result else "differs" if shown.mean else "identical"}

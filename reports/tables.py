@@ -8,7 +8,7 @@ import pandas as pd
 
 from fame.config import MASKS
 from reports import latex, texts
-from reports.evidence import Evidence
+from reports.evidence import Evidence, is_ratio
 from reports.statistics import ENOUGH
 from reports.texts import Entry, Line, Wide, counted
 from studies.records import Cell
@@ -113,6 +113,8 @@ def caption(evidence: Evidence, study: dict[str, Any], table: Wide) -> str:
         f"Scale {about['scale']}, dataset {about['dataset']}{said}, {there} of {n} replicate{'s' if n > 1 else ''}; 95 % {over}."
     ]
     words += [f"Means over folds 1 to {about['folds']}."] if about["folds"] > 1 else []
+    if any(is_ratio(entry["metric"]) for entry in entries):
+        words.append("Means of ratios are geometric, their differences those of natural logarithms.")
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study["note"]]))
