@@ -138,7 +138,7 @@ def reproduce(options: Options) -> None:
     summary = carried_out(session)
     page = make_report(session.store, session.tracker())
     say(answer_of(page))
-    raise told(session, summary, f"Report: {page}")
+    raise told(session, summary, at(page))
 
 
 def told(session: Session, summary: Summary, last: str) -> typer.Exit:
@@ -158,7 +158,7 @@ def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     store = Store(options.out)
     page = make_report(store, None if options.no_mlflow else Tracker(store.out, complain))
-    say("\n".join(filter(None, (answer_of(page), f"Report: {page}"))))
+    say("\n".join(filter(None, (answer_of(page), at(page)))))
 
 
 @app.command()
@@ -174,6 +174,11 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
             lines.append(f"  {measure}: {found or 'not run'}")
         lines += [f"  commit {', '.join(one['commits'])}", f"  {one['command']}", f"  {', '.join(one['runs'])}"]
         say("\n".join(lines))
+
+
+def at(page: Path) -> str:
+    """Tell where the page is: on a terminal as a link to click."""
+    return f"Report: {page.resolve().as_uri() if console.is_terminal else page}"
 
 
 def make_report(store: Store, mirror: Tracker | None) -> Path:

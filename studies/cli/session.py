@@ -162,7 +162,7 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
     declared = typer.Option(
         flag(name),
         help=field.description,
-        metavar=extra["metavar"] or "|".join(choices),
+        metavar="" if kind is bool else extra["metavar"] or "|".join(choices) or "N",
         rich_help_panel=extra["panel"],
         autocompletion=_named if name == "only" else _beginning(choices) if choices else None,
     )

@@ -82,7 +82,7 @@ class Bars(Lines):
                 bar = self.bars.add_task(f"  {label(task.stage)} · {task.replicate}", total=None, told="")
                 self.shown[task] = bar, time.monotonic(), step
             bar, since, first = self.shown[task]
-            told = [f"loss {loss:.2f}"] if loss is not None else []
+            told = [f"loss {loss:.2f}"] if loss is not None else [] if progress else ["starting"]
             if steps and step > first:
                 told.append(left((time.monotonic() - since) / (step - first) * (steps - step)))
             self.bars.update(bar, completed=step, total=steps, told=", ".join(told))
