@@ -28,7 +28,7 @@ from studies.harness.runner import Summary
 from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.records import EARLIER, earlier
+from studies.records import EARLIER, earlier, read
 from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
@@ -157,7 +157,8 @@ def told(session: Session, summary: Summary, last: str) -> typer.Exit:
 def report(options: Options) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     store = Store(options.out)
-    page = make_report(store, None if options.no_mlflow else Tracker(store.out, complain))
+    scale = read(store.out).about["scale"]
+    page = make_report(store, None if options.no_mlflow else Tracker(store.out, complain, scale))
     say("\n".join(filter(None, (answer_of(page), at(page)))))
 
 

@@ -81,8 +81,7 @@ def mirror_report(store: Store, mirror: Any) -> None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    for stage, replicate in store.all():
-        mirror.mirror_run(store, stage, replicate)
+    mirror.mirror_runs(store, store.all(), serves)
     folder = store.out / "report"
     rows = _read(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}

@@ -246,7 +246,7 @@ class Session:
 
     def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
         """Return the mirror in MLflow; None where it is off."""
-        return None if self.options.no_mlflow else Tracker(self.store.out, warn)
+        return None if self.options.no_mlflow else Tracker(self.store.out, warn, self.options.scale)
 
     def search(self, trials: int, replicate: int) -> Found:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""

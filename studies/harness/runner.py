@@ -61,18 +61,17 @@ def run_stages(
     mirroring = Mirroring(store, mirror, plan.serves)
     mirroring.there(task.key for task in plan.tasks if task.key in plan.done)
     workers = executor or LocalWorkers(store.out, jobs, runtime)
+    stopped = True
     try:
         if plan.todo:
             prepare_data(store, plan.todo, runtime, jobs, watcher)
         summary = Schedule(store, plan, workers, watcher, mirroring).run()
-    except BaseException:
-        mirroring.stop(now=True)
-        raise
+        stopped = False
+        return summary
     finally:
         if executor is None:
             workers.stop()
-    mirroring.stop()
-    return summary
+        mirroring.stop(now=stopped)
 
 
 def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: int, watcher: Lines) -> None:
