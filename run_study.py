@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
@@ -19,7 +19,8 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
-from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start
+from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start, watching
+from studies.cli.shell_commands import commands, run_one_line
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.parts import pack, unpack
@@ -50,6 +51,8 @@ def main(version: Version = False) -> None:
 
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.command()(commands)
+app.command("run-one")(run_one_line)
 
 
 @app.command("list")
@@ -154,12 +157,23 @@ def told(session: Session, summary: Summary, last: str) -> typer.Exit:
 
 @app.command()
 @asking("out", "no_mlflow")
-def report(options: Options) -> None:
+def report(
+    options: Options,
+    against: Annotated[
+        Path | None, typer.Option(help="Another OUT, a page's folder or a report.json: tell what moved by more than noise.")
+    ] = None,
+) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    store = Store(options.out)
-    scale = read(store.out).about["scale"]
-    page = make_report(store, None if options.no_mlflow else Tracker(store.out, complain, scale))
-    say("\n".join(filter(None, (answer_of(page), at(page)))))
+    store, moved = Store(options.out), []
+    mirror = None if options.no_mlflow else Tracker(store.out, complain, read(store.out).about["scale"])
+    if against:
+        from reports.against import kept, summary
+
+        page = make_report(store, mirror, kept(against))
+        moved = summary(page)
+    else:
+        page = make_report(store, mirror)
+    say("\n".join(filter(None, (answer_of(page), *moved, at(page)))))
 
 
 @app.command()
@@ -182,10 +196,11 @@ def at(page: Path) -> str:
     return f"Report: {page.resolve().as_uri() if console.is_terminal else page}"
 
 
-def make_report(store: Store, mirror: Tracker | None) -> Path:
+def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming())
-    mirror_report(store, mirror)
+    with watching() as watcher:
+        page = build(store, commit=commit(), command=resuming(), other=other, tell=watcher.data)
+        mirror_report(store, mirror, watcher.data)
     return page
 
 

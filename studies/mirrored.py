@@ -10,6 +10,7 @@ import math
 import re
 import shutil
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -169,7 +170,7 @@ def insert(uri: str, experiment: str, artifacts: Path, runs: list[Mirrored]) -> 
     from mlflow.store.tracking.dbmodels import models
 
     ids = [uuid4().hex for _ in runs]
-    rows: dict[type, list[dict[str, Any]]] = {}
+    rows: dict[type, list[dict[str, Any]]] = defaultdict(list)
     for run_id, run in zip(ids, runs, strict=True):
         place = artifacts / run_id / "artifacts"
         place.mkdir(parents=True)
@@ -183,6 +184,10 @@ def insert(uri: str, experiment: str, artifacts: Path, runs: list[Mirrored]) -> 
             "start_time": run.start,
             "end_time": run.end,
             "artifact_uri": place.as_uri(),
+            "user_id": "unknown",
+            "source_name": "",
+            "source_version": "",
+            "entry_point_name": "",
         }
         points = [_point(*point) for point in run.points]
         newest = {point["key"]: point for point in sorted(points, key=lambda point: point["step"])}
@@ -193,14 +198,14 @@ def insert(uri: str, experiment: str, artifacts: Path, runs: list[Mirrored]) -> 
             (models.SqlMetric, points),
             (models.SqlLatestMetric, newest.values()),
         ):
-            rows.setdefault(table, []).extend({"run_uuid": run_id, **row} for row in found)
+            rows[table].extend({"run_uuid": run_id, **row} for row in found)
     engine = sqlalchemy.create_engine(uri)
+    tag = models.SqlTag
+    known: dict[str, dict[str, str]] = defaultdict(dict)
+    asked: Any = sqlalchemy.select(tag.run_uuid, tag.key, tag.value).where(tag.key.in_(("fame.cell", "fame.replicate")))
     with engine.begin() as connection:
-        tag = models.SqlTag
-        known: dict[str, dict[str, str]] = {}
-        named: Any = sqlalchemy.select(tag.run_uuid, tag.key, tag.value).where(tag.key.in_(("fame.cell", "fame.replicate")))
-        for run_id, key, value in connection.execute(named):
-            known.setdefault(run_id, {})[key] = value
+        for run_id, key, value in connection.execute(asked):
+            known[run_id][key] = value
         new = {run.key for run in runs}
         halves = [run_id for run_id, of in known.items() if (of.get("fame.cell"), of.get("fame.replicate")) in new]
         gone = sqlalchemy.update(models.SqlRun).where(models.SqlRun.run_uuid.in_(halves))
@@ -209,8 +214,8 @@ def insert(uri: str, experiment: str, artifacts: Path, runs: list[Mirrored]) -> 
         there: Any = sqlalchemy.select(of_sets.name, of_sets.digest, of_sets.dataset_uuid)
         sets = {(name, digest): one for name, digest, one in connection.execute(there.where(of_sets.experiment_id == experiment))}
         for run_id, run in zip(ids, runs, strict=True):
-            for table, row in _inputs(run_id, run, int(experiment), sets):
-                rows.setdefault(getattr(models, table), []).append(row)
+            for of, row in _inputs(run_id, run, int(experiment), sets):
+                rows[getattr(models, of)].append(row)
         for table, found in rows.items():
             if found:
                 connection.execute(sqlalchemy.insert(table), found)

@@ -133,7 +133,8 @@ class Tracker:
             else:
                 self.mirror_run(store, *some[0], serves)
             told += len(some)
-        tell("MLflow", len(missing), len(missing))
+        if missing:
+            tell("MLflow", len(missing), len(missing))
         return not self.failed
 
     def _run(self, store: Store, key: Key, serves: Serves) -> Mirrored | None:

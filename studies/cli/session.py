@@ -193,12 +193,15 @@ def _named(incomplete: str) -> list[str]:
 
 
 class Session:
-    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options."""
+    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options.
 
-    def __init__(self, options: Options, planning: bool = False) -> None:
+    `elsewhere`: the runs are other machines', so that this one needs no GPU.
+    """
+
+    def __init__(self, options: Options, planning: bool = False, elsewhere: bool = False) -> None:
         self.options = options
         self.store = Store(options.out).prepare()
-        self.device = resolve_device(options.device)
+        self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
         self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data, planning)
@@ -210,8 +213,7 @@ class Session:
 
     @property
     def runtime(self) -> Runtime:
-        roots = {kind: root for kind, root, _ in places(self.options).values()}
-        return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
+        return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
         return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
@@ -227,11 +229,7 @@ class Session:
             if plan.bytes + RESERVE > free:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
-        self.store.write_setting(self.asked.to_json())
-        with self.store.named_errors():
-            kept = record(self.asked).write(self.store.out)
-        if kept:
-            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
+        self.begin()
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -243,6 +241,14 @@ class Session:
                 mirror=self.tracker(watcher.note),
                 plan=plan,
             )
+
+    def begin(self) -> None:
+        """Write what the study is: what `report`, `status` and a later start read."""
+        self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            complain(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
 
     def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
         """Return the mirror in MLflow; None where it is off."""
@@ -279,6 +285,12 @@ class Session:
         for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
+
+
+def runtime_of(options: Options, device: str) -> Runtime:
+    """Return where files are and where it is computed; FameError where a set is not there."""
+    roots = {kind: root for kind, root, _ in places(options).values()}
+    return Runtime(device, roots, options.pretrained, options.broken)
 
 
 def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:

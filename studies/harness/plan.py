@@ -42,6 +42,21 @@ class Task:
     def key(self) -> tuple[str, int]:
         return self.stage.id, self.replicate
 
+    @property
+    def name(self) -> str:
+        """Return `probe A · 3`: how bars, scheduler and dashboard call the run."""
+        return f"{label(self.stage)} · {self.replicate}"
+
+    @property
+    def ranks(self) -> int:
+        """Return how many processes, one a device, share the run."""
+        return getattr(getattr(self.stage.config, "objective", None), "ranks", 1)
+
+    @property
+    def cores(self) -> int:
+        """Return how many processors the run uses where it has no GPU."""
+        return self.ranks * getattr(self.stage.config, "threads", 1)
+
     def upstream(self) -> Task | None:
         return Task(self.stage.upstream, self.replicate) if self.stage.upstream else None
 

@@ -35,7 +35,7 @@ class Lines:
             self.told = time.monotonic()
             self.note(f"{what}: {done} of {total}")
 
-    def naming(self, name: str) -> Callable[[str, int, int], None]:
+    def naming(self, name: str) -> Tell:
         return lambda what, done, total: self.data(f"{what} {name}", done, total)
 
     def begin(self, done: int, total: int) -> None:
@@ -84,7 +84,7 @@ class Bars(Lines):
         for task, progress in tasks.items():
             step, steps, loss = progress or (0, None, None)
             if task not in self.shown:
-                bar = self.bars.add_task(f"  {task.replicate} · {label(task.stage)}", total=None, told="")
+                bar = self.bars.add_task(f"  {task.name}", total=None, told="")
                 self.shown[task] = bar, time.monotonic(), step
             bar, since, first = self.shown[task]
             told = [f"loss {loss:.2f}"] if loss is not None else [] if progress else ["starting"]

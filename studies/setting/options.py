@@ -93,6 +93,23 @@ class Options(Config):
     out: Path = local(Path("out"), "Folder of runs, cache and report.", metavar="DIR", panel="Output")
     device: str = local("auto", "auto, cpu, cuda or cuda:N.", metavar="NAME", panel="Compute")
     jobs: Count | None = local(None, "Runs side by side; default: one a core.", panel="Compute")
+    executor: Literal["local", "ray"] = local(
+        "local",
+        "local: processes of this machine; ray: a Ray cluster.",
+        metavar="NAME",
+        panel="Compute",
+    )
+    address: str | None = local(
+        None,
+        "HOST:PORT of the Ray cluster; default: that of RAY_ADDRESS, else one started here.",
+        metavar="ADDRESS",
+        panel="Compute",
+    )
+    gpus_per_run: Annotated[float, Field(gt=0)] | None = local(
+        None,
+        "GPUs of the Ray cluster for each rank of a run, as 0.25; default: 1.",
+        panel="Compute",
+    )
     exclude_broken: bool = local(False, "Leave broken videos out, up to a hundredth of the set.", panel="Data")
     most_broken: Share | None = local(None, "As --exclude-broken, up to this share.", metavar="SHARE", panel="Data")
     no_mlflow: bool = local(False, "Keep no copy of the runs in MLflow (OUT/mlflow.db or MLFLOW_TRACKING_URI).", panel="Output")
@@ -147,11 +164,22 @@ class Options(Config):
             value = getattr(self, name)
             if field.exclude or (value == field.default and name != "scale"):
                 continue
-            for one in value if isinstance(value, tuple) else (value,):
-                words += [flag(name)] if one is True else [flag(name), shlex.quote(str(one))]
+            words += map(shlex.quote, self.typed(name))
             if name == "dataset" and value != "staged":
                 words.append("--data-root DIR")
         return " ".join(words)
+
+    def typed(self, *names: str) -> list[str]:
+        """Return these options as words of a command line, without those that are not given; paths are absolute."""
+        words: list[str] = []
+        for name in names:
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is True:
+                    words.append(flag(name))
+                elif one not in (None, False):
+                    words += [flag(name), str(one.resolve() if isinstance(one, Path) else one)]
+        return words
 
 
 def flag(name: str) -> str:

@@ -42,6 +42,7 @@ PROBE, RETRIEVAL = stage_of(top1("A", "probe")), stage_of(recall_at(1, "A"))
 PRETRAIN = PROBE.upstream
 BASELINE = SETTING.stage(Row("", moco()), top1("A", "probe"))
 END = 1_767_348_000  # seconds: when runs here are finished
+SERVES = {PROBE.id: ["area_ratio", "retrieval"]}
 OTHER, ANOTHER = (stage_of(recall_at(1, "A"), beta).upstream for beta in (0.7, 0.3))
 
 
@@ -75,7 +76,7 @@ def mirrored(no_server: None, tmp_path_factory: pytest.TempPathFactory) -> Mirro
     finish(store, RETRIEVAL, {"R@1": 12.5, "R@1/deranged": 11.0})
     tracker = Tracker(store.out, scale="smoke")
     for stage in (PRETRAIN, PROBE, RETRIEVAL):
-        assert tracker.mirror_run(store, stage.id, 0, {PROBE.id: ["area_ratio", "retrieval"]})
+        assert tracker.mirror_run(store, stage.id, 0, SERVES)
     return store.out, store, tracker.client
 
 
@@ -84,6 +85,11 @@ def runs_of(client: Any, name: str = "runs") -> dict[str, Any]:
     by_name = {run.data.tags.get("fame.cell", name): run for run in found}
     assert len(by_name) == len(found), "no run is doubled"
     return by_name
+
+
+def parent_cell(client: Any, run: Any) -> str | None:
+    parent = run.data.tags.get("mlflow.parentRunId")
+    return client.get_run(parent).data.tags["fame.cell"] if parent else None
 
 
 def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: Mirrored) -> None:
@@ -216,6 +222,44 @@ def test_mirroring_again_imports_nothing(mirrored: Mirrored) -> None:
     subprocess.run(words, check=True, cwd=Path(__file__).parents[2])
     assert not Tracker(out).mirror_run(store, OTHER.id, 0), "it is not finished"
     assert runs_of(client).keys() == {PRETRAIN.id, PROBE.id, RETRIEVAL.id}
+
+
+def test_many_runs_at_once_are_what_single_ones_are(mirrored: Mirrored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an earlier start was killed before it noted what it had written."""
+    _, store, client = mirrored
+    monkeypatch.setattr("studies.tracking.FEW", 0)
+    told: list[tuple[str, int, int]] = []
+    for _ in range(2):
+        tracker = Tracker(tmp_path, scale="smoke")
+        assert tracker.mirror_runs(store, [*store.all(), ("f" * 12, 0)], SERVES, lambda *step: told.append(step))
+        (tmp_path / "mlflow.json").write_text('{"torn')
+    assert told[-1] == ("MLflow", 3, 3)
+    singly, at_once = runs_of(client), runs_of(tracker.client)
+    assert singly.keys() == at_once.keys()
+    for cell, run in singly.items():
+        other = at_once[cell]
+        assert [parent_cell(of, known) for of, known in ((client, run), (tracker.client, other))] in ([None] * 2, [PRETRAIN.id] * 2)
+        apart = {"fame.out", "mlflow.parentRunId"}
+        assert {
+            name for name, _ in run.data.tags.items() ^ other.data.tags.items()
+        } <= apart and run.data.tags.keys() == other.data.tags.keys()
+        assert run.data.params == other.data.params
+        assert str(run.inputs.dataset_inputs) == str(other.inputs.dataset_inputs)
+        assert str(sorted(run.data.metrics.items())) == str(sorted(other.data.metrics.items()))  # nan is not nan
+        for name in run.data.metrics:
+            one, two = (
+                sorted((point.step, point.timestamp, str(point.value)) for point in of.get_metric_history(known.info.run_id, name))
+                for of, known in ((client, run), (tracker.client, other))
+            )
+            assert one == two
+        names = {name: getattr(run.info, name) for name in ("run_name", "status", "start_time", "end_time", "lifecycle_stage")}
+        assert names == {name: getattr(other.info, name) for name in names}
+        files, others = (
+            Path(of.download_artifacts(known.info.run_id, "")) for of, known in ((client, run), (tracker.client, other))
+        )
+        assert {file.name: file.read_bytes() for file in files.iterdir()} == {
+            file.name: file.read_bytes() for file in others.iterdir()
+        }
 
 
 def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:
