@@ -15,7 +15,10 @@ FORBIDDEN = {
     "studies": {"reports", "run_study"},
     "reports": {"run_study", "mlflow", "optuna"},
 }
-ONLY_THERE = {"mlflow": {"studies/tracking.py"}, "optuna": {"studies/search.py"}}
+ONLY_THERE = {
+    "mlflow": {"studies/tracking.py"},
+    "optuna": {f"studies/search/{name}.py" for name in ("sampler", "search", "space", "storage")},
+}
 
 
 def names_imported(path: Path) -> set[str]:

@@ -56,7 +56,7 @@ def label(stage: Stage) -> str:
     method = "BE" if getattr(objective, "erasing", None) else objective.kind
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
         method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
-    return f"pretrain {method}" + (f" on {part}" if part else "")
+    return f"pretrain {method}" + (f" on {part}" if part else "") + (f" to epoch {config.stop}" if config.stop else "")
 
 
 def work(stage: Stage, sizes: Sizes) -> float:
@@ -69,7 +69,7 @@ def work(stage: Stage, sizes: Sizes) -> float:
     tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] in ("test", FOLD))
     match config:
         case Pretrain():
-            clips = TRAINING * config.optim.epochs * train
+            clips = TRAINING * config.epochs * train
         case Finetune() | Probe(solver="sgd"):
             clips = TRAINING * config.optim.epochs * train + tests * config.clips
         case Masks() | Activation():
