@@ -138,12 +138,11 @@ class Tracker:
         }
         end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)  # milliseconds
         start = end - int(1000 * result["seconds"])
-        name = " after ".join(label(link) for link in reversed(stage.chain()))
         client, experiment = self.client, self._experiment("runs")
         where = " AND ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
         for half in client.search_runs([experiment], where):
             client.delete_run(half.info.run_id)
-        run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
+        run = client.create_run(experiment, start, tags, f"{label(stage)} · {folder.name}").info.run_id
         config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
         if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
             upstream = stage.upstream.config.model_dump(mode="json")

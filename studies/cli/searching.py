@@ -10,7 +10,6 @@ from studies.search.objective import OBJECTIVES, OWN
 from studies.search.search import PRUNERS, Search
 from studies.search.space import Space, parse
 from studies.search.workers import searched
-from studies.tracking import Tracker
 
 JOURNAL = "journal.log"
 
@@ -50,6 +49,6 @@ def hunt(
     where = storage or str(session.store.out / "search" / JOURNAL)
     search = Search(space, tuple(replicates), trials, where, seed, pruner)
     with watching() as watcher:
-        mirror = Tracker(session.store.out, watcher.note)
+        mirror = session.tracker(watcher.note)
         options = {"jobs": session.jobs, "workers": workers, "fresh": confirm}
         return searched(search, session.store, session.runtime, watcher, mirror, **options)

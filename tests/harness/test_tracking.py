@@ -89,7 +89,7 @@ def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: 
     assert tags["mlflow.source.git.commit"] == "abc123"
     assert params["solver"] == "lbfgs"
     assert (params["data.world.A.rho"], params["upstream.merge.beta"]) == ("0.95", "0.5")
-    assert run.info.run_name == "probe A after pretrain fame 0.5 inter single on A · 0"
+    assert run.info.run_name == "probe A of fame 0.5 inter single on A · 0"
     assert run.info.status == "FINISHED"
     assert run.info.end_time - run.info.start_time == 60_000
     assert run.data.metrics["top1"] == 42.5

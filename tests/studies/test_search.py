@@ -218,7 +218,7 @@ def test_each_objective_reads_validation_videos_alone(tmp_path: Path) -> None:
         ("mrge.beta=0.1:0.9", "unknown group"),
         ("merge.variant=fame", "nothing to choose"),
         ("merge.variant=fame,best", "merge"),
-        ("merge.beta", "valid number"),
+        ("merge.beta", "must be a number"),
         ("erasing.gamma=0.1:0.2", "changes nothing|no field"),
     ],
 )
