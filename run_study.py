@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
@@ -184,11 +184,23 @@ def told(session: Session, summary: Summary, last: str) -> typer.Exit:
 
 @app.command()
 @asking("out", "no_mlflow")
-def report(options: Options) -> None:
+def report(
+    options: Options,
+    against: Annotated[
+        Path | None, typer.Option(help="Another OUT, a page's folder or a report.json: tell what moved by more than noise.")
+    ] = None,
+) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    store = Store(options.out)
-    page = make_report(store, None if options.no_mlflow else Tracker(store.out, complain))
-    say("\n".join(filter(None, (answer_of(page), f"Report: {page}"))))
+    store, moved = Store(options.out), []
+    mirror = None if options.no_mlflow else Tracker(store.out, complain)
+    if against:
+        from reports.against import kept, summary
+
+        page = make_report(store, mirror, kept(against))
+        moved = summary(page)
+    else:
+        page = make_report(store, mirror)
+    say("\n".join(filter(None, (answer_of(page), *moved, f"Report: {page}"))))
 
 
 @app.command()
@@ -206,9 +218,9 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
         say("\n".join(lines))
 
 
-def make_report(store: Store, mirror: Tracker | None) -> Path:
+def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming())
+    page = build(store, commit=commit(), command=resuming(), other=other)
     mirror_report(store, mirror)
     return page
 

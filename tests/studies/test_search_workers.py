@@ -22,7 +22,7 @@ from studies.search.storage import open_storage
 from tests.programs import ran, started, until
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")]
-WORDS = ("search", "--scale", "smoke", "--trials", "16", "--workers", "4", "--worlds", "3")
+WORDS = ("search", "--scale", "smoke", "--trials", "16", "--workers", "4")
 
 
 @pytest.fixture
@@ -79,11 +79,11 @@ def test_four_workers_of_which_two_are_killed_try_sixteen_choices_once(
     whole = [trial for trial in study.get_trials() if trial.state == TrialState.COMPLETE]
     assert len({trial.params["merge.beta"] for trial in whole}) == len(whole) == 16
     assert {trial.state.name for trial in study.get_trials()} <= {"COMPLETE", "FAIL"}
-    assert all(len(trial.user_attrs["values"]) == 3 and trial.user_attrs["standard_error"] >= 0 for trial in whole)
+    assert all(trial.user_attrs["standard_error"] > 0 for trial in whole)
     probes = [
         path for path in (tmp_path / "out" / "runs").glob("*/*/result.json") if json.loads(path.read_text())["kind"] == "probe"
     ]
-    assert len(probes) == 48
+    assert len(probes) == 16
     with (tmp_path / "out" / "search" / "trials.csv").open() as file:
         assert len(list(csv.DictReader(file))) == 16
     before = {path: path.stat().st_mtime_ns for path in probes}
