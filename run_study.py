@@ -19,7 +19,7 @@ from fame.seeds import SELECTION_REPLICATES
 from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
-from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start
+from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start, watching
 from studies.cli.shell_commands import commands, run_one_line
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
@@ -122,7 +122,7 @@ def run(options: Options) -> None:
 
 
 @app.command()
-@asking(without=("only", "replicates", "part", "pretrained"))
+@asking(without=("only", "replicates", "part", "pretrained", "executor", "address", "gpus_per_run"))
 def search(
     options: Options,
     field: Annotated[
@@ -220,8 +220,9 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
 
 def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming(), other=other)
-    mirror_report(store, mirror)
+    with watching() as watcher:
+        page = build(store, commit=commit(), command=resuming(), other=other, tell=watcher.data)
+        mirror_report(store, mirror, watcher.data)
     return page
 
 

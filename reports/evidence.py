@@ -10,13 +10,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fame.seeds import SELECTION_REPLICATES
-from reports.statistics import Estimate, estimate
+from reports.statistics import ENOUGH, Estimate, estimate
 from studies.harness.store import Store
 from studies.records import Records, Runs
 from studies.study import Measure, Method
@@ -188,8 +189,9 @@ class Evidence:
         return self._estimate(self.differences(greater, lesser), lambda replicate: self._paired(greater, lesser, replicate))
 
     def _estimate(self, values: Values, sample: Callable[[int], pd.Series | None]) -> Estimate:
-        samples = [found.to_numpy() for replicate in values if (found := sample(replicate)) is not None]
-        return estimate(list(values.values()), samples)
+        """Estimate from a value a replicate; where these are enough only the first sample is read, for its size."""
+        known = (found.to_numpy() for replicate in values if (found := sample(replicate)) is not None)
+        return estimate(list(values.values()), list(islice(known, 1) if len(values) >= ENOUGH else known))
 
     def _paired(self, greater: Side | Gain, lesser: Side | Gain, replicate: int) -> pd.Series | None:
         """greater - lesser for each performance that both know; None where there is none."""

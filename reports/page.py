@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
 from studies.real_masks import SEQUENCES
 from studies.records import CELLS, STUDY, earlier, read
@@ -16,11 +17,19 @@ ROOM = Path(__file__).parent
 DECLARED = ("findings", "paper")  # folders of studies/ whose declarations a report is made from
 
 
-def build(store: Store, *, commit: str = "unknown", command: str | None = None, other: dict[str, Any] | None = None) -> Path:
+def build(
+    store: Store,
+    *,
+    commit: str = "unknown",
+    command: str | None = None,
+    other: dict[str, Any] | None = None,
+    tell: Tell = silent,
+) -> Path:
     """Make OUT/report from the records and runs in the store and return the page; at once where it is up to date.
 
-    `command` is what was typed, `other` a report to compare with (reports/against.py). FameError where nothing was run there, the
-    folder cannot be written or the disk is full, or the other report has no number in common.
+    `command` is what was typed, `other` a report to compare with (reports/against.py); `tell` hears of the steps.
+    FameError where nothing was run there, the folder cannot be written or the disk is full, or the other report has no number in
+    common.
     """
     folder = store.out / "report"
     records = read(store.out)
@@ -34,7 +43,7 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None, 
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)  # from here on the folder is neither the old report nor the new one
-        written = write_report(store, records, folder, folder / DATA, folder / PAGE, commit, command, other)
+        written = write_report(store, records, folder, folder / DATA, folder / PAGE, commit, command, other, tell)
         names = sorted(str(path.relative_to(folder)) for path in written)
         for stale in sorted(set(before.get("files", ())) - set(names)):
             (folder / stale).unlink(missing_ok=True)
@@ -76,14 +85,13 @@ def answer_of(page: Path) -> str:
     return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."
 
 
-def mirror_report(store: Store, mirror: Any) -> None:
+def mirror_report(store: Store, mirror: Any, tell: Tell = silent) -> None:
     """Mirror what lies in OUT/report, and the runs that were not mirrored when they were run; None: tracking is off."""
     if mirror is None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    for stage, replicate in store.all():
-        mirror.mirror_run(store, stage, replicate)
+    mirror.mirror_runs(store, store.all(), tell)
     folder = store.out / "report"
     rows = _read(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}

@@ -13,6 +13,7 @@ from reports import against, contrasts, response, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
+from studies.harness.progress import Tell
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
@@ -21,6 +22,7 @@ from studies.paper.registry import FINDINGS, REAL_VIDEO
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
+STEPS = 3  # numbers with their tables, figures, page
 FEW = 1000  # real videos; with fewer a run is a test of the machinery
 
 
@@ -32,18 +34,22 @@ def write_report(
     page: Path,
     commit: str,
     command: str | None,
-    other: dict[str, Any] | None = None,
+    other: dict[str, Any] | None,
+    tell: Tell,
 ) -> list[Path]:
     """Write the report's numbers to `data`, its page to `page`, tables and figures into `folder`; return all files written."""
     evidence = Evidence(store, records)
+    tell("report", 0, STEPS)
     report = finite(content(evidence, commit, command))
     report["against"] = finite(against.compared(report, other)) if other else None
     studies = records.about["studies"]
     written = [
         path for study in studies for path in tables.write(evidence, study, report["tables"][study["name"]], folder / "tables")
     ]
+    tell("report", 1, STEPS)
     figures = draw_all(evidence, report["tables"], folder / "figures")
     figures += filter(None, [response.draw(store.out, folder / "figures")])
+    tell("report", 2, STEPS)
     written += [path for figure in figures for path in figure.files]
     report["figures"] = [
         {"name": figure.name, "title": figure.title, "caption": figure.caption}
@@ -56,6 +62,7 @@ def write_report(
     _write(data, text)
     html = render(evidence, report, figures)
     _write(page, html)
+    tell("report", STEPS, STEPS)
     return [*written, data, page]
 
 

@@ -16,8 +16,9 @@ FORBIDDEN = {
     "reports": {"run_study", "mlflow", "optuna"},
 }
 ONLY_THERE = {
-    "mlflow": {"studies/tracking.py"},
+    "mlflow": {"studies/mirrored.py", "studies/tracking.py"},
     "optuna": {f"studies/search/{name}.py" for name in ("sampler", "search", "space", "storage")},
+    "ray": {"studies/harness/ray_cluster.py", "studies/harness/ray_workers.py"},
 }
 
 

@@ -16,6 +16,11 @@ from studies.harness.pool import Outcome
 from studies.harness.store import Step
 
 STEP = 10.0  # seconds between two plain lines about the data
+Tell = Callable[[str, int, int], None]  # is told of what, how much is done, and how much there is
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass
@@ -30,7 +35,7 @@ class Lines:
             self.told = time.monotonic()
             self.note(f"{what}: {done} of {total}")
 
-    def naming(self, name: str) -> Callable[[str, int, int], None]:
+    def naming(self, name: str) -> Tell:
         return lambda what, done, total: self.data(f"{what} {name}", done, total)
 
     def begin(self, done: int, total: int) -> None:

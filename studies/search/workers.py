@@ -19,7 +19,7 @@ from fame.processes import without_main
 from studies.harness.plan import make_plan
 from studies.harness.pool import LocalWorkers
 from studies.harness.progress import Lines
-from studies.harness.runner import prepare_data, run_stages
+from studies.harness.runner import run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.search.search import Execute, Search, best, confirm, enter, tried, work
@@ -82,10 +82,11 @@ def searched(
         write_json(folder / "search.json", found)
         write_atomically(folder / "trials.csv", partial(_table, trials))
     if mirror:
-        told = [{"row": str(one["params"]), "metric": space.objective.metric, "mean": one["value"]} for one in trials]
-        runs = [(one["cell"], number) for one in trials for number in search.replicates]
+        keys = [(link.id, number) for one in trials for link in space.stage(one["params"]).chain() for number in search.replicates]
+        mirror.mirror_runs(store, keys)
+        told = [{"row": described(one), "metric": space.objective.metric, "mean": one["value"]} for one in trials]
         about = {name: str(found[name]) for name in ("scale", "dataset", "objective", "replicates", "study")}
-        mirror.mirror_study(NAME, [folder / "search.json", folder / "trials.csv"], told, runs, space.objective.says, about)
+        mirror.mirror_study(NAME, [folder / "search.json", folder / "trials.csv"], told, keys, space.objective.says, about)
     return found
 
 
@@ -107,7 +108,8 @@ def several(search: Search, store: Store, runtime: Runtime, workers: int, jobs: 
     context = multiprocessing.get_context("spawn")
     each = max(1, jobs // workers)
     chain = {stage.id: (stage, (NAME,)) for stage in search.space.stage({}).chain()}
-    prepare_data(store, make_plan(store, chain, search.replicates, jobs, runtime.device).tasks, runtime, jobs, watcher)
+    todo = make_plan(store, chain, search.replicates, jobs, runtime.device).tasks
+    LocalWorkers(store.out, jobs, runtime).prepare(todo, watcher.naming)
     processes: list[BaseProcess] = [
         context.Process(target=serve, args=(search, store, runtime, each, loaded())) for _ in range(workers)
     ]

@@ -95,8 +95,6 @@ def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Pat
         "satisfy the method's assumptions",
         "no test of UCF101",
         "within test-set noise",
-        "sign-flip p among a rule's links is information and does not decide",
-        "its smallest value is 2/2 n",
     ):
         assert words in text.replace("&#39;", "'"), words
     assert "inconclusive (n = 1)" in text and "not run" in text  # C10
