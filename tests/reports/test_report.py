@@ -4,7 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -14,7 +17,7 @@ from matplotlib.colors import to_rgb
 
 from fame.config import VideoData
 from fame.errors import FameError
-from reports.figures import training
+from reports.figures import neighbours, training
 from reports.figures.kernels import outline
 from reports.figures.pictures import varied
 from reports.figures.style import colour_of, lines_of
@@ -88,6 +91,31 @@ def test_the_page_stands_alone(made: tuple[Store, Setting, Path]) -> None:
     assert targets <= set(re.findall(r'id="([^"]+)"', html))
 
 
+NUMBER = r"[+\N{MINUS SIGN}]?\d+\.\d+"
+
+
+def printable(part: Any) -> Iterator[str]:
+    """Every number of a part of report.json, as it may be printed, and those in its texts."""
+    if isinstance(part, dict | list):
+        for one in part.values() if isinstance(part, dict) else part:
+            yield from printable(one)
+    elif isinstance(part, str):
+        yield from re.findall(NUMBER, part)
+    elif isinstance(part, float):
+        yield from (f"{part:{form}f}".replace("-", "\N{MINUS SIGN}") for form in ("z.1", "+z.1", "z.3", "+z.3", ".4"))
+
+
+def test_every_number_in_a_table_of_the_page_is_in_report_json(made: tuple[Store, Setting, Path], report: dict) -> None:
+    """Section by section, as often as it is printed there; the paper's whole tables come from published.toml."""
+    html = re.sub(r"<details><summary>The paper's whole table.*?</details>", "", made[2].read_text(encoding="utf-8"), flags=re.S)
+    sections = dict(zip(["", *re.findall(r'<h2 id="(.*?)"', html)], re.split(r'<h2 id="', html), strict=True))
+    for name, part in {"": report["headline"], "claims": report["claims"], **report["tables"]}.items():
+        cells = " ".join(re.sub("<.*?>", " ", cell) for cell in re.findall(r"<td.*?</td>", sections[name], re.S))
+        printed, known = Counter(re.findall(NUMBER, cells)), Counter(printable(part))
+        assert len(printed) > 5 and not printed - known, name
+    assert all(sections[name].count('class="number"') == len(table) for name, table in report["tables"].items())
+
+
 def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Path]) -> None:
     text = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", made[2].read_text(encoding="utf-8")))
     for words in (
@@ -149,9 +177,23 @@ def test_figures_show_what_is_judged(made: tuple[Store, Setting, Path], report: 
     assert maps.groupby("video")["frame"].nunique().eq(3).all()
 
 
+def test_neighbours_are_drawn_while_their_frames_are_there(tmp_path: Path) -> None:
+    tables = tuple(study for study in STUDIES if study.name == "retrieval")
+    store, setting = fill(tmp_path, studies=tables, performances=8)
+    evidence = seen(store, setting, (0,), tables)
+    figure = neighbours.draw(evidence, "retrieval", [], tmp_path)
+    assert figure is not None
+    drawn = pd.read_csv(figure.files[3])
+    lines = drawn.groupby(["condition", "query", "method"])["place"].apply(list)
+    assert len(lines) == 4 * 2 and all(places == [0, 1, 2, 3, 4, 5] for places in lines)
+    assert drawn[drawn["place"] == 0].groupby("condition")["class"].nunique().eq(2).all()
+    (store.cache / "video.npy").unlink()
+    assert neighbours.draw(evidence, "retrieval", [], tmp_path) is None
+
+
 def test_examples_are_of_different_classes() -> None:
-    videos = np.array(["Jump/a", "Jump/b", "Bow/c", "Raise/d", "Bow/e"])
-    assert varied(videos, 3) == [0, 2, 3] and varied(videos, 4) == [0, 1, 2, 3] and varied(videos, 9) == [0, 1, 2, 3, 4]
+    classes = ["Jump", "Jump", "Bow", "Raise", "Bow"]
+    assert varied(classes, 3) == [0, 2, 3] and varied(classes, 4) == [0, 1, 2, 3] and varied(classes, 9) == [0, 1, 2, 3, 4]
 
 
 def test_training_curves_are_over_all_replicates(tmp_path: Path) -> None:
