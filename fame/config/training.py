@@ -258,11 +258,15 @@ class Pretrain(Config):
         given = [name for name in sorted(self.without_effect()) if getattr(self, name) != type(self).model_fields[name].default]
         if given:
             raise ValueError(f"an encoder by {self.objective.kind} is not trained: {', '.join(given)} would change nothing")
-        ranks = self.objective.ranks if isinstance(self.objective, MoCoObjective) else 1
-        if ranks < 1 or self.optim.batch % ranks:
-            raise ValueError(f"ranks = {ranks}: a batch of {self.optim.batch} is shared by them equally")
-        check_pieces(self.accumulate, self.optim.batch // ranks)
+        if self.ranks < 1 or self.optim.batch % self.ranks:
+            raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
+        check_pieces(self.accumulate, self.optim.batch // self.ranks)
         return self
+
+    @property
+    def ranks(self) -> int:
+        """Return how many processes share each batch."""
+        return self.objective.ranks if isinstance(self.objective, MoCoObjective) else 1
 
     @property
     def contrast(self) -> MoCoObjective:

@@ -158,10 +158,13 @@ class Session:
         self.options = options
         self.store = Store(options.out).prepare()
         self.device = resolve_device(options.device)
-        self.jobs = options.jobs or default_jobs(self.device)
+        self.jobs = options.jobs or (1 if options.nnodes > 1 else default_jobs(self.device))
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data)
         self.replicates = part_of(options.part, self.asked.replicates)
+        ranks, nodes = self.asked.setting.scale.ranks, options.nnodes
+        if nodes > 1 and (ranks % nodes or self.jobs > 1 or not options.rdzv_endpoint):
+            raise FameError(f"--nnodes {nodes} wants --ranks, a multiple of it, --rdzv-endpoint HOST:PORT, and --jobs 1")
 
     @cached_property
     def stages(self) -> dict[str, tuple[Stage, tuple[str, ...]]]:
@@ -170,7 +173,8 @@ class Session:
     @property
     def runtime(self) -> Runtime:
         roots = {kind: root for kind, root, _ in places(self.options).values()}
-        return Runtime(self.device, roots, self.options.pretrained, self.options.broken)
+        given = self.options
+        return Runtime(self.device, roots, given.pretrained, given.broken, nodes=given.nnodes, endpoint=given.rdzv_endpoint)
 
     def plan(self) -> Plan:
         return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)

@@ -71,7 +71,7 @@ def run_stages(
     try:
         if plan.todo:
             prepare_data(store, plan.todo, runtime, jobs, watcher)
-        summary = Schedule(store, plan, workers, watcher, finish).run()
+        summary = Schedule(store, plan, workers, watcher, finish, runtime.nodes > 1).run()
     except BaseException:
         mirroring.shutdown(wait=False, cancel_futures=True)
         raise
@@ -94,7 +94,15 @@ def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: in
 class Schedule:
     """Give ready tasks to workers until none is left, and each that ends well to `finish`. One per start."""
 
-    def __init__(self, store: Store, plan: Plan, workers: LocalWorkers, watcher: Lines, finish: Callable[[Task], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        plan: Plan,
+        workers: LocalWorkers,
+        watcher: Lines,
+        finish: Callable[[Task], None],
+        shared: bool = False,
+    ) -> None:
         self.store, self.plan, self.workers, self.watcher, self.finish = store, plan, workers, watcher, finish
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
@@ -103,6 +111,7 @@ class Schedule:
         self.again: set[Key] = set()  # runs whose worker was killed
         self.summary = Summary(already=len(plan.done))
         self.weight = self._weights()
+        self.shared = shared  # with other machines, which wait for this one at each pretraining
 
     def run(self) -> Summary:
         self.watcher.begin(len(self.finished), len(self.plan.tasks))
@@ -135,14 +144,14 @@ class Schedule:
         return weight
 
     def _ready(self) -> list[Task]:
-        """Return tasks whose upstream is finished, the longest chain first."""
+        """Return tasks whose upstream is finished, the longest chain first; where machines share them, pretrainings as planned."""
         now = time.monotonic()
         ready = [
             task
             for key, task in self.waiting.items()
             if self.later.get(key, 0.0) <= now and ((upstream := task.upstream()) is None or upstream.key in self.finished)
         ]
-        return sorted(ready, key=lambda task: -self.weight[task.key])
+        return sorted(ready, key=lambda task: task.stage.kind != "pretrain" if self.shared else -self.weight[task.key])
 
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key

@@ -83,6 +83,8 @@ class Options(Config):
     out: Path = local(Path("out"), "Folder of runs, cache and report.")
     device: str = local("auto", "auto, cpu, cuda or cuda:N.")
     jobs: Count | None = local(None, "Runs side by side; default: one a core.")
+    nnodes: Count = local(1, "Machines that share each pretraining's ranks; the same command is typed on each.")
+    rdzv_endpoint: str = local("", "Where they meet: a free port of one of them.", metavar="HOST:PORT")
     exclude_broken: bool = local(False, "Leave broken videos out, up to a hundredth of the set.")
     most_broken: Share | None = local(None, "As --exclude-broken, up to this share.", metavar="SHARE")
 
