@@ -67,7 +67,7 @@ def started(folder: Path, asked: Pretrain, root: Path, *launcher: str) -> subpro
     return subprocess.Popen(
         [sys.executable, *before, *words],
         start_new_session=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": str(ROOT), "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"},
         stderr=subprocess.PIPE,
         text=True,
     )

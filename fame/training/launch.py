@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
+from torch.distributed import DistStoreError
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous.api import RendezvousError
@@ -59,12 +60,14 @@ def launch(config: Pretrain, run: Run, root: Path) -> dict[str, float]:
             signals_to_handle="SIGTERM",
             shutdown_timeout=3,
         )
+        # else torch 2.15 does not tell the address of the first rank to a machine that comes back
+        os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
         try:
             with _termination_kept():
                 elastic_launch(asked, sys.executable)(*words)
         except ChildFailedError as error:
             raise refused(run.folder) or FameError(_told(*error.get_first_failure())) from None
-        except RendezvousError as error:
+        except (RendezvousError, DistStoreError) as error:
             where = f"{run.endpoint}: {run.nodes} machines did not meet there ({error.__cause__ or error})"
             raise FameError(f"{where}; start the same command on each, with the same free port of one of them") from None
         except SignalException as end:
