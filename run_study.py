@@ -9,21 +9,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
 from reports.page import answer_of, build, mirror_report
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
-from studies.cli.session import Session, asking, complain, console, resuming, say, standing, start
+from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start, watching
+from studies.cli.shell_commands import commands, run_one_line
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
 from studies.harness.parts import pack, unpack
-from studies.harness.plan import duration, label
+from studies.harness.plan import Plan, duration, label
 from studies.harness.runner import Summary
 from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
@@ -36,10 +37,22 @@ from studies.setting.resolve import all_stages
 from studies.study import Row, deranged, fame, moco
 from studies.tracking import Tracker
 
-PLAIN = {"add_completion": False, "pretty_exceptions_enable": False}
-app = typer.Typer(no_args_is_help=True, help="FAME's ablations: list, plan, run, look.", **PLAIN)  # type: ignore[arg-type]
+EXAMPLES = """reproduce-paper --only area_ratio/0.5/single    one row of a table
+reproduce-paper --row "fame(beta=0.4)"          a row of your own
+reproduce-paper --scale mini --part 1-4         some replicates; others elsewhere
+reproduce-paper --scale paper --data-root DIR   the paper's protocol and videos"""
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@app.callback()
+def main(version: Version = False) -> None:
+    """FAME's ablations: list, plan, run, look."""
+
+
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
+app.command()(commands)
+app.command("run-one")(run_one_line)
 
 
 @app.command("list")
@@ -56,10 +69,10 @@ def list_studies(
             for row in study.rows:
                 say(row_name(study, row))
         return
-    table = Table("study", "paper", "title", "rows", "claims")
+    table = Table(Column("study", no_wrap=True), "paper", "title", "rows", "claims")
     for study in studies():
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
-    asked = Table("finding", "question", "rows", "claims")
+    asked = Table(Column("finding", no_wrap=True), "question", "rows", "claims")
     for study in FINDINGS:
         asked.add_row(study.name, study.question, str(len(study.rows)), " ".join(study.claims))
     console.print(table, asked)
@@ -68,19 +81,35 @@ def list_studies(
 @app.command()
 @asking()
 def plan(options: Options) -> None:
-    """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started."""
-    session = Session(options)
-    session.show(session.plan())
+    """What would run, how long, how much disk, and what effect so many replicates can detect. Nothing is started.
+
+    Without --data-root, the published sets count as they were published.
+    """
+    session = Session(options, planning=True)
+    shown(session)
     for one in (one for fold in session.asked.folds for one in fold.values()):
         say(one.text)
+
+
+def shown(session: Session) -> Plan:
+    """Show what is to do, and what so many replicates can decide; return it."""
+    plan = session.plan()
+    session.show(plan)
     setting, asked = session.asked.setting, session.asked
     sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    if setting.targets or all(side and side.id in session.stages for side in sides):
-        from reports.power import foretold
+    headline = bool(setting.targets) or all(side and side.id in session.stages for side in sides)
+    from reports.power import foretold
 
-        facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
-        if said := foretold(facts):
-            say(said)
+    facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
+    if said := foretold(facts, headline=headline):
+        say(said)
+    return plan
+
+
+def carried_out(session: Session) -> Summary:
+    """Show the plan where there is something to do, and do it."""
+    plan = session.plan()
+    return session.run(shown(session) if plan.todo else plan)
 
 
 @app.command()
@@ -88,7 +117,7 @@ def plan(options: Options) -> None:
 def run(options: Options) -> None:
     """Run what is missing of the named studies. `report` makes the tables of it."""
     session = Session(options)
-    summary = session.run()
+    summary = carried_out(session)
     raise told(session, summary, f"The tables: run_study.py report --out {session.store.out}")
 
 
@@ -109,8 +138,8 @@ def search(
 def reproduce(options: Options) -> None:
     """Every table and figure: plan, data, runs, report. What is done already is not done again."""
     session = Session(options)
-    summary = session.run()
-    page = make_report(session.store)
+    summary = carried_out(session)
+    page = make_report(session.store, session.tracker())
     say(answer_of(page))
     raise told(session, summary, f"Report: {page}")
 
@@ -127,10 +156,24 @@ def told(session: Session, summary: Summary, last: str) -> typer.Exit:
 
 
 @app.command()
-@asking("out")
-def report(options: Options) -> None:
+@asking("out", "no_mlflow")
+def report(
+    options: Options,
+    against: Annotated[
+        Path | None, typer.Option(help="Another OUT, a page's folder or a report.json: tell what moved by more than noise.")
+    ] = None,
+) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
-    say(f"report: {make_report(Store(options.out))}")
+    store, moved = Store(options.out), []
+    mirror = None if options.no_mlflow else Tracker(store.out, complain)
+    if against:
+        from reports.against import kept, summary
+
+        page = make_report(store, mirror, kept(against))
+        moved = summary(page)
+    else:
+        page = make_report(store, mirror)
+    say("\n".join(filter(None, (answer_of(page), *moved, f"Report: {page}"))))
 
 
 @app.command()
@@ -148,10 +191,11 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
         say("\n".join(lines))
 
 
-def make_report(store: Store) -> Path:
+def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    page = build(store, commit=commit(), command=resuming())
-    mirror_report(store, Tracker(store.out, complain))
+    with watching() as watcher:
+        page = build(store, commit=commit(), command=resuming(), other=other, tell=watcher.data)
+        mirror_report(store, mirror, watcher.data)
     return page
 
 
@@ -202,7 +246,7 @@ def status(options: Options) -> None:
     asked = recall(store)
     stages = all_stages(asked.setting, asked.studies)
     counts = dict.fromkeys(STATES, 0)
-    table = Table("run", "folder", "state", "epoch", "since")
+    table = Table("run", Column("folder", no_wrap=True), "state", "epoch", "since")
     for stage, _ in stages.values():
         for replicate in asked.replicates:
             state, age, message = state_of(store, stage.id, replicate)
@@ -210,7 +254,7 @@ def status(options: Options) -> None:
             if state in ("running", "broken off", "failed"):
                 step = store.progress(stage.id, replicate)
                 shown = f"{state}: {message}" if message else state
-                epoch = "{}/{}".format(*step) if step else ""
+                epoch = f"{step.step}/{step.steps}" if step else ""
                 table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(age))
     found = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
     say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked.replicates, stages))))}")
@@ -220,14 +264,14 @@ def status(options: Options) -> None:
         console.print(table)
 
 
-def _single(command: Callable[..., None]) -> typer.Typer:
-    single = typer.Typer(**PLAIN)  # type: ignore[arg-type]
-    single.command()(command)
+def _single(command: Callable[..., None], examples: str = "") -> typer.Typer:
+    single = typer.Typer(pretty_exceptions_enable=False)
+    single.command(epilog=examples)(command)
     return single
 
 
 def reproduce_paper() -> None:
-    sys.exit(start(_single(reproduce)))
+    sys.exit(start(_single(reproduce, EXAMPLES)))
 
 
 def search_beta() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.gate import gate
 from reports.statistics import ENOUGH, Estimate
-from reports.targets import sentence as read_without_network
+from reports.targets import sentence as measured
 from reports.texts import interval, number
 from studies.paper.baseline import published_difference, reference
 from studies.paper.registry import STUDIES
@@ -15,7 +15,7 @@ from studies.study import Measure, deranged, fame, moco, recall_at, top1
 # the first that has run answers; where scenes can be exchanged, accuracy in another action's scene comes first
 OF_STAGED = (deranged("A"), top1("A"))
 OF_REAL = (top1("A"), top1("A", "probe"), recall_at(1, "A"))
-WHERE = {"top1/deranged": "top-1 of a linear probe in scenes of another action"}
+WHERE = {"top1/deranged": "top-1 of a linear probe in deranged scenes, those of another action"}
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
@@ -33,37 +33,38 @@ def sentence(evidence: Evidence) -> str:
     """Say whether FAME beats the baseline, by how much, how sure that is, and what the paper reports."""
     about = evidence.about
     if about["pretrained"]:
-        return "One given encoder was measured; with a single one there is nothing to compare."
+        return f"One given encoder was measured; with a single one there is nothing to compare; {papers()}."
     for measure in OF_REAL if about["real"] else OF_STAGED:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)
         if found.mean is not None:
             return f"{decided(evidence, found)} ({WHERE.get(measure.metric, measure.label)}); {papers()}."
-    return "FAME and its baseline have not both been run here, so this page does not compare them."
+    return f"FAME and its baseline have not both been run here yet, so nothing is compared; {papers()}."
 
 
 def of_own(evidence: Evidence, targets: dict[str, Any]) -> str:
     """Say the same of the user's own targets, over those where motion tells more than appearance."""
     found = Estimate(**targets["gain"])
     if found.mean is None:
-        return "On no target here motion is known to tell more than appearance, so no gain of FAME is judged."
+        return f"No target here is known to tell more by motion than by appearance, so no gain of FAME is judged; {papers()}."
     more = f" (it would take n = {targets['needed']})" if targets["needed"] else ""
-    return f"{read_without_network(targets)}{decided(evidence, found)}{more}; {papers()}."
+    return f"{decided(evidence, found)}{more} ({measured(targets)}); {papers()}."
 
 
 def decided(evidence: Evidence, found: Estimate) -> str:
     """Say what FAME minus baseline decides: nothing at smoke scale, while replicates are missing, or where the gate is shut."""
     assert found.mean is not None
-    shown = f"{number(found.mean, 1, True)} points {interval(found.interval, 1, True)}".strip()
+    shown = f"{number(found.mean, 1, True)} points"
+    shown += f", 95 % interval {interval(found.interval, 1, True)}" if found.interval else ""
     over = " over these test videos" if found.over == "videos" else ""
     if found.n < ENOUGH or found.n < evidence.awaited:
         return f"Not decided at n = {found.n}: FAME minus the baseline is {shown}{over}"
     shut = "smoke scale, whose numbers mean nothing" if evidence.about["scale"] == "smoke" else gate(evidence).reason
     if shut:
-        return f"Not decided ({shut}): FAME minus the baseline is {shown}, n = {found.n}"
+        return f"Not decided ({shut}): FAME minus the baseline is {shown}, n = {found.n} replicates"
     low, high = found.interval or (0.0, 0.0)
     verdict = "beat the baseline" if low > 0 else "fell behind the baseline" if high < 0 else "did not clearly beat the baseline"
-    return f"FAME {verdict}: {shown}, n = {found.n}"
+    return f"FAME {verdict}: {shown}, n = {found.n} replicates"
 
 
 def papers() -> str:

@@ -138,7 +138,7 @@ def runs(evidence: Evidence) -> dict[str, Any]:
             hardware[_pairs(result.get("hardware"))] += 1
             versions[_pairs(result.get("versions"))] += 1
             commits[str(result.get("commit") or "unknown")] += 1
-            line = {name: result.get(name) for name in ("stage", "kind", "replicate", "upstream", "seconds", "finished")}
+            line = {name: result.get(name) for name in ("stage", "kind", "replicate", "upstream", "data", "seconds", "finished")}
             lines.append(line | {"studies": list(one.studies)})
     total = {name: sum(kind[name] for kind in kinds.values()) for name in ("planned", "finished", "failed", "seconds")}
     return {

@@ -1,27 +1,30 @@
 """Read a number from the store: a value a replicate, and the values of single performances, which are resampled over videos.
 
-Percent and points as in the metrics; shares and AUROCs in 0..1.
+Percent and points as in the metrics; shares and AUROCs in 0..1. A ratio is averaged and compared as its natural logarithm, on which
+twice as much and half as much lie equally far from 1.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from fame.seeds import SELECTION_REPLICATES
-from reports.statistics import Estimate, estimate
+from reports.statistics import ENOUGH, Estimate, estimate
 from studies.harness.store import Store
 from studies.records import Records, Runs
 from studies.study import Measure, Method
 
 Values = dict[int, float]
 Side = tuple[Runs | None, str]  # runs and a metric of theirs
+RATIOS = ("exchange_ratio", "ratio")  # metrics, up to a slash, that are ratios
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,11 @@ class Gain:
 
     of: Side | Gain
     over: Side | Gain
+
+
+def is_ratio(metric: str) -> bool:
+    """Return whether a metric is averaged and compared as its logarithm."""
+    return metric.split("/")[0] in RATIOS
 
 
 def performances(frame: pd.DataFrame, values: pd.Series) -> pd.Series:
@@ -151,29 +159,44 @@ class Evidence:
         return self._samples.get(key)
 
     def estimate(self, runs: Runs | None, metric: str) -> Estimate:
-        """The metric's mean over replicates with its interval."""
-        values = self.values(runs, metric)
-        samples = [self.sample(runs, metric, replicate) for replicate in values]
-        return estimate(list(values.values()), [s.to_numpy() for s in samples if s is not None])
+        """The metric's mean over replicates with its interval; of a ratio the geometric mean."""
+        found = self._estimate(self._compared(runs, metric), lambda replicate: self._sampled(runs, metric, replicate))
+        if found.mean is None or not is_ratio(metric):
+            return found
+        interval = found.interval and (math.exp(found.interval[0]), math.exp(found.interval[1]))
+        return replace(found, mean=math.exp(found.mean), interval=interval)
+
+    def _compared(self, runs: Runs | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
+        """`values`, but of a ratio the logarithms."""
+        values = self.values(runs, metric, replicates)
+        return {number: math.log(value) for number, value in values.items() if value > 0} if is_ratio(metric) else values
+
+    def _sampled(self, runs: Runs | None, metric: str, replicate: int) -> pd.Series | None:
+        """`sample`, but of a ratio linear parts (y - m) / m of the logarithm of the mean m, around that logarithm."""
+        sample = self.sample(runs, metric, replicate)
+        return sample if sample is None or not is_ratio(metric) else math.log(sample.mean()) + sample / sample.mean() - 1
 
     def differences(self, greater: Side | Gain, lesser: Side | Gain, replicates: Sequence[int] | None = None) -> Values:
         """greater - lesser of every replicate in which both have run; where a side is a gain, both of its sides."""
         high, low = (
-            self.differences(side.of, side.over, replicates) if isinstance(side, Gain) else self.values(*side, replicates)
+            self.differences(side.of, side.over, replicates) if isinstance(side, Gain) else self._compared(*side, replicates)
             for side in (greater, lesser)
         )
         return {replicate: high[replicate] - low[replicate] for replicate in high if replicate in low}
 
     def difference(self, greater: Side | Gain, lesser: Side | Gain) -> Estimate:
         """Estimate the mean paired difference: by replicate from three of them on, by performance (the same name) below."""
-        values = self.differences(greater, lesser)
-        samples = [self._paired(greater, lesser, replicate) for replicate in values]
-        return estimate(list(values.values()), [sample.to_numpy() for sample in samples if sample is not None])
+        return self._estimate(self.differences(greater, lesser), lambda replicate: self._paired(greater, lesser, replicate))
+
+    def _estimate(self, values: Values, sample: Callable[[int], pd.Series | None]) -> Estimate:
+        """Estimate from a value a replicate; where these are enough only the first sample is read, for its size."""
+        known = (found.to_numpy() for replicate in values if (found := sample(replicate)) is not None)
+        return estimate(list(values.values()), list(islice(known, 1) if len(values) >= ENOUGH else known))
 
     def _paired(self, greater: Side | Gain, lesser: Side | Gain, replicate: int) -> pd.Series | None:
         """greater - lesser for each performance that both know; None where there is none."""
         high, low = (
-            self._paired(side.of, side.over, replicate) if isinstance(side, Gain) else self.sample(*side, replicate)
+            self._paired(side.of, side.over, replicate) if isinstance(side, Gain) else self._sampled(*side, replicate)
             for side in (greater, lesser)
         )
         both = None if high is None or low is None else (high - low).dropna()

@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
 from studies.real_masks import SEQUENCES
 from studies.records import CELLS, STUDY, earlier, read
@@ -16,14 +17,23 @@ ROOM = Path(__file__).parent
 DECLARED = ("findings", "paper")  # folders of studies/ whose declarations a report is made from
 
 
-def build(store: Store, *, commit: str = "unknown", command: str | None = None) -> Path:
+def build(
+    store: Store,
+    *,
+    commit: str = "unknown",
+    command: str | None = None,
+    other: dict[str, Any] | None = None,
+    tell: Tell = silent,
+) -> Path:
     """Make OUT/report from the records and runs in the store and return the page; at once where it is up to date.
 
-    `command` is what was typed. FameError where nothing was run there, the folder cannot be written or the disk is full.
+    `command` is what was typed, `other` a report to compare with (reports/against.py); `tell` hears of the steps.
+    FameError where nothing was run there, the folder cannot be written or the disk is full, or the other report has no number in
+    common.
     """
     folder = store.out / "report"
     records = read(store.out)
-    stamp = fingerprint(store, commit)
+    stamp = fingerprint(store, f"{commit} {other}")
     before = _read(folder / STAMP)
     if before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"]):
         return folder / PAGE
@@ -33,7 +43,7 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None) 
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)  # from here on the folder is neither the old report nor the new one
-        written = write_report(store, records, folder, folder / DATA, folder / PAGE, commit, command)
+        written = write_report(store, records, folder, folder / DATA, folder / PAGE, commit, command, other, tell)
         names = sorted(str(path.relative_to(folder)) for path in written)
         for stale in sorted(set(before.get("files", ())) - set(names)):
             (folder / stale).unlink(missing_ok=True)
@@ -41,9 +51,9 @@ def build(store: Store, *, commit: str = "unknown", command: str | None = None) 
     return folder / PAGE
 
 
-def fingerprint(store: Store, commit: str) -> str:
-    """SHA-256 over all that the report is made from: records, results, failures, declared studies, masks on real video, code."""
-    digest = hashlib.sha256(repr((commit, earlier(store.out))).encode())
+def fingerprint(store: Store, given: str) -> str:
+    """SHA-256 over all that a report is made from: `given`, records, results, failures, studies, masks on real video, code."""
+    digest = hashlib.sha256(repr((given, earlier(store.out))).encode())
     code = [
         *ROOM.rglob("*.py"),
         *(ROOM / "templates").iterdir(),
@@ -75,14 +85,13 @@ def answer_of(page: Path) -> str:
     return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."
 
 
-def mirror_report(store: Store, mirror: Any) -> None:
+def mirror_report(store: Store, mirror: Any, tell: Tell = silent) -> None:
     """Mirror what lies in OUT/report, and the runs that were not mirrored when they were run; None: tracking is off."""
     if mirror is None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    for stage, replicate in store.all():
-        mirror.mirror_run(store, stage, replicate)
+    mirror.mirror_runs(store, store.all(), tell)
     folder = store.out / "report"
     rows = _read(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}

@@ -30,18 +30,22 @@ def detectable(sd: float, n: int) -> float:
     return float(shift) * sd / math.sqrt(n)
 
 
-def foretold(about: Mapping[str, Any], file: Path = FILE) -> str:
+def foretold(about: Mapping[str, Any], file: Path = FILE, headline: bool = True) -> str:
     """Return a line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
-    "" at smoke scale, with a given encoder, and on real videos that are no own targets. FameError where `file` is malformed.
+    "" at smoke scale, with a given encoder, where no `headline` is measured, and on real videos that are no own targets; but few
+    replicates are told of everywhere. FameError where `file` is malformed.
     """
     targets, n = len(about["targets"]), len(about["replicates"])
-    if about["scale"] == "smoke" or (about["real"] and not targets) or about["pretrained"]:
+    if about["scale"] == "smoke" or about["pretrained"]:
+        return ""
+    if n < ENOUGH:
+        more = f"--replicates {ENOUGH}, or --scale mini"
+        return f"n = {n} shows numbers and decides no claim: a verdict needs {ENOUGH} replicates ({more})"
+    if not headline or (about["real"] and not targets):
         return ""
     compared = f"FAME minus baseline, linear, mean of {targets} targets" if targets else HEADLINE
     asked = f"smallest effect that n = {n} can detect ({compared})"
-    if n < ENOUGH:
-        return f"{asked}: none, as a verdict needs {ENOUGH} replicates"
     if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
     if targets:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fame.config import MASKS
 from reports import latex, texts
-from reports.evidence import Evidence
+from reports.evidence import Evidence, is_ratio
 from reports.statistics import ENOUGH
 from reports.texts import Entry, Line, Wide, counted
 from studies.records import Cell
@@ -43,6 +43,8 @@ def _entry(evidence: Evidence, cell: Cell) -> Entry:
         "interval": ours.interval,
         "n": ours.n,
         "cell": runs.id if runs else None,
+        "stages": list(runs.ids) if runs else [],
+        "values": evidence.values(runs, cell.metric),
         "published": _number(cell.published),
         "source": cell.source or None,
         "target": cell.target,
@@ -60,7 +62,8 @@ def _difference(evidence: Evidence, cell: Cell) -> dict[str, Any] | None:
     """Return that to the baseline of the table, ours and the paper's; None for the baseline itself and for masks."""
     if not cell.baseline:
         return None
-    sides = ((evidence.records.runs(one, cell.evaluation, cell.target), cell.metric) for one in (cell.method, cell.baseline_method))
+    merged, base = (evidence.records.runs(one, cell.evaluation, cell.target) for one in (cell.method, cell.baseline_method))
+    sides = (merged, cell.metric), (base, cell.metric)
     ours = evidence.difference(*sides)
     return {
         "to": cell.baseline,
@@ -69,6 +72,8 @@ def _difference(evidence: Evidence, cell: Cell) -> dict[str, Any] | None:
         "over": ours.over,
         "n": ours.n,
         "published": _number(cell.published_difference),
+        "stages": [stage for side in (merged, base) if side for stage in side.ids],
+        "values": evidence.differences(*sides),
     }
 
 
@@ -108,6 +113,8 @@ def caption(evidence: Evidence, study: dict[str, Any], table: Wide) -> str:
         f"Scale {about['scale']}, dataset {about['dataset']}{said}, {there} of {n} replicate{'s' if n > 1 else ''}; 95 % {over}."
     ]
     words += [f"Means over folds 1 to {about['folds']}."] if about["folds"] > 1 else []
+    if any(is_ratio(entry["metric"]) for entry in entries):
+        words.append("Means of ratios are geometric, their differences those of natural logarithms.")
     if table.printed:
         words.append("The paper's columns are the poster's." if compares_levels(evidence) else ANOTHER_DATASET)
     return " ".join(filter(None, [*words, study["note"]]))
@@ -123,6 +130,9 @@ def on_papers_sets(evidence: Evidence) -> bool:
     return evidence.about["dataset"] in ("ucf101", "paper")
 
 
+ASIDE = ("interval", "difference", "stages", "values")  # of report.json, in the csv otherwise or not at all
+
+
 def frame(study: str, found: Iterable[Entry]) -> pd.DataFrame:
     """Return the entries as the csv has them: one number a line."""
     lines = []
@@ -130,7 +140,7 @@ def frame(study: str, found: Iterable[Entry]) -> pd.DataFrame:
         low, high = entry["interval"] or (None, None)
         gap = entry["difference"] or {}
         gap_low, gap_high = gap.get("interval") or (None, None)
-        line = {"study": study} | {name: item for name, item in entry.items() if name not in ("interval", "difference")}
+        line = {"study": study} | {name: item for name, item in entry.items() if name not in ASIDE}
         line |= {"low": low, "high": high, "baseline": gap.get("to"), "difference": gap.get("mean")}
         line |= {"difference_low": gap_low, "difference_high": gap_high, "difference_over": gap.get("over")}
         lines.append(line | {"published_difference": gap.get("published")})

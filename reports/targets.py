@@ -13,6 +13,7 @@ from studies.records import Runs
 from studies.study import FLOORS, Measure, Method, fame, floor, moco, random_init, top1
 
 MOST = 200  # replicates that are worth naming
+NAMED = 3  # targets that a sentence can name
 
 
 def of_targets(evidence: Evidence) -> dict[str, Any] | None:
@@ -75,9 +76,8 @@ def _needed(gain: Estimate, differences: list[float]) -> int | None:
 
 
 def sentence(found: dict[str, Any]) -> str:
-    """Say what appearance and motion alone read on the targets about motion; "" while no such target is known."""
+    """Say what was measured and where, and what appearance and motion alone read there."""
     known = [found["by_target"][name] for name in found["about_motion"]]
-    if not known:
-        return ""
     still, motion = (sum(one[floor] for one in known) / len(known) for floor in ("mean_frame", "frame_difference"))
-    return f"On {', '.join(found['about_motion'])} appearance alone reads {still:.0f} %, motion alone {motion:.0f} %. "
+    names = ", ".join(found["about_motion"]) if len(known) <= NAMED else f"{len(known)} targets"
+    return f"top-1 of a linear probe on {names}, where motion alone reads {motion:.0f} %, appearance {still:.0f} %"

@@ -9,10 +9,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.files import write_atomically
-from reports import contrasts, tables, texts
+from reports import against, contrasts, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
+from studies.harness.progress import Tell
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.published import entries as published_entries
@@ -21,30 +22,46 @@ from studies.paper.registry import FINDINGS, REAL_VIDEO
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
+STEPS = 3  # numbers with their tables, figures, page
 FEW = 1000  # real videos; with fewer a run is a test of the machinery
 
 
 def write_report(
-    store: Store, records: Records, folder: Path, data: Path, page: Path, commit: str, command: str | None
+    store: Store,
+    records: Records,
+    folder: Path,
+    data: Path,
+    page: Path,
+    commit: str,
+    command: str | None,
+    other: dict[str, Any] | None,
+    tell: Tell,
 ) -> list[Path]:
     """Write the report's numbers to `data`, its page to `page`, tables and figures into `folder`; return all files written."""
     evidence = Evidence(store, records)
-    report = content(evidence, commit, command)
+    tell("report", 0, STEPS)
+    report = finite(content(evidence, commit, command))
+    report["against"] = finite(against.compared(report, other)) if other else None
     studies = records.about["studies"]
     written = [
         path for study in studies for path in tables.write(evidence, study, report["tables"][study["name"]], folder / "tables")
     ]
+    tell("report", 1, STEPS)
     figures = draw_all(evidence, report["tables"], folder / "figures")
+    tell("report", 2, STEPS)
     written += [path for figure in figures for path in figure.files]
     report["figures"] = [
         {"name": figure.name, "title": figure.title, "caption": figure.caption}
         | {path.suffix[1:]: f"figures/{path.name}" for path in figure.files}
         for figure in figures
     ]  # fmt: skip
-    text = json.dumps(finite(report), indent=1, allow_nan=False) + "\n"
+    if other:
+        written.append(against.write(report["against"], folder / "tables"))
+    text = json.dumps(report, indent=1, allow_nan=False) + "\n"
     _write(data, text)
     html = render(evidence, report, figures)
     _write(page, html)
+    tell("report", STEPS, STEPS)
     return [*written, data, page]
 
 
@@ -56,12 +73,14 @@ def _write(path: Path, text: str) -> None:
 
 
 def finite(value: Any) -> Any:
-    """The same value with None for what JSON has no number for."""
+    """The same value as JSON has it: None for what it has no number for, numbers to 12 significant digits, keys as text."""
     if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
+        return {str(key): finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(f"{value:.12g}") if math.isfinite(value) else None
+    return value
 
 
 def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> str:

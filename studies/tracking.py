@@ -13,24 +13,23 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import datetime
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fame.files import write_json
-from studies.harness.plan import label
-from studies.harness.store import METRICS, Store
-from studies.setting.cell import Stage
+from studies.harness.progress import Tell, silent
+from studies.harness.store import Store
+from studies.mirrored import Mirrored, Point, insert, metric_name, mirrored
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
 
 Row = Mapping[str, Any]
-LARGEST_ARTIFACT = 8 * 2**20  # bytes; a larger file (a full-size encoder) stays in the store alone
-LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
+Key = tuple[str, int]  # stage id, replicate
+FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
 
@@ -72,12 +71,37 @@ class Tracker:
         key = f"{stage_id}/{replicate}"
         if key in self._noted["runs"]:
             return True
-        result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
-        if not result or not stage:
+        run = self._run(store, stage_id, replicate)
+        if run is None:
             return False
-        self._noted["runs"][key] = self._write(store.folder(stage_id, replicate), stage, result)
+        self._noted["runs"][key] = self._write(run)
         write_json(self.notes, self._noted)
         return True
+
+    @never_fails
+    def mirror_runs(self, store: Store, keys: Iterable[Key], tell: Tell = silent) -> bool:
+        """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
+        missing = [(stage, number) for stage, number in keys if f"{stage}/{number}" not in self._noted["runs"]]
+        at_once = MANY if self.artifacts and len(missing) > FEW else 1
+        for first in range(0, len(missing), at_once):
+            tell("MLflow", first, len(missing))
+            some = missing[first : first + at_once]
+            found = {key: run for key in some if (run := self._run(store, *key))}
+            if at_once > 1:
+                place = self.out / "mlartifacts"
+                ids = insert(self.uri, self._experiment("runs"), place, list(found.values()))
+            else:
+                ids = [self._write(run) for run in found.values()]
+            self._noted["runs"] |= {f"{stage}/{number}": run for (stage, number), run in zip(found, ids, strict=True)}
+            write_json(self.notes, self._noted)
+        if missing:
+            tell("MLflow", len(missing), len(missing))
+        return True
+
+    def _run(self, store: Store, stage_id: str, replicate: int) -> Mirrored | None:
+        """Return a finished run of a stage that this program knows; None for another."""
+        result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
+        return mirrored(store.folder(stage_id, replicate), stage, result) if result and stage else None
 
     @never_fails
     def mirror_study(
@@ -85,7 +109,7 @@ class Tracker:
         name: str,
         files: Iterable[Path],
         rows: Iterable[Row],
-        runs: Iterable[tuple[str, int]],
+        runs: Iterable[Key],
         note: str,
         about: Row,
     ) -> bool:
@@ -124,43 +148,23 @@ class Tracker:
         write_json(self.notes, self._noted)
         return True
 
-    def _write(self, folder: Path, stage: Stage, result: dict[str, Any]) -> str:
+    def _write(self, run: Mirrored) -> str:
         """Write a new MLflow run; one that is not noted, as its writing was broken off, gives way to it."""
         from mlflow.entities import Param
-        from pandas import json_normalize
 
-        tags = {
-            "fame.cell": folder.parent.name,
-            "fame.replicate": folder.name,
-            "fame.kind": stage.kind,
-            "fame.upstream": stage.upstream.id if stage.upstream else "",
-            "mlflow.source.git.commit": result["commit"],
-        }
-        end = int(datetime.fromisoformat(result["finished"]).timestamp() * 1000)  # milliseconds
-        start = end - int(1000 * result["seconds"])
-        name = " after ".join(label(link) for link in reversed(stage.chain()))
         client, experiment = self.client, self._experiment("runs")
-        where = " AND ".join(f"tags.`{tag}` = '{tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
+        where = " AND ".join(f"tags.`{tag}` = '{run.tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
         for half in client.search_runs([experiment], where):
             client.delete_run(half.info.run_id)
-        run = client.create_run(experiment, start, tags, f"{name} · {folder.name}").info.run_id
-        config = {"replicate": folder.name, **stage.config.model_dump(mode="json")}
-        if stage.upstream:  # what tells pretrainings apart; the rest stands in the upstream run
-            upstream = stage.upstream.config.model_dump(mode="json")
-            part = (upstream.get("data") or {}).get("part")
-            config["upstream"] = {**(upstream.get("objective") or {}), "part": part}
-        (fields,) = json_normalize(config).to_dict("records")
-        params = [Param(str(key), str(value)) for key, value in fields.items()]
+        run_id = client.create_run(experiment, run.start, run.tags, run.name).info.run_id
+        params = [Param(key, value) for key, value in run.params.items()]
         for first in range(0, len(params), 100):  # a server takes no more in a call, and 1000 metrics
-            client.log_batch(run, params=params[first : first + 100])
-        series = list(epochs(folder / METRICS))
-        last = max((step for _, _, step in series), default=0)
-        self._log(run, [*series, *((metric, value, last) for metric, value in result["metrics"].items())], end)
-        for file in (folder / name for name in ("config.json", "result.json", METRICS, *result["artifacts"])):
-            if file.is_file() and file.stat().st_size <= LARGEST_ARTIFACT:
-                client.log_artifact(run, str(file))
-        client.set_terminated(run, end_time=end)
-        return run
+            client.log_batch(run_id, params=params[first : first + 100])
+        self._log(run_id, run.points, run.end)
+        for file in run.files:
+            client.log_artifact(run_id, str(file))
+        client.set_terminated(run_id, end_time=run.end)
+        return run_id
 
     @cached_property
     def client(self) -> MlflowClient:
@@ -181,12 +185,11 @@ class Tracker:
         found = self.client.get_experiment_by_name(name)
         return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 
-    def _log(self, run: str, metrics: Iterable[tuple[str, float, int]], moment: int) -> None:
-        """Log (name, value, step), all at `moment` in milliseconds; of two values at one step the later one."""
+    def _log(self, run: str, metrics: Iterable[Point], moment: int) -> None:
+        """Log (name, value, step), all at `moment` in milliseconds."""
         from mlflow.entities import Metric
 
-        latest = {(metric_name(key), step): value for key, value, step in metrics}
-        points = [Metric(key, float(value), moment, step) for (key, step), value in latest.items()]
+        points = [Metric(key, float(value), moment, step) for key, value, step in metrics]
         for first in range(0, len(points), 1000):
             self.client.log_batch(run, metrics=points[first : first + 1000])
 
@@ -218,20 +221,3 @@ def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:
                 name += "_"
             found[name] = row["mean"]
     return found
-
-
-def metric_name(name: str) -> str:
-    """Return `name` as a path without dots, in the characters that MLflow keeps (letters, digits, _ - . / and space)."""
-    plain = re.sub(r"[^\w/.\- ]", "_", name.replace("@", "_at_"))[:LONGEST_NAME]
-    return "/".join(part.lstrip(".") for part in plain.split("/") if part.strip(".")) or "_"
-
-
-def epochs(file: Path) -> Iterator[tuple[str, float, int]]:
-    """Read (name, value, step) of every number in a `metrics.jsonl`, without lines that lack a step or are torn."""
-    for line in file.read_bytes().splitlines() if file.exists() else ():
-        with suppress(ValueError, KeyError, TypeError):
-            values = json.loads(line)
-            step = int(values.pop("step"))
-            for name, value in values.items():
-                if name not in ("time", "steps") and isinstance(value, int | float):
-                    yield name, value, step

@@ -26,6 +26,7 @@ from studies.study import Study
 CONDITIONS = ("own", "deranged", "neutral", "scene_only", "figure_only")
 CLASSES = 8
 LEVEL = {"random": (0.5, 0.14), "moco": (0.74, 0.17), "supervised": (0.9, 0.4), "merged": (0.75, 0.36)}
+FILES = [f"class{i % CLASSES}/{i:04d}.mp4" for i in range(64)]
 MASKS = {"gauss": 0.45, "seed": 0.55, "grid": 0.62, "fame": 0.7}
 
 
@@ -116,7 +117,8 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
         return metrics | {f"ratio/{name}": 1 + 4 * spread for name in weights}
     if stage.kind == "activation":
         blurred = truth * (0.9 if kind_of(stage) == "merged" else 0.3) + random.random(truth.shape) * 0.4
-        np.savez_compressed(folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth)
+        names = np.array(FILES[: len(frames)])
+        np.savez_compressed(folder / "maps.npz", frames=frames, maps=blurred.astype(np.float16), truth=truth, videos=names)
         score, ratio = (0.75, 0.8) if kind_of(stage) == "merged" else (0.55, 1.6)
         measured = {
             "auroc": random.normal(score, 0.05, performances),
@@ -126,10 +128,11 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
         return {name: float(values.mean()) for name, values in measured.items()}
     soft = random.random(truth[:, 0].shape) * 0.4 + truth[:, 0]
     masks = {name: soft if name == "gauss" else (soft > np.quantile(soft, 0.5)).astype(np.float32) for name in MASKS}
-    np.savez_compressed(folder / "masks.npz", frames=frames[:, 0], truth=truth[:, 0], **masks)  # type: ignore[arg-type]
+    names = np.array(FILES[: len(frames)])
+    np.savez_compressed(folder / "masks.npz", frames=frames[:, 0], truth=truth[:, 0], videos=names, **masks)  # type: ignore[arg-type]
     measures = ("recall_lift", "iou", "auroc", "recall_still")
     lines = [
-        {"video": f"{i:04d}.mp4", "variant": name, "beta": 0.5, "flavour": "paper"}
+        {"video": FILES[i % len(FILES)], "variant": name, "beta": 0.5, "flavour": "paper", "area": 0.5}
         | {measure: random.normal(MASKS[name], 0.1) for measure in measures}
         for i in range(performances)
         for name in MASKS

@@ -17,6 +17,6 @@ PAPERS = (
 
 def draw_all(evidence: Evidence, tables: dict[str, list[dict[str, Any]]], folder: Path) -> list[Drawn]:
     """Draw the figures of the studies in `tables` (entries of report.json by study) that have run, and the training curves."""
-    drawn = [draw(evidence, folder) for study, draw in PAPERS if study.name in tables]
+    drawn = [draw(evidence, tables[study.name], folder) for study, draw in PAPERS if study.name in tables]
     drawn += [draw(evidence, name, found, folder) for draw in (effects.draw, curves.draw) for name, found in tables.items()]
     return [figure for figure in (*drawn, training.draw(evidence, folder)) if figure]

@@ -39,10 +39,19 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
     panels = [panel for panel in PANELS if panel in set(table["panel"])]
     across = 2 if len(panels) == 4 else len(panels)
     figure, axes = canvas(-(-len(panels) // across), across, 3.3 * across + 0.4, 3.4 * -(-len(panels) // across))
-    styles = lines_of(dict.fromkeys(table["line"]))
+    methods = {row.label: row.method.text for row in study.rows if row.method}
+    variants = {measure.label: f"fame(variant={measure.metric.split('/')[0]!r})" for measure in study.measures}
+    drawn = list(dict.fromkeys(table["line"]))
+    styles = {
+        **lines_of({line: methods[line] for line in drawn if line in methods}),
+        **lines_of({line: variants[line] for line in drawn if line not in methods}),
+    }
+    gains = [axis for axis, panel in zip(axes.flat, panels, strict=True) if panel in GAINS.values()]
+    for axis in gains[1:]:
+        axis.sharey(gains[0])
     for axis, panel in zip(axes.flat, panels, strict=True):
         shown = table[table["panel"] == panel]
-        if panel in GAINS.values():
+        if axis in gains:
             axis.axhspan(-POINTS, POINTS, color=BAND, linewidth=0)
             axis.axhline(0, color=INK, linewidth=0.9)
         for number, (label, line) in enumerate(shown.groupby("line", sort=False)):
@@ -71,20 +80,26 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
             middle = {"transform": axis.get_xaxis_transform(), "ha": "center"}
             axis.text(at, 0.03, "not run", rotation=90, color=MUTED, fontsize=7.5, **middle)
         axis.set_xticks(places, [f"{at:.3g}".removeprefix("0") or "0" for at in places])
-        axis.set_title(panel, loc="left")
+        title, unit = panel.rsplit(", ", 1)
+        axis.set_title(title, loc="left")
+        axis.set_ylabel(unit)
         axis.grid(color=GRID, linewidth=0.7)
-    figure.supxlabel(study.curve, fontsize=9)
-    told = {text: handle for axis in axes.flat for handle, text in zip(*axis.get_legend_handles_labels(), strict=True)}
-    if len(told) > 1:  # one for all panels: long names beside a panel would squeeze it
-        wide = max(len(text) for text in told) > 24
-        figure.legend(
-            told.values(),
-            told,
-            loc="outside upper left",
-            ncols=2 if wide else 4,
-            handlelength=1.6,
-            columnspacing=1.2,
-        )
+        axis.set_xlabel(study.curve)
+    for masks in (False, True):
+        handles = [
+            axis.get_legend_handles_labels() for axis, panel in zip(axes.flat, panels, strict=True) if (panel == MASKS) == masks
+        ]
+        told = {text: line for lines, texts in handles for line, text in zip(lines, texts, strict=True)}
+        if len(told) > 1:  # one for all panels of methods: long names beside a panel would squeeze it
+            wide = masks or any(len(text) > 24 for text in told)
+            figure.legend(
+                told.values(),
+                told,
+                loc="outside lower right" if masks else "outside upper left",
+                ncols=2 if wide else 4,
+                handlelength=2.6,
+                columnspacing=1.2,
+            )
     over = "replicates (t)" if "replicates" in set(table["over"]) else "test videos of these runs"
     caption = f"Over {study.curve}, with 95 % intervals over {over}, {counted(table['n'])}. "
     caption += f"Gains are paired with the baseline at the same setting; grey: the margin of ±{POINTS:g} points."

@@ -1,60 +1,68 @@
-"""Figure 3: violins of the temporal (1-D) kernels' weights, layer by layer."""
+"""Figure 3: violins of the temporal (1-D) kernels' weights, layer by layer, with what claim C7 judges: their spread and energy."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d
 
 from reports.evidence import Evidence
-from reports.figures.pictures import by_row
-from reports.figures.style import GRID, MUTED, Drawn, canvas, lines_of, save
+from reports.figures.pictures import arrays, files
+from reports.figures.style import GRID, INK, MUTED, Drawn, canvas, colour_of, save
+from reports.texts import counted
 from studies.paper.tables import LAYERS, TEMPORAL_KERNELS
 
 TAIL = 0.005  # of the weights, left out of the picture at either end
 BINS = 60
 
 
-def draw(evidence: Evidence, folder: Path) -> Drawn | None:
-    """Draw a panel a layer, a violin a method; None where no weights are there."""
-    weights = by_row(evidence, TEMPORAL_KERNELS.name, "weights.npz")
-    layers = [layer for layer in LAYERS if all(layer in arrays for arrays in weights.values())]
+def draw(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """Draw the weights of all replicates as violins, a panel a layer, over the shares of energy; None without weights."""
+    kept = files(evidence, TEMPORAL_KERNELS.name, "weights.npz")
+    weights = {row: [arrays(path) for path in paths] for row, paths in kept.items()}
+    layers = [layer for layer in LAYERS if all(layer in run for runs in weights.values() for run in runs)]
     if not weights or not layers:
         return None
-    figure, axes = canvas(1, len(layers), 2.3 * len(layers) + 0.4, 3.1, sharey=True)
+    measured = {(entry["row"], entry["metric"]): entry for entry in found}
+    methods = {cell.row: cell.method for cell in evidence.records.table(TEMPORAL_KERNELS.name)}
+    size = (2.4 * len(layers) + 0.4, 5.2)
+    figure, axes = canvas(2, len(layers), *size, sharex=True, sharey="row", height_ratios=[1.6, 1])
     lines: list[tuple] = []
-    styles = lines_of(weights)
-    for axis, layer in zip(axes[0], layers, strict=True):
-        for place, (name, arrays) in enumerate(weights.items()):
-            values = arrays[layer].astype(np.float64)
-            centres, density = outline(values)
-            colour, spread = styles[name]["color"], float(values.std())
+    for above, below, layer in zip(*axes, layers, strict=True):
+        for place, (name, runs) in enumerate(weights.items()):
+            colour = colour_of(methods[name]) or INK
+            centres, density = outline(np.concatenate([run[layer] for run in runs]).astype(np.float64))
             half = 0.42 * density / density.max()
-            axis.fill_betweenx(centres, place - half, place + half, color=colour, alpha=0.55, linewidth=0)
-            low, median, high = np.quantile(values, [0.25, 0.5, 0.75])
-            axis.plot([place, place], [low, high], color=colour, linewidth=3.2, solid_capstyle="butt")
-            axis.plot(place, median, "o", color="white", markersize=3, markeredgecolor=colour)
-            axis.text(
-                place,
-                1.0,
-                f"{spread:.3f}",
-                transform=axis.get_xaxis_transform(),
-                ha="center",
-                va="top",
-                fontsize=7.5,
-            )
-            lines += [(layer, name, *point, spread) for point in zip(centres, density, strict=True)]
-        axis.set_title(layer, loc="left", pad=10)
-        axis.set_xticks(range(len(weights)), list(weights), rotation=35, ha="right")
-        axis.axhline(0, color=MUTED, linewidth=0.6)
-        axis.grid(axis="y", color=GRID, linewidth=0.7)
+            above.fill_betweenx(centres, place - half, place + half, color=colour, alpha=0.55, linewidth=0)
+            lines += [(layer, name, "density", *point, np.nan, np.nan) for point in zip(centres, density, strict=True)]
+            for axis, quantity in ((above, "spread"), (below, "energy")):
+                entry = measured[name, f"{quantity}/{layer}"]
+                low, high = entry["interval"] or (entry["mean"], entry["mean"])
+                lines.append((layer, name, quantity, np.nan, entry["mean"], *(entry["interval"] or (np.nan, np.nan))))
+                for sign in (1, -1) if axis is above else (1,):
+                    axis.hlines(
+                        sign * entry["mean"], place - 0.3, place + 0.3, color=INK if axis is above else colour, linewidth=1.4
+                    )
+                    axis.fill_between([place - 0.3, place + 0.3], sign * low, sign * high, color=colour, alpha=0.45, linewidth=0)
+                half_width = f"\n±{(high - low) / 2:.3f}" if entry["interval"] else ""
+                centred = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top", "fontsize": 7.5}
+                axis.text(place, 1.0, f"{entry['mean']:.3f}{half_width}", **centred)
+        above.set_title(layer, loc="left", pad=8)
+        above.axhline(0, color=MUTED, linewidth=0.6)
+        below.set_xticks(range(len(weights)), list(weights), rotation=35, ha="right")
+        for axis in (above, below):
+            axis.grid(axis="y", color=GRID, linewidth=0.7)
+            axis.set_ymargin(0.25)
     axes[0, 0].set_ylabel("weight")
+    axes[1, 0].set_ylabel("share of energy\nvarying in time")
+    many = counted(len(runs) for runs in weights.values())
     caption = (
-        "Weights of the temporal kernels per layer, first replicate; the bar spans the quartiles, the dot is the median, the outer "
-        "0.5 % are cut; above each its spread, the standard deviation. "
-        "Batch norm makes the scale of raw weights free, so what is judged is the share of energy that varies in time."
+        f"Above: weights of the temporal kernels per layer, of all replicates ({many}), the outer 0.5 % cut; the lines mark their "
+        "spread, ± the standard deviation, printed with half its 95 % interval over replicates. Below: the share of energy that "
+        "varies in time, which is judged as the mechanism, since batch norm makes the scale of raw weights free."
     )
-    table = pd.DataFrame(lines, columns=["layer", "method", "weight", "density", "standard_deviation"])
+    table = pd.DataFrame(lines, columns=["layer", "method", "quantity", "weight", "value", "low", "high"])
     title = "Weights of the temporal kernels"
     return save(figure, folder, "temporal_kernels_figure3", title, caption, table, TEMPORAL_KERNELS.name)
 

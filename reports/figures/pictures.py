@@ -4,89 +4,147 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap
+from scipy.stats import mannwhitneyu
 
 from fame.config import MASKS
 from reports.evidence import Evidence
-from reports.figures.style import INK, YELLOW, Drawn, canvas, save
+from reports.figures.style import INK, MUTED, YELLOW, Drawn, canvas, save
+from reports.texts import counted, interval, number
 from studies.paper.tables import ACTIVATION_MAPS, MASK_QUALITY
 
-MOST = 4
+CLIPS, FRAMES = 3, 3  # of figure 1
+MOST = 4  # clips of figure 4
+SHOWN_BETA, SHOWN_FLAVOUR = 0.5, "paper"  # of the masks that runs keep
 DIMMED = 0.18  # brightness of what the mask drops
+HEAT = ListedColormap(np.column_stack([colormaps["inferno"](np.linspace(0.15, 1, 256))[:, :3], np.linspace(0, 0.75, 256)]))
 
 Arrays = dict[str, np.ndarray]
 
 
-def draw_maps(evidence: Evidence, folder: Path) -> Drawn | None:
-    """Draw a row of frames, then a row a method; None where no maps are there."""
-    maps = by_row(evidence, ACTIVATION_MAPS.name, "maps.npz")
+def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """Draw a row of frames, then a row a method, several frames of each clip; None where no maps are there."""
+    maps = {row: arrays(paths[0]) for row, paths in files(evidence, ACTIVATION_MAPS.name, "maps.npz").items()}
     if not maps:
         return None
     first = next(iter(maps.values()))
-    frames = _middle(first["frames"])
-    figure, axes = canvas(1 + len(maps), len(frames), 1.25 * len(frames) + 1.1, 1.25 * (1 + len(maps)) + 0.1)
-    for place, frame in enumerate(frames):
-        _show(axes[0, place], frame)
-        height, width = frame.shape[:2]
-        for axis, arrays in zip(axes[1:, place], maps.values(), strict=True):
-            _show(axis, frame.mean(axis=-1), cmap="gray", vmin=0, vmax=255)
-            heat = _middle(arrays["maps"])[place].astype(np.float32)
-            _show(axis, heat, cmap="inferno", alpha=0.5, extent=(-0.5, width - 0.5, height - 0.5, -0.5))
-            if "truth" in first:
-                _outline(axis, _middle(first["truth"])[place], "white")
+    videos = first["videos"]
+    clips = varied(videos, CLIPS)
+    times = np.linspace(0, first["frames"].shape[1] - 1, FRAMES).round().astype(int)
+    places = [(clip, time) for clip in clips for time in times]
+    wide, high = len(places) + len(clips) - 1, 1 + len(maps)  # an empty column between clips
+    ratios = [0.15 if column % (FRAMES + 1) == FRAMES else 1 for column in range(wide)]
+    figure, axes = canvas(high, wide, 1.05 * len(places) + 2.2, 1.25 * high, width_ratios=ratios)
+    for axis in axes[:, FRAMES :: FRAMES + 1].flat:
+        axis.set_visible(False)
+    lines: list[tuple] = []
+    for column, (clip, time) in zip((one for one in range(wide) if ratios[one] == 1), places, strict=True):
+        frame = first["frames"][clip, time]
+        _show(axes[0, column], frame)
+        if time == times[0]:
+            axes[0, column].set_title(class_of(videos[clip]), loc="left")
+        for axis, (name, kept) in zip(axes[1:, column], maps.items(), strict=True):
+            heat = kept["maps"][clip, time].astype(np.float32)
+            _show(axis, frame.mean(axis=-1), cmap="gray")
+            _show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
+            truth = kept["truth"][clip, time] if "truth" in kept else np.zeros(heat.shape, bool)
+            if truth.any() and not truth.all():
+                _outline(axis, truth, "white")
+                above = mannwhitneyu(heat[truth], heat[~truth]).statistic / (truth.sum() * (~truth).sum())
+                axis.set_xlabel(f"{above:.2f}", fontsize=7.5, labelpad=2)
+                lines.append((name, videos[clip], time, above))
+    means = {entry["row"]: entry for entry in found if entry["metric"] == "auroc" and entry["mean"] is not None}
     for axis, name in zip(axes[:, 0], ["frame", *maps], strict=True):
-        axis.set_ylabel(name.replace("vanilla ", "vanilla\n"), rotation=0, ha="right", va="center", color=INK)
-    caption = "Where the features are active on the middle frame of test clips, dark to bright, each map scaled by itself. "
-    caption += "The white line is the true figure. " if "truth" in first else ""
-    caption += "The examples are evenly spaced over the test videos, not chosen."
+        text = name.replace("vanilla ", "vanilla\n")
+        if name in means:
+            text += f"\nAUROC {number(means[name]['mean'], 3)}\n{interval(means[name]['interval'], 3)}"
+        axis.set_ylabel(text, rotation=0, ha="right", va="center", color=INK)
+    bar = figure.colorbar(ScalarMappable(cmap=HEAT), ax=axes[1:], fraction=0.02, pad=0.01)
+    bar.set_label("activation, share of\nthe clip's largest", fontsize=8)
+    bar.ax.set_facecolor(MUTED)
+    caption = f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of the first replicate, on one scale. "
+    if lines:
+        many = counted(entry["n"] for entry in means.values())
+        caption += "The white line is the true figure, the number under a map its AUROC against it (0.5: chance), at the left the "
+        caption += f"mean over all measured clips with its 95 % interval ({many}). "
+    caption += (
+        "Maps are enlarged from few cells. The clips are the first of different classes among evenly spaced ones, not chosen."
+    )
     return save(
         figure,
         folder,
         "activation_maps_figure1",
         "Class-agnostic activation maps",
         caption,
-        study=ACTIVATION_MAPS.name,
+        pd.DataFrame(lines, columns=["method", "video", "frame", "auroc"]),
+        ACTIVATION_MAPS.name,
     )
 
 
-def draw_masks(evidence: Evidence, folder: Path) -> Drawn | None:
+def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a row an example: the frame, then what each mask keeps of it; None where no masks are there."""
-    arrays = next(iter(by_row(evidence, MASK_QUALITY.name, "masks.npz").values()), None)
-    if arrays is None:
+    paths = next(iter(files(evidence, MASK_QUALITY.name, "masks.npz").values()), None)
+    if paths is None:
         return None
-    frames = arrays["frames"][:MOST]
-    variants = {key: name for key, name in MASKS.items() if key in arrays}
-    figure, axes = canvas(len(frames), 1 + len(variants), 1.5 * (1 + len(variants)), 1.5 * len(frames) + 0.25)
-    for place, frame in enumerate(frames):
-        _show(axes[place, 0], frame)
-        for axis, key in zip(axes[place, 1:], variants, strict=True):
-            kept = DIMMED + (1 - DIMMED) * arrays[key][place, :, :, None].clip(0, 1)
-            _show(axis, (frame * kept).astype(np.uint8))
-            if "truth" in arrays:
-                _outline(axis, arrays["truth"][place], YELLOW)
+    kept, quality = arrays(paths[0]), pd.read_csv(paths[0].with_name("mask_quality.csv"))
+    quality = quality[np.isclose(quality["beta"], SHOWN_BETA) & quality["flavour"].isin([SHOWN_FLAVOUR])]
+    measured = quality.assign(recall=quality["recall_lift"] * (1 - quality["area"]) + quality["area"])
+    measured = measured[measured["video"].isin(kept["videos"])].set_index(["video", "variant"])[["recall", "iou"]]
+    clips = varied(kept["videos"], MOST)
+    variants = {key: name for key, name in MASKS.items() if key in kept}
+    figure, axes = canvas(len(clips), 1 + len(variants), 1.5 * (1 + len(variants)), 1.7 * len(clips) + 0.25)
+    for line, clip in zip(axes, clips, strict=True):
+        frame = kept["frames"][clip]
+        _show(line[0], frame)
+        for axis, key in zip(line[1:], variants, strict=True):
+            bright = DIMMED + (1 - DIMMED) * kept[key][clip, :, :, None].clip(0, 1)
+            _show(axis, (frame * bright).astype(np.uint8))
+            if "truth" in kept:
+                _outline(axis, kept["truth"][clip], YELLOW)
+            if (place := (kept["videos"][clip], key)) in measured.index:
+                axis.set_xlabel("recall {:.2f}, IoU {:.2f}".format(*measured.loc[place]), fontsize=7.5, labelpad=2)
     for axis, name in zip(axes[0], ["frame", *variants.values()], strict=True):
         axis.set_title(name)
-    caption = "What each mask keeps at beta 0.5, the rest darkened; one mask a clip, here over its middle frame."
-    caption += " The yellow line is the true figure in that frame." if "truth" in arrays else ""
-    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, study=MASK_QUALITY.name)
+    caption = f"What each mask keeps at beta {SHOWN_BETA}, the rest darkened; one mask a clip, here over its middle frame."
+    if len(measured):
+        caption += (
+            " The yellow line is the true figure in that frame; recall and IoU are against the figure in any of the clip's frames"
+        )
+        caption += ", as one mask serves all, with the Gaussian cut at beta."
+    table = measured.reset_index()
+    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, table, MASK_QUALITY.name)
 
 
-def by_row(evidence: Evidence, study: str, name: str) -> dict[str, Arrays]:
-    """Return the arrays in file `name` of each row of a study, of the first replicate that has them; without others."""
-    found: dict[str, Arrays] = {}
+def varied(videos: np.ndarray, count: int) -> list[int]:
+    """Return the places of at most `count` videos, in order: the first of each class, then the first others."""
+    classes = [class_of(video) for video in videos]
+    new = sorted(range(len(classes)), key=lambda place: classes[place] in classes[:place])
+    return sorted(new[:count])
+
+
+def class_of(video: str) -> str:
+    """Return the folder that a video lies in, which names its class; "" without one."""
+    return Path(video).parent.name
+
+
+def files(evidence: Evidence, study: str, name: str) -> dict[str, list[Path]]:
+    """Return file `name` of each row's finished replicates; without rows that have none."""
+    found: dict[str, list[Path]] = {}
     for cell in evidence.records.table(study):
         runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
         there = [number for number in evidence.replicates if runs and evidence.result(runs.id, number)]
-        paths = [evidence.store.folder(runs.id, number) / name for number in there if runs]
-        path = next((path for path in paths if path.exists()), None)
-        if path and cell.row not in found:
-            with np.load(path, allow_pickle=False) as file:
-                found[cell.row] = {key: file[key] for key in file.files}
+        paths = [path for number in there if runs and (path := evidence.store.folder(runs.id, number) / name).exists()]
+        found |= {cell.row: paths} if paths else {}
     return found
 
 
-def _middle(values: np.ndarray) -> np.ndarray:
-    """Return the middle frame of clips (N, T, ...)."""
-    return values[:, values.shape[1] // 2]
+def arrays(path: Path) -> Arrays:
+    """Read what a run kept for pictures."""
+    with np.load(path, allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
 
 
 def _show(axis: Any, picture: np.ndarray, **options: Any) -> None:

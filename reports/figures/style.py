@@ -1,42 +1,35 @@
 """How all figures look, and how they are saved. Colours are Okabe and Ito's, which colour-blind readers tell apart."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib import rcParams
+from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
 INK, MUTED, GRID, BAND = "#1b1f24", "#6b7280", "#e5e7eb", "#dbe1e8"
-BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION, YELLOW = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#CC79A7",
-    "#56B4E9",
-    "#D55E00",
-    "#F0E442",
-)
+BLUE, GREEN, PURPLE, VERMILION, YELLOW = "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442"
 WINE, TEAL, OLIVE, INDIGO, BROWN = "#882255", "#2A7F73", "#7A7A00", "#332288", "#6B4C2A"
-METHODS = (  # what a row's label or a method's text contains, and its colour in all figures
-    ("empty", BROWN),
-    ("still", TEAL),
-    ("intra", WINE),
-    ("gauss", SKY),
-    ("seed", OLIVE),
-    ("grid", INDIGO),
-    ("true", INK),
-    ("(fame |beta=)0.3", ORANGE),
-    ("(fame |beta=)0.7", PURPLE),
-    ("fame", VERMILION),
-    ("baseline|contrastive|moco", BLUE),
-    ("supervised", GREEN),
-    ("random.init", MUTED),
+BETAS = LinearSegmentedColormap.from_list(
+    "beta", [(0, "#A89C00"), (0.3, "#C98A00"), (0.5, VERMILION), (0.7, "#8C2D04"), (1, "#4A1500")]
 )
-OTHERS = (GREEN, SKY, WINE, TEAL, OLIVE, INDIGO, BROWN)
+METHODS = (  # what a method's text contains, and its colour in all figures; FAME by its beta
+    ("'empty'", BROWN),
+    ("'still'", TEAL),
+    ("'intra'", WINE),
+    ("'gauss'", PURPLE),
+    ("'seed'", OLIVE),
+    ("'grid'", INDIGO),
+    ("'true'", INK),
+    ("^moco", BLUE),
+    ("^supervised", GREEN),
+    ("^random_init", MUTED),
+)
+OTHERS = (GREEN, PURPLE, WINE, TEAL, OLIVE, INDIGO, BROWN)
 DASHES = ("-", "--", ":", "-.")
 DPI = 300
 RC: dict[str, Any] = {
@@ -70,14 +63,22 @@ class Drawn:
     study: str = ""
 
 
-def lines_of(names: Iterable[str]) -> dict[str, dict[str, str]]:
-    """Return colour and dashes of each method's line: its own colour everywhere; dashes tell apart what shares one."""
+def colour_of(method: str) -> str | None:
+    """Return the colour of a method (`Method.text`) in all figures; None where it has none of its own."""
+    own = next((colour for pattern, colour in METHODS if re.search(pattern, method)), None)
+    if own or not method.startswith("fame"):
+        return own
+    beta = re.search(r"beta=([\d.]+)", method)
+    return to_hex(BETAS(float(beta[1]) if beta else 0.5))
+
+
+def lines_of(methods: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """Return colour and dashes of each line, given the texts of their methods by label; dashes tell apart what shares a colour."""
     found: dict[str, dict[str, str]] = {}
-    for name in names:
+    for label, method in methods.items():
         used = [style["color"] for style in found.values()]
-        own = next((colour for pattern, colour in METHODS if re.search(pattern, name, re.IGNORECASE)), None)
-        own = own or next((colour for colour in OTHERS if colour not in used), INK)
-        found[name] = {"color": own, "linestyle": DASHES[used.count(own) % len(DASHES)]}
+        own = colour_of(method) or next((colour for colour in OTHERS if colour not in used), INK)
+        found[label] = {"color": own, "linestyle": DASHES[used.count(own) % len(DASHES)]}
     return found
 
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property, partial
+from importlib.metadata import version
 from pathlib import Path
-from types import NoneType
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -20,13 +20,14 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from fame.errors import FameError
-from studies.harness.hardware import default_jobs, resolve_device
+from studies.harness.hardware import commit, default_jobs, resolve_device, versions
 from studies.harness.plan import Plan, make_plan, show_plan
 from studies.harness.pool import LocalWorkers
 from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
+from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, row_name, studies
 from studies.search import NAME, Found, Trial, search_beta
 from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
@@ -41,6 +42,23 @@ STOPPED = 130  # exit code after Ctrl-C
 RESERVE = 200e6  # bytes that shall stay free
 Command = Callable[..., None]
 console = Console(width=None if sys.stdout.isatty() else 120)
+
+
+def tell_version(asked: bool) -> None:
+    """Print what this is and on which torch it computes, and end."""
+    if asked:
+        found = versions()
+        say(
+            f"fame-reproduction {version('fame-reproduction')}, commit {commit()}, torch {found['torch']}, Python {found['python']}"
+        )
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool,
+    typer.Option("--version", callback=tell_version, is_eager=True, metavar="", help="Version, commit, torch."),
+]
+VERSION = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Version)
 
 
 def start(program: Callable[..., Any]) -> int:
@@ -61,6 +79,8 @@ def start(program: Callable[..., Any]) -> int:
             code = error.code
         elif hasattr(error, "format_message"):  # typer's own: an unknown option, a missing value
             said, code = " ".join(error.format_message().split()), 2
+            if context := getattr(error, "ctx", None):
+                said = f"{said.rstrip('.')}; see {context.command_path} --help"
         else:
             said = f"{type(error).__name__}: {said} (unexpected; FAME_DEBUG=1 shows where)"
         complain(f"error: {said}")
@@ -108,16 +128,17 @@ def asking(*names: str, without: tuple[str, ...] = (), **defaults: Any) -> Calla
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         shared = [_parameter(name, defaults.get(name)) for name in fields]
         if "only" in fields:
-            argument = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMES)]
+            argument = Annotated[list[str] | None, typer.Argument(metavar="STUDY...", help=NAMES, autocompletion=_named)]
             shared.insert(0, inspect.Parameter("studies", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=argument))
 
         def asked(**typed: Any) -> None:
             mine = {parameter.name: typed.pop(parameter.name) for parameter in own}
+            del typed[VERSION.name]
             if "only" in fields:
                 typed["only"] = list(dict.fromkeys([*(typed.pop("studies") or ()), *(typed["only"] or ())]))
             command(Options.read(typed), **mine)
 
-        parameters = [*shared, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own)]
+        parameters = [*shared, *(one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own), VERSION]
         asked.__name__, asked.__doc__ = command.__name__, command.__doc__
         asked.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         asked.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
@@ -137,34 +158,54 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
         kind = (list[str] if several else str) | None  # type: ignore[operator]
         default = None if several or default is None else str(default)
     extra: Any = field.json_schema_extra
-    declared = typer.Option(flag(name), help=field.description, metavar=extra["metavar"] or _metavar(field.annotation))
+    choices = _choices(field.annotation)
+    declared = typer.Option(
+        flag(name),
+        help=field.description,
+        metavar=extra["metavar"] or "|".join(choices),
+        rich_help_panel=extra["panel"],
+        autocompletion=_named if name == "only" else _beginning(choices) if choices else None,
+    )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, declared])
 
 
-def _metavar(annotation: Any) -> str | None:
-    """Return the choices or the type of a field, for its help; None for a flag."""
+def _choices(annotation: Any) -> list[str]:
+    """Return the values that a field takes by name; none for another kind of field."""
     if get_origin(annotation) is Literal:
-        return f"[{'|'.join(get_args(annotation))}]"
-    first = next((one for one in get_args(annotation) if one is not NoneType), annotation)
-    if first is not annotation:
-        return _metavar(first)
-    return None if annotation is bool else {"int": "INTEGER", "float": "FLOAT", "str": "TEXT"}.get(annotation.__name__, "PATH")
+        return [*get_args(annotation)]
+    return [one for part in get_args(annotation) for one in _choices(part)]
+
+
+def _beginning(choices: list[str]) -> Callable[[str], list[str]]:
+    """Return what a shell asks for the values of an option."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [one for one in choices if one.startswith(incomplete)]
+
+    return complete
+
+
+def _named(incomplete: str) -> list[str]:
+    """Complete the name of a study, of a group of them, and after the slash of a row."""
+    every = (*studies(), *FINDINGS)
+    rows = [row_name(study, row) for study in every for row in study.rows] if "/" in incomplete else []
+    return _beginning([*(study.name for study in every), ALL_FINDINGS, FOR_CLAIMS, *rows])(incomplete)
 
 
 class Session:
-    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options."""
+    """Hold what was asked for, where, and with what; `replicates` are this call's. Making one checks the options.
 
-    def __init__(self, options: Options) -> None:
+    `elsewhere`: the runs are other machines', so that this one needs no GPU.
+    """
+
+    def __init__(self, options: Options, planning: bool = False, elsewhere: bool = False) -> None:
         self.options = options
         self.store = Store(options.out).prepare()
-        self.device = resolve_device(options.device)
+        self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
         self.jobs = options.jobs or (1 if options.nnodes > 1 else default_jobs(self.device))
         with watching() as watcher:
-            self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data)
+            self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data, planning)
         self.replicates = part_of(options.part, self.asked.replicates)
-        ranks, nodes = self.asked.setting.scale.ranks, options.nnodes
-        if nodes > 1 and (ranks % nodes or self.jobs > 1 or not options.rdzv_endpoint):
-            raise FameError(f"--nnodes {nodes} wants --ranks, a multiple of it, --rdzv-endpoint HOST:PORT, and --jobs 1")
 
     @cached_property
     def stages(self) -> dict[str, tuple[Stage, tuple[str, ...]]]:
@@ -172,18 +213,14 @@ class Session:
 
     @property
     def runtime(self) -> Runtime:
-        roots = {kind: root for kind, root, _ in places(self.options).values()}
-        given = self.options
-        return Runtime(self.device, roots, given.pretrained, given.broken, nodes=given.nnodes, endpoint=given.rdzv_endpoint)
+        return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
         return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
 
-    def run(self) -> Summary:
-        """Show the plan where there is something to do, and do it."""
-        plan = self.plan()
+    def run(self, plan: Plan) -> Summary:
+        """Run what is missing."""
         if plan.todo:
-            self.show(plan)
             if self.asked.setting.scale.precision == "fp16":  # `plan` does not ask, as the runs may be another machine's
                 from fame.training.precision import check  # with it comes torch, whose import takes seconds
 
@@ -192,11 +229,7 @@ class Session:
             if plan.bytes + RESERVE > free:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
-        self.store.write_setting(self.asked.to_json())
-        with self.store.named_errors():
-            kept = record(self.asked).write(self.store.out)
-        if kept:
-            say(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
+        self.begin()
         with watching() as watcher:
             return run_stages(
                 self.store,
@@ -205,9 +238,21 @@ class Session:
                 jobs=self.jobs,
                 runtime=self.runtime,
                 watcher=watcher,
-                mirror=Tracker(self.store.out, watcher.note),
+                mirror=self.tracker(watcher.note),
                 plan=plan,
             )
+
+    def begin(self) -> None:
+        """Write what the study is: what `report`, `status` and a later start read."""
+        self.store.write_setting(self.asked.to_json())
+        with self.store.named_errors():
+            kept = record(self.asked).write(self.store.out)
+        if kept:
+            complain(f"{self.store.out} held the report of another study; it is kept: {kept / 'index.html'}")
+
+    def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
+        """Return the mirror in MLflow; None where it is off."""
+        return None if self.options.no_mlflow else Tracker(self.store.out, warn)
 
     def search(self, trials: int, replicate: int) -> Found:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
@@ -217,7 +262,7 @@ class Session:
             raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
         workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
         with watching() as watcher:
-            mirror = Tracker(self.store.out, watcher.note)
+            mirror = self.tracker(watcher.note)
             shared = partial(run_stages, jobs=self.jobs, runtime=self.runtime, watcher=watcher, mirror=mirror, executor=workers)
 
             def execute(stages: list[Stage]) -> None:
@@ -240,6 +285,13 @@ class Session:
         for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
+
+
+def runtime_of(options: Options, device: str) -> Runtime:
+    """Return where files are and where it is computed; FameError where a set is not there."""
+    roots = {kind: root for kind, root, _ in places(options).values()}
+    where = (options.nnodes, options.rdzv_endpoint)
+    return Runtime(device, roots, options.pretrained, options.broken, *where)
 
 
 def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:

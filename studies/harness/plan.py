@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -41,22 +42,44 @@ class Task:
     def key(self) -> tuple[str, int]:
         return self.stage.id, self.replicate
 
+    @property
+    def name(self) -> str:
+        """Return `probe A · 3`: how bars, scheduler and dashboard call the run."""
+        return f"{label(self.stage)} · {self.replicate}"
+
+    @property
+    def ranks(self) -> int:
+        """Return how many processes, one a device, share the run."""
+        return getattr(getattr(self.stage.config, "objective", None), "ranks", 1)
+
+    @property
+    def cores(self) -> int:
+        """Return how many processors the run uses where it has no GPU."""
+        return self.ranks * getattr(self.stage.config, "threads", 1)
+
     def upstream(self) -> Task | None:
         return Task(self.stage.upstream, self.replicate) if self.stage.upstream else None
 
 
 def label(stage: Stage) -> str:
-    """Return a stage's name for the eye: `pretrain fame 0.5 single on A`, `probe A`."""
-    config = stage.config
-    data = getattr(config, "data", None)
+    """Return a stage's name for the eye: `pretrain fame 0.5 inter single on A`, `probe A of fame 0.5 inter single on A`."""
+    data = getattr(stage.config, "data", None)
     part = getattr(data, "part", "") or getattr(data, "name", "") or getattr(data, "kind", "")
+    if not isinstance(stage.config, Pretrain):
+        of = f" of {label(stage.upstream).removeprefix('pretrain ')}" if stage.upstream else ""
+        return f"{stage.kind} {part}".strip() + of
+    return f"pretrain {method_of(stage)}" + (f" on {part}" if part else "")
+
+
+def method_of(stage: Stage) -> str:
+    """Return what trained the encoder: `fame 0.5 inter single`, `moco`, `BE`, `random`; "" where there is none."""
+    config = stage.chain()[0].config
     if not isinstance(config, Pretrain):
-        return f"{stage.kind} {part}".strip()
+        return ""
     objective = config.objective
-    method = "BE" if getattr(objective, "erasing", None) else objective.kind
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
-        method = f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
-    return f"pretrain {method}" + (f" on {part}" if part else "")
+        return f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
+    return "BE" if getattr(objective, "erasing", None) else objective.kind
 
 
 def work(stage: Stage, sizes: Sizes) -> float:
@@ -229,7 +252,7 @@ def show_plan(console: Console, plan: Plan) -> None:
         runs = sum(task.stage.kind == kind for task in plan.tasks)
         todo = [plan.forecast.seconds(task.stage) for task in plan.todo if task.stage.kind == kind]
         by_kind.add_row(kind, str(runs), str(len(todo)), duration(sum(todo)))
-    console.print(by_study, by_kind)
+    console.print(Columns([by_study, by_kind]))  # side by side where there is room
     measured = "by runs of this machine" if plan.forecast.done else "no run of this machine was timed yet"
     console.print(f"time: {duration(plan.seconds)} ({measured}); disk: {decimal(plan.bytes)}", highlight=False)
 

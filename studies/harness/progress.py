@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from studies.harness.plan import Task, duration, label
 from studies.harness.pool import Outcome
+from studies.harness.store import Step
 
 STEP = 10.0  # seconds between two plain lines about the data
+Tell = Callable[[str, int, int], None]  # is told of what, how much is done, and how much there is
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass
@@ -28,15 +35,15 @@ class Lines:
             self.told = time.monotonic()
             self.note(f"{what}: {done} of {total}")
 
-    def naming(self, name: str) -> Callable[[str, int, int], None]:
+    def naming(self, name: str) -> Tell:
         return lambda what, done, total: self.data(f"{what} {name}", done, total)
 
     def begin(self, done: int, total: int) -> None:
         if done < total:
             self.note(f"{done} of {total} runs done")
 
-    def running(self, tasks: Mapping[Task, tuple[int, int] | None], remaining: float) -> None:
-        """Show what runs, with step and steps of each: in bars alone."""
+    def running(self, tasks: Mapping[Task, Step | None], remaining: float) -> None:
+        """Show what runs, how far each is: in bars alone."""
 
     def ended(self, outcome: Outcome, done: int, total: int, remaining: float) -> None:
         self.note(f"[{done}/{total}] {described(outcome)}" + (f", {left(remaining)}" if done < total else ""))
@@ -46,47 +53,51 @@ class Lines:
 
 
 class Bars(Lines):
-    """Show an overall bar, one for each run that goes on, and one for the data while it is prepared; `bars` is to be entered."""
+    """Show a line for each run that ended and below them bars, in all and for each run that goes on; `bars` is to be entered."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True, overflow="ellipsis")),
+            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True)),
         )
-        self.bars = Progress(*columns, console=console, transient=True)
+        self.bars = Progress(*columns, console=console, transient=True, expand=True)
         self.overall: TaskID | None = None
-        self.shown: dict[Task, TaskID] = {}
+        self.shown: dict[Task, tuple[TaskID, float, int]] = {}  # bar, and when and at which step it was first seen
         self.prepared: dict[str, TaskID] = {}
 
     def data(self, what: str, done: int, total: int) -> None:
         if what not in self.prepared:
-            self.prepared[what] = self.bars.add_task(what, left="")
+            self.prepared[what] = self.bars.add_task(what, told="")
         self.bars.update(self.prepared[what], completed=done, total=total)
         if done == total:
             self.bars.remove_task(self.prepared.pop(what))
 
     def begin(self, done: int, total: int) -> None:
-        self.overall = self.bars.add_task("[bold]runs", completed=done, total=total, left="")
+        self.overall = self.bars.add_task("[bold]runs", completed=done, total=total, told="")
 
-    def running(self, tasks: Mapping[Task, tuple[int, int] | None], remaining: float) -> None:
+    def running(self, tasks: Mapping[Task, Step | None], remaining: float) -> None:
         for task in set(self.shown) - set(tasks):
-            self.bars.remove_task(self.shown.pop(task))
+            self.bars.remove_task(self.shown.pop(task)[0])
         for task, progress in tasks.items():
+            step, steps, loss = progress or (0, None, None)
             if task not in self.shown:
-                self.shown[task] = self.bars.add_task(f"  {label(task.stage)} · {task.replicate}", total=None, left="")
-            step, steps = progress or (0, None)
-            self.bars.update(self.shown[task], completed=step, total=steps)
+                bar = self.bars.add_task(f"  {task.name}", total=None, told="")
+                self.shown[task] = bar, time.monotonic(), step
+            bar, since, first = self.shown[task]
+            told = [f"loss {loss:.2f}"] if loss is not None else []
+            if steps and step > first:
+                told.append(left((time.monotonic() - since) / (step - first) * (steps - step)))
+            self.bars.update(bar, completed=step, total=steps, told=", ".join(told))
         if self.overall is not None:
-            self.bars.update(self.overall, left=left(remaining))
+            self.bars.update(self.overall, told=left(remaining))
 
     def ended(self, outcome: Outcome, done: int, total: int, remaining: float) -> None:
+        super().ended(outcome, done, total, remaining)
         if self.overall is not None:
-            self.bars.update(self.overall, completed=done, left=left(remaining))
-        if outcome.status != "done":
-            self.note(described(outcome))
+            self.bars.update(self.overall, completed=done)
 
 
 def described(outcome: Outcome) -> str:

@@ -191,5 +191,5 @@ class Schedule:
         self.watcher.ended(outcome, len(self.finished), len(self.plan.tasks), self.remaining())
 
     def _share(self, key: Key) -> float:
-        step, steps = self.store.progress(*key) or (0, 0)
-        return min(step / steps, 1.0) if steps else 0.0
+        found = self.store.progress(*key)
+        return min(found.step / found.steps, 1.0) if found and found.steps else 0.0

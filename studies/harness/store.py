@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -41,6 +41,14 @@ LOCK = ".lock"  # held by the process that is at the run
 CHECKSUM = "checksum"  # of result.json: of all that it holds beside this
 FILES = "files"  # in result.json: SHA-256 of each of the run's files, by name
 FULL = 1 << 20  # bytes left on a disk that counts as full
+
+
+class Step(NamedTuple):
+    """Tell how far a run is, and the loss there where it has one."""
+
+    step: int
+    steps: int
+    loss: float | None
 
 
 class Store:
@@ -106,8 +114,8 @@ class Store:
             return None
         return _read_json(self.folder(stage_id, replicate) / FAILURE)
 
-    def progress(self, stage_id: str, replicate: int) -> tuple[int, int] | None:
-        """Return (step, steps) of the last complete line of metrics.jsonl that tells them; a line being written is passed over."""
+    def progress(self, stage_id: str, replicate: int) -> Step | None:
+        """Return how far a run is by the last complete line of metrics.jsonl that tells it; a line being written is passed over."""
         try:
             lines = (self.folder(stage_id, replicate) / METRICS).read_bytes().split(b"\n")[:-1]
         except OSError:
@@ -115,7 +123,7 @@ class Store:
         for line in reversed(lines):
             with suppress(ValueError, KeyError, TypeError):
                 value = json.loads(line)
-                return int(value["step"]), int(value["steps"])
+                return Step(int(value["step"]), int(value["steps"]), value.get("loss"))
         return None
 
     def table(self, stage_id: str, replicate: int, name: str) -> pandas.DataFrame | None:

@@ -177,7 +177,7 @@ CLAIMS: tuple[Claim, ...] = (
         (
             Test(
                 "mechanism",
-                "AUROC of the activation against the figure; exchange ratio",
+                "AUROC of the activation against the figure; logarithm of the exchange ratio",
                 (*links(((FAME, VANILLA),), AUROC), *links(((VANILLA, FAME),), EXCHANGE)),
                 margin=SHARE,
             ),

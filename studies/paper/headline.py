@@ -6,7 +6,7 @@ TEXT = "FAME (beta 0.5, single) minus baseline: linear probe on A, tested in der
 METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
 # a perfect mask: can the benchmark show a gain at all? (studies/findings/controls.py)
 CONTROLS = {
-    "the true figure in place of FAME's mask": fame(variant="true"),
-    "the same on the other video's scene without its figure": fame(variant="true", background="empty"),
+    "FAME with a perfect mask": fame(variant="true"),
+    "FAME with a perfect mask, on empty scenes": fame(variant="true", background="empty"),
 }
 MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A"), "balanced": balanced("A")}

@@ -6,13 +6,13 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from fame.config import Config, Data, VideoData
+from fame.config import Backbone, Config, Data, VideoData
 from fame.data.manifest import split_counts
 from fame.errors import FameError, explain
 from fame.files import sha256_of
@@ -21,12 +21,13 @@ from fame.seeds import SELECTION_REPLICATES
 from studies.paper.registry import REAL_VIDEO, SELECTION, studies
 from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
-from studies.setting.paper_sets import PAPER, absent, find_sets
+from studies.setting.paper_sets import PAPER, absent, find_sets, sets_of, wanted
 from studies.setting.resolve import TARGETS, Setting
 from studies.setting.scales import PROTOCOLS, Scale, staged_sizes
 from studies.study import Part, Study
 
 Progress = Callable[[str, int, int], None]
+UNSEEN = "as published"  # instead of the digest of a scan: of a set that is planned for and lies nowhere yet
 
 
 class Scanned(Config):
@@ -42,7 +43,8 @@ class Scanned(Config):
         names = ", ".join(f"{name} {count}" for name, count in list(self.classes.items())[:20])
         more = ", ..." if len(self.classes) > 20 else ""
         name = (self.data.name or self.data.kind) + (f", fold {self.data.fold}" if self.data.fold > 1 else "")
-        return f"{name}: {split_counts(self.counts)}; {len(self.classes)} classes: {names}{more}"
+        classes = f"{len(self.classes)} classes: {names}{more}" if self.data.manifest != UNSEEN else "as published, not looked at"
+        return f"{name}: {split_counts(self.counts)}; {classes}"
 
 
 class LeftOut(Config):
@@ -100,7 +102,9 @@ class Asked(Config):
 
     @property
     def absent(self) -> str:
-        """Return a line on the paper's sets that are not there; "" where none lacks, or where one set alone was asked for."""
+        """Return a line on the sets that are not there; "" where none lacks, or where one set alone was asked for and is there."""
+        if any(data.manifest == UNSEEN for data in self.setting.sets.values()):
+            return wanted(self.options.dataset)
         return absent(self.setting.sets) if self.options.dataset == PAPER else ""
 
     def command(self) -> str:
@@ -131,37 +135,53 @@ def chosen(options: Options) -> tuple[Study, ...]:
     return (*named, rows_study(options.row)) if options.row else named
 
 
-def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None = None) -> Asked:
-    """Make options good; FameError names what is wrong. Real data are scanned here: their digest belongs to the ids."""
+def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None = None, planning: bool = False) -> Asked:
+    """Make options good; FameError names what is wrong. Real data are scanned here: their digest belongs to the ids.
+
+    `planning`: without --data-root the published sets count as they were published, and nothing can be run.
+    """
     for plugin in options.plugin:
         load(plugin)
     scale = options.sized()
     typed_fields(options.set)
     replicates = numbered(scale, chosen(options), options.replicates)
-    weights = weights_at(options.pretrained) if options.pretrained else None
+    weights = weights_at(options.pretrained, scale.backbone) if options.pretrained else None
     left_out: list[LeftOut] = []
+
+    protocol = PROTOCOLS[options.protocol]
+    stored = dict(protocol.changes("data")).get("short_side", max(scale.short_side, scale.clip.size))
+
+    def as_stored(kind: Any, manifest: str, fold: int, name: str = "") -> VideoData:
+        return VideoData(kind=kind, name=name, manifest=manifest, fold=fold, short_side=stored, codec=options.codec or "raw")
+
+    def published(kind: str, fold: int) -> Scanned:
+        from fame.data.layouts.official import OFFICIAL  # with it comes the decoder
+
+        official = OFFICIAL[kind, fold]
+        return Scanned(data=as_stored(kind, UNSEEN, fold), counts={"train": official.train, "test": official.test})
 
     def scanned(kind: Any, root: Path, fold: int, name: str) -> Scanned:
         from fame.data import scan_videos
         from fame.data.manifest import check_manifest, count_splits
         from fame.data.scan import read_report, report_file
 
-        protocol = PROTOCOLS[options.protocol]
         manifest = scan_videos(root, kind, fold, cache, jobs, progress, options.broken)
         for one in read_report(report_file(root, kind, fold, cache / "scan")):
             if one.what == "fault":
                 left_out.append(LeftOut(kind=kind, fold=fold, video=one.video, split=one.split, fault=one.name))
-        stored = dict(protocol.changes("data")).get("short_side", max(scale.short_side, scale.clip.size))
         check_manifest(manifest, changed(scale.clip, protocol.changes("clip"), "clip"))
-        codec = options.codec or "raw"
-        data = VideoData(kind=kind, name=name, manifest=manifest.digest(), fold=fold, short_side=stored, codec=codec)
+        data = as_stored(kind, manifest.digest(), fold, name)
         classes = Counter(manifest.classes[video.label] for video in manifest.videos)
         return Scanned(data=data, counts=count_splits(manifest.videos), classes=classes)
 
-    found = {
-        part: [scanned(kind, root / name, fold, name) for fold in folds_of(kind, options.fold, options.dataset == PAPER)]
-        for part, (kind, root, name) in places(options).items()
-    }
+    folds_asked = partial(folds_of, fold=options.fold, lenient=options.dataset == PAPER)
+    if planning and options.data_root is None and (sets := sets_of(options.dataset)):
+        found = {part: [published(one.kind, fold) for fold in folds_asked(one.kind)] for part, one in sets.items()}
+    else:
+        found = {
+            part: [scanned(kind, root / name, fold, name) for fold in folds_asked(kind)]
+            for part, (kind, root, name) in places(options).items()
+        }
     folds = [{part: of_part[0] for part, of_part in found.items()}] if found else []
     for fold in range(1, max(map(len, found.values()), default=0)):
         folds.append({part: of_part[fold] for part, of_part in found.items() if len(of_part) > 1})
@@ -214,12 +234,16 @@ def folds_of(kind: str, fold: str, lenient: bool) -> tuple[int, ...]:
     return (1,) if single and (lenient or kind in ("target", "pool")) else (int(fold),)
 
 
-def weights_at(path: Path) -> Weights:
-    """Return a weights file as its name and digest; FameError where it cannot be read."""
+def weights_at(path: Path, backbone: Backbone) -> Weights:
+    """Return a weights file as its name and digest; FameError where it cannot be read or does not fit the network."""
     try:
-        return Weights(name=path.name, sha256=sha256_of(path))
+        found = Weights(name=path.name, sha256=sha256_of(path))
     except OSError as error:
         raise FameError(f"--pretrained {path}: cannot be read ({error.strerror}); name a weights file") from None
+    from fame.backbones.given import load_encoder  # with it comes torch, whose import takes seconds
+
+    load_encoder(path, backbone)
+    return found
 
 
 def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:

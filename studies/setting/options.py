@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
 from fame.config import BackboneName, Config, Precision, Share
 from fame.data.faults import MOST_BROKEN  # imports no decoder: reading results shall start fast
-from fame.errors import FameError
+from fame.errors import FameError, own_words
 from fame.seeds import SELECTION_REPLICATES
 from studies.setting.fields import changed
 from studies.setting.paper_sets import PAPER
@@ -20,73 +21,130 @@ from studies.setting.scales import SCALES, Scale, on_real_video
 Count = Annotated[int, Field(ge=1)]
 
 
-def option(default: Any, help: str, sets: tuple[str, ...] = (), stored: bool = True, metavar: str = "") -> Any:
+def option(
+    default: Any,
+    help: str,
+    sets: tuple[str, ...] = (),
+    stored: bool = True,
+    metavar: str = "",
+    panel: Literal["What", "Data", "Compute", "Output"] = "What",
+) -> Any:
     """Declare an option. `sets`: fields of the scale that it overrides. `stored`: whether it says what is computed."""
-    return Field(default, description=help, exclude=not stored, json_schema_extra={"sets": list(sets), "metavar": metavar})
+    extra: Any = {"sets": list(sets), "metavar": metavar, "panel": panel}
+    return Field(default, description=help, exclude=not stored, json_schema_extra=extra)
 
 
-def local(default: Any, help: str, metavar: str = "") -> Any:
-    """Declare an option that says where or how fast something is computed, or how much of it now: it is not stored."""
-    return option(default, help, stored=False, metavar=metavar)
+data = partial(option, panel="Data")
+compute = partial(option, panel="Compute")
+local = partial(option, stored=False)  # says where or how fast something is computed, or how much of it now
 
 
 class Options(Config):
     """Hold the options of the command line; those that are None are as the scale has it."""
 
-    scale: Literal["smoke", "quick", "mini", "paper"] = option("quick", "How big: sizes and schedules.")
-    dataset: Literal["staged", "ucf101", "hmdb51", "kinetics400", "diving48", "folder", "targets", "paper"] = option(
-        None,
-        "staged: the embedded benchmark, the default; folder: class folders of your own; targets: several such folders, tested by "
-        "cross-validation after one pretraining; paper: the paper's sets in one folder, the default at scale paper.",
+    scale: Literal["smoke", "quick", "mini", "paper"] = option(
+        "quick",
+        "How big: smoke, quick, mini or paper.",
+        metavar="NAME",
     )
-    fold: Literal["1", "2", "3", "all"] = option("1", "Official fold; all: their mean. kinetics400 and diving48 have one split.")
-    codec: Literal["raw", "jpeg"] | None = option(None, "How real videos are stored: raw (default) or jpeg, a twelfth of the disk.")
+    dataset: Literal["staged", "ucf101", "hmdb51", "kinetics400", "diving48", "folder", "targets", "paper"] = data(
+        None,
+        "staged, the embedded benchmark (default); ucf101, hmdb51, kinetics400, diving48; folder: class folders of your own; "
+        "targets: several of these, cross-validated after one pretraining; paper: the paper's sets (default at scale paper).",
+        metavar="SET",
+    )
+    fold: Literal["1", "2", "3", "all"] = data("1", "Official fold; all: their mean. kinetics400 and diving48 have one.")
+    codec: Literal["raw", "jpeg"] | None = data(None, "How real videos are stored: raw (default) or jpeg, a twelfth of the disk.")
     protocol: Literal["corrected", "official"] = option(
-        "corrected", "official: what the released code does with videos, faults included (docs/datasets.md)."
+        "corrected",
+        "official: what the released code does with videos, faults included (docs/datasets.md).",
+        metavar="NAME",
     )
     replicates: Annotated[int, Field(ge=1, lt=SELECTION_REPLICATES)] | None = option(
-        None, "Replicates of the study; default: the scale's own number. Three are needed for a verdict."
+        None,
+        "Replicates; default: the scale's own number. A verdict needs three.",
+        metavar="N",
     )
     only: tuple[str, ...] = option(
         (),
-        "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims; may be repeated.",
+        "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims. Repeatable.",
         metavar="STUDY",
     )
     row: tuple[str, ...] = option(
         (),
-        "A row of your own, as \"fame(beta=0.4, variant='seed')\", beside the baseline in a table `rows`. May be repeated.",
+        "A row of your own, as \"fame(beta=0.4, variant='seed')\", beside the baseline. Repeatable.",
         metavar="METHOD",
     )
     set: tuple[str, ...] = option(
         (),
-        "A field of the method, as merge.beta=0.4, moco.temperature=0.2, optim.lr=1e-3, augment.blur=0 (also erasing.*), in every "
-        "pretraining that has it; a row that gives the field itself keeps its own. May be repeated.",
+        "A field of the method in every pretraining that has it, as merge.beta=0.4, moco.temperature=0.2, optim.lr=1e-3; a row "
+        "that gives it keeps its own. Repeatable.",
         metavar="FIELD=VALUE",
     )
-    backbone: BackboneName | None = option(None, "Another network than the scale's.", ("backbone.name",))
-    frames: int | None = option(None, "Frames of a clip, instead of the scale's.", ("clip.frames",))
-    size: int | None = option(None, "Pixels of a clip, instead of the scale's.", ("clip.size",))
-    epochs: Count | None = option(None, "Epochs of pretraining, instead of the scale's.", ("pretrain.epochs", "source_epochs"))
-    ranks: Count | None = option(None, "Processes, one a GPU, that share each batch of a pretraining.", ("ranks",))
-    accumulate: Count | None = option(
-        None, "Pieces that a pretraining's batch is computed in on each device: less memory.", ("accumulate",)
+    backbone: BackboneName | None = option(
+        None,
+        f"Another network than the scale's: {', '.join(get_args(BackboneName))}.",
+        ("backbone.name",),
+        metavar="NAME",
     )
-    precision: Precision | None = option(None, "Instead of the scale's; fp16 on a GPU only.", ("precision",))
-    compile: bool = option(False, "Pretraining's networks by torch.compile.", ("compiled",))
+    frames: int | None = option(None, "Frames of a clip, instead of the scale's.", ("clip.frames",), metavar="N")
+    size: int | None = option(None, "Pixels of a clip, instead of the scale's.", ("clip.size",), metavar="N")
+    epochs: Count | None = option(
+        None,
+        "Epochs of pretraining, instead of the scale's.",
+        ("pretrain.epochs", "source_epochs"),
+        metavar="N",
+    )
+    ranks: Count | None = compute(None, "Processes, one a GPU, that share each batch of a pretraining.", ("ranks",), metavar="N")
+    accumulate: Count | None = compute(
+        None,
+        "Pieces that a pretraining's batch is computed in on each device: less memory.",
+        ("accumulate",),
+        metavar="N",
+    )
+    precision: Precision | None = compute(
+        None,
+        "auto, fp32, bf16, or on a GPU fp16, instead of the scale's.",
+        ("precision",),
+        metavar="NAME",
+    )
+    compile: bool = compute(False, "Pretraining's networks by torch.compile.", ("compiled",))
 
-    data_root: Path | None = local(None, "Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...")
-    pretrained: Path | None = local(None, "Evaluate these weights instead of pretraining.")
-    plugin: tuple[Path, ...] = local(
-        (), "Python file with masks, pretrainings or studies of your own; may be repeated.", metavar="FILE"
+    data_root: Path | None = local(
+        None,
+        "Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...",
+        metavar="DIR",
+        panel="Data",
     )
-    part: str | None = local(None, "Run these of the study's replicates only: 3, 2-4 or 1,5.", metavar="N")
-    out: Path = local(Path("out"), "Folder of runs, cache and report.")
-    device: str = local("auto", "auto, cpu, cuda or cuda:N.")
-    jobs: Count | None = local(None, "Runs side by side; default: one a core.")
-    nnodes: Count = local(1, "Machines that share each pretraining's ranks; the same command is typed on each.")
-    rdzv_endpoint: str = local("", "Where they meet: a free port of one of them.", metavar="HOST:PORT")
-    exclude_broken: bool = local(False, "Leave broken videos out, up to a hundredth of the set.")
-    most_broken: Share | None = local(None, "As --exclude-broken, up to this share.", metavar="SHARE")
+    pretrained: Path | None = local(None, "Evaluate these weights instead of pretraining.", metavar="FILE")
+    plugin: tuple[Path, ...] = local((), "Python file with masks, pretext tasks or studies of yours. Repeatable.", metavar="FILE")
+    part: str | None = local(None, "These of the study's replicates only: 3, 2-4 or 1,5.", metavar="N", panel="Compute")
+    out: Path = local(Path("out"), "Folder of runs, cache and report.", metavar="DIR", panel="Output")
+    device: str = local("auto", "auto, cpu, cuda or cuda:N.", metavar="NAME", panel="Compute")
+    jobs: Count | None = local(None, "Runs side by side; default: one a core.", metavar="N", panel="Compute")
+    nnodes: Count = local(1, "Machines that share --ranks; the same is typed on each.", metavar="N", panel="Compute")
+    rdzv_endpoint: str = local("", "Where they meet: a free port of one of them.", metavar="HOST:PORT", panel="Compute")
+    executor: Literal["local", "ray"] = local(
+        "local",
+        "local: processes of this machine; ray: a Ray cluster.",
+        metavar="NAME",
+        panel="Compute",
+    )
+    address: str | None = local(
+        None,
+        "HOST:PORT of the Ray cluster; default: that of RAY_ADDRESS, else one started here.",
+        metavar="ADDRESS",
+        panel="Compute",
+    )
+    gpus_per_run: Annotated[float, Field(gt=0)] | None = local(
+        None,
+        "GPUs of the Ray cluster for each rank of a run, as 0.25; default: 1.",
+        metavar="N",
+        panel="Compute",
+    )
+    exclude_broken: bool = local(False, "Leave broken videos out, up to a hundredth of the set.", panel="Data")
+    most_broken: Share | None = local(None, "As --exclude-broken, up to this share.", metavar="SHARE", panel="Data")
+    no_mlflow: bool = local(False, "Keep no copy of the runs in MLflow (OUT/mlflow.db or MLFLOW_TRACKING_URI).", panel="Output")
 
     @model_validator(mode="before")
     @classmethod
@@ -101,10 +159,15 @@ class Options(Config):
     def read(cls, typed: dict[str, Any]) -> Options:
         """Validate what was typed; FameError, in one line, names the first option with a bad value."""
         try:
-            return cls.model_validate(typed)
+            found = cls.model_validate(typed)
         except ValidationError as error:
             first = error.errors()[0]
-            raise FameError(f"{flag(str(first['loc'][0]))} {first['input']}: {first['msg']}") from None
+            raise FameError(f"{flag(str(first['loc'][0]))} {first['input']}: {own_words(first)}") from None
+        one_at_a_time = found.jobs in (None, 1) and found.executor == "local"
+        if (nodes := found.nnodes) > 1 and not (found.ranks and found.ranks % nodes == 0 and found.rdzv_endpoint and one_at_a_time):
+            wanted = "--ranks, a multiple of it, --rdzv-endpoint HOST:PORT, --jobs 1, and no Ray"
+            raise FameError(f"--nnodes {nodes} wants {wanted}")
+        return found
 
     def stored(self) -> Options:
         return type(self).model_validate(self.model_dump())
@@ -124,7 +187,10 @@ class Options(Config):
         for name, value in self.overrides.items():
             for target in _sets(name):
                 group, _, field = target.rpartition(".")
-                new = changed(getattr(scale, group), ((field, value),), group) if group else value
+                try:
+                    new = changed(getattr(scale, group), ((field, value),), group) if group else value
+                except FameError as error:
+                    raise FameError(f"{flag(name)} {value}: {str(error).partition(': ')[2]}") from None
                 scale = replace(scale, **{group or field: new})
         return scale
 
@@ -135,11 +201,22 @@ class Options(Config):
             value = getattr(self, name)
             if field.exclude or (value == field.default and name != "scale"):
                 continue
-            for one in value if isinstance(value, tuple) else (value,):
-                words += [flag(name)] if one is True else [flag(name), shlex.quote(str(one))]
+            words += map(shlex.quote, self.typed(name))
             if name == "dataset" and value != "staged":
                 words.append("--data-root DIR")
         return " ".join(words)
+
+    def typed(self, *names: str) -> list[str]:
+        """Return these options as words of a command line, without those that are not given; paths are absolute."""
+        words: list[str] = []
+        for name in names:
+            value = getattr(self, name)
+            for one in value if isinstance(value, tuple) else (value,):
+                if one is True:
+                    words.append(flag(name))
+                elif one not in (None, False):
+                    words += [flag(name), str(one.resolve() if isinstance(one, Path) else one)]
+        return words
 
 
 def flag(name: str) -> str:

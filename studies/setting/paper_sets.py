@@ -31,14 +31,15 @@ class PaperSet:
     kind: Kind
     title: str
     spellings: tuple[str, ...]  # the first is the one that messages name
+    gigabytes: int  # of its videos, about (docs/datasets.md)
     lists: tuple[str, ...] = ()
 
 
 SETS = (
-    PaperSet("A", "ucf101", "UCF101", ("ucf101",), ("ucfTrainTestlist",)),
-    PaperSet("B", "hmdb51", "HMDB51", ("hmdb51", "hmdb51org", "hmdb"), ("testTrainMulti_7030_splits", "hmdb51_splits")),
-    PaperSet("C", "diving48", "Diving48", ("diving48", "diving48v2")),
-    PaperSet("source", "kinetics400", "Kinetics-400", ("kinetics400", "k400", "kinetics")),
+    PaperSet("A", "ucf101", "UCF101", ("ucf101",), 7, ("ucfTrainTestlist",)),
+    PaperSet("B", "hmdb51", "HMDB51", ("hmdb51", "hmdb51org", "hmdb"), 2, ("testTrainMulti_7030_splits", "hmdb51_splits")),
+    PaperSet("C", "diving48", "Diving48", ("diving48", "diving48v2"), 10),
+    PaperSet("source", "kinetics400", "Kinetics-400", ("kinetics400", "k400", "kinetics"), 400),
 )
 
 
@@ -66,6 +67,19 @@ def _unpacked(root: Path, folder: Path, one: PaperSet) -> Path:
     """The set's own folder; `root` where the archives were unpacked side by side (`DIR/UCF-101`, `DIR/ucfTrainTestlist`)."""
     beside = any((root / name).is_dir() for name in one.lists) and not any((folder / name).is_dir() for name in one.lists)
     return root if beside else folder
+
+
+def sets_of(dataset: str) -> dict[Part, PaperSet]:
+    """Return the published sets that --dataset names, by the part that each stands for; none for videos of one's own."""
+    return {one.part if dataset == PAPER else "A": one for one in SETS if dataset in (PAPER, one.kind)}
+
+
+def wanted(dataset: str) -> str:
+    """Return a line on where the videos of --dataset have to lie, and how much disk they take."""
+    sets = sets_of(dataset).values()
+    folders = [f"DIR/{one.spellings[0]}" if dataset == PAPER else "DIR" for one in sets]
+    places = ", ".join(f"{folder} ({one.title}, {one.gigabytes} GB)" for folder, one in zip(folders, sets, strict=True))
+    return f"No --data-root was given, so sizes are as published. A run needs {places}; docs/datasets.md says where they come from."
 
 
 def absent(parts: Iterable[str]) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -121,10 +124,70 @@ def test_list_shows_studies_and_findings_apart(typed: Typed, capfd: Captured) ->
     assert all(len(studies([name])[0].rows) == 1 for name in names)
 
 
+def test_names_that_are_typed_stand_whole_at_80_columns(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
+    monkeypatch.setattr(run_study.console, "width", 80)
+    assert typed("list") == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert {study.name for study in (*STUDIES, *FINDINGS)} <= {line.split()[1] for line in lines if len(line.split()) > 1}
+
+
+@pytest.mark.parametrize("program", ["reproduce_paper", "search_beta", "view_report", "plan"])
+def test_every_command_tells_its_version(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured, program: str) -> None:
+    if program == "plan":
+        assert typed("plan", "--version") == typed("--version") == 0
+    else:
+        monkeypatch.setattr(sys, "argv", [program, "--version"])
+        with pytest.raises(SystemExit, match="0"):
+            getattr(run_study, program)()
+    assert all(
+        re.fullmatch(r"fame-reproduction \S+, commit \S+, torch \S+, Python \S+", line)
+        for line in capfd.readouterr().out.splitlines()
+    )
+
+
+@pytest.mark.parametrize(
+    ("typed_so_far", "offered"),
+    [
+        ("reproduce-paper --scale ", {"smoke", "quick", "mini", "paper"}),
+        ("reproduce-paper --dataset k", {"kinetics400"}),
+        ("reproduce-paper --only cl", {"claims"}),
+        ("reproduce-paper area_ratio/0.5/", {"area_ratio/0.5/single", "area_ratio/0.5/both"}),
+    ],
+)
+def test_a_shell_completes_values(typed_so_far: str, offered: set[str]) -> None:
+    words = {"_REPRODUCE_PAPER_COMPLETE": "complete_fish", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    program = "import sys, run_study; sys.argv = ['reproduce-paper']; run_study.reproduce_paper()"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env=os.environ | words | {"_TYPER_COMPLETE_ARGS": typed_so_far},
+        cwd=Path(run_study.__file__).parent,
+        capture_output=True,
+        text=True,
+    )
+    assert set(done.stdout.split()) == offered
+
+
+def test_a_plan_of_the_published_sets_needs_none_of_them(typed: Typed, capfd: Captured) -> None:
+    assert typed("plan", "--scale", "paper") == 0
+    out = capfd.readouterr().out
+    assert "95 runs, 95 to do" in out
+    assert "A run needs DIR/ucf101 (UCF101, 7 GB), " in out and "ucf101: 9537 train, 3783 test" in out
+    assert typed("plan", "--dataset", "hmdb51", "--fold", "2") == 0
+    assert "hmdb51, fold 2: 3570 train, 1530 test" in capfd.readouterr().out
+    assert typed("plan", "--dataset", "folder") == 2, "nobody published it"
+
+
+@pytest.mark.parametrize("words", [["plan", "--only", "retrieval"], ["run", "--only", "temporal_kernels"]])
+def test_few_replicates_are_told_beforehand_to_decide_nothing(typed: Typed, capfd: Captured, words: list[str]) -> None:
+    assert typed(*words, "--scale", "quick") == 0
+    told, _, after = capfd.readouterr().out.partition("n = 1 shows numbers and decides no claim: a verdict needs 3 replicates")
+    assert after and "runs done" not in told
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--replicates", "2"], "): none, as a verdict needs 3 replicates"),
         (["--replicates", "10", "--scale", "quick"], "): unknown: no selection worlds were run at this scale"),
         (["temporal_kernels"], None),  # it does not ask for the headline
         (["--scale", "smoke"], None),  # its numbers mean nothing

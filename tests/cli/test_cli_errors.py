@@ -15,23 +15,26 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
     ("words", "told"),
     [
         (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
-        (["plan", "--scale", "huge"], "--scale huge: Input should be 'smoke', 'quick', 'mini' or 'paper'"),
+        (["plan", "--scale", "huge"], "--scale huge: it must be 'smoke', 'quick', 'mini' or 'paper'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
-        (["plan", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
+        (["run", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
         (["plan", "--scale", "paper", "--dataset", "staged"], "scale paper needs real videos: add --dataset"),
         (["plan", "--dataset", "ucf101", "--data-root", "nowhere"], "--data-root nowhere: there is no such folder"),
         (["plan", "--data-root", "."], "--data-root . goes with a dataset on disk"),
         (["plan", "--scale", "mini", "--part", "0"], "--part 0: there is no replicate 0; the study's replicates are 1-8"),
         (["pack", "parts", "--out", "new"], "new: nothing was run there yet"),
         (["unpack", "parts", "--out", "new"], "parts: holds no replicate-NNNN.tar.gz"),
-        (["plan", "--jobs", "0"], "--jobs 0: "),
-        (["plan", "--frames", "1"], "clip.frames = 1: "),
+        (["plan", "--jobs", "0"], "--jobs 0: it must be at least 1"),
+        (["plan", "--jobs", "two"], "--jobs two: it must be a whole number"),
+        (["plan", "--frames", "1"], "--frames 1: it must be at least 2"),
         (["plan", "--ranks", "3"], "ranks = 3: a batch of 32 is shared by them equally"),
+        (["plan", "--ranks", "2", "--nnodes", "2"], "--nnodes 2 wants --ranks, a multiple of it, --rdzv-endpoint HOST:PORT"),
         (["plan", "--accumulate", "5"], "accumulate = 5: a batch of 32 on one device is cut in so many equal pieces"),
         (["plan", "--device", "tpu"], "unknown device 'tpu'; the devices are auto, cpu and cuda"),
         (["plan", "--pretrained", "gone.pt"], "--pretrained gone.pt: cannot be read"),
+        (["run", "--pretrained", "text.pt"], "text.pt is text, not weights (it begins 'version https://git-lfs')"),
         (["plan", "--out", "file/out"], "file/out: cannot write there"),
-        (["plan", "--no-such-option"], "No such option: --no-such-option"),
+        (["plan", "--no-such-option"], "No such option: --no-such-option; see "),
         (["no-such-verb"], "no-such-verb"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--frames", "32"], "fewer than the 64 of a clip"),
@@ -48,6 +51,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:
     Path("file").write_text("")
+    Path("text.pt").write_text("version https://git-lfs")
     for name, text in (("damaged", '{"options": '), ("foreign", '{"options": 3, "replicates": [0]}')):
         Path(name).mkdir()
         Path(name, "setting.json").write_text(text)

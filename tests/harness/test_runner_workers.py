@@ -90,7 +90,7 @@ def test_a_harness_that_is_killed_leaves_no_worker_behind(store: Store) -> None:
     harness.send_signal(signal.SIGKILL)
     harness.wait()
     until(lambda: not living(harness.pid), 20)  # no worker outlives its harness
-    begun = {stage.id: step for stage in PRETRAININGS if (step := (store.progress(stage.id, 0) or (0, 0))[0])}
+    begun = {stage.id: step for stage in PRETRAININGS if (step := (store.progress(stage.id, 0) or (0,))[0])}
     trouble(store)
     summary, _ = run(store)
     assert summary.ok

@@ -76,7 +76,7 @@ def test_progress_is_that_of_the_last_complete_line(store: Store) -> None:
     assert store.progress(STAGE.id, 0) is None
     metrics = store.begin(STAGE, 0) / "metrics.jsonl"
     metrics.write_text('{"step": 1, "steps": 9}\n{"step": 2, "steps": 9}\n{"phase": "test"}\n{"step": 3, "st')
-    assert store.progress(STAGE.id, 0) == (2, 9)
+    assert store.progress(STAGE.id, 0) == (2, 9, None)
     metrics.write_text('{"step": 1, "ste')
     assert store.progress(STAGE.id, 0) is None
 

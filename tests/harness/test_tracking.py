@@ -20,12 +20,13 @@ from hypothesis import strategies as st
 
 from reports.page import mirror_report
 from studies.harness.store import Store
+from studies.mirrored import LARGEST_ARTIFACT, metric_name
 from studies.paper.registry import STUDIES
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import SCALES
 from studies.study import Measure, Row, fame, recall_at, top1
-from studies.tracking import LARGEST_ARTIFACT, Tracker, metric_name, metrics_of
+from studies.tracking import Tracker, metrics_of
 
 SETTING = Setting(SCALES["smoke"])
 Mirrored = tuple[Path, Store, Any]
@@ -89,7 +90,7 @@ def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: 
     assert tags["mlflow.source.git.commit"] == "abc123"
     assert params["solver"] == "lbfgs"
     assert (params["data.world.A.rho"], params["upstream.merge.beta"]) == ("0.95", "0.5")
-    assert run.info.run_name == "probe A after pretrain fame 0.5 inter single on A · 0"
+    assert run.info.run_name == "probe A of fame 0.5 inter single on A · 0"
     assert run.info.status == "FINISHED"
     assert run.info.end_time - run.info.start_time == 60_000
     assert run.data.metrics["top1"] == 42.5
@@ -151,6 +152,38 @@ def test_mirroring_again_imports_nothing(mirrored: Mirrored) -> None:
     subprocess.run(words, check=True, cwd=Path(__file__).parents[2])
     assert not Tracker(out).mirror_run(store, OTHER.id, 0), "it is not finished"
     assert runs_of(client).keys() == {PRETRAIN.id, PROBE.id, RETRIEVAL.id}
+
+
+def test_many_runs_at_once_are_what_single_ones_are(mirrored: Mirrored, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where an earlier start was killed before it noted what it had written."""
+    _, store, client = mirrored
+    monkeypatch.setattr("studies.tracking.FEW", 0)
+    told: list[tuple[str, int, int]] = []
+    for _ in range(2):
+        tracker = Tracker(tmp_path)
+        assert tracker.mirror_runs(store, [*store.all(), ("f" * 12, 0)], lambda *step: told.append(step))
+        (tmp_path / "mlflow.json").write_text('{"torn')
+    assert told[-1] == ("MLflow", 4, 4)
+    singly, at_once = runs_of(client), runs_of(tracker.client)
+    assert singly.keys() == at_once.keys()
+    for cell, run in singly.items():
+        other = at_once[cell]
+        assert {**run.data.tags, **run.data.params} == {**other.data.tags, **other.data.params}
+        assert str(sorted(run.data.metrics.items())) == str(sorted(other.data.metrics.items()))  # nan is not nan
+        for name in run.data.metrics:
+            one, two = (
+                sorted((point.step, point.timestamp, str(point.value)) for point in of.get_metric_history(known.info.run_id, name))
+                for of, known in ((client, run), (tracker.client, other))
+            )
+            assert one == two
+        names = {name: getattr(run.info, name) for name in ("run_name", "status", "start_time", "end_time", "lifecycle_stage")}
+        assert names == {name: getattr(other.info, name) for name in names}
+        files, others = (
+            Path(of.download_artifacts(known.info.run_id, "")) for of, known in ((client, run), (tracker.client, other))
+        )
+        assert {file.name: file.read_bytes() for file in files.iterdir()} == {
+            file.name: file.read_bytes() for file in others.iterdir()
+        }
 
 
 def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:

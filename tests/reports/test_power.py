@@ -57,13 +57,13 @@ def test_spread_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("4.0", "-1", "[mini] sd = -1: Input should be greater than 0"),
+        ("4.0", "-1", "[mini] sd = -1: it must be more than 0"),
         ("4.0", '"4"', "sd = '4'"),
-        ("1000", "0", "replicates.0 = 0: Input should be greater than or equal to 1000"),
+        ("1000", "0", "replicates.0 = 0: it must be at least 1000"),
         ("1000, 1001, 1002", "1000", "at least 2 items"),
         ("1001, 1002", "1000, 1000", "a world stands there twice"),
         ('"a run"', '""', "source = ''"),
-        ("source", "where", "source: Field required"),
+        ("source", "where", "source: it is missing"),
         ("sd =", "sd", "not valid TOML"),
     ],
 )

@@ -10,12 +10,14 @@ import matplotlib.image
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_rgb
 
 from fame.config import VideoData
 from fame.errors import FameError
 from reports.figures import training
 from reports.figures.kernels import outline
-from reports.figures.style import lines_of
+from reports.figures.pictures import varied
+from reports.figures.style import colour_of, lines_of
 from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
@@ -25,7 +27,8 @@ from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.resolve import Setting
 from studies.setting.scales import SMOKE
-from tests.filled import fill, reported
+from studies.study import fame, moco, random_init, supervised
+from tests.filled import fill, reported, seen
 
 NAMES = {
     "area_ratio",
@@ -92,8 +95,6 @@ def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Pat
         "satisfy the method's assumptions",
         "no test of UCF101",
         "within test-set noise",
-        "sign-flip p among a rule's links is information and does not decide",
-        "its smallest value is 2/2 n",
     ):
         assert words in text.replace("&#39;", "'"), words
     assert "inconclusive (n = 1)" in text and "not run" in text  # C10
@@ -126,12 +127,50 @@ def test_effects_are_the_tables_differences(made: tuple[Store, Setting, Path], r
     assert line["difference"] == pytest.approx(entry["difference"]["mean"], rel=1e-5) and line["published_difference"] == 7.1
 
 
+def test_figures_show_what_is_judged(made: tuple[Store, Setting, Path], report: dict) -> None:
+    """The numbers drawn in figures 1, 3 and 4 are those of the tables and of the runs' files."""
+    store, _, page = made
+    maps, kernels, masks = (
+        pd.read_csv(page.parent / "figures" / f"{name}.csv")
+        for name in ("activation_maps_figure1", "temporal_kernels_figure3", "mask_quality_figure4")
+    )
+    entries = {(e["row"], e["metric"]): e["mean"] for e in report["tables"]["temporal_kernels"]}
+    judged = kernels[kernels["quantity"] != "density"]
+    assert len(judged) == 4 * 4 * 2
+    for line in judged.itertuples():
+        assert line.value == pytest.approx(entries[line.method, f"{line.quantity}/{line.layer}"], rel=1e-5)
+    measured = next(iter(store.runs.glob("*/0/mask_quality.csv")))
+    lines = pd.read_csv(measured).groupby(["video", "variant"])[["recall_lift", "iou"]].first()
+    for line in masks.itertuples():
+        lift, iou = lines.loc[(line.video, line.variant)]
+        assert (line.recall, line.iou) == pytest.approx((lift * 0.5 + 0.5, iou), rel=1e-5)
+    assert set(maps["method"]) == {e["row"] for e in report["tables"]["activation_maps"]}
+    assert maps.groupby("method")["auroc"].mean()["FAME"] > 0.9  # its maps are made up of the truth
+    assert maps.groupby("video")["frame"].nunique().eq(3).all()
+
+
+def test_examples_are_of_different_classes() -> None:
+    videos = np.array(["Jump/a", "Jump/b", "Bow/c", "Raise/d", "Bow/e"])
+    assert varied(videos, 3) == [0, 2, 3] and varied(videos, 4) == [0, 1, 2, 3] and varied(videos, 9) == [0, 1, 2, 3, 4]
+
+
+def test_training_curves_are_over_all_replicates(tmp_path: Path) -> None:
+    masks = tuple(study for study in STUDIES if study.name == "foreground_mask")
+    store, setting = fill(tmp_path, studies=masks, replicates=2, performances=8)
+    figure = training.draw(seen(store, setting, (0, 1), masks), tmp_path)
+    assert figure is not None
+    drawn = pd.read_csv(figure.files[3])
+    assert set(drawn["replicate"]) == {0, 1} and set(drawn["method"]) >= {"moco()", "fame()"}
+
+
 def test_a_method_has_one_colour_in_all_figures() -> None:
-    by_row = lines_of(["baseline", "FAME", "FAME 0.3", "Seed", "another method"])
-    by_text = lines_of(["moco()", "fame()", "fame(beta=0.3, views='single')", "fame(variant='seed')"])
-    assert [style["color"] for style in by_text.values()] == [style["color"] for style in by_row.values()][:4]
-    assert len({tuple(style.values()) for style in by_row.values()}) == 5
-    slow = lines_of(["moco()", "moco(optim={'epochs_times': 2.0})"]).values()
+    methods = (moco(), fame(), fame(0.5, views="single"), fame(0.3), fame(0.7), fame(variant="seed"), supervised(), random_init())
+    found = [colour_of(method.text) for method in methods]
+    assert found[1] == found[2] and len(set(found)) == len(found) - 1
+    for colour in found:
+        red, green, blue = (((value + 0.055) / 1.055) ** 2.4 if value > 0.04 else value / 12.92 for value in to_rgb(str(colour)))
+        assert 1.05 / (0.2126 * red + 0.7152 * green + 0.0722 * blue + 0.05) > 2.8  # contrast on white
+    slow = lines_of({"baseline": "moco()", "slow": "moco(optim={'epochs_times': 2.0})"}).values()
     assert len({style["color"] for style in slow}) == 1 and len({style["linestyle"] for style in slow}) == 2
 
 

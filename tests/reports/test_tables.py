@@ -1,5 +1,6 @@
 """Tables: every cell stands there, ours and the paper's apart, and what is missing says so."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -11,16 +12,17 @@ import pytest
 from fame.config import VideoData
 from reports import latex, tables, texts
 from reports.evidence import Evidence
+from reports.statistics import t_interval
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, STUDIES
 from studies.setting.recording import described
 from studies.setting.resolve import Setting
 from studies.setting.scales import PAPER, QUICK, SMOKE
-from tests.filled import fill, seen
+from tests.filled import fill, put, seen
 
 SCHEMA = {"row", "column", "metric", "mean", "interval", "n", "cell", "published", "source"}
-AREA, DIVING, FORE, MASKS, ACTION = (next(s for s in STUDIES if s.name == n) for n in (
-    "area_ratio", "diving48", "foreground_mask", "mask_quality", "action_recognition"))  # fmt: skip
+AREA, DIVING, FORE, MASKS, ACTION, MAPS = (next(s for s in STUDIES if s.name == n) for n in (
+    "area_ratio", "diving48", "foreground_mask", "mask_quality", "action_recognition", "activation_maps"))  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +56,34 @@ def test_the_papers_numbers_and_differences_stand_beside_ours(evidence: Evidence
     assert base["published"] == 45.5 and base["difference"] is None
     assert entry["difference"]["mean"] == pytest.approx(entry["mean"] - base["mean"])
     assert cell(found, "0.5", "both", "A background gap")["published"] is None
+
+
+def test_ratios_are_averaged_and_compared_on_logarithms(tmp_path: Path) -> None:
+    """A t interval of the skewed ratios themselves would reach below 0."""
+    ratios = {"contrastive": (2.0, 4.0, 40.0), "FAME": (1.0, 1.0, 20.0)}
+    store, setting = Store(tmp_path).prepare(), Setting(QUICK)
+    for row, _, stage in setting.cells(MAPS):
+        for replicate, ratio in enumerate(ratios.get(row.label.removeprefix("vanilla "), ())):
+            if not store.finished(stage.id, replicate):
+                put(store, stage, replicate, {"exchange_ratio": ratio, "auroc": 0.5})
+    found = {e["row"]: e for e in tables.entries(seen(store, setting, (0, 1, 2)), MAPS.name) if e["metric"] == "exchange_ratio"}
+    level, gap = found["vanilla contrastive"], found["FAME"]["difference"]
+    assert (
+        level["mean"] == pytest.approx((2 * 4 * 40) ** (1 / 3)) and 0 < level["interval"][0] < level["mean"] < level["interval"][1]
+    )
+    assert gap["mean"] == pytest.approx(-math.log(2 * 4 * 2) / 3)
+    assert gap["interval"] == pytest.approx(t_interval([-math.log(2), -math.log(4), -math.log(2)]))
+
+
+def test_a_ratio_of_one_run_has_an_interval_above_0(tmp_path: Path) -> None:
+    store, setting = fill(tmp_path, scale=QUICK, studies=(MAPS,), performances=40)
+    found = [e for e in tables.entries(seen(store, setting), MAPS.name) if e["metric"] == "exchange_ratio"]
+    for entry in found:
+        stored = store.result(entry["cell"], 0)
+        assert stored and entry["mean"] == pytest.approx(stored["metrics"]["exchange_ratio"])
+        assert 0 < entry["interval"][0] < entry["mean"] < entry["interval"][1] and entry["over"] == "videos"
+    gap = next(e for e in found if e["row"] == "FAME")["difference"]
+    assert gap["interval"][0] < gap["mean"] < gap["interval"][1] < 0
 
 
 def test_rows_of_the_larger_source_are_compared_with_moco_on_it(evidence: Evidence) -> None:

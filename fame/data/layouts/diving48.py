@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from fame.data.layouts.listing import Entry, Listing, find_listed, first_file, first_folder, list_once, read_text
 from fame.data.layouts.splits import hold_out_sources
-from fame.errors import FameError
+from fame.errors import FameError, own_words
 
 VIDEOS = ("rgb", "videos", "Diving48_rgb")
 
@@ -60,4 +60,4 @@ def _read(file: Path, form: Any) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
-        raise FameError(f"diving48: {file}: {where} {first['msg']}; get the official file again") from None
+        raise FameError(f"diving48: {file}: {where} {own_words(first)}; get the official file again") from None

@@ -25,7 +25,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from fame.data.layouts.listing import Entry, read_text
 from fame.data.manifest import FOLD
-from fame.errors import FameError
+from fame.errors import FameError, own_words
 
 VAL_SHARE = 0.1  # of a class's training groups, rounded: a class with fewer than five groups gives none
 RULE = "splits.toml"
@@ -189,7 +189,9 @@ def read_rule(root: Path, kind: str, allowed: tuple[str, ...], **defaults: Any) 
         raise FameError(f"{kind}: {file} is not TOML ({error}); mend it, or delete it") from None
     except ValidationError as error:
         (first, *_) = error.errors()
-        raise FameError(f"{kind}: {file}: {first['loc'][0]} is {first['input']!r}: {first['msg']}; mend it, or delete it") from None
+        raise FameError(
+            f"{kind}: {file}: {first['loc'][0]} is {first['input']!r}: {own_words(first)}; mend it, or delete it"
+        ) from None
     if rule.test + rule.val >= 1:
         raise FameError(f"{kind}: {file}: test and val are {rule.test + rule.val:g} together; leave something to train on")
     if rule.group is not None and rule.by != "group":
