@@ -8,15 +8,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import torch
-from torch.distributed import DistStoreError
+from torch.distributed import DistStoreError, TCPStore
 from torch.distributed.elastic.multiprocessing.api import DefaultLogsSpecs, SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.elastic.rendezvous.api import RendezvousError
@@ -29,6 +31,7 @@ from fame.run import LOG, Run
 
 RESTARTS = 3
 WAIT = 600  # seconds for the other machines
+ANSWER = 5  # seconds for the one that listens already
 REFUSED = "refused.txt"  # why a rank cannot go on, whatever is tried again
 ERRORS = {kind.__name__: kind for kind in (FameError, NotFinite)}
 
@@ -38,6 +41,8 @@ def launch(config: Pretrain, run: Run, root: Path) -> dict[str, float]:
     local = config.ranks // run.nodes
     if run.device.type == "cuda" and local > torch.cuda.device_count():
         raise FameError(f"{local} ranks need {local} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
+    if run.endpoint:
+        _meeting(run.endpoint)
     with TemporaryDirectory(prefix="fame-ranks-") as folder:
         file = Path(folder) / "config.json"
         file.write_text(config.model_dump_json(), encoding="utf-8")
@@ -93,6 +98,27 @@ def _told(rank: int, failure: ProcessFailure) -> str:
     text = failure.message
     said = text["message"] if isinstance(text, dict) else f"signal {-failure.exitcode}" if failure.exitcode < 0 else text
     return f"rank {rank} of the pretraining ended, after {RESTARTS} restarts: {said}"
+
+
+def _meeting(endpoint: str) -> None:
+    """Raise FameError where no machine is named, or another program listens, whose answer torch would wait for without end."""
+    host, _, port = endpoint.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), 5).close()
+    except (socket.gaierror, ValueError, OverflowError) as error:
+        raise FameError(f"{endpoint}: is no HOST:PORT of a machine that is known here ({error})") from None
+    except OSError:
+        return  # nobody listens yet
+
+    def call() -> None:
+        with suppress(RuntimeError):  # told by the launcher
+            TCPStore(host, int(port), is_master=False, timeout=timedelta(seconds=ANSWER))
+
+    called = threading.Thread(target=call, daemon=True)
+    called.start()
+    called.join(2 * ANSWER)
+    if called.is_alive():
+        raise FameError(f"{endpoint}: another program listens there; choose a free port, the same on each machine")
 
 
 @contextmanager

@@ -79,14 +79,19 @@ def test_what_a_rank_refuses_is_one_line_and_is_not_tried_again(tmp_path):
     assert process.returncode == 2 and err.splitlines()[-1].startswith("error: the loss of")
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_an_endpoint_that_is_taken_or_where_nobody_answers_is_one_line(tmp_path, monkeypatch, taken):
+def test_where_the_machines_cannot_meet_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(fame.training.launch, "WAIT", 3)
+    asked, run = asked_on(tmp_path, ranks=2), run_of(tmp_path / "run", tmp_path)
     with socket.socket() as other:
         other.bind(("localhost", 0))
         other.listen()
-        endpoint = f"localhost:{other.getsockname()[1]}" if taken else "192.0.2.1:29500"  # an address of nobody (RFC 5737)
-        run = replace(run_of(tmp_path / "run", tmp_path), nodes=2, endpoint=endpoint)
-        with pytest.raises(FameError, match=f"^{endpoint}: 2 machines did not meet there"):
-            pretrain(asked_on(tmp_path, ranks=2), run)
+        taken = f"localhost:{other.getsockname()[1]}"
+        nobody = "192.0.2.1:29500"  # an address that is given to nobody (RFC 5737)
+        for endpoint, told in (
+            (taken, "another program listens there"),
+            (nobody, "2 machines did not meet"),
+            ("localhost", "is no HOST"),
+        ):
+            with pytest.raises(FameError, match=f"^{endpoint}: {told}"):
+                pretrain(asked, replace(run, nodes=2, endpoint=endpoint))
     assert not ranks_in(run.folder)
