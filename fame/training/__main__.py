@@ -1,7 +1,8 @@
 """Pretrain without a study, alone or as one of the ranks that torch's launcher starts.
 
-python -m fame.training CONFIG.json FOLDER --data-root VIDEOS
-torchrun --nproc-per-node 8 -m fame.training CONFIG.json FOLDER --data-root VIDEOS
+    torchrun --nproc-per-node 8 -m fame.training CONFIG.json FOLDER --data-root VIDEOS
+
+Without torchrun the ranks that the configuration wants are launched here. FOLDER gets `encoder.pt` and `metrics.jsonl`.
 """
 
 from __future__ import annotations

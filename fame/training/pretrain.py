@@ -96,7 +96,7 @@ def _batch(config: Pretrain, rows: Tensor) -> int:
     if contrast.moco.queue < batch:
         raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: raise moco.queue")
     if batch == ranks and contrast.merge and contrast.merge.background != "intra":
-        raise FameError("merging takes its background from another video, and each rank's batch is one: ask for fewer ranks")
+        raise FameError("merging takes its background from another video, and a batch on one device is one")
     return batch
 
 
