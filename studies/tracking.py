@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from fame.files import write_json
 from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
-from studies.mirrored import Mirrored, Point, insert, metric_name, mirrored
+from studies.mirrored import NOTES, Mirrored, Point, insert, metric_name, mirrored
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
@@ -59,7 +59,7 @@ class Tracker:
         self.out = Path(out).absolute()
         self.warn = warn
         self.failed = False
-        self.notes = self.out / "mlflow.json"
+        self.notes = self.out / NOTES
         server = os.environ.get("MLFLOW_TRACKING_URI")
         address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
         self.uri = server or f"sqlite:///{address}"
@@ -183,7 +183,10 @@ class Tracker:
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        own = found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        if name == "runs":
+            self._noted["experiment"] = own
+        return own
 
     def _log(self, run: str, metrics: Iterable[Point], moment: int) -> None:
         """Log (name, value, step), all at `moment` in milliseconds."""
