@@ -6,6 +6,7 @@ all those comparisons are adjusted together (Holm).
 """
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ import pandas as pd
 
 from fame.errors import FameError
 from reports.contrasts import said
-from reports.statistics import ENOUGH, NOTHING, Estimate, estimate, judge_family, t_p, welch
+from reports.evidence import is_ratio
+from reports.statistics import ENOUGH, Estimate, apart, estimate, judge_family, t_p, welch
 from reports.texts import number
 from studies.paper.links import POINTS, SHARE
 from studies.setting.asked import listed
@@ -24,6 +26,7 @@ from studies.setting.asked import listed
 ORDER = ("differs", "above", "below", "open", "negligible", "withheld", "not run", "identical")
 MOVED = ORDER[:3]
 FEW = 10  # lines in the terminal
+TINY = 1e-12  # the smallest ratio
 LONGEST = 60  # characters of a setting
 SAME = "same runs"
 
@@ -40,9 +43,10 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Number:
-    """Hold a number by replicate, the ids of the stages behind it, and the manifests of the videos that each replicate saw."""
+    """Hold a number as printed, as compared (a ratio as its logarithm), the stages behind it, and each replicate's manifests."""
 
     mean: float | None
+    shown: Estimate
     values: dict[str, float]
     stages: tuple[str, ...]
     videos: dict[str, dict[str, str]]
@@ -103,10 +107,21 @@ def numbers(report: dict[str, Any]) -> dict[Place, Number]:
         for entry in table:
             for of, one in (("level", entry), ("gain", entry["difference"])):
                 if one:
-                    videos = {replicate: seen(one["stages"], replicate) for replicate in one["values"]}
-                    place = Place(study, entry["row"], entry["column"], entry["label"], of)
-                    found[place] = Number(one["mean"], one["values"], tuple(one["stages"]), videos, entry)
+                    scale = _log if of == "level" and is_ratio(entry["metric"]) else float
+                    bounds = one["interval"] and (scale(one["interval"][0]), scale(one["interval"][1]))
+                    found[Place(study, entry["row"], entry["column"], entry["label"], of)] = Number(
+                        one["mean"],
+                        Estimate(None if one["mean"] is None else scale(one["mean"]), bounds, one["n"], one["over"]),
+                        {replicate: scale(value) for replicate, value in one["values"].items()},
+                        tuple(one["stages"]),
+                        {replicate: seen(one["stages"], replicate) for replicate in one["values"]},
+                        entry,
+                    )
     return found
+
+
+def _log(ratio: float) -> float:
+    return math.log(max(ratio, TINY))
 
 
 def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
@@ -135,10 +150,10 @@ def _estimated(here: Number, there: Number) -> tuple[str, Estimate, float | None
     if shared and here.stages == there.stages:
         farthest = max(changes, key=abs)
         return SAME, Estimate(farthest, None, len(shared)), None
-    if not here.values or not there.values:
-        return "", NOTHING, None
     if len(shared) >= ENOUGH and all(here.videos[replicate] == there.videos[replicate] for replicate in shared):
         return "paired", estimate(changes), t_p(changes)
+    if min(len(here.values), len(there.values)) < ENOUGH:
+        return "unpaired", apart(here.shown, there.shown), None
     return "unpaired", *welch(list(here.values.values()), list(there.values.values()))
 
 

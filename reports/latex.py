@@ -9,6 +9,8 @@ from studies.study import PUBLISHED_NAMES
 COLUMNS = (4, 10)  # beside the row's label, in one column and in the width of the text
 ROWS = 20  # of all tabulars in a table
 LETTERS = 14  # of a measure's name over one column
+LONGEST = 30  # letters of a row's name in one line
+PRINTED = {chr(code) for code in (*range(0x20, 0x7F), *range(0xC0, 0x100))} - set("\xd0\xd7\xde\xf0\xf7\xfe")  # by TeX's own font
 DELTA = "\N{GREEK CAPITAL LETTER DELTA}"
 HEADS = {OURS: "ours", GAP: DELTA, PAPER: "paper", PAPER_GAP: DELTA}
 TEX = {
@@ -38,7 +40,7 @@ TABLE = r"""\begin{table%(star)s}[tp]
 
 def tex(text: str) -> str:
     """Return the text with TeX's special letters escaped; one that TeX lacks as U+D55C, any blank as a space."""
-    known = (letter if letter.isascii() or letter in TEX else f"U+{ord(letter):04X}" for letter in text)
+    known = (letter if letter.isspace() or letter in PRINTED or letter in TEX else f"U+{ord(letter):04X}" for letter in text)
     return "".join(TEX.get(letter, letter) for letter in " ".join("".join(known).split()))
 
 
@@ -77,8 +79,7 @@ def _tabular(table: Wide, labels: list[str], lines: list[Line]) -> str:
     top, rules, column = [], "", 2
     for label in labels:
         width = len(table.columns[label])
-        name = r"\\".join(tex(line) for line in wrap(named(table, label), LETTERS * width))
-        top.append(rf"\multicolumn{{{width}}}{{c}}{{\shortstack{{{name}}}}}")
+        top.append(rf"\multicolumn{{{width}}}{{c}}{{{_stacked(named(table, label), LETTERS * width)}}}")
         rules += rf"\cmidrule(lr){{{column}-{column + width - 1}}}"
         column += width
     found = [
@@ -89,14 +90,21 @@ def _tabular(table: Wide, labels: list[str], lines: list[Line]) -> str:
     ]
     found += [" & ".join(["", *(tex(HEADS[head]) for _, head in heads)]) + r" \\", r"\midrule"]
     for line in lines:
-        numbers, below = [tex(line.row)], [line.column]
+        numbers, below = [_stacked(line.row, LONGEST, "[l]")], [_stacked(line.column, LONGEST, "[l]")]
         for label, head in heads:
             entry = line.cells[label]
             number, under = cell(entry, head)
             if head == OURS and entry["mean"] is None:
                 number, under = "", number
             numbers.append(rf"{{\bfseries\boldmath {tex(number)}}}" if clear(entry, head) else tex(number))
-            below.append(under)
+            below.append(tex(under))
         found.append(" & ".join(numbers) + r" \\[-1pt]")
-        found.append(" & ".join(rf"\under{{{tex(text)}}}" if text else "" for text in below) + r" \\[2pt]")
+        found.append(" & ".join(rf"\under{{{text}}}" if text else "" for text in below) + r" \\[2pt]")
     return "\n".join([*found, r"\bottomrule", r"\end{tabular}}"])
+
+
+def _stacked(text: str, letters: int, place: str = "") -> str:
+    """Return a text in lines of so many letters, above each other."""
+    lines = [tex(line) for line in wrap(text, letters)]
+    stacked = r"\\".join(lines)
+    return rf"\shortstack{place}{{{stacked}}}" if len(lines) > 1 else stacked

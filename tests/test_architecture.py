@@ -15,7 +15,11 @@ FORBIDDEN = {
     "studies": {"reports", "run_study"},
     "reports": {"run_study", "mlflow", "optuna"},
 }
-ONLY_THERE = {"mlflow": {"studies/mirrored.py", "studies/tracking.py"}, "optuna": {"studies/search.py"}}
+ONLY_THERE = {
+    "mlflow": {"studies/mirrored.py", "studies/tracking.py"},
+    "optuna": {"studies/search.py"},
+    "ray": {"studies/harness/ray_cluster.py", "studies/harness/ray_workers.py"},
+}
 
 
 def names_imported(path: Path) -> set[str]:

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from fame.errors import FameError
-from studies.harness.hardware import commit, default_jobs, resolve_device, versions
+from studies.harness.hardware import commit, cores, default_jobs, resolve_device, versions
 from studies.harness.plan import Plan, make_plan, show_plan
 from studies.harness.pool import LocalWorkers
 from studies.harness.progress import Bars, Lines
@@ -201,10 +201,15 @@ class Session:
     def __init__(self, options: Options, planning: bool = False, elsewhere: bool = False) -> None:
         self.options = options
         self.store = Store(options.out).prepare()
-        self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
-        self.jobs = options.jobs or default_jobs(self.device)
+        self.cluster: Any = None
+        if options.executor == "ray":
+            self.cluster = _ray().Cluster(options.address, options.device, options.gpus_per_run, options.jobs)
+            self.device, self.jobs = self.cluster.device, options.jobs or self.cluster.slots
+        else:
+            self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
+            self.jobs = options.jobs or default_jobs(self.device)
         with watching() as watcher:
-            self.asked: Asked = resolve(options, self.store.cache, self.jobs, watcher.data, planning)
+            self.asked: Asked = resolve(options, self.store.cache, min(self.jobs, cores()), watcher.data, planning)
         self.replicates = part_of(options.part, self.asked.replicates)
 
     @cached_property
@@ -230,17 +235,23 @@ class Session:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.begin()
-        with watching() as watcher:
-            return run_stages(
-                self.store,
-                self.stages,
-                self.replicates,
-                jobs=self.jobs,
-                runtime=self.runtime,
-                watcher=watcher,
-                mirror=self.tracker(watcher.note),
-                plan=plan,
-            )
+        workers = self.cluster and _ray().RayWorkers(self.store.out, self.cluster, self.runtime, self.options.jobs)
+        try:
+            with watching() as watcher:
+                return run_stages(
+                    self.store,
+                    self.stages,
+                    self.replicates,
+                    jobs=self.jobs,
+                    runtime=self.runtime,
+                    watcher=watcher,
+                    mirror=self.tracker(watcher.note),
+                    plan=plan,
+                    executor=workers,
+                )
+        finally:
+            if workers:
+                workers.stop()
 
     def begin(self) -> None:
         """Write what the study is: what `report`, `status` and a later start read."""
@@ -285,6 +296,12 @@ class Session:
         for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
+
+
+def _ray() -> Any:
+    from studies.harness import ray_workers  # an extra that is not always there
+
+    return ray_workers
 
 
 def runtime_of(options: Options, device: str) -> Runtime:

@@ -8,19 +8,20 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
+from fame.seeds import Seeds
 from studies.harness.plan import Task
 from studies.harness.store import DiskFull, Store
-from studies.harness.worker import Busy, Runtime, execute, message_of
+from studies.harness.worker import Busy, Runtime, execute, message_of, open_once
 from studies.setting.cell import Stage
 
 # Set before a worker imports torch: a run is defined to use one thread, and as many runs as there are cores go side by side.
@@ -29,17 +30,41 @@ ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPEN
 KEEP_MEMORY = {name: "1000000000" for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_")}
 PATIENCE = 5.0  # seconds a worker has to end itself before it is killed
 TERMINATED = 143  # exit code of a worker that was told to end in the middle of a run
+Naming = Callable[[str], Callable[[str, int, int], None]]  # of a set: what its progress is told to
 LOG = "log.txt"  # of a run: what the stage or a crashing library printed
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Tell what became of a task: `busy`, another process is at it; `killed`, its worker died; `disk full`, all would fail."""
+    """Tell what became of a task: `busy`, another process is at it; `killed`, its worker died; `disk full`, all would fail.
+
+    `lost`: its machine died, which is no fault of the task's.
+    """
 
     task: Task
-    status: Literal["done", "failed", "busy", "killed", "disk full"]
+    status: Literal["done", "failed", "busy", "killed", "lost", "disk full"]
     seconds: float = 0.0
     message: str = ""
+
+
+class Workers(Protocol):
+    """Execute tasks somewhere."""
+
+    @property
+    def free(self) -> int:
+        """Return how many further tasks can be given now."""
+
+    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
+        """Make ready what all these tasks need. FameError where that is not possible."""
+
+    def submit(self, task: Task) -> None:
+        """Take a task whose upstream is finished."""
+
+    def wait(self, timeout: float) -> list[Outcome]:
+        """What has happened; an empty list after `timeout` seconds without anything."""
+
+    def stop(self) -> None:
+        """End everything."""
 
 
 @dataclass
@@ -64,6 +89,17 @@ class LocalWorkers:
     @property
     def free(self) -> int:
         return self.jobs - sum(worker.task is not None for worker in self.workers)
+
+    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
+        """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
+        store = Store(self.out)
+        sets = {
+            (data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))
+        }
+        for (_, replicate), data in sets.items():
+            with store.named_errors():
+                tell = naming(f"{getattr(data, 'part', data.kind)} · {replicate}")
+                open_once(data, Seeds(replicate), store.cache, self.runtime, self.jobs, tell)
 
     def submit(self, task: Task) -> None:
         """Hand a ready task to an idle worker, of which there is one."""
@@ -152,11 +188,11 @@ def _serve(pipe: Connection, store: Store, runtime: Runtime, plugins: tuple[Plug
         while True:
             value, replicate = pipe.recv()
             start = time.monotonic()
-            status, message = _attempt(value, replicate, store, runtime, plugins)
+            status, message = attempt(value, replicate, store, runtime, plugins)
             pipe.send((status, time.monotonic() - start, message))
 
 
-def _attempt(value: dict[str, Any], replicate: int, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> tuple[str, str]:
+def attempt(value: dict[str, Any], replicate: int, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> tuple[str, str]:
     try:
         for plugin in plugins:
             load(*plugin)

@@ -12,12 +12,11 @@ from dataclasses import dataclass, field
 
 from rich.console import Console
 
-from fame.seeds import Seeds
 from studies.harness.plan import Plan, Task, label, make_plan
-from studies.harness.pool import LocalWorkers, Outcome
+from studies.harness.pool import LocalWorkers, Outcome, Workers
 from studies.harness.progress import Lines
 from studies.harness.store import DiskFull, Store
-from studies.harness.worker import Runtime, open_once
+from studies.harness.worker import Runtime
 from studies.setting.cell import Stage
 from studies.tracking import Tracker
 
@@ -50,7 +49,7 @@ def run_stages(
     watcher: Lines | None = None,
     mirror: Tracker | None = None,
     plan: Plan | None = None,
-    executor: LocalWorkers | None = None,
+    executor: Workers | None = None,
 ) -> Summary:
     """Run what the store lacks of `stages` (as `all_stages` gives them).
 
@@ -70,7 +69,7 @@ def run_stages(
     workers = executor or LocalWorkers(store.out, jobs, runtime)
     try:
         if plan.todo:
-            prepare_data(store, plan.todo, runtime, jobs, watcher)
+            workers.prepare(plan.todo, watcher.naming)
         summary = Schedule(store, plan, workers, watcher, finish).run()
     except BaseException:
         mirroring.shutdown(wait=False, cancel_futures=True)
@@ -82,19 +81,10 @@ def run_stages(
     return summary
 
 
-def prepare_data(store: Store, tasks: Iterable[Task], runtime: Runtime, jobs: int, watcher: Lines) -> None:
-    """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
-    sets = {(data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))}
-    for (_, replicate), data in sets.items():
-        with store.named_errors():
-            tell = watcher.naming(f"{getattr(data, 'part', data.kind)} · {replicate}")
-            open_once(data, Seeds(replicate), store.cache, runtime, jobs, tell)
-
-
 class Schedule:
     """Give ready tasks to workers until none is left, and each that ends well to `finish`. One per start."""
 
-    def __init__(self, store: Store, plan: Plan, workers: LocalWorkers, watcher: Lines, finish: Callable[[Task], None]) -> None:
+    def __init__(self, store: Store, plan: Plan, workers: Workers, watcher: Lines, finish: Callable[[Task], None]) -> None:
         self.store, self.plan, self.workers, self.watcher, self.finish = store, plan, workers, watcher, finish
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
@@ -159,6 +149,9 @@ class Schedule:
                 self.waiting[key] = task
             case "disk full":
                 raise DiskFull(self.store.out)
+            case "lost":
+                self.waiting[key] = task
+                self.watcher.note(f"{task.name}: {outcome.message}; it goes on elsewhere from its last checkpoint")
             case "killed" if key not in self.again:
                 self.again.add(key)
                 self.waiting[key] = task

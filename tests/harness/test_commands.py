@@ -73,7 +73,7 @@ def test_what_is_not_of_this_machine_is_no_word_of_a_line() -> None:
 
 @pytest.mark.long
 def test_lines_in_any_order_that_has_upstream_first_give_the_same_tables(tmp_path: Path) -> None:
-    asked = ["--scale", "smoke", "--only", "background_source", "--device", "cpu", "--out"]
+    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--device", "cpu", "--out"]
     ran(*asked, "here", "--jobs", "2", cwd=tmp_path)
     out, _ = ran("commands", *asked, "lines", cwd=tmp_path)
     lines = out.splitlines()

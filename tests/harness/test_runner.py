@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -13,7 +14,7 @@ from filelock import FileLock
 
 from fame.errors import FameError
 from studies.harness.plan import Forecast, Task
-from studies.harness.pool import Outcome
+from studies.harness.pool import LocalWorkers, Naming, Outcome
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import LOCK, DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of
@@ -51,6 +52,9 @@ class Here:
     @property
     def free(self) -> int:
         return self.slots - len(self.queue)
+
+    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
+        LocalWorkers(self.store.out, 1, self.runtime).prepare(tasks, naming)
 
     def submit(self, task: Task) -> None:
         assert self.free > 0

@@ -13,7 +13,7 @@ from fame.errors import FameError
 from reports.against import compared, kept, summary
 from reports.content import content
 from reports.page import build
-from reports.statistics import t_interval, t_p, welch
+from reports.statistics import Estimate, apart, t_interval, t_p, welch
 from reports.writing import finite
 from studies.harness.store import Store
 from studies.paper.registry import STUDIES
@@ -99,7 +99,15 @@ def test_welch_is_scipys() -> None:
     (found, p), asked = welch(here, there), stats.ttest_ind(here, there, equal_var=False)
     assert p == pytest.approx(asked.pvalue) and found.interval == pytest.approx(tuple(asked.confidence_interval()))
     assert welch([1.0, 1.0, 1.0], [0.0, 0.0, 0.0])[1] == 0 and welch([1.0] * 3, [1.0] * 3)[1] == 1
-    assert welch([1.0, 2.0], here)[1] is None
+
+
+def test_under_three_replicates_intervals_over_videos_are_combined() -> None:
+    """Newcombe (1998), table II (a), method 10: 56/70 - 48/80, from Wilson's intervals of each."""
+    intervals = (stats.binomtest(k, n).proportion_ci(method="wilson") for k, n in ((56, 70), (48, 80)))
+    sides = [Estimate(mean, (ci.low, ci.high), 1, "videos") for mean, ci in zip((0.8, 0.6), intervals, strict=True)]
+    found = apart(*sides)
+    assert (found.mean, found.interval) == (pytest.approx(0.2), pytest.approx((0.0524, 0.3339), abs=1e-4))
+    assert apart(sides[0], Estimate(0.5, (0.4, 0.6), 3, "replicates")).interval is None
 
 
 def test_the_page_the_csv_and_the_terminal_tell_it(tmp_path: Path) -> None:

@@ -4,7 +4,10 @@ import json
 import re
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import matplotlib.image
 import numpy as np
@@ -86,6 +89,31 @@ def test_the_page_stands_alone(made: tuple[Store, Setting, Path]) -> None:
         assert (made[2].parent / link).stat().st_size > 0
     targets = {source[1:] for source in sources if source.startswith("#")}
     assert targets <= set(re.findall(r'id="([^"]+)"', html))
+
+
+NUMBER = r"[+\N{MINUS SIGN}]?\d+\.\d+"
+
+
+def printable(part: Any) -> Iterator[str]:
+    """Every number of a part of report.json, as it may be printed, and those in its texts."""
+    if isinstance(part, dict | list):
+        for one in part.values() if isinstance(part, dict) else part:
+            yield from printable(one)
+    elif isinstance(part, str):
+        yield from re.findall(NUMBER, part)
+    elif isinstance(part, float):
+        yield from (f"{part:{form}f}".replace("-", "\N{MINUS SIGN}") for form in ("z.1", "+z.1", "z.3", "+z.3", ".4"))
+
+
+def test_every_number_in_a_table_of_the_page_is_in_report_json(made: tuple[Store, Setting, Path], report: dict) -> None:
+    """Section by section, as often as it is printed there; the paper's whole tables come from published.toml."""
+    html = re.sub(r"<details><summary>The paper's whole table.*?</details>", "", made[2].read_text(encoding="utf-8"), flags=re.S)
+    sections = dict(zip(["", *re.findall(r'<h2 id="(.*?)"', html)], re.split(r'<h2 id="', html), strict=True))
+    for name, part in {"": report["headline"], "claims": report["claims"], **report["tables"]}.items():
+        cells = " ".join(re.sub("<.*?>", " ", cell) for cell in re.findall(r"<td.*?</td>", sections[name], re.S))
+        printed, known = Counter(re.findall(NUMBER, cells)), Counter(printable(part))
+        assert len(printed) > 5 and not printed - known, name
+    assert all(sections[name].count('class="number"') == len(table) for name, table in report["tables"].items())
 
 
 def test_the_page_says_what_the_numbers_can_mean(made: tuple[Store, Setting, Path]) -> None:

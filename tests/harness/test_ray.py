@@ -1,0 +1,110 @@
+"""A Ray cluster: the same results as processes of this machine, also when a node dies; what does not fit is refused first."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fame.errors import FameError
+from fame.plugins import load
+from studies.harness.plan import Task, make_plan
+from studies.harness.runner import run_stages
+from studies.harness.store import Store
+from studies.harness.worker import Runtime
+from studies.setting.cell import Stage
+from tests.fake_stages import FAKES
+from tests.harness.test_runner import PRETRAININGS, STAGES, empty_store  # noqa: F401 (a fixture)
+from tests.programs import ran, started, until
+
+ray = pytest.importorskip("ray")
+ray_cluster = pytest.importorskip("studies.harness.ray_cluster")
+ray_workers = pytest.importorskip("studies.harness.ray_workers")
+
+RUNTIME = Runtime(stages={kind: f"tests.{fake}" for kind, fake in FAKES.items()})
+PLUGIN = "import fame.plugins\n@fame.plugins.mask('of the test')\ndef scores(clips, beta):\n    return clips.mean((1, 2))\n"
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Any]:
+    yield ray_cluster.Cluster("local", jobs=2)
+    ray.shutdown()
+
+
+def test_what_does_not_fit_is_refused_in_a_line(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = PRETRAININGS[0]
+    wide = stage.config.model_copy(update={"objective": stage.config.objective.model_copy(update={"ranks": 8})})
+    with pytest.raises(FameError, match=r"needs 8 CPU on one node, and no node of the Ray cluster has so many"):
+        cluster.check([Task(Stage(wide), 0)], [])
+    with pytest.raises(FameError, match=r"node [\d.]+: nowhere: there is no such folder"):
+        cluster.check([], [Path("nowhere")])
+    monkeypatch.setattr(ray_cluster, "commit", lambda: "another commit")
+    with pytest.raises(FameError, match=r"node [\d.]+: has project .*, and here it is another commit"):
+        cluster.check([], [])
+    began = time.monotonic()
+    for address, why in {"127.0.0.1:9": "nobody answers there", "ray://127.0.0.1:10001": "give HOST:PORT"}.items():
+        with pytest.raises(FameError, match=why):
+            ray_cluster.connect(address, None)
+    assert time.monotonic() - began < 10
+    monkeypatch.setattr(ray_cluster, "connect", lambda *_: None)
+    with pytest.raises(FameError, match=r"0.25 GPUs a run are asked for \(--gpus-per-run\), and the Ray cluster has 0"):
+        ray_cluster.Cluster("local", gpus=0.25)
+
+
+def test_one_node_runs_a_study_and_writes_what_local_workers_write(store: Store, cluster: Any, tmp_path: Path) -> None:
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    load(tmp_path / "plugin.py")
+    workers = ray_workers.RayWorkers(store.out, cluster, RUNTIME)
+    first = Task(PRETRAININGS[0], 0)
+    (store.begin(first.stage, 0) / "checkpoint.pt").write_text("2")  # of an earlier attempt
+    summary = run_stages(store, STAGES, (0,), jobs=2, runtime=RUNTIME, executor=workers)
+    assert summary.ok and len(summary.done) == len(set(summary.done)) == len(STAGES)
+    result = store.result(*first.key)
+    assert result is not None and result["resumed"] and result["metrics"]["started_at"] == 2.0
+    assert not (store.folder(*first.key) / "checkpoint.pt").exists()
+    other = Store(tmp_path / "other").prepare()
+    run_stages(other, STAGES, (0,), jobs=1, runtime=Runtime(stages=FAKES))
+    for task in make_plan(store, STAGES, (0,), 1).tasks:
+        ours, theirs = store.result(*task.key), other.result(*task.key)
+        assert ours and theirs and (ours["files"], ours["data"]) == (theirs["files"], theirs["data"])
+        assert task == first or ours["metrics"] == theirs["metrics"]
+
+
+@pytest.mark.long
+def test_a_thousand_runs_that_do_nothing_take_a_minute_at_most(cluster: Any, tmp_path: Path) -> None:
+    replicates = range(-(-1000 // len(STAGES)))
+    for limit, workers in ((60, ray_workers.RayWorkers(tmp_path / "ray", cluster, RUNTIME)), (20, None)):
+        store = Store(tmp_path / ("ray" if workers else "local")).prepare()
+        began = time.monotonic()
+        summary = run_stages(store, STAGES, replicates, jobs=2, runtime=Runtime(stages=FAKES), executor=workers)
+        assert summary.ok and len(summary.done) >= 1000
+        assert time.monotonic() - began < limit
+
+
+@pytest.mark.long
+def test_a_node_dies_and_the_tables_are_those_of_one_machine(tmp_path: Path) -> None:
+    from ray.cluster_utils import Cluster as Nodes
+
+    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--only", "area_ratio", "--device", "cpu"]
+    ran(*asked, "--jobs", "2", "--out", "local", cwd=tmp_path)
+    nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
+    dying = nodes.add_node(num_cpus=1, env_vars={"TMPDIR": str(tmp_path / "node")})
+    store = Store(tmp_path / "ray")
+    try:
+        program = started(*asked, "--executor", "ray", "--address", nodes.address, "--out", "ray", cwd=tmp_path)
+        until(lambda: len(list(store.runs.glob("*/*/result.json"))) > 5, 600)
+        until(lambda: list((tmp_path / "node").glob("fame-*/run-*/runs/*/*/metrics.jsonl")), 600)
+        nodes.remove_node(dying, allow_graceful=False)
+        finished = {path: path.stat().st_mtime_ns for path in store.runs.glob("*/*/result.json")}
+        out, err = program.communicate(timeout=1200)
+        assert program.returncode == 0, err
+    finally:
+        nodes.shutdown()
+    assert "its node died; it goes on elsewhere" in out
+    assert finished == {path: path.stat().st_mtime_ns for path in finished}
+    here, there = (json.loads((tmp_path / name / "report" / "report.json").read_text())["tables"] for name in ("local", "ray"))
+    assert json.dumps(here) == json.dumps(there)
