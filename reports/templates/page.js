@@ -95,13 +95,14 @@ function opened() {
 function renewed() {
   const kept = `fame ${location.pathname}`;
   const parts = () => [...document.querySelectorAll("main details")];
+  const named = (part) => `${part.closest("[id]")?.id} ${part.querySelector("summary").textContent}`;
   const fields = () => [...document.querySelectorAll("input.filter")];
   const state = JSON.parse(sessionStorage.getItem(kept) ?? "null");
   sessionStorage.removeItem(kept);
-  if (state) {
-    parts().forEach((part, index) => (part.open = state.open[index] ?? part.open));
-    fields().forEach((field, index) => (field.value = state.typed[index] ?? ""));
-    fields().forEach((field) => field.dispatchEvent(new Event("input")));
+  for (const part of state ? parts() : []) part.open = state.open.includes(named(part));
+  for (const field of state ? fields() : []) {
+    field.value = state.typed[field.ariaLabel] ?? "";
+    field.dispatchEvent(new Event("input"));
   }
   const shown = new Date(document.lastModified).getTime();
   const timer = setInterval(async () => {
@@ -109,8 +110,9 @@ function renewed() {
       const answer = await fetch(location.pathname, { method: "HEAD", cache: "no-store" });
       if (!answer.ok || !(new Date(answer.headers.get("Last-Modified")) > shown)) return;
       clearInterval(timer);
-      const open = parts().map((part) => part.open);
-      sessionStorage.setItem(kept, JSON.stringify({ open, typed: fields().map((field) => field.value) }));
+      const open = parts().filter((part) => part.open).map(named);
+      const typed = Object.fromEntries(fields().map((field) => [field.ariaLabel, field.value]));
+      sessionStorage.setItem(kept, JSON.stringify({ open, typed }));
       location.reload();
     } catch {
       clearInterval(timer); // the viewer has ended
