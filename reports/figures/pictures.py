@@ -1,5 +1,6 @@
 """Figures 1 and 4: frames of test clips under activation maps, and under the Gauss, Seed, Grid and FAME masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
         return None
     first = next(iter(maps.values()))
     videos = first["videos"]
-    clips = varied(videos, CLIPS)
+    clips = varied([class_of(video) for video in videos], CLIPS)
     times = np.linspace(0, first["frames"].shape[1] - 1, FRAMES).round().astype(int)
     places = [(clip, time) for clip in clips for time in times]
     wide, high = len(places) + len(clips) - 1, 1 + len(maps)  # an empty column between clips
@@ -43,13 +44,13 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
     lines: list[tuple] = []
     for column, (clip, time) in zip((one for one in range(wide) if ratios[one] == 1), places, strict=True):
         frame = first["frames"][clip, time]
-        _show(axes[0, column], frame)
+        show(axes[0, column], frame)
         if time == times[0]:
             axes[0, column].set_title(class_of(videos[clip]), loc="left")
         for axis, (name, kept) in zip(axes[1:, column], maps.items(), strict=True):
             heat = kept["maps"][clip, time].astype(np.float32)
-            _show(axis, frame.mean(axis=-1), cmap="gray")
-            _show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
+            show(axis, frame.mean(axis=-1), cmap="gray")
+            show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
             truth = kept["truth"][clip, time] if "truth" in kept else np.zeros(heat.shape, bool)
             if truth.any() and not truth.all():
                 _outline(axis, truth, "white")
@@ -93,15 +94,15 @@ def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) ->
     quality = quality[np.isclose(quality["beta"], SHOWN_BETA) & quality["flavour"].isin([SHOWN_FLAVOUR])]
     measured = quality.assign(recall=quality["recall_lift"] * (1 - quality["area"]) + quality["area"])
     measured = measured[measured["video"].isin(kept["videos"])].set_index(["video", "variant"])[["recall", "iou"]]
-    clips = varied(kept["videos"], MOST)
+    clips = varied([class_of(video) for video in kept["videos"]], MOST)
     variants = {key: name for key, name in MASKS.items() if key in kept}
     figure, axes = canvas(len(clips), 1 + len(variants), 1.5 * (1 + len(variants)), 1.7 * len(clips) + 0.25)
     for line, clip in zip(axes, clips, strict=True):
         frame = kept["frames"][clip]
-        _show(line[0], frame)
+        show(line[0], frame)
         for axis, key in zip(line[1:], variants, strict=True):
             bright = DIMMED + (1 - DIMMED) * kept[key][clip, :, :, None].clip(0, 1)
-            _show(axis, (frame * bright).astype(np.uint8))
+            show(axis, (frame * bright).astype(np.uint8))
             if "truth" in kept:
                 _outline(axis, kept["truth"][clip], YELLOW)
             if (place := (kept["videos"][clip], key)) in measured.index:
@@ -118,9 +119,8 @@ def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) ->
     return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, table, MASK_QUALITY.name)
 
 
-def varied(videos: np.ndarray, count: int) -> list[int]:
-    """Return the places of at most `count` videos, in order: the first of each class, then the first others."""
-    classes = [class_of(video) for video in videos]
+def varied(classes: Sequence[str], count: int) -> list[int]:
+    """Return the places of at most `count` videos, in order, by their classes: the first of each, then the first others."""
     new = sorted(range(len(classes)), key=lambda place: classes[place] in classes[:place])
     return sorted(new[:count])
 
@@ -147,7 +147,8 @@ def arrays(path: Path) -> Arrays:
         return {key: file[key] for key in file.files}
 
 
-def _show(axis: Any, picture: np.ndarray, **options: Any) -> None:
+def show(axis: Any, picture: np.ndarray, **options: Any) -> None:
+    """Draw a picture pixel by pixel, without axes."""
     axis.imshow(picture, interpolation="none", **options)
     axis.set(xticks=[], yticks=[], frame_on=False)
 
