@@ -30,7 +30,7 @@ from studies.harness.runner import Summary
 from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.records import EARLIER, earlier
+from studies.records import EARLIER, earlier, read
 from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
@@ -142,7 +142,7 @@ def reproduce(options: Options) -> None:
     summary = carried_out(session)
     page = make_report(session.store, session.tracker())
     say(answer_of(page))
-    raise told(session, summary, f"Report: {page}")
+    raise told(session, summary, at(page))
 
 
 def told(session: Session, summary: Summary, last: str) -> typer.Exit:
@@ -166,7 +166,7 @@ def report(
 ) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     store, moved = Store(options.out), []
-    mirror = None if options.no_mlflow else Tracker(store.out, complain)
+    mirror = None if options.no_mlflow else Tracker(store.out, complain, read(store.out).about["scale"])
     if against:
         from reports.against import kept, summary
 
@@ -174,7 +174,7 @@ def report(
         moved = summary(page)
     else:
         page = make_report(store, mirror)
-    say("\n".join(filter(None, (answer_of(page), *moved, f"Report: {page}"))))
+    say("\n".join(filter(None, (answer_of(page), *moved, at(page)))))
 
 
 @app.command()
@@ -190,6 +190,11 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
             lines.append(f"  {measure}: {found or 'not run'}")
         lines += [f"  commit {', '.join(one['commits'])}", f"  {one['command']}", f"  {', '.join(one['runs'])}"]
         say("\n".join(lines))
+
+
+def at(page: Path) -> str:
+    """Tell where the page is: on a terminal as a link to click."""
+    return f"Report: {page.resolve().as_uri() if console.is_terminal else page}"
 
 
 def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:

@@ -102,7 +102,7 @@ def mirror_report(store: Store, mirror: Any, tell: Tell = silent) -> None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    mirror.mirror_runs(store, store.all(), tell)
+    mirror.mirror_runs(store, store.all(), serves, tell)
     folder = store.out / "report"
     rows = _read(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}

@@ -162,7 +162,7 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
     declared = typer.Option(
         flag(name),
         help=field.description,
-        metavar=extra["metavar"] or "|".join(choices),
+        metavar="" if kind is bool else extra["metavar"] or "|".join(choices) or "N",
         rich_help_panel=extra["panel"],
         autocompletion=_named if name == "only" else _beginning(choices) if choices else None,
     )
@@ -263,7 +263,7 @@ class Session:
 
     def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
         """Return the mirror in MLflow; None where it is off."""
-        return None if self.options.no_mlflow else Tracker(self.store.out, warn)
+        return None if self.options.no_mlflow else Tracker(self.store.out, warn, self.options.scale)
 
     def search(self, trials: int, replicate: int) -> Found:
         """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""

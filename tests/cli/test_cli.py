@@ -34,7 +34,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
         monkeypatch.setitem(STAGES, kind, fake)
     monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
-        monkeypatch.setattr(f"{module}.Tracker", lambda out, warn: None)
+        monkeypatch.setattr(f"{module}.Tracker", lambda *_: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)
 
     def call(*words: str, program: object = run_study.app) -> int:

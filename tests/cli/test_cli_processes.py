@@ -26,7 +26,7 @@ def test_reading_results_needs_neither_torch_nor_mlflow(typed: Typed, tmp_path: 
     code = (
         "import sys, run_study\n"
         "import studies.cli.session\n"  # MLflow is not imported where nothing is new: test_tracking.py
-        "studies.cli.session.Tracker = run_study.Tracker = lambda out, warn: None\n"
+        "studies.cli.session.Tracker = run_study.Tracker = lambda *_: None\n"
         "for words in (['run', 'temporal_kernels', '--scale', 'smoke', '--device', 'cpu'], ['status']):\n"
         "    sys.argv = ['run_study.py', *words]\n"
         "    assert run_study.start(run_study.app) == 0\n"
