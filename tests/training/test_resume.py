@@ -11,7 +11,7 @@ import torch
 import fame.method.views
 import fame.training.pretrain
 from fame.backbones.given import read_weights
-from fame.config import BackgroundErasing, Merge, MoCo, Optim, Supervised
+from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised
 from fame.data.parallel import ahead
 from fame.training.pretrain import pretrain
 from fame.training.step import ContrastStep
