@@ -14,6 +14,7 @@ EVERY = 5.0  # seconds between two looks at the curves of what runs
 STATUS = {
     "failed": "FAILED",
     "killed": "KILLED",
+    "lost": "KILLED",
     "busy": None,
     "disk full": "KILLED",
 }  # MLflow's, of an outcome; None: the run was another process's
