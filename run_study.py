@@ -122,16 +122,43 @@ def run(options: Options) -> None:
 
 
 @app.command()
-@asking(without=("only", "replicates", "part", "pretrained"))
+@asking(without=("only", "replicates", "part", "pretrained", "executor", "address", "gpus_per_run"))
 def search(
     options: Options,
-    trials: Annotated[int, typer.Option(min=1, help="Betas in all; those of earlier starts count.")] = 12,
-    replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="RANGE", help="merge.beta=0.1:0.9, merge.variant=fame,seed, ...; default: all betas."),
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(metavar="[balanced|own|deranged-val|retrieval]", help="On validation videos; default: the first.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Choices in all; those of earlier starts count.")] = 12,
+    replicate: Annotated[int, typer.Option(min=0, help="First world; default: one that no table uses.")] = SELECTION_REPLICATES,
+    worlds: Annotated[int, typer.Option(min=1, help="Replicates of each choice.")] = 1,
+    confirm: Annotated[int, typer.Option(min=0, help="Run the winner and the baseline on so many fresh replicates.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Trials side by side; the same command elsewhere joins.")] = 1,
+    storage: Annotated[str | None, typer.Option(metavar="URL", help="Optuna's; default: a journal in OUT.")] = None,
+    pruner: Annotated[str, typer.Option(metavar="[none|median|hyperband]", help="Ends trials early in pretraining.")] = "none",
+    seed: Annotated[int, typer.Option(help="Of the sampler (TPE).")] = 0,
 ) -> None:
-    """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
-    found = Session(options).search(trials, replicate)
-    ended = ", and every beta of the grid has been tried" if found.exhausted else ""
-    say(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}")
+    """Search beta, or other fields, on validation videos (Optuna, TPE). Goes on where it was; runs that are done are used."""
+    from reports.response import conclusion
+    from studies.cli.searching import hunt
+
+    found = hunt(
+        Session(options),
+        fields=field or [],
+        objective=objective,
+        trials=trials,
+        replicates=range(replicate, replicate + worlds),
+        storage=storage,
+        seed=seed,
+        pruner=pruner,
+        workers=workers,
+        confirm=confirm,
+    )
+    for line in conclusion(found, options.out):
+        say(line)
 
 
 @asking()

@@ -61,7 +61,7 @@ def fingerprint(store: Store, given: str) -> str:
     ]
     code += [SEQUENCES] if SEQUENCES.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
-    for path in sorted(code) + sorted(results) + [store.out / CELLS, store.out / STUDY]:
+    for path in sorted(code) + sorted(results) + [store.out / CELLS, store.out / STUDY, *store.out.glob("search/search.json")]:
         digest.update("/".join(path.parts[-3:]).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()

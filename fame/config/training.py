@@ -250,6 +250,7 @@ class Pretrain(Config):
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
     accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
+    stop: int = later(0)  # epochs after which momentum contrast stops and keeps its checkpoint; 0: at its end, `optim.epochs`
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
@@ -262,7 +263,14 @@ class Pretrain(Config):
         if ranks < 1 or self.optim.batch % ranks:
             raise ValueError(f"ranks = {ranks}: a batch of {self.optim.batch} is shared by them equally")
         check_pieces(self.accumulate, self.optim.batch // ranks)
+        if self.stop and not (isinstance(self.objective, MoCoObjective) and 0 < self.stop < self.optim.epochs):
+            raise ValueError(f"stop = {self.stop}: momentum contrast of {self.optim.epochs} epochs can stop after fewer")
         return self
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are trained."""
+        return self.stop or self.optim.epochs
 
     @property
     def contrast(self) -> MoCoObjective:

@@ -81,7 +81,8 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     if folds := videos.folds():
         return _by_folds(config, videos, folds, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
     train = training_rows(videos, config.clip)
-    queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
+    held_out = config.queries == VALIDATION
+    queries = {split: rows for split, rows in tested.items() if (split.split("/")[0] == VALIDATION) == held_out}
     steps = 1 + len(queries)
 
     def embedded(rows: Tensor) -> Tensor:

@@ -53,7 +53,8 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
             train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
             metrics = train(config, encoder, *_training_videos(config, run, notes), run)
     save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
-    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+    if not config.stop:
+        (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
 
 
@@ -67,7 +68,7 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
         raise FameError(f"the data of {run.folder} have no videos in split train; they have {splits}")
     batch = min(config.optim.batch, len(rows))
     notes |= too_short(videos, ["train"], config.clip)
-    notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
+    notes |= {"videos": len(rows), "batch": batch, "steps": config.epochs * (len(rows) // batch)}
     notes["precision"] = NAMES[resolve(config.precision, run.device)]
     return videos, rows
 
@@ -114,11 +115,12 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         model = fast_layout(model)
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
-    identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
+    # a training that stops early is the beginning of the whole one
+    identity = f"{config.model_dump_json(exclude={'stop'})}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
     descend = ContrastStep(model, optimiser, dtype, device, contrast.compiled)
     state = TrainingState(run, identity, model, optimiser, descend.scaler)
     done, metrics = state.restore()
-    for epoch in range(done, optim.epochs):
+    for epoch in range(done, config.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
@@ -146,9 +148,9 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
         times = {"seconds": seconds, "waiting": views.waited / seconds, "augmenting": views.augmented / seconds}
-        run.log(step=epoch + 1, steps=optim.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
+        run.log(step=epoch + 1, steps=config.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
         if ranks.first:
-            state.save(epoch + 1, metrics)
+            state.save(epoch + 1, metrics, last=epoch + 1 == config.stop)
     return metrics
 
 

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -22,13 +22,11 @@ from rich.filesize import decimal
 from fame.errors import FameError
 from studies.harness.hardware import commit, cores, default_jobs, resolve_device, versions
 from studies.harness.plan import Plan, make_plan, show_plan
-from studies.harness.pool import LocalWorkers
 from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, row_name, studies
-from studies.search import NAME, Found, Trial, search_beta
 from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.fields import overruled
@@ -264,29 +262,6 @@ class Session:
     def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
         """Return the mirror in MLflow; None where it is off."""
         return None if self.options.no_mlflow else Tracker(self.store.out, warn, self.options.scale)
-
-    def search(self, trials: int, replicate: int) -> Found:
-        """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
-        if self.asked.setting.targets:
-            raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
-        if self.asked.setting.folds:
-            raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
-        workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
-        with watching() as watcher:
-            mirror = self.tracker(watcher.note)
-            shared = partial(run_stages, jobs=self.jobs, runtime=self.runtime, watcher=watcher, mirror=mirror, executor=workers)
-
-            def execute(stages: list[Stage]) -> None:
-                shared(self.store, {stage.id: (stage, (NAME,)) for stage in stages}, (replicate,))
-
-            def tell(trial: Trial) -> None:
-                how = "was there" if trial.reused else "computed"
-                watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
-
-            try:
-                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
-            finally:
-                workers.stop()
 
     def show(self, plan: Plan) -> None:
         """Show a plan, which replicates are done, which are asked for, which sets are absent, and a --set that rows lack."""

@@ -78,7 +78,9 @@ def method_of(stage: Stage) -> str:
         return ""
     objective = config.objective
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
-        return f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
+        return f"{merge.variant} {merge.beta} {merge.background} {merge.views}" + (
+            f" to epoch {config.stop}" if config.stop else ""
+        )
     return "BE" if getattr(objective, "erasing", None) else objective.kind
 
 
@@ -92,7 +94,7 @@ def work(stage: Stage, sizes: Sizes) -> float:
     tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] in ("test", FOLD))
     match config:
         case Pretrain():
-            clips = TRAINING * config.optim.epochs * train
+            clips = TRAINING * config.epochs * train
         case Finetune() | Probe(solver="sgd"):
             clips = TRAINING * config.optim.epochs * train + tests * config.clips
         case Masks() | Activation():

@@ -46,6 +46,15 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["view", "--out", "new"], "no report there yet"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
         (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
+        (
+            ["search", "--scale", "smoke", "--objective", "test"],
+            "--objective test: there is none of that name; choose balanced, own",
+        ),
+        (["search", "--scale", "smoke", "--pruner", "some"], "--pruner some: choose none, median"),
+        (
+            ["search", "--scale", "smoke", "--storage", "sqlite:///no/where/x.db"],
+            "--storage sqlite:///no/where/x.db: it cannot be opened",
+        ),
     ],
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:

@@ -38,6 +38,12 @@ def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evalu
     assert set(frame[frame["condition"] == "deranged"]["rank"]) == {10}
 
 
+def test_validation_videos_alone_are_asked_for_a_search(tmp_path, evaluated):
+    videos = move(PaintedVideos(), "train", "val", only=3)
+    metrics = evaluated(retrieval, CONFIG.model_copy(update={"queries": "val"}), Reader(label=1, scene=0), videos)["metrics"]
+    assert {name.partition("/")[2] for name in metrics} == {"val"}
+
+
 def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, evaluated):
     videos = move(PaintedVideos(counterfactual=False), "train", "val", only=3)
     result = evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)

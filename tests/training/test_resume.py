@@ -51,6 +51,20 @@ def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path):
     assert same(weights(tmp_path), weights(tmp_path / "clean"))
 
 
+def test_a_training_that_stops_early_is_the_beginning_of_the_whole_one(tmp_path):
+    whole = config(optim=LONG, merge=Merge())
+    part, further = (tmp_path / name for name in ("part", "further"))
+    pretrain(Pretrain.model_validate(whole.model_dump() | {"stop": 2}), fake_run(part, VIDEOS))
+    assert len(lines(part)) == 2
+    further.mkdir()
+    for name in ("checkpoint.pt", "metrics.jsonl"):
+        (part / name).rename(further / name)
+    pretrain(whole, fake_run(further, VIDEOS))
+    pretrain(whole, fake_run(tmp_path / "at once", VIDEOS))
+    assert same(weights(further), weights(tmp_path / "at once")) and not same(weights(further), weights(part))
+    assert [line["step"] for line in lines(further)] == [1, 2, 3, 4]
+
+
 def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
     """From now on a pretraining stops where it would begin step number `after`, from 0; the steps that were taken."""
     taken: list[int] = []
