@@ -105,6 +105,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         report=report,
         protocol=about["protocol"],
         style=(room / "style.css").read_text(encoding="utf-8"),
+        script=(room / "page.js").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in {*placed, response.NAME}],
         searching=next((figure for figure in figures if figure.name == response.NAME), None),

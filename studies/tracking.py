@@ -27,7 +27,7 @@ from studies.harness.plan import Task
 from studies.harness.progress import Tell, silent
 from studies.harness.status import state_of
 from studies.harness.store import Store
-from studies.mirrored import CONTEXT, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
+from studies.mirrored import CONTEXT, NOTES, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
 from studies.setting.cell import Stage
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Tracker:
         self.scale = scale
         self.failed = False
         self.place = hashlib.sha256(f"{platform.node()}:{self.out}".encode()).hexdigest()[:12]  # on a server that others use, too
-        self.notes = self.out / "mlflow.json"
+        self.notes = self.out / NOTES
         server = os.environ.get("MLFLOW_TRACKING_URI")
         address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
         self.uri = server or f"sqlite:///{address}"
@@ -125,8 +125,7 @@ class Tracker:
         live, there = self.live.pop(key, ("", 0))
         run_id = live or self._begin(run)
         self._finish(run_id, run, there)
-        self._note({key: run_id})
-        return True
+        return self._note({key: run_id})
 
     @never_fails
     def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = NONE, tell: Tell = silent) -> bool:
@@ -138,8 +137,7 @@ class Tracker:
         told = 0
         for some in [part[first : first + at_once] for part in parts for first in range(0, len(part), at_once)]:
             if at_once > 1:
-                known = {key: stage for key in some if (stage := store.stage(*key))}
-                found = {key: self._run(store, stage, key[1], serves) for key, stage in known.items()}
+                found = {key: self._run(store, stage, key[1], serves) for key in some if (stage := store.stage(*key))}
                 ids = insert(self.uri, self._runs, self.out / "mlartifacts", list(found.values()))
                 self._note(dict(zip(found, ids, strict=True)))
             else:
@@ -158,9 +156,10 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         return replace(run, tags=tags)
 
-    def _note(self, found: Mapping[Key, str]) -> None:
+    def _note(self, found: Mapping[Key, str]) -> bool:
         self._noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
         write_json(self.notes, self._noted)
+        return True
 
     @never_fails
     def mirror_study(
@@ -202,8 +201,7 @@ class Tracker:
         client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
         client.set_terminated(run_id, end_time=kept.info.start_time)  # it takes no time of its own
         self._noted["studies"][name] = state
-        write_json(self.notes, self._noted)
-        return True
+        return self._note({})
 
     def _begin(self, run: Mirrored) -> str:
         """Create an MLflow run, RUNNING; what an earlier start of this OUT has left of the same run gives way to it."""
@@ -263,7 +261,10 @@ class Tracker:
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        own = found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        if name == "runs":
+            self._noted["experiment"] = own
+        return own
 
     def _log(self, run_id: str, found: Iterable[Point]) -> None:
         from mlflow.entities import Metric

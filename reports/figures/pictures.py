@@ -28,9 +28,11 @@ Arrays = dict[str, np.ndarray]
 
 def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a row of frames, then a row a method, several frames of each clip; None where no maps are there."""
-    maps = {row: arrays(paths[0]) for row, paths in files(evidence, ACTIVATION_MAPS.name, "maps.npz").items()}
-    if not maps:
+    kept = files(evidence, ACTIVATION_MAPS.name, "maps.npz")
+    if not kept:
         return None
+    replicate = next(iter(next(iter(kept.values()))))  # one for all rows, as each has videos of its own
+    maps = {row: arrays(paths[replicate]) for row, paths in kept.items() if replicate in paths}
     first = next(iter(maps.values()))
     videos = first["videos"]
     clips = varied([class_of(video) for video in videos], CLIPS)
@@ -47,11 +49,11 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
         show(axes[0, column], frame)
         if time == times[0]:
             axes[0, column].set_title(class_of(videos[clip]), loc="left")
-        for axis, (name, kept) in zip(axes[1:, column], maps.items(), strict=True):
-            heat = kept["maps"][clip, time].astype(np.float32)
+        for axis, (name, of_row) in zip(axes[1:, column], maps.items(), strict=True):
+            heat = of_row["maps"][clip, time].astype(np.float32)
             show(axis, frame.mean(axis=-1), cmap="gray")
             show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
-            truth = kept["truth"][clip, time] if "truth" in kept else np.zeros(heat.shape, bool)
+            truth = of_row["truth"][clip, time] if "truth" in of_row else np.zeros(heat.shape, bool)
             if truth.any() and not truth.all():
                 _outline(axis, truth, "white")
                 above = mannwhitneyu(heat[truth], heat[~truth]).statistic / (truth.sum() * (~truth).sum())
@@ -66,31 +68,26 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
     bar = figure.colorbar(ScalarMappable(cmap=HEAT), ax=axes[1:], fraction=0.02, pad=0.01)
     bar.set_label("activation, share of\nthe clip's largest", fontsize=8)
     bar.ax.set_facecolor(MUTED)
-    caption = f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of the first replicate, on one scale. "
+    caption = (
+        f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of replicate {replicate}, on one scale. "
+    )
     if lines:
         many = counted(entry["n"] for entry in means.values())
         caption += "The white line is the true figure, the number under a map its AUROC against it (0.5: chance), at the left the "
         caption += f"mean over all measured clips with its 95 % interval ({many}). "
-    caption += (
-        "Maps are enlarged from few cells. The clips are the first of different classes among evenly spaced ones, not chosen."
-    )
-    return save(
-        figure,
-        folder,
-        "activation_maps_figure1",
-        "Class-agnostic activation maps",
-        caption,
-        pd.DataFrame(lines, columns=["method", "video", "frame", "auroc"]),
-        ACTIVATION_MAPS.name,
-    )
+    caption += "Maps are enlarged from few cells. Clips are the first of different classes among evenly spaced ones, not chosen."
+    table = pd.DataFrame(lines, columns=["method", "video", "frame", "auroc"])
+    title = "Class-agnostic activation maps"
+    return save(figure, folder, "activation_maps_figure1", title, caption, table, ACTIVATION_MAPS.name)
 
 
 def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a row an example: the frame, then what each mask keeps of it; None where no masks are there."""
-    paths = next(iter(files(evidence, MASK_QUALITY.name, "masks.npz").values()), None)
-    if paths is None:
+    rows = files(evidence, MASK_QUALITY.name, "masks.npz")
+    if not rows:
         return None
-    kept, quality = arrays(paths[0]), pd.read_csv(paths[0].with_name("mask_quality.csv"))
+    path = next(iter(next(iter(rows.values())).values()))
+    kept, quality = arrays(path), pd.read_csv(path.with_name("mask_quality.csv"))
     quality = quality[np.isclose(quality["beta"], SHOWN_BETA) & quality["flavour"].isin([SHOWN_FLAVOUR])]
     measured = quality.assign(recall=quality["recall_lift"] * (1 - quality["area"]) + quality["area"])
     measured = measured[measured["video"].isin(kept["videos"])].set_index(["video", "variant"])[["recall", "iou"]]
@@ -111,12 +108,9 @@ def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) ->
         axis.set_title(name)
     caption = f"What each mask keeps at beta {SHOWN_BETA}, the rest darkened; one mask a clip, here over its middle frame."
     if len(measured):
-        caption += (
-            " The yellow line is the true figure in that frame; recall and IoU are against the figure in any of the clip's frames"
-        )
-        caption += ", as one mask serves all, with the Gaussian cut at beta."
-    table = measured.reset_index()
-    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, table, MASK_QUALITY.name)
+        caption += " The yellow line is the true figure in that frame; recall and IoU are against the figure in any frame of the"
+        caption += " clip, as one mask serves all, with the Gaussian cut at beta."
+    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, measured.reset_index(), MASK_QUALITY.name)
 
 
 def varied(classes: Sequence[str], count: int) -> list[int]:
@@ -130,14 +124,15 @@ def class_of(video: str) -> str:
     return Path(video).parent.name
 
 
-def files(evidence: Evidence, study: str, name: str) -> dict[str, list[Path]]:
-    """Return file `name` of each row's finished replicates; without rows that have none."""
-    found: dict[str, list[Path]] = {}
+def files(evidence: Evidence, study: str, name: str) -> dict[str, dict[int, Path]]:
+    """Return file `name` of each row by finished replicate; without rows that have none."""
+    found: dict[str, dict[int, Path]] = {}
     for cell in evidence.records.table(study):
-        runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
-        there = [number for number in evidence.replicates if runs and evidence.result(runs.id, number)]
-        paths = [path for number in there if runs and (path := evidence.store.folder(runs.id, number) / name).exists()]
-        found |= {cell.row: paths} if paths else {}
+        for replicate in evidence.replicates if cell.stages else ():
+            stage = cell.stages.split()[0]
+            path = evidence.store.folder(stage, replicate) / name
+            if evidence.result(stage, replicate) and path.exists():
+                found.setdefault(cell.row, {})[replicate] = path
     return found
 
 

@@ -205,7 +205,7 @@ class Session:
             self.device, self.jobs = self.cluster.device, options.jobs or self.cluster.slots
         else:
             self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
-            self.jobs = options.jobs or default_jobs(self.device)
+            self.jobs = options.jobs or (1 if options.nnodes > 1 else default_jobs(self.device))
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, min(self.jobs, cores()), watcher.data, planning)
         self.replicates = part_of(options.part, self.asked.replicates)
@@ -282,7 +282,8 @@ def _ray() -> Any:
 def runtime_of(options: Options, device: str) -> Runtime:
     """Return where files are and where it is computed; FameError where a set is not there."""
     roots = {kind: root for kind, root, _ in places(options).values()}
-    return Runtime(device, roots, options.pretrained, options.broken)
+    where = (options.nnodes, options.rdzv_endpoint)
+    return Runtime(device, roots, options.pretrained, options.broken, *where)
 
 
 def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:

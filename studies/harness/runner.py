@@ -64,7 +64,9 @@ def run_stages(
     try:
         if plan.todo:
             workers.prepare(plan.todo, watcher.naming)
-        summary = Schedule(store, plan, workers, watcher, mirroring).run()
+        schedule = Schedule(store, plan, workers, watcher, mirroring)
+        schedule.shared = runtime.nodes > 1
+        summary = schedule.run()
         stopped = False
         return summary
     finally:
@@ -85,6 +87,7 @@ class Schedule:
         self.again: set[Key] = set()  # runs whose worker was killed
         self.summary = Summary(already=len(plan.done))
         self.weight = self._weights()
+        self.shared = False  # with other machines, which wait for this one at each pretraining
 
     def run(self) -> Summary:
         self.watcher.begin(len(self.finished), len(self.plan.tasks))
@@ -118,14 +121,14 @@ class Schedule:
         return weight
 
     def _ready(self) -> list[Task]:
-        """Return tasks whose upstream is finished, the longest chain first."""
+        """Return tasks whose upstream is finished, the longest chain first; where machines share them, pretrainings as planned."""
         now = time.monotonic()
         ready = [
             task
             for key, task in self.waiting.items()
             if self.later.get(key, 0.0) <= now and ((upstream := task.upstream()) is None or upstream.key in self.finished)
         ]
-        return sorted(ready, key=lambda task: -self.weight[task.key])
+        return sorted(ready, key=lambda task: task.stage.kind != "pretrain" if self.shared else -self.weight[task.key])
 
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key

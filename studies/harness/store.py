@@ -134,7 +134,7 @@ class Store:
             return None
         import pandas
 
-        types = {"video": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
+        types = {"video": str, "class": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
         return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
 
     def stage(self, stage_id: str, replicate: int) -> Stage | None:

@@ -93,6 +93,8 @@ class Options(Config):
     out: Path = local(Path("out"), "Folder of runs, cache and report.", metavar="DIR", panel="Output")
     device: str = local("auto", "auto, cpu, cuda or cuda:N.", metavar="NAME", panel="Compute")
     jobs: Count | None = local(None, "Runs side by side; default: one a core.", panel="Compute")
+    nnodes: Count = local(1, "Machines that share --ranks; the same is typed on each.", panel="Compute")
+    rdzv_endpoint: str = local("", "Where they meet: a free port of one of them.", metavar="HOST:PORT", panel="Compute")
     executor: Literal["local", "ray"] = local(
         "local",
         "local: processes of this machine; ray: a Ray cluster.",
@@ -127,10 +129,15 @@ class Options(Config):
     def read(cls, typed: dict[str, Any]) -> Options:
         """Validate what was typed; FameError, in one line, names the first option with a bad value."""
         try:
-            return cls.model_validate(typed)
+            found = cls.model_validate(typed)
         except ValidationError as error:
             first = error.errors()[0]
             raise FameError(f"{flag(str(first['loc'][0]))} {first['input']}: {own_words(first)}") from None
+        one_at_a_time = found.jobs in (None, 1) and found.executor == "local"
+        if (nodes := found.nnodes) > 1 and not (found.ranks and found.ranks % nodes == 0 and found.rdzv_endpoint and one_at_a_time):
+            wanted = "--ranks, a multiple of it, --rdzv-endpoint HOST:PORT, --jobs 1, and no Ray"
+            raise FameError(f"--nnodes {nodes} wants {wanted}")
+        return found
 
     def stored(self) -> Options:
         return type(self).model_validate(self.model_dump())

@@ -28,6 +28,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--jobs", "two"], "--jobs two: it must be a whole number"),
         (["plan", "--frames", "1"], "--frames 1: it must be at least 2"),
         (["plan", "--ranks", "3"], "ranks = 3: a batch of 32 is shared by them equally"),
+        (["plan", "--ranks", "2", "--nnodes", "2"], "--nnodes 2 wants --ranks, a multiple of it, --rdzv-endpoint HOST:PORT"),
         (["plan", "--accumulate", "5"], "accumulate = 5: a batch of 32 on one device is cut in so many equal pieces"),
         (["plan", "--device", "tpu"], "unknown device 'tpu'; the devices are auto, cpu and cuda"),
         (["plan", "--pretrained", "gone.pt"], "--pretrained gone.pt: cannot be read"),
