@@ -29,7 +29,7 @@ from studies.harness.runner import Summary
 from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.records import EARLIER, earlier
+from studies.records import EARLIER, earlier, read
 from studies.setting.asked import part_of
 from studies.setting.options import Options
 from studies.setting.recording import about, record
@@ -122,16 +122,43 @@ def run(options: Options) -> None:
 
 
 @app.command()
-@asking(without=("only", "replicates", "part", "pretrained"))
+@asking(without=("only", "replicates", "part", "pretrained", "executor", "address", "gpus_per_run"))
 def search(
     options: Options,
-    trials: Annotated[int, typer.Option(min=1, help="Betas in all; those of earlier starts count.")] = 12,
-    replicate: Annotated[int, typer.Option(min=0, help="World; default: one that no table uses.")] = SELECTION_REPLICATES,
+    field: Annotated[
+        list[str] | None,
+        typer.Option("--search", metavar="RANGE", help="merge.beta=0.1:0.9, merge.variant=fame,seed, ...; default: all betas."),
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option(metavar="[balanced|own|deranged-val|retrieval]", help="On validation videos; default: the first.")
+    ] = None,
+    trials: Annotated[int, typer.Option(min=1, help="Choices in all; those of earlier starts count.")] = 12,
+    replicate: Annotated[int, typer.Option(min=0, help="First world; default: one that no table uses.")] = SELECTION_REPLICATES,
+    worlds: Annotated[int, typer.Option(min=1, help="Replicates of each choice.")] = 1,
+    confirm: Annotated[int, typer.Option(min=0, help="Run the winner and the baseline on so many fresh replicates.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Trials side by side; the same command elsewhere joins.")] = 1,
+    storage: Annotated[str | None, typer.Option(metavar="URL", help="Optuna's; default: a journal in OUT.")] = None,
+    pruner: Annotated[str, typer.Option(metavar="[none|median|hyperband]", help="Ends trials early in pretraining.")] = "none",
+    seed: Annotated[int, typer.Option(help="Of the sampler (TPE).")] = 0,
 ) -> None:
-    """Search beta by validation accuracy (Optuna, TPE). Goes on where it was; runs that are done are used."""
-    found = Session(options).search(trials, replicate)
-    ended = ", and every beta of the grid has been tried" if found.exhausted else ""
-    say(f"best beta {found.best.beta}: {found.best.value:.1f} % after {len(found.trials)} trials{ended}")
+    """Search beta, or other fields, on validation videos (Optuna, TPE). Goes on where it was; runs that are done are used."""
+    from reports.response import conclusion
+    from studies.cli.searching import hunt
+
+    found = hunt(
+        Session(options),
+        fields=field or [],
+        objective=objective,
+        trials=trials,
+        replicates=range(replicate, replicate + worlds),
+        storage=storage,
+        seed=seed,
+        pruner=pruner,
+        workers=workers,
+        confirm=confirm,
+    )
+    for line in conclusion(found, options.out):
+        say(line)
 
 
 @asking()
@@ -141,7 +168,7 @@ def reproduce(options: Options) -> None:
     summary = carried_out(session)
     page = make_report(session.store, session.tracker())
     say(answer_of(page))
-    raise told(session, summary, f"Report: {page}")
+    raise told(session, summary, at(page))
 
 
 def told(session: Session, summary: Summary, last: str) -> typer.Exit:
@@ -165,7 +192,7 @@ def report(
 ) -> None:
     """Make tables, figures and page of what is in OUT, from the files alone."""
     store, moved = Store(options.out), []
-    mirror = None if options.no_mlflow else Tracker(store.out, complain)
+    mirror = None if options.no_mlflow else Tracker(store.out, complain, read(store.out).about["scale"])
     if against:
         from reports.against import kept, summary
 
@@ -173,7 +200,7 @@ def report(
         moved = summary(page)
     else:
         page = make_report(store, mirror)
-    say("\n".join(filter(None, (answer_of(page), *moved, f"Report: {page}"))))
+    say("\n".join(filter(None, (answer_of(page), *moved, at(page)))))
 
 
 @app.command()
@@ -189,6 +216,11 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
             lines.append(f"  {measure}: {found or 'not run'}")
         lines += [f"  commit {', '.join(one['commits'])}", f"  {one['command']}", f"  {', '.join(one['runs'])}"]
         say("\n".join(lines))
+
+
+def at(page: Path) -> str:
+    """Tell where the page is: on a terminal as a link to click."""
+    return f"Report: {page.resolve().as_uri() if console.is_terminal else page}"
 
 
 def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:

@@ -1,4 +1,4 @@
-"""Train one encoder in several processes of one machine, one a device, each with its share of every batch.
+"""Train one encoder in several processes, one a device, each with its share of every batch.
 
 Batch norm sees a rank's own clips; keys are made from clips shuffled across ranks (He et al., CVPR 2020), so that no key carries
 the statistics of its query's batch. Every rank enqueues the keys of all.
@@ -6,19 +6,14 @@ the statistics of its query's batch. Every rank enqueues the keys of all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor, distributed
-
-from fame.errors import FameError
-from fame.plugins import Plugin, load, loaded
-from fame.processes import without_main
 
 PATIENCE = timedelta(minutes=30)  # a rank may wait so long for another, which may be reading videos
 
@@ -74,44 +69,18 @@ def shuffled(part: Tensor, seed: int) -> tuple[Tensor, Tensor]:
     return here().mine(whole[order]), order.argsort()
 
 
-def together(work: Callable[..., Any], size: int, device: str, *arguments: Any) -> Any:
-    """Call `work(device, *arguments)`, pickled, in `size` processes; return rank 0's result. FameError where any raises it."""
-    if device == "cuda" and size > torch.cuda.device_count():
-        raise FameError(f"{size} ranks need {size} GPUs, and {torch.cuda.device_count()} are here; ask for so many")
-    with TemporaryDirectory(prefix="fame-ranks-") as folder:
-        try:
-            with without_main():
-                given = (work, size, device, Path(folder), loaded(), arguments)
-                started = torch.multiprocessing.spawn(_one, given, nprocs=size, join=False)
-            while not started.join():
-                pass
-        except torch.multiprocessing.ProcessRaisedException as error:
-            name, _, text = str(error).strip().splitlines()[-1].partition(": ")
-            if name.rpartition(".")[2] == FameError.__name__:
-                raise FameError(text) from None
-            raise
-        return torch.load(Path(folder) / "result.pt", map_location="cpu", weights_only=True)
-
-
-def _one(
-    rank: int,
-    work: Callable[..., Any],
-    size: int,
-    device: str,
-    folder: Path,
-    plugins: tuple[Plugin, ...],
-    arguments: tuple[Any, ...],
-) -> None:
-    for plugin in plugins:
-        load(*plugin)
-    own = torch.device(device, rank) if device == "cuda" else torch.device(device)
-    if device == "cuda":
+@contextmanager
+def joined(device: str) -> Iterator[torch.device]:
+    """Join the ranks that torch's launcher started, as its environment says; yield this rank's device. Alone without a launcher."""
+    own = torch.device(device)
+    if not distributed.is_torchelastic_launched():
+        yield own
+        return
+    if own.type == "cuda":
+        own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(own)
-    backend, meeting = "nccl" if device == "cuda" else "gloo", (folder / "meeting").as_uri()
-    distributed.init_process_group(backend, init_method=meeting, rank=rank, world_size=size, timeout=PATIENCE)
+    distributed.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
-        found = work(own, *arguments)
-        if rank == 0:
-            torch.save(found, folder / "result.pt")
+        yield own
     finally:
         distributed.destroy_process_group()

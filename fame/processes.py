@@ -1,9 +1,11 @@
-"""Start processes that do not run the caller's script once more."""
+"""Start processes that do not run the caller's script once more; end those whose parent is gone."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -25,3 +27,14 @@ def without_main() -> Iterator[None]:
             yield
         finally:
             vars(main).update(held)
+
+
+def end_with(parent: int) -> None:
+    """End this process within a second of the death of its parent, given by its id, however that died."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -25,6 +25,7 @@ class Run:
     """Hold one stage at one replicate, on disk.
 
     `videos(data)` opens prepared videos. `cache`: a folder that runs share. `given`: the file of weights that a pretraining reads.
+    `nodes`: machines that share a pretraining of several ranks and meet at `endpoint`, HOST:PORT on one of them.
     """
 
     folder: Path
@@ -34,6 +35,8 @@ class Run:
     cache: Path | None = None
     quiet: bool = False
     given: Path | None = None
+    nodes: int = 1
+    endpoint: str = ""
 
     def log(self, **values: Any) -> None:
         """Append a JSON line to `metrics.jsonl`. `step` and `steps` tell the progress: log(step=3, steps=20, loss=4.1)."""

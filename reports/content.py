@@ -10,6 +10,7 @@ from reports.cells import cells
 from reports.evidence import Evidence
 from reports.headline import headline
 from reports.ledger import ledger
+from reports.response import section
 from reports.tables import entries
 from reports.targets import of_targets
 from studies.records import Cell
@@ -42,6 +43,7 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "contrasts": contrasts.tables(evidence),
         "claims": claims,
         "cells": cells(evidence),
+        "search": section(evidence.store.out),
         "runs": runs(evidence),
     }
 

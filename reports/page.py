@@ -61,7 +61,7 @@ def fingerprint(store: Store, given: str) -> str:
     ]
     code += [SEQUENCES] if SEQUENCES.exists() else []
     results = [path for name in ("result.json", "failure.json") for path in store.runs.glob(f"*/*/{name}")]
-    for path in sorted(code) + sorted(results) + [store.out / CELLS, store.out / STUDY]:
+    for path in sorted(code) + sorted(results) + [store.out / CELLS, store.out / STUDY, *store.out.glob("search/search.json")]:
         digest.update("/".join(path.parts[-3:]).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -91,7 +91,7 @@ def mirror_report(store: Store, mirror: Any, tell: Tell = silent) -> None:
         return
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
-    mirror.mirror_runs(store, store.all(), tell)
+    mirror.mirror_runs(store, store.all(), serves, tell)
     folder = store.out / "report"
     rows = _read(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}

@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from fame.files import write_atomically
-from reports import against, contrasts, tables, texts
+from reports import against, contrasts, response, tables, texts
 from reports.content import content
 from reports.evidence import Evidence
 from reports.figures import Drawn, draw_all
@@ -48,6 +48,7 @@ def write_report(
     ]
     tell("report", 1, STEPS)
     figures = draw_all(evidence, report["tables"], folder / "figures")
+    figures += filter(None, [response.draw(store.out, folder / "figures")])
     tell("report", 2, STEPS)
     written += [path for figure in figures for path in figure.files]
     report["figures"] = [
@@ -105,7 +106,8 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         protocol=about["protocol"],
         style=(room / "style.css").read_text(encoding="utf-8"),
         studies=shown,
-        rest=[figure for figure in figures if figure.name not in placed],
+        rest=[figure for figure in figures if figure.name not in {*placed, response.NAME}],
+        searching=next((figure for figure in figures if figure.name == response.NAME), None),
         claims=_claims(report["claims"], about["studies"], papers),
         noise=noise(),
         others=[entry for entry in published_entries() if not entry.study],

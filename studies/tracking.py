@@ -10,25 +10,30 @@ import hashlib
 import json
 import logging
 import os
+import platform
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fame.files import write_json
 from studies.harness.progress import Tell, silent
+from studies.harness.status import state_of
 from studies.harness.store import Store
-from studies.mirrored import Mirrored, Point, insert, metric_name, mirrored
+from studies.mirrored import CONTEXT, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
 
-Row = Mapping[str, Any]
 Key = tuple[str, int]  # stage id, replicate
+Serves = Mapping[str, Sequence[str]]  # the studies that look at a stage, by its id
+NONE: Serves = MappingProxyType({})
 FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
@@ -55,53 +60,99 @@ def never_fails(method: Callable[..., bool]) -> Callable[..., bool]:
 class Tracker:
     """Mirror one OUT folder. The methods return whether the mirror now holds what was given."""
 
-    def __init__(self, out: Path | str, warn: Callable[[str], object] = print) -> None:
+    def __init__(self, out: Path | str, warn: Callable[[str], object] = print, scale: str = "") -> None:
         self.out = Path(out).absolute()
         self.warn = warn
+        self.scale = scale
         self.failed = False
         self.notes = self.out / "mlflow.json"
         server = os.environ.get("MLFLOW_TRACKING_URI")
         address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
         self.uri = server or f"sqlite:///{address}"
         self.artifacts = None if server else (self.out / "mlartifacts").as_uri()
+        self.live: dict[Key, tuple[str, int]] = {}  # MLflow's run and how many of its points are there, of runs that go on
 
     @never_fails
-    def mirror_run(self, store: Store, stage_id: str, replicate: int) -> bool:
+    def follow(self, store: Store, keys: Iterable[Key], serves: Serves = NONE) -> bool:
+        """Show runs that go on as RUNNING, with their curves so far."""
+        for key in keys:
+            run = self._run(store, key, serves)
+            if run and (key in self.live or not store.finished(*key)):
+                run_id, there = self.live.get(key) or (self._begin(run, self._runs), 0)
+                self._log(run_id, run.points[there:])
+                self.live[key] = run_id, len(run.points)
+        return True
+
+    @never_fails
+    def end_run(self, store: Store, key: Key, status: str | None) -> bool:
+        """Show a run that ended without a result as FAILED or KILLED; None: it is another process's, and not shown."""
+        if status == "FAILED" and key not in self.live:  # it failed before it was seen
+            self.follow(store, [key])
+        if found := self.live.pop(key, None):
+            if status is None:
+                self.client.delete_run(found[0])
+                return True
+            if failure := store.failure(*key):
+                self.client.set_tag(found[0], "mlflow.note.content", str(failure["message"]))
+            self.client.set_terminated(found[0], status)
+        return True
+
+    def end_all(self, store: Store) -> None:
+        """Show the runs that still go on as ended: the processes that were at them are stopped."""
+        for key in [*self.live]:
+            _ = self.mirror_run(store, *key) or self.end_run(store, key, "KILLED")
+
+    @never_fails
+    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = NONE) -> bool:
         """Mirror a finished run, once: parameters, metrics over epochs, final metrics and small artifacts; False for another."""
-        key = f"{stage_id}/{replicate}"
-        if key in self._noted["runs"]:
+        key = stage_id, replicate
+        if _noted_as(key) in self._noted["runs"]:
             return True
-        run = self._run(store, stage_id, replicate)
+        run = self._run(store, key, serves) if store.finished(*key) else None
         if run is None:
             return False
-        self._noted["runs"][key] = self._write(run)
-        write_json(self.notes, self._noted)
+        run_id, there = (self.live.pop(key) if key in self.live else None) or (self._begin(run, self._runs), 0)
+        self._finish(run_id, run, there)
+        self._note({key: run_id})
         return True
 
     @never_fails
-    def mirror_runs(self, store: Store, keys: Iterable[Key], tell: Tell = silent) -> bool:
+    def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = NONE, tell: Tell = silent) -> bool:
         """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
-        missing = [(stage, number) for stage, number in keys if f"{stage}/{number}" not in self._noted["runs"]]
+        missing = [key for key in keys if _noted_as(key) not in self._noted["runs"] and store.finished(*key)]
+        upstream = [key for key in missing if not (store.result(*key) or {})["upstream"]]  # first, as parents of the others
+        downstream = [key for key in missing if key not in set(upstream)]
         at_once = MANY if self.artifacts and len(missing) > FEW else 1
-        for first in range(0, len(missing), at_once):
-            tell("MLflow", first, len(missing))
-            some = missing[first : first + at_once]
-            found = {key: run for key in some if (run := self._run(store, *key))}
+        told = 0
+        for some in [part[first : first + at_once] for part in (upstream, downstream) for first in range(0, len(part), at_once)]:
+            tell("MLflow", told, len(missing))
             if at_once > 1:
-                place = self.out / "mlartifacts"
-                ids = insert(self.uri, self._experiment("runs"), place, list(found.values()))
+                found = {key: run for key in some if (run := self._run(store, key, serves))}
+                ids = insert(self.uri, self._runs, self.out / "mlartifacts", list(found.values()))
+                self._note(dict(zip(found, ids, strict=True)))
             else:
-                ids = [self._write(run) for run in found.values()]
-            self._noted["runs"] |= {f"{stage}/{number}": run for (stage, number), run in zip(found, ids, strict=True)}
-            write_json(self.notes, self._noted)
+                self.mirror_run(store, *some[0], serves)
+            told += len(some)
         if missing:
             tell("MLflow", len(missing), len(missing))
-        return True
+        return not self.failed
 
-    def _run(self, store: Store, stage_id: str, replicate: int) -> Mirrored | None:
-        """Return a finished run of a stage that this program knows; None for another."""
-        result, stage = store.result(stage_id, replicate), store.stage(stage_id, replicate)
-        return mirrored(store.folder(stage_id, replicate), stage, result) if result and stage else None
+    def _run(self, store: Store, key: Key, serves: Serves) -> Mirrored | None:
+        """Return a run of a stage that this program knows, with the studies that it serves; None for another."""
+        stage = store.stage(*key)
+        if stage is None:
+            return None
+        run = mirrored(store.folder(*key), stage, store.result(*key))
+        tags = self._common | run.tags
+        if names := serves.get(stage.id):
+            tags |= {"study": " ".join(names), "scale": self.scale}
+        if stage.upstream and (parent := self._noted["runs"].get(_noted_as((stage.upstream.id, key[1])))):
+            tags["mlflow.parentRunId"] = parent
+        return replace(run, tags=tags)
+
+    def _note(self, found: Mapping[Key, str]) -> None:
+        self._noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
+        write_json(self.notes, self._noted)
 
     @never_fails
     def mirror_study(
@@ -138,39 +189,67 @@ class Tracker:
                 kept = old
             else:
                 client.delete_run(old.info.run_id)
-        run_id = (kept or client.create_run(experiment, tags=tags, run_name=name)).info.run_id
-        self._log(run_id, [(key, value, 0) for key, value in numbers.items()], int(1000 * time.time()))
+        moment = int(1000 * time.time())
+        if kept is None:
+            kept = client.create_run(experiment, moment, self._common | tags, name)
+            self._log_params(kept.info.run_id, {key: str(value) for key, value in about.items()})
+        run_id = kept.info.run_id
+        self._log(run_id, [(key, value, 0, moment) for key, value in numbers.items()])
         for path in paths:
             client.log_artifact(run_id, str(path), path.parent.name)
         client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
-        client.set_terminated(run_id)
+        client.set_terminated(run_id, end_time=kept.info.start_time)  # it takes no time of its own
         self._noted["studies"][name] = state
         write_json(self.notes, self._noted)
         return True
 
-    def _write(self, run: Mirrored) -> str:
-        """Write a new MLflow run; one that is not noted, as its writing was broken off, gives way to it."""
-        from mlflow.entities import Param
-
-        client, experiment = self.client, self._experiment("runs")
-        where = " AND ".join(f"tags.`{tag}` = '{run.tags[tag]}'" for tag in ("fame.cell", "fame.replicate"))
-        for half in client.search_runs([experiment], where):
-            client.delete_run(half.info.run_id)
-        run_id = client.create_run(experiment, run.start, run.tags, run.name).info.run_id
-        params = [Param(key, value) for key, value in run.params.items()]
-        for first in range(0, len(params), 100):  # a server takes no more in a call, and 1000 metrics
-            client.log_batch(run_id, params=params[first : first + 100])
-        self._log(run_id, run.points, run.end)
-        for file in run.files:
-            client.log_artifact(run_id, str(file))
-        client.set_terminated(run_id, end_time=run.end)
+    def _begin(self, run: Mirrored, experiment: str) -> str:
+        """Create an MLflow run, RUNNING; what an earlier start of this OUT has left of the same run gives way to it."""
+        same = " AND ".join(f"tags.`{tag}` = '{run.tags[tag]}'" for tag in ("fame.cell", "fame.replicate", "fame.out"))
+        for half in self.client.search_runs([experiment], same):
+            self.client.delete_run(half.info.run_id)
+        run_id = self.client.create_run(experiment, run.start, run.tags, run.name).info.run_id
+        self._log_params(run_id, run.params)
         return run_id
+
+    def _finish(self, run_id: str, run: Mirrored, there: int) -> None:
+        """Add what a run has found, of its points those after the first `there`."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        self._log(run_id, run.points[there:])
+        for file in run.files:
+            self.client.log_artifact(run_id, str(file))
+        context = InputTag(CONTEXT, run.context)
+        read = [DatasetInput(Dataset(one.name, one.digest, SOURCE, one.source), [context]) for one in run.datasets]
+        self.client.log_inputs(run_id, read)
+        self.client.set_terminated(run_id, end_time=run.end)
+
+    @cached_property
+    def _common(self) -> dict[str, str]:
+        """Tags of every run: user and program, as MLflow finds them, and which folder of which machine it is of."""
+        assert self.client, "its settings come before MLflow's import"
+        from mlflow.tracking.context.registry import resolve_tags
+
+        place = hashlib.sha256(f"{platform.node()}:{self.out}".encode()).hexdigest()[:12]
+        return {"fame.out": place, **resolve_tags()}
+
+    @cached_property
+    def _runs(self) -> str:
+        """Return the id of the experiment of runs. Those of this OUT at which no process is any more end as KILLED."""
+        experiment = self._experiment("runs")
+        left = f"tags.`fame.out` = '{self._common['fame.out']}' AND attributes.status = 'RUNNING'"
+        for run in self.client.search_runs([experiment], left):
+            key = run.data.tags["fame.cell"], int(run.data.tags["fame.replicate"])
+            if state_of(Store(self.out), *key)[0] != "running":
+                self.client.set_terminated(run.info.run_id, "KILLED")
+        return experiment
 
     @cached_property
     def client(self) -> MlflowClient:
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read at import
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
         os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # seconds
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         from mlflow.tracking.client import MlflowClient
 
         for logger in ("mlflow", "alembic"):  # else making a database takes many lines
@@ -185,13 +264,19 @@ class Tracker:
         found = self.client.get_experiment_by_name(name)
         return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
 
-    def _log(self, run: str, metrics: Iterable[Point], moment: int) -> None:
-        """Log (name, value, step), all at `moment` in milliseconds."""
+    def _log(self, run_id: str, found: Iterable[Point]) -> None:
         from mlflow.entities import Metric
 
-        points = [Metric(key, float(value), moment, step) for key, value, step in metrics]
-        for first in range(0, len(points), 1000):
-            self.client.log_batch(run, metrics=points[first : first + 1000])
+        points = [Metric(name, value, moment, step) for name, value, step, moment in found]
+        for first in range(0, len(points), 1000):  # a server takes no more in a call, and 100 parameters
+            self.client.log_batch(run_id, metrics=points[first : first + 1000])
+
+    def _log_params(self, run_id: str, values: Mapping[str, str]) -> None:
+        from mlflow.entities import Param
+
+        params = [Param(key, value) for key, value in values.items()]
+        for first in range(0, len(params), 100):
+            self.client.log_batch(run_id, params=params[first : first + 100])
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
@@ -210,14 +295,5 @@ class Tracker:
         return nothing
 
 
-def metrics_of(study: str, rows: Iterable[Row]) -> dict[str, float]:
-    """Return the means of a table's rows by unique names STUDY/ROW/COLUMN/MEASURE."""
-    found: dict[str, float] = {}
-    for row in rows:
-        if row.get("mean") is not None:
-            words = (study, row.get("row"), row.get("column"), row.get("label") or row["metric"])
-            name = metric_name("/".join(str(word) for word in words if word))
-            while name in found:
-                name += "_"
-            found[name] = row["mean"]
-    return found
+def _noted_as(key: Key) -> str:
+    return f"{key[0]}/{key[1]}"

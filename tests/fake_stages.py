@@ -17,6 +17,7 @@ from typing import Any
 from fame.errors import FameError, NotFinite
 from fame.files import write_atomically
 from fame.run import Run
+from fame.seeds import SELECTION_REPLICATES
 
 EVALUATIONS = ("finetune", "probe", "retrieval", "kernels", "activation", "masks")
 FAKES = {"videos": "fake_stages:videos", "pretrain": "fake_stages:pretrain"} | dict.fromkeys(EVALUATIONS, "fake_stages:evaluate")
@@ -49,6 +50,8 @@ def pretrain(config: Any, run: Run) -> dict[str, Any]:
     done = int(checkpoint.read_text()) if checkpoint.exists() else 0
     wrong = _trouble(run)
     for epoch in range(done, 4):
+        while wrong == "hold" and epoch == 1:  # until it is told to end
+            time.sleep(0.05)
         if wrong == "slow":
             time.sleep(0.5)
         run.log(step=epoch + 1, steps=4, loss=1.0)
@@ -65,9 +68,14 @@ def evaluate(config: Any, encoder: Path | None, run: Run) -> dict[str, Any]:
         run.videos(config.data)
     _trouble(run)
     found = encoder.read_text() if encoder else ""
+    artifacts = []
+    if run.seeds.replicate >= SELECTION_REPLICATES:  # a search reads its objective off two videos, one of them right
+        lines = "val/balanced,biased,0,0,1\nval/balanced,biased,0,1,1\n"
+        (run.folder / "predictions.csv").write_text(f"condition,head,label,predicted,scene_action\n{lines}")
+        artifacts = ["predictions.csv"]
     return {
         "metrics": {"top1": 50.0, "val/top1": 50.0, "replicate": float(run.seeds.replicate), "encoder": float(len(found))},
-        "artifacts": [],
+        "artifacts": artifacts,
     }
 
 

@@ -81,6 +81,17 @@ def ranks(stage: Stage, random: np.random.Generator, performances: int) -> pd.Da
     return pd.concat(parts, ignore_index=True)
 
 
+def found_near(random: np.random.Generator) -> pd.DataFrame:
+    """Queries in two scenes, each with five neighbours of any class; all have the frames of one video."""
+    lines = [
+        {"condition": condition, "query": FILES[at], "place": place, "video": FILES[video], "class": FILES[video].split("/")[0]}
+        for condition in CONDITIONS[:2]
+        for at in range(4)
+        for place, video in enumerate((at, *random.integers(len(FILES), size=5).tolist()))
+    ]
+    return pd.DataFrame(lines).assign(frames="video.npy")
+
+
 def picture(random: np.random.Generator, size: int = 32, frames: int = 4, count: int = 6) -> tuple[np.ndarray, np.ndarray]:
     """Frames uint8 (count, frames, size, size, 3) with a bright disc, and the disc's mask."""
     y, x = np.mgrid[:size, :size]
@@ -106,6 +117,8 @@ def artefacts(stage: Stage, replicate: int, folder: Path, performances: int) -> 
     if stage.kind == "retrieval":
         frame = ranks(stage, random, performances)
         frame.to_csv(folder / "retrieval.csv", index=False)
+        found_near(random).to_csv(folder / "neighbours.csv", index=False)
+        np.save(folder.parents[2] / "cache" / "video.npy", picture(random)[0][0])
         return recalls(frame, (1, 5, 10, 20, 50), 512)
     frames, truth = picture(random)
     if stage.kind == "kernels":

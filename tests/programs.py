@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -41,3 +42,10 @@ def ran(*words: str, cwd: Path, code: int = 0) -> tuple[str, str]:
     out, err = program.communicate(timeout=1200)
     assert program.returncode == code and "Traceback" not in err, err
     return out, err
+
+
+def free_port() -> int:
+    """Return a port of this machine at which nobody listens."""
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return int(found.getsockname()[1])

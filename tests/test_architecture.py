@@ -17,7 +17,7 @@ FORBIDDEN = {
 }
 ONLY_THERE = {
     "mlflow": {"studies/mirrored.py", "studies/tracking.py"},
-    "optuna": {"studies/search.py"},
+    "optuna": {f"studies/search/{name}.py" for name in ("sampler", "search", "space", "storage")},
     "ray": {"studies/harness/ray_cluster.py", "studies/harness/ray_workers.py"},
 }
 

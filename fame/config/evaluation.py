@@ -53,6 +53,7 @@ class Retrieval(Config):
     ranks: tuple[int, ...] = (1, 5, 10, 20, 50)  # the k of R@k
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
+    queries: Literal["test", "val"] = later("test")  # val: validation videos alone, as a search may look at no others
 
 
 class Kernels(Config):

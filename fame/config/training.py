@@ -250,6 +250,7 @@ class Pretrain(Config):
     precision: Precision = "auto"
     threads: int = Field(1, ge=1)
     accumulate: int = later(1)  # pieces that the networks take each rank's batch in, one after the other
+    stop: int = later(0)  # epochs after which momentum contrast stops and keeps its checkpoint; 0: at its end, `optim.epochs`
 
     @model_validator(mode="after")
     def _consistent(self) -> Pretrain:
@@ -258,11 +259,22 @@ class Pretrain(Config):
         given = [name for name in sorted(self.without_effect()) if getattr(self, name) != type(self).model_fields[name].default]
         if given:
             raise ValueError(f"an encoder by {self.objective.kind} is not trained: {', '.join(given)} would change nothing")
-        ranks = self.objective.ranks if isinstance(self.objective, MoCoObjective) else 1
-        if ranks < 1 or self.optim.batch % ranks:
-            raise ValueError(f"ranks = {ranks}: a batch of {self.optim.batch} is shared by them equally")
-        check_pieces(self.accumulate, self.optim.batch // ranks)
+        if self.ranks < 1 or self.optim.batch % self.ranks:
+            raise ValueError(f"ranks = {self.ranks}: a batch of {self.optim.batch} is shared by them equally")
+        check_pieces(self.accumulate, self.optim.batch // self.ranks)
+        if self.stop and not (isinstance(self.objective, MoCoObjective) and 0 < self.stop < self.optim.epochs):
+            raise ValueError(f"stop = {self.stop}: momentum contrast of {self.optim.epochs} epochs can stop after fewer")
         return self
+
+    @property
+    def epochs(self) -> int:
+        """The number of epochs that are trained."""
+        return self.stop or self.optim.epochs
+
+    @property
+    def ranks(self) -> int:
+        """Return how many processes share each batch."""
+        return self.objective.ranks if isinstance(self.objective, MoCoObjective) else 1
 
     @property
     def contrast(self) -> MoCoObjective:

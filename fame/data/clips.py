@@ -31,9 +31,6 @@ class VideoSet:
         self.labels = torch.tensor([video.label for video in manifest.videos])
         self.length = torch.from_numpy(store.frames.copy())  # frames
 
-    def __reduce__(self) -> tuple[type[VideoSet], tuple[Manifest, FrameStore]]:
-        return VideoSet, (self.manifest, self.store)
-
     def __len__(self) -> int:
         return len(self.manifest.videos)
 

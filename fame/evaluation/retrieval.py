@@ -16,13 +16,15 @@ from torch.nn.functional import normalize
 
 from fame.config import Retrieval
 from fame.data.clips import VideoSet
+from fame.evaluation.analysis.activation_maps import evenly
 from fame.evaluation.artifacts import write_table
 from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.predictions import VALIDATION, facts, training_rows
 from fame.run import Run
 
-FILE = "retrieval.csv"
+FILE, NEIGHBOURS = "retrieval.csv", "neighbours.csv"
 COLUMNS = ["video", "performance", "condition", "label", "rank"]
+EXAMPLES, NEAREST = 12, 5  # queries of a split whose nearest neighbours are kept for a picture
 TIE = 1e-6  # cosines of float32 features that differ by less are equal
 QUERIES = 512  # a block of similarities at a time: UCF101 has 9,537 gallery videos
 
@@ -45,6 +47,20 @@ def first_right_rank(queries: Tensor, query_labels: Tensor, gallery: Tensor, gal
     return torch.cat(ranks)
 
 
+def neighbours(
+    videos: VideoSet, rows: Tensor, queries: Tensor, gallery_rows: Tensor, gallery: Tensor, condition: str, cache: Path
+) -> pd.DataFrame:
+    """List evenly spaced queries (place 0) and the NEAREST of each (1, 2, ...), with the files of their frames below `cache`."""
+    chosen = evenly(torch.arange(len(rows)), EXAMPLES)
+    near = gallery_rows[(queries[chosen] @ gallery.T).topk(min(NEAREST, len(gallery))).indices]
+    paths, lines = videos.tag("path"), []
+    for query, found in zip(rows[chosen].tolist(), near.tolist(), strict=True):
+        for place, row in enumerate((query, *found)):
+            frames = videos.store.paths[row].relative_to(cache).as_posix()
+            lines.append((condition, paths[query], place, paths[row], videos.classes[videos.labels[row]], frames))
+    return pd.DataFrame(lines, columns=["condition", "query", "place", "video", "class", "frames"])
+
+
 def recall(ranks: pd.Series, k: int) -> float:
     """R@k in percent; an empty rank (no gallery video of that class) is a miss."""
     return float(100 * (ranks <= k).fillna(False).mean())
@@ -65,7 +81,8 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     if folds := videos.folds():
         return _by_folds(config, videos, folds, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
     train = training_rows(videos, config.clip)
-    queries = {split: rows for split, rows in tested.items() if split.split("/")[0] != VALIDATION}
+    held_out = config.queries == VALIDATION
+    queries = {split: rows for split, rows in tested.items() if (split.split("/")[0] == VALIDATION) == held_out}
     steps = 1 + len(queries)
 
     def embedded(rows: Tensor) -> Tensor:
@@ -73,10 +90,13 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
 
     gallery = embedded(train)
     run.log(step=1, steps=steps, phase="gallery")
-    frames = []
+    frames, examples = [], []
     for done, (split, rows) in enumerate(queries.items(), start=2):
-        ranks = first_right_rank(embedded(rows), videos.labels[rows], gallery, videos.labels[train])
+        vectors = embedded(rows)
+        ranks = first_right_rank(vectors, videos.labels[rows], gallery, videos.labels[train])
         frame = facts(videos, rows, split)
+        if run.cache:
+            examples.append(neighbours(videos, rows, vectors, train, gallery, frame["condition"].iloc[0], run.cache))
         frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
         frames.append(frame[COLUMNS])
         run.log(step=done, steps=steps, phase=split)
@@ -91,7 +111,7 @@ def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, An
     }
     return {
         "metrics": metrics_from(table, config.ranks, len(train)),
-        "artifacts": [write_table(run.folder, FILE, table)],
+        "artifacts": _written(run, table, examples),
         "notes": notes,
     }
 
@@ -101,11 +121,14 @@ def _by_folds(
 ) -> dict[str, Any]:
     rows = torch.cat(folds)
     found, labels = features(rows), videos.labels[rows]
-    frames = []
+    frames, examples = [], []
     for number, held in enumerate(folds, start=1):
         chosen = torch.isin(rows, held)
-        ranks = first_right_rank(embed(found[chosen]), labels[chosen], embed(found[~chosen]), labels[~chosen])
+        queries, gallery = embed(found[chosen]), embed(found[~chosen])
+        ranks = first_right_rank(queries, labels[chosen], gallery, labels[~chosen])
         frame = facts(videos, rows[chosen], "test")
+        if run.cache:
+            examples.append(neighbours(videos, rows[chosen], queries, rows[~chosen], gallery, "own", run.cache))
         frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
         frames.append(frame[COLUMNS])
         run.log(step=number, steps=len(folds), phase="folds")
@@ -113,9 +136,14 @@ def _by_folds(
     smallest = len(rows) - max(map(len, folds))
     return {
         "metrics": metrics_from(table, config.ranks, smallest),
-        "artifacts": [write_table(run.folder, FILE, table)],
+        "artifacts": _written(run, table, examples),
         "notes": {
             "folds": [len(held) for held in folds],
             "capped_ranks": [k for k in config.ranks if k > smallest],
         },
     }
+
+
+def _written(run: Run, table: pd.DataFrame, examples: list[pd.DataFrame]) -> list[str]:
+    tables = {FILE: table} | ({NEIGHBOURS: pd.concat(examples, ignore_index=True)} if examples else {})
+    return [write_table(run.folder, name, found) for name, found in tables.items()]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,14 +13,14 @@ from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.backbones.given import load_encoder, save_encoder
 from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet, standing_in, too_short
-from fame.distributed import average, here, together
+from fame.distributed import average, here
 from fame.errors import FameError, NotFinite
 from fame.files import sha256_of
 from fame.method.moco import MomentumContrast, statistics
 from fame.method.views import Views
 from fame.run import Run
-from fame.seeds import Seeds
 from fame.training.checkpoint import TrainingState
+from fame.training.launch import launch
 from fame.training.optimiser import build_optimiser, learning_rate, set_learning_rate
 from fame.training.precision import NAMES, resolve
 from fame.training.step import ContrastStep
@@ -33,8 +32,13 @@ WITHIN = 300.0  # seconds after which an epoch that goes on is saved: one of Kin
 
 
 def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
-    """Write `encoder.pt`, continuing a broken run; return the stage's result with the last `loss` and `accuracy` (percent)."""
+    """Write `encoder.pt`, continuing a broken run; return the stage's result with the last `loss` and `accuracy` (percent).
+
+    Where several ranks are asked for and this process is none of them, they are launched. The first rank writes the files.
+    """
     torch.set_num_threads(config.threads)
+    if here().size not in (1, config.ranks):
+        raise FameError(f"{here().size} processes were started for ranks = {config.ranks}: start as many, over all machines")
     encoder = build_encoder(config.backbone, run.seeds.of("initialisation"))
     notes: dict[str, Any] = {}
     metrics: dict[str, float] = {}
@@ -50,10 +54,17 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
             assert encoder.loaded is not None
             notes["keys"] = {"used": sorted(encoder.loaded.used), "left": sorted(encoder.loaded.left)}
         case objective:
+            videos, rows = _training_videos(config, run, notes)
+            if config.ranks > here().size:
+                _batch(config, rows)
+                metrics = launch(config, run, videos.manifest.root)
+                return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
             train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
-            metrics = train(config, encoder, *_training_videos(config, run, notes), run)
-    save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
-    (run.folder / "checkpoint.pt").unlink(missing_ok=True)
+            metrics = train(config, encoder, videos, rows, run)
+    if here().first:
+        save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
+    if here().first and not config.stop:
+        (run.folder / "checkpoint.pt").unlink(missing_ok=True)
     return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
 
 
@@ -67,28 +78,9 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
         raise FameError(f"the data of {run.folder} have no videos in split train; they have {splits}")
     batch = min(config.optim.batch, len(rows))
     notes |= too_short(videos, ["train"], config.clip)
-    notes |= {"videos": len(rows), "batch": batch, "steps": config.optim.epochs * (len(rows) // batch)}
+    notes |= {"videos": len(rows), "batch": batch, "steps": config.epochs * (len(rows) // batch)}
     notes["precision"] = NAMES[resolve(config.precision, run.device)]
     return videos, rows
-
-
-def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    """Train the encoder in place, in this process or in several that share each batch."""
-    ranks = config.contrast.ranks
-    if ranks == 1:
-        return _contrast(config, encoder, videos, rows, run)
-    metrics, weights = together(_train_rank, ranks, run.device.type, config, videos, rows, run.folder, run.seeds)
-    encoder.load_state_dict(weights)
-    return dict(metrics)
-
-
-def _train_rank(
-    device: torch.device, config: Pretrain, videos: VideoSet, rows: Tensor, folder: Path, seeds: Seeds
-) -> tuple[dict[str, float], dict[str, Tensor]]:
-    torch.set_num_threads(config.threads)
-    run = Run(folder, seeds, device, lambda data: videos, quiet=not here().first)
-    encoder = build_encoder(config.backbone, seeds.of("initialisation"))
-    return _contrast(config, encoder, videos, rows, run), encoder.state_dict()
 
 
 def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
@@ -96,15 +88,23 @@ def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Te
     return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 
-def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    optim, device, ranks, contrast = config.optim, run.device, here(), config.contrast
-    batch = min(optim.batch, len(rows)) // ranks.size * ranks.size
+def _batch(config: Pretrain, rows: Tensor) -> int:
+    """Return the clips of a step, which all ranks share equally. FameError where they are too few, or too many for the queue."""
+    ranks, contrast = config.ranks, config.contrast
+    batch = min(config.optim.batch, len(rows)) // ranks * ranks
     if not batch:
-        raise FameError(f"{len(rows)} training videos cannot be shared by {ranks.size} ranks: ask for fewer")
+        raise FameError(f"{len(rows)} training videos cannot be shared by {ranks} ranks: ask for fewer")
     if contrast.moco.queue < batch:
         raise FameError(f"a queue of {contrast.moco.queue} keys cannot take a batch of {batch}: raise moco.queue")
-    if batch == ranks.size and contrast.merge and contrast.merge.background != "intra":
-        raise FameError(f"{run.folder}: merging takes its background from another video, and a batch is one")
+    if batch == ranks and contrast.merge and contrast.merge.background != "intra":
+        raise FameError("merging takes its background from another video, and a batch on one device is one")
+    return batch
+
+
+def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
+    """Train the encoder in place, by this rank's share of each batch."""
+    optim, device, ranks, contrast = config.optim, run.device, here(), config.contrast
+    batch = _batch(config, rows)
     dtype = resolve(config.precision, device)
     model = MomentumContrast(encoder, contrast.moco, run.seeds.of("head"), config.accumulate).to(device)
     if contrast.compiled:
@@ -114,11 +114,12 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         model = fast_layout(model)
     optimiser = build_optimiser(optim, model.query.parameters())
     # what changes the numbers must change the identity, the videos drawn included
-    identity = f"{config.model_dump_json()}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
+    # a training that stops early is the beginning of the whole one
+    identity = f"{config.model_dump_json(exclude={'stop'})}|{dtype}|{len(rows)}|{int(videos.length[rows].sum())}"
     descend = ContrastStep(model, optimiser, dtype, device, contrast.compiled)
     state = TrainingState(run, identity, model, optimiser, descend.scaler)
     done, metrics = state.restore()
-    for epoch in range(done, optim.epochs):
+    for epoch in range(done, config.epochs):
         set_learning_rate(optimiser, learning_rate(optim, epoch))
         model.train()
         views = Views(config, videos, run, epoch)
@@ -146,9 +147,9 @@ def _contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor
         mean_loss, mean_right = (total / len(order)).tolist()
         metrics = {"loss": mean_loss, "accuracy": 100 * mean_right}
         times = {"seconds": seconds, "waiting": views.waited / seconds, "augmenting": views.augmented / seconds}
-        run.log(step=epoch + 1, steps=optim.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
+        run.log(step=epoch + 1, steps=config.epochs, **metrics, lr=optimiser.param_groups[0]["lr"], **times)
         if ranks.first:
-            state.save(epoch + 1, metrics)
+            state.save(epoch + 1, metrics, last=epoch + 1 == config.stop)
     return metrics
 
 

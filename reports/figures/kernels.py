@@ -20,7 +20,7 @@ BINS = 60
 def draw(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw the weights of all replicates as violins, a panel a layer, over the shares of energy; None without weights."""
     kept = files(evidence, TEMPORAL_KERNELS.name, "weights.npz")
-    weights = {row: [arrays(path) for path in paths] for row, paths in kept.items()}
+    weights = {row: [arrays(path) for path in paths.values()] for row, paths in kept.items()}
     layers = [layer for layer in LAYERS if all(layer in run for runs in weights.values() for run in runs)]
     if not weights or not layers:
         return None

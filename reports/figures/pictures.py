@@ -1,5 +1,6 @@
 """Figures 1 and 4: frames of test clips under activation maps, and under the Gauss, Seed, Grid and FAME masks."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,14 @@ Arrays = dict[str, np.ndarray]
 
 def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a row of frames, then a row a method, several frames of each clip; None where no maps are there."""
-    maps = {row: arrays(paths[0]) for row, paths in files(evidence, ACTIVATION_MAPS.name, "maps.npz").items()}
-    if not maps:
+    kept = files(evidence, ACTIVATION_MAPS.name, "maps.npz")
+    if not kept:
         return None
+    replicate = next(iter(next(iter(kept.values()))))  # one for all rows, as each has videos of its own
+    maps = {row: arrays(paths[replicate]) for row, paths in kept.items() if replicate in paths}
     first = next(iter(maps.values()))
     videos = first["videos"]
-    clips = varied(videos, CLIPS)
+    clips = varied([class_of(video) for video in videos], CLIPS)
     times = np.linspace(0, first["frames"].shape[1] - 1, FRAMES).round().astype(int)
     places = [(clip, time) for clip in clips for time in times]
     wide, high = len(places) + len(clips) - 1, 1 + len(maps)  # an empty column between clips
@@ -43,14 +46,14 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
     lines: list[tuple] = []
     for column, (clip, time) in zip((one for one in range(wide) if ratios[one] == 1), places, strict=True):
         frame = first["frames"][clip, time]
-        _show(axes[0, column], frame)
+        show(axes[0, column], frame)
         if time == times[0]:
             axes[0, column].set_title(class_of(videos[clip]), loc="left")
-        for axis, (name, kept) in zip(axes[1:, column], maps.items(), strict=True):
-            heat = kept["maps"][clip, time].astype(np.float32)
-            _show(axis, frame.mean(axis=-1), cmap="gray")
-            _show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
-            truth = kept["truth"][clip, time] if "truth" in kept else np.zeros(heat.shape, bool)
+        for axis, (name, of_row) in zip(axes[1:, column], maps.items(), strict=True):
+            heat = of_row["maps"][clip, time].astype(np.float32)
+            show(axis, frame.mean(axis=-1), cmap="gray")
+            show(axis, heat, cmap=HEAT, vmin=0, vmax=1)
+            truth = of_row["truth"][clip, time] if "truth" in of_row else np.zeros(heat.shape, bool)
             if truth.any() and not truth.all():
                 _outline(axis, truth, "white")
                 above = mannwhitneyu(heat[truth], heat[~truth]).statistic / (truth.sum() * (~truth).sum())
@@ -65,43 +68,38 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
     bar = figure.colorbar(ScalarMappable(cmap=HEAT), ax=axes[1:], fraction=0.02, pad=0.01)
     bar.set_label("activation, share of\nthe clip's largest", fontsize=8)
     bar.ax.set_facecolor(MUTED)
-    caption = f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of the first replicate, on one scale. "
+    caption = (
+        f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of replicate {replicate}, on one scale. "
+    )
     if lines:
         many = counted(entry["n"] for entry in means.values())
         caption += "The white line is the true figure, the number under a map its AUROC against it (0.5: chance), at the left the "
         caption += f"mean over all measured clips with its 95 % interval ({many}). "
-    caption += (
-        "Maps are enlarged from few cells. The clips are the first of different classes among evenly spaced ones, not chosen."
-    )
-    return save(
-        figure,
-        folder,
-        "activation_maps_figure1",
-        "Class-agnostic activation maps",
-        caption,
-        pd.DataFrame(lines, columns=["method", "video", "frame", "auroc"]),
-        ACTIVATION_MAPS.name,
-    )
+    caption += "Maps are enlarged from few cells. Clips are the first of different classes among evenly spaced ones, not chosen."
+    table = pd.DataFrame(lines, columns=["method", "video", "frame", "auroc"])
+    title = "Class-agnostic activation maps"
+    return save(figure, folder, "activation_maps_figure1", title, caption, table, ACTIVATION_MAPS.name)
 
 
 def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a row an example: the frame, then what each mask keeps of it; None where no masks are there."""
-    paths = next(iter(files(evidence, MASK_QUALITY.name, "masks.npz").values()), None)
-    if paths is None:
+    rows = files(evidence, MASK_QUALITY.name, "masks.npz")
+    if not rows:
         return None
-    kept, quality = arrays(paths[0]), pd.read_csv(paths[0].with_name("mask_quality.csv"))
+    path = next(iter(next(iter(rows.values())).values()))
+    kept, quality = arrays(path), pd.read_csv(path.with_name("mask_quality.csv"))
     quality = quality[np.isclose(quality["beta"], SHOWN_BETA) & quality["flavour"].isin([SHOWN_FLAVOUR])]
     measured = quality.assign(recall=quality["recall_lift"] * (1 - quality["area"]) + quality["area"])
     measured = measured[measured["video"].isin(kept["videos"])].set_index(["video", "variant"])[["recall", "iou"]]
-    clips = varied(kept["videos"], MOST)
+    clips = varied([class_of(video) for video in kept["videos"]], MOST)
     variants = {key: name for key, name in MASKS.items() if key in kept}
     figure, axes = canvas(len(clips), 1 + len(variants), 1.5 * (1 + len(variants)), 1.7 * len(clips) + 0.25)
     for line, clip in zip(axes, clips, strict=True):
         frame = kept["frames"][clip]
-        _show(line[0], frame)
+        show(line[0], frame)
         for axis, key in zip(line[1:], variants, strict=True):
             bright = DIMMED + (1 - DIMMED) * kept[key][clip, :, :, None].clip(0, 1)
-            _show(axis, (frame * bright).astype(np.uint8))
+            show(axis, (frame * bright).astype(np.uint8))
             if "truth" in kept:
                 _outline(axis, kept["truth"][clip], YELLOW)
             if (place := (kept["videos"][clip], key)) in measured.index:
@@ -110,17 +108,13 @@ def draw_masks(evidence: Evidence, found: list[dict[str, Any]], folder: Path) ->
         axis.set_title(name)
     caption = f"What each mask keeps at beta {SHOWN_BETA}, the rest darkened; one mask a clip, here over its middle frame."
     if len(measured):
-        caption += (
-            " The yellow line is the true figure in that frame; recall and IoU are against the figure in any of the clip's frames"
-        )
-        caption += ", as one mask serves all, with the Gaussian cut at beta."
-    table = measured.reset_index()
-    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, table, MASK_QUALITY.name)
+        caption += " The yellow line is the true figure in that frame; recall and IoU are against the figure in any frame of the"
+        caption += " clip, as one mask serves all, with the Gaussian cut at beta."
+    return save(figure, folder, "mask_quality_figure4", "Foreground masks", caption, measured.reset_index(), MASK_QUALITY.name)
 
 
-def varied(videos: np.ndarray, count: int) -> list[int]:
-    """Return the places of at most `count` videos, in order: the first of each class, then the first others."""
-    classes = [class_of(video) for video in videos]
+def varied(classes: Sequence[str], count: int) -> list[int]:
+    """Return the places of at most `count` videos, in order, by their classes: the first of each, then the first others."""
     new = sorted(range(len(classes)), key=lambda place: classes[place] in classes[:place])
     return sorted(new[:count])
 
@@ -130,14 +124,15 @@ def class_of(video: str) -> str:
     return Path(video).parent.name
 
 
-def files(evidence: Evidence, study: str, name: str) -> dict[str, list[Path]]:
-    """Return file `name` of each row's finished replicates; without rows that have none."""
-    found: dict[str, list[Path]] = {}
+def files(evidence: Evidence, study: str, name: str) -> dict[str, dict[int, Path]]:
+    """Return file `name` of each row by finished replicate; without rows that have none."""
+    found: dict[str, dict[int, Path]] = {}
     for cell in evidence.records.table(study):
-        runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
-        there = [number for number in evidence.replicates if runs and evidence.result(runs.id, number)]
-        paths = [path for number in there if runs and (path := evidence.store.folder(runs.id, number) / name).exists()]
-        found |= {cell.row: paths} if paths else {}
+        for replicate in evidence.replicates if cell.stages else ():
+            stage = cell.stages.split()[0]
+            path = evidence.store.folder(stage, replicate) / name
+            if evidence.result(stage, replicate) and path.exists():
+                found.setdefault(cell.row, {})[replicate] = path
     return found
 
 
@@ -147,7 +142,8 @@ def arrays(path: Path) -> Arrays:
         return {key: file[key] for key in file.files}
 
 
-def _show(axis: Any, picture: np.ndarray, **options: Any) -> None:
+def show(axis: Any, picture: np.ndarray, **options: Any) -> None:
+    """Draw a picture pixel by pixel, without axes."""
     axis.imshow(picture, interpolation="none", **options)
     axis.set(xticks=[], yticks=[], frame_on=False)
 

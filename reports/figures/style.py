@@ -44,6 +44,7 @@ RC: dict[str, Any] = {
     "ytick.labelsize": 8,
     "legend.frameon": False,
     "legend.fontsize": 8,
+    "text.parse_math": False,  # a class or a row may be called $x$
     "svg.hashsalt": "fame",  # the same file from the same numbers
     "svg.fonttype": "none",  # text stays text
     "pdf.fonttype": 42,  # embedded TrueType, as venues ask

@@ -1,6 +1,7 @@
 """The pretrainings' losses over epochs: whether a schedule was long enough to say anything."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     lines = [
         (method, replicate, *point)
         for stage, method in stages.items()
-        for replicate in evidence.replicates
+        for replicate in _told(evidence, stage)
         for point in read(evidence.store.folder(stage, replicate) / METRICS)
     ]
     if not lines:
@@ -44,6 +45,11 @@ def draw(evidence: Evidence, folder: Path) -> Drawn | None:
     caption = f"Training loss per epoch, {many}: the mean and, shaded, the lowest and highest over replicates. "
     caption += "Levels cannot be compared between merges: merging makes the task harder."
     return save(figure, folder, "training_curves", "Pretraining", caption, table)
+
+
+def _told(evidence: Evidence, stage: str) -> Sequence[int]:
+    """Return the finished replicates, of which every epoch is a mean of the same; before one is finished, all."""
+    return [number for number in evidence.replicates if evidence.result(stage, number)] or evidence.replicates
 
 
 def read(path: Path) -> list[tuple[int, float]]:

@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -22,13 +22,11 @@ from rich.filesize import decimal
 from fame.errors import FameError
 from studies.harness.hardware import commit, cores, default_jobs, resolve_device, versions
 from studies.harness.plan import Plan, make_plan, show_plan
-from studies.harness.pool import LocalWorkers
 from studies.harness.progress import Bars, Lines
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, row_name, studies
-from studies.search import NAME, Found, Trial, search_beta
 from studies.setting.asked import Asked, listed, part_of, places, resolve
 from studies.setting.cell import Stage
 from studies.setting.fields import overruled
@@ -162,7 +160,7 @@ def _parameter(name: str, default: Any) -> inspect.Parameter:
     declared = typer.Option(
         flag(name),
         help=field.description,
-        metavar=extra["metavar"] or "|".join(choices),
+        metavar="" if kind is bool else extra["metavar"] or "|".join(choices) or "N",
         rich_help_panel=extra["panel"],
         autocompletion=_named if name == "only" else _beginning(choices) if choices else None,
     )
@@ -207,7 +205,7 @@ class Session:
             self.device, self.jobs = self.cluster.device, options.jobs or self.cluster.slots
         else:
             self.device = options.device if elsewhere and options.device != "auto" else resolve_device(options.device)
-            self.jobs = options.jobs or default_jobs(self.device)
+            self.jobs = options.jobs or (1 if options.nnodes > 1 else default_jobs(self.device))
         with watching() as watcher:
             self.asked: Asked = resolve(options, self.store.cache, min(self.jobs, cores()), watcher.data, planning)
         self.replicates = part_of(options.part, self.asked.replicates)
@@ -263,30 +261,7 @@ class Session:
 
     def tracker(self, warn: Callable[[str], object] = complain) -> Tracker | None:
         """Return the mirror in MLflow; None where it is off."""
-        return None if self.options.no_mlflow else Tracker(self.store.out, warn)
-
-    def search(self, trials: int, replicate: int) -> Found:
-        """Search beta in the world of `replicate`, telling of every trial; FameError as `search_beta`, and for several folds."""
-        if self.asked.setting.targets:
-            raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
-        if self.asked.setting.folds:
-            raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
-        workers = LocalWorkers(self.store.out, self.jobs, self.runtime)
-        with watching() as watcher:
-            mirror = self.tracker(watcher.note)
-            shared = partial(run_stages, jobs=self.jobs, runtime=self.runtime, watcher=watcher, mirror=mirror, executor=workers)
-
-            def execute(stages: list[Stage]) -> None:
-                shared(self.store, {stage.id: (stage, (NAME,)) for stage in stages}, (replicate,))
-
-            def tell(trial: Trial) -> None:
-                how = "was there" if trial.reused else "computed"
-                watcher.note(f"trial {trial.number}: beta {trial.beta}: {trial.value:.1f} % on validation videos ({how})")
-
-            try:
-                return search_beta(self.asked.setting, self.store, trials, replicate, execute, tracker=mirror, tell=tell)
-            finally:
-                workers.stop()
+        return None if self.options.no_mlflow else Tracker(self.store.out, warn, self.options.scale)
 
     def show(self, plan: Plan) -> None:
         """Show a plan, which replicates are done, which are asked for, which sets are absent, and a --set that rows lack."""
@@ -307,7 +282,8 @@ def _ray() -> Any:
 def runtime_of(options: Options, device: str) -> Runtime:
     """Return where files are and where it is computed; FameError where a set is not there."""
     roots = {kind: root for kind, root, _ in places(options).values()}
-    return Runtime(device, roots, options.pretrained, options.broken)
+    where = (options.nnodes, options.rdzv_endpoint)
+    return Runtime(device, roots, options.pretrained, options.broken, *where)
 
 
 def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ Form = Annotated[Literal["lines", "slurm"], typer.Option("--format", help="slurm
 Runs = Annotated[list[str], typer.Argument(metavar="STAGE/REPLICATE...", help="Runs as `commands` names them.")]
 
 
-@asking(without=("executor", "address", "gpus_per_run"))
+@asking(without=("executor", "address", "gpus_per_run", "nnodes", "rdzv_endpoint"))
 def commands(options: Options, form: Form = "lines") -> None:
     """One shell line a missing run, upstream first, each to be executed anywhere that sees OUT, alone and again."""
     session = Session(options, elsewhere=True)

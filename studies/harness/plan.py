@@ -78,7 +78,9 @@ def method_of(stage: Stage) -> str:
         return ""
     objective = config.objective
     if isinstance(objective, MoCoObjective) and (merge := objective.merge):
-        return f"{merge.variant} {merge.beta} {merge.background} {merge.views}"
+        return f"{merge.variant} {merge.beta} {merge.background} {merge.views}" + (
+            f" to epoch {config.stop}" if config.stop else ""
+        )
     return "BE" if getattr(objective, "erasing", None) else objective.kind
 
 
@@ -92,7 +94,7 @@ def work(stage: Stage, sizes: Sizes) -> float:
     tests = sum(number for name, number in counts.items() if name == "val" or name.split("/")[0] in ("test", FOLD))
     match config:
         case Pretrain():
-            clips = TRAINING * config.optim.epochs * train
+            clips = TRAINING * config.epochs * train
         case Finetune() | Probe(solver="sgd"):
             clips = TRAINING * config.optim.epochs * train + tests * config.clips
         case Masks() | Activation():
@@ -113,7 +115,7 @@ class Forecast:
 
     def cost(self, stage: Stage) -> float:
         """Return the run's seconds; where no run was timed, its work, by which runs can be ordered."""
-        kinds = [kind] if (kind := _kind(stage)) in self.done else [*self.done]
+        kinds = [kind] if (kind := kind_of(stage)) in self.done else [*self.done]
         done, took = (sum(known[kind] for kind in kinds) for known in (self.done, self.took))
         return A_RUN + work(stage, self.sizes) * (took / done if done else 1.0)
 
@@ -123,8 +125,8 @@ class Forecast:
 
     def learn(self, stage: Stage, seconds: float) -> None:
         if done := work(stage, self.sizes):
-            self.done[_kind(stage)] += done
-            self.took[_kind(stage)] += seconds
+            self.done[kind_of(stage)] += done
+            self.took[kind_of(stage)] += seconds
 
     def learn_from(self, store: Store, tasks: Iterable[Task]) -> None:
         """Read the times of finished runs that were computed on this machine in one go."""
@@ -155,7 +157,7 @@ class Forecast:
         return total if math.isnan(total) else max(total / jobs, *chains.values(), 0.0)
 
 
-def _kind(stage: Stage) -> str:
+def kind_of(stage: Stage) -> str:
     """Return what runs of equal work take alike: the stage, of a pretraining its objective."""
     return stage.config.objective.kind if isinstance(stage.config, Pretrain) else stage.kind
 

@@ -58,7 +58,7 @@ class Bars(Lines):
     def __init__(self, console: Console) -> None:
         super().__init__(console)
         columns = (
-            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True, overflow="ellipsis")),
+            TextColumn("{task.description}", table_column=Column(ratio=5, no_wrap=True, overflow="ellipsis")),
             BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=8)),
             MofNCompleteColumn(),
             TextColumn("{task.fields[told]}", table_column=Column(no_wrap=True)),
@@ -87,7 +87,7 @@ class Bars(Lines):
                 bar = self.bars.add_task(f"  {task.name}", total=None, told="")
                 self.shown[task] = bar, time.monotonic(), step
             bar, since, first = self.shown[task]
-            told = [f"loss {loss:.2f}"] if loss is not None else []
+            told = [f"loss {loss:.2f}"] if loss is not None else [] if progress else ["starting"]
             if steps and step > first:
                 told.append(left((time.monotonic() - since) / (step - first) * (steps - step)))
             self.bars.update(bar, completed=step, total=steps, told=", ".join(told))

@@ -72,23 +72,19 @@ class Cluster:
 
     def _look(self, roots: Sequence[Path]) -> None:
         """FameError names a node of other versions than these here, or without one of `roots`."""
-        ours = identity()
         asked = {
-            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(roots): node
+            look.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+                identity(), roots
+            ): node
             for node in self.nodes
         }
         for answer, node in asked.items():
-            name = f"node {node['NodeManagerAddress']}"
             try:
-                theirs, missing = ray.get(answer, timeout=CHECK)
+                said = ray.get(answer, timeout=CHECK)
             except ray.exceptions.RayError as error:
-                said = message_of(error)[:300]
-                raise FameError(f"{name}: cannot run this project ({said}); install it there as it is here") from None
-            for what, one in ours.items():
-                if theirs[what] != one:
-                    raise FameError(f"{name}: has {what} {theirs[what]}, and here it is {one}; numbers of both must not be mixed")
-            if missing:
-                raise FameError(f"{name}: {missing[0]}: there is no such folder; every node needs the videos at the same path")
+                said = f"cannot run this project ({message_of(error)[:300]}); install it there as it is here"
+            if said:
+                raise FameError(f"node {node['NodeManagerAddress']}: {said}")
 
 
 def connect(address: str | None, jobs: int | None) -> None:
@@ -120,12 +116,13 @@ def identity() -> dict[str, str]:
     return {"ray": ray.__version__, "python": versions()["python"], "project": project}
 
 
-def node_name() -> str:
-    """Return `node ADDRESS`: the one that this task runs on."""
-    return f"node {ray.util.get_node_ip_address()}"
+def unfit(ours: dict[str, str], roots: Sequence[Path]) -> str:
+    """Say why this node cannot share runs with one of the identity `ours`, or lacks a folder of `roots`; "" where it can."""
+    for what, theirs in identity().items():
+        if theirs != ours[what]:
+            return f"has {what} {theirs}, and the study runs on {ours[what]}; their numbers must not be mixed"
+    missing = next((root for root in roots if not root.is_dir()), None)
+    return f"{missing}: there is no such folder; every node needs the videos at the same path" if missing else ""
 
 
-@ray.remote(num_cpus=0)
-def look(roots: Sequence[Path]) -> tuple[dict[str, str], list[Path]]:
-    """Return a node's versions, and the folders that it lacks."""
-    return identity(), [root for root in roots if not root.is_dir()]
+look = ray.remote(num_cpus=0)(unfit)

@@ -24,16 +24,16 @@ from ray.exceptions import NodeDiedError, ObjectLostError, RayError, RayTaskErro
 from ray.util.queue import Queue
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from fame.errors import FameError
 from fame.files import sha256_of, write_atomically
 from fame.plugins import Plugin, loaded
 from studies.harness.plan import Task
 from studies.harness.pool import PATIENCE, LocalWorkers, Naming, Outcome, attempt
-from studies.harness.ray_cluster import Cluster, node_name
+from studies.harness.ray_cluster import Cluster, identity, unfit
 from studies.harness.store import CHECKPOINT, LOCK, METRICS, RESULT, Store
 from studies.harness.worker import Runtime, message_of
 
 TELL = 1.0  # seconds between two looks at what a run has written
-SHARED = 16  # encoders that stay in the object store for further evaluations
 Files = dict[str, bytes]  # of a folder, by name
 
 
@@ -46,6 +46,7 @@ class Given:
     files: dict[str, tuple[str, bytes]]
     home: str
     cache: Path
+    identity: dict[str, str]  # of project and packages
 
     def unpacked(self, place: Path) -> tuple[Runtime, tuple[Plugin, ...]]:
         """Write the files below `place`, where they are not there yet; return what names them on this node."""
@@ -77,10 +78,9 @@ class RayWorkers:
         files = {plugin.sha256: (Path(plugin.path).name, Path(plugin.path).read_bytes()) for plugin in loaded()}
         if weights := runtime.pretrained:
             files[sha256_of(weights)] = weights.name, weights.read_bytes()
-        self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve()))
+        self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve(), identity()))
         self.attempts: dict[ray.ObjectRef, Attempt] = {}
         self.answered: list[Outcome] = []
-        self.encoders: dict[tuple[str, int], ray.ObjectRef] = {}
         self.count = 0
 
     @property
@@ -110,7 +110,8 @@ class RayWorkers:
         self.store.begin(task.stage, task.replicate)
         self.count += 1
         work = execute_there.options(name=task.name, **self.cluster.needs(task))
-        files = read(folder), self._encoder(task)
+        upstream = task.upstream()
+        files = read(folder), read(self.store.folder(*upstream.key)) if upstream else {}
         answer = work.remote(self.given, task.stage.to_json(), task.replicate, *files, self.news, self.count)
         self.attempts[answer] = Attempt(self.count, task, lock)
 
@@ -149,6 +150,7 @@ class RayWorkers:
                 status, message = "failed", "its files came back damaged"
             return Outcome(task, status, seconds, message)
         except RayTaskError as error:
+            self.store.fail(task.stage, task.replicate, message_of(error.cause), error.cause)
             return Outcome(task, "failed", seconds, message_of(error.cause))
         except (NodeDiedError, ObjectLostError):
             return Outcome(task, "lost", seconds, "its node died")
@@ -156,17 +158,6 @@ class RayWorkers:
             return Outcome(task, "killed", seconds, f"its process ended ({type(error).__name__})")
         finally:
             ended.lock.release()
-
-    def _encoder(self, task: Task) -> Files | ray.ObjectRef:
-        """Return the files of the run's upstream as they lie in the object store; those of the last few stay there."""
-        upstream = task.upstream()
-        if upstream is None:
-            return {}
-        if upstream.key not in self.encoders:
-            if len(self.encoders) == SHARED:
-                del self.encoders[next(iter(self.encoders))]
-            self.encoders[upstream.key] = ray.put(read(self.store.folder(*upstream.key)))
-        return self.encoders[upstream.key]
 
     def _take_news(self) -> None:
         """Write what running runs have told: their log, by which bars and `status` go, and their checkpoint."""
@@ -192,6 +183,9 @@ def execute_there(
     for left in place.glob("run-*"):  # of processes that were killed
         if not Path("/proc", left.name.removeprefix("run-")).exists() or left.name == f"run-{os.getpid()}":
             shutil.rmtree(left, ignore_errors=True)
+    name = f"node {ray.util.get_node_ip_address()}"
+    if said := unfit(given.identity, list(given.runtime.roots.values())):  # it may have joined after the study began
+        raise FameError(f"{name}: {said}")
     store = Store(place / f"run-{os.getpid()}")
     at_home = ray.get_runtime_context().get_node_id() == given.home
     store.cache = given.cache if at_home else place / "cache"
@@ -203,7 +197,7 @@ def execute_there(
         with _telling(folder, news, number):
             status, message = attempt(value, replicate, store, *given.unpacked(place / "given"))
         if status != "done":
-            status, message = "failed", f"{node_name()}: {message}"  # a full disk is this node's alone
+            status, message = "failed", f"{name}: {message}"  # a full disk is this node's alone
         return status, time.monotonic() - began, message, read(folder)
     finally:
         shutil.rmtree(store.out, ignore_errors=True)

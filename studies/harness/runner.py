@@ -6,12 +6,12 @@ A failed run takes down only what depends on it; a run that another process hold
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Console
 
+from studies.harness.mirroring import Mirroring
 from studies.harness.plan import Plan, Task, label, make_plan
 from studies.harness.pool import LocalWorkers, Outcome, Workers
 from studies.harness.progress import Lines
@@ -57,35 +57,29 @@ def run_stages(
     """
     watcher = watcher or Lines(Console(quiet=True))
     plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)
-    mirroring = ThreadPoolExecutor(1)  # as importing MLflow takes seconds
-
-    def finish(task: Task) -> None:
-        if mirror:
-            mirroring.submit(mirror.mirror_run, store, *task.key)
-
-    for task in plan.tasks:
-        if task.key in plan.done:
-            finish(task)
+    mirroring = Mirroring(store, mirror, plan.serves)
+    mirroring.there(task.key for task in plan.tasks if task.key in plan.done)
     workers = executor or LocalWorkers(store.out, jobs, runtime)
+    stopped = True
     try:
         if plan.todo:
             workers.prepare(plan.todo, watcher.naming)
-        summary = Schedule(store, plan, workers, watcher, finish).run()
-    except BaseException:
-        mirroring.shutdown(wait=False, cancel_futures=True)
-        raise
+        schedule = Schedule(store, plan, workers, watcher, mirroring)
+        schedule.shared = runtime.nodes > 1
+        summary = schedule.run()
+        stopped = False
+        return summary
     finally:
         if executor is None:
             workers.stop()
-    mirroring.shutdown()
-    return summary
+        mirroring.stop(now=stopped)
 
 
 class Schedule:
-    """Give ready tasks to workers until none is left, and each that ends well to `finish`. One per start."""
+    """Give ready tasks to workers until none is left, and tell of each. One per start."""
 
-    def __init__(self, store: Store, plan: Plan, workers: Workers, watcher: Lines, finish: Callable[[Task], None]) -> None:
-        self.store, self.plan, self.workers, self.watcher, self.finish = store, plan, workers, watcher, finish
+    def __init__(self, store: Store, plan: Plan, workers: Workers, watcher: Lines, mirroring: Mirroring) -> None:
+        self.store, self.plan, self.workers, self.watcher, self.mirroring = store, plan, workers, watcher, mirroring
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
         self.running: dict[Key, tuple[Task, float, float]] = {}  # since when, share done before
@@ -93,6 +87,7 @@ class Schedule:
         self.again: set[Key] = set()  # runs whose worker was killed
         self.summary = Summary(already=len(plan.done))
         self.weight = self._weights()
+        self.shared = False  # with other machines, which wait for this one at each pretraining
 
     def run(self) -> Summary:
         self.watcher.begin(len(self.finished), len(self.plan.tasks))
@@ -103,6 +98,7 @@ class Schedule:
                 self.workers.submit(task)
             for outcome in self.workers.wait(TICK):
                 self._take(outcome)
+            self.mirroring.running(self.running)
             self.watcher.running({task: self.store.progress(*key) for key, (task, _, _) in self.running.items()}, self.remaining())
         return self.summary
 
@@ -125,24 +121,24 @@ class Schedule:
         return weight
 
     def _ready(self) -> list[Task]:
-        """Return tasks whose upstream is finished, the longest chain first."""
+        """Return tasks whose upstream is finished, the longest chain first; where machines share them, pretrainings as planned."""
         now = time.monotonic()
         ready = [
             task
             for key, task in self.waiting.items()
             if self.later.get(key, 0.0) <= now and ((upstream := task.upstream()) is None or upstream.key in self.finished)
         ]
-        return sorted(ready, key=lambda task: -self.weight[task.key])
+        return sorted(ready, key=lambda task: task.stage.kind != "pretrain" if self.shared else -self.weight[task.key])
 
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key
         del self.running[key]
+        self.mirroring.ended(key, outcome.status)
         match outcome.status:
             case "done":
                 self.plan.forecast.learn_from(self.store, [task])
                 self.finished.add(key)
                 self.summary.done.append(key)
-                self.finish(task)
                 self._tell(outcome)
             case "busy":
                 self.later[key] = time.monotonic() + PATIENCE

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from fame.errors import FameError
@@ -133,7 +134,7 @@ class Store:
             return None
         import pandas
 
-        types = {"video": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
+        types = {"video": str, "class": str, "performance": str, "scene_action": "Int64", "rank": "Int64"}
         return pandas.read_csv(path, dtype=types)  # type: ignore[arg-type]
 
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
@@ -177,6 +178,17 @@ class Store:
                 (folder / METRICS).unlink(missing_ok=True)
             write_json(folder / CONFIG, stage.to_json())
         return folder
+
+    def hand_on(self, stopped: str, further: str, replicate: int) -> None:
+        """Move the checkpoint of a training that stopped early to the run that goes on from it; not where that has begun."""
+        source, target = self.folder(stopped, replicate), self.folder(further, replicate)
+        if not (source / CHECKPOINT).exists():
+            return
+        target.mkdir(parents=True, exist_ok=True)
+        with suppress(Timeout), FileLock(target / LOCK, timeout=0):
+            if not (target / CHECKPOINT).exists() and not (target / RESULT).exists():
+                shutil.copyfile(source / METRICS, target / METRICS)
+                (source / CHECKPOINT).replace(target / CHECKPOINT)
 
     def finish(self, stage: Stage, replicate: int, result: dict[str, Any]) -> None:
         """Write result.json with checksums, atomically and last: from here on the run is finished."""

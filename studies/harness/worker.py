@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
+from fame.config import Pretrain
 from fame.errors import FameError, NotFinite
 from studies.harness.hardware import commit, hardware, resolve_device, versions
 from studies.harness.store import CHECKPOINT, ENCODER, LOCK, Store
@@ -45,11 +46,17 @@ class Runtime:
     roots: dict[str, Path] = field(default_factory=dict)  # folders of real sets, by their kind
     pretrained: Path | None = None  # the file behind pretraining kind `file`
     most_broken: float = 0.0  # share of broken videos that may be left out
+    nodes: int = 1  # machines that share each pretraining of several ranks
+    endpoint: str = ""  # HOST:PORT, where they meet
     stages: dict[str, str] = field(default_factory=lambda: dict(STAGES))
 
     def root_of(self, data: StagedData | VideoData) -> Path | None:
         root = self.roots.get(data.kind)
         return root / name if root and (name := getattr(data, "name", "")) else root
+
+    def joins(self, stage: Stage) -> bool:
+        """Return whether this machine has ranks of a run that another one holds."""
+        return self.nodes > 1 and isinstance(stage.config, Pretrain) and stage.config.ranks > 1
 
     def entry(self, kind: str) -> Callable[..., Any]:
         """Return the function behind a name of `stages`, imported now."""
@@ -100,7 +107,14 @@ def execute(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dic
                 raise told from (None if told is error else error)
             return result
     except Timeout:
-        raise Busy(f"{stage.kind} {stage.id}/{replicate}") from None
+        if not runtime.joins(stage):
+            raise Busy(f"{stage.kind} {stage.id}/{replicate}") from None
+    _run(stage, replicate, store, runtime)
+    with FileLock(folder / LOCK):  # until the machine that holds the run has recorded it
+        recorded = store.result(stage.id, replicate)
+    if recorded is None:
+        raise FameError(f"{folder}: the machine that began it did not end it")
+    return recorded
 
 
 def message_of(error: BaseException) -> str:
@@ -126,7 +140,8 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
         used[getattr(data, "part", data.kind)] = opened.manifest.digest()
         return opened
 
-    run = Run(folder, seeds, torch.device(device), videos, store.cache, given=runtime.pretrained)
+    at = (runtime.nodes, runtime.endpoint)
+    run = Run(folder, seeds, torch.device(device), videos, store.cache, False, runtime.pretrained, *at)
     resumed = (folder / CHECKPOINT).exists()
     compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
     start = time.monotonic()

@@ -93,26 +93,26 @@ OVERRIDES = ("world", "optim", "moco", "augment")  # arguments of a method that 
 Typed = tuple[tuple[str, str, Any], ...]
 
 
-def typed_fields(texts: Iterable[str]) -> Typed:
+def typed_fields(texts: Iterable[str], option: str = "--set") -> Typed:
     """Return (group, field, value) of each `GROUP.FIELD=VALUE`, the last of equal names; FameError for a wrong name or value."""
     found: dict[tuple[str, str], Any] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         group, _, field = name.partition(".")
         if not equals or not field:
-            raise FameError(f"--set {text}: write GROUP.FIELD=VALUE, as merge.beta=0.4")
+            raise FameError(f"{option} {text}: write GROUP.FIELD=VALUE, as merge.beta=0.4")
         if group not in GROUPS:
-            raise FameError(f"--set {text}: unknown group {group!r}{_near(group, GROUPS)}")
+            raise FameError(f"{option} {text}: unknown group {group!r}{_near(group, GROUPS)}")
         fields = GROUPS[group].model_fields
         if field not in fields or field == "plugin":
-            raise FameError(f"--set {text}: {group} has no field {field!r}{_near(field, fields)}")
+            raise FameError(f"{option} {text}: {group} has no field {field!r}{_near(field, fields)}")
         found[group, field] = _value(value)
     typed = tuple((group, field, value) for (group, field), value in sorted(found.items()))
     for group, model in GROUPS.items():
         try:
             changed(model(), in_group(typed, group), group)
         except FameError as error:
-            raise FameError(f"--set {error}") from None
+            raise FameError(f"{option} {error}") from None
     return typed
 
 

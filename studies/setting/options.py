@@ -42,11 +42,7 @@ local = partial(option, stored=False)  # says where or how fast something is com
 class Options(Config):
     """Hold the options of the command line; those that are None are as the scale has it."""
 
-    scale: Literal["smoke", "quick", "mini", "paper"] = option(
-        "quick",
-        "How big: smoke, quick, mini or paper.",
-        metavar="NAME",
-    )
+    scale: Literal["smoke", "quick", "mini", "paper"] = option("quick", "How big: smoke, quick, mini or paper.", metavar="NAME")
     dataset: Literal["staged", "ucf101", "hmdb51", "kinetics400", "diving48", "folder", "targets", "paper"] = data(
         None,
         "staged, the embedded benchmark (default); ucf101, hmdb51, kinetics400, diving48; folder: class folders of your own; "
@@ -56,24 +52,16 @@ class Options(Config):
     fold: Literal["1", "2", "3", "all"] = data("1", "Official fold; all: their mean. kinetics400 and diving48 have one.")
     codec: Literal["raw", "jpeg"] | None = data(None, "How real videos are stored: raw (default) or jpeg, a twelfth of the disk.")
     protocol: Literal["corrected", "official"] = option(
-        "corrected",
-        "official: what the released code does with videos, faults included (docs/datasets.md).",
-        metavar="NAME",
+        "corrected", "official: what the released code does with videos, faults included (docs/datasets.md).", metavar="NAME"
     )
     replicates: Annotated[int, Field(ge=1, lt=SELECTION_REPLICATES)] | None = option(
-        None,
-        "Replicates; default: the scale's own number. A verdict needs three.",
-        metavar="N",
+        None, "Replicates; default: the scale's own number. A verdict needs three."
     )
     only: tuple[str, ...] = option(
-        (),
-        "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims. Repeatable.",
-        metavar="STUDY",
+        (), "This study only, or one row of it (STUDY/ROW/COLUMN), or findings, or claims. Repeatable.", metavar="STUDY"
     )
     row: tuple[str, ...] = option(
-        (),
-        "A row of your own, as \"fame(beta=0.4, variant='seed')\", beside the baseline. Repeatable.",
-        metavar="METHOD",
+        (), "A row of your own, as \"fame(beta=0.4, variant='seed')\", beside the baseline. Repeatable.", metavar="METHOD"
     )
     set: tuple[str, ...] = option(
         (),
@@ -82,46 +70,31 @@ class Options(Config):
         metavar="FIELD=VALUE",
     )
     backbone: BackboneName | None = option(
-        None,
-        f"Another network than the scale's: {', '.join(get_args(BackboneName))}.",
-        ("backbone.name",),
-        metavar="NAME",
+        None, f"Another network than the scale's: {', '.join(get_args(BackboneName))}.", ("backbone.name",), metavar="NAME"
     )
-    frames: int | None = option(None, "Frames of a clip, instead of the scale's.", ("clip.frames",), metavar="N")
-    size: int | None = option(None, "Pixels of a clip, instead of the scale's.", ("clip.size",), metavar="N")
-    epochs: Count | None = option(
-        None,
-        "Epochs of pretraining, instead of the scale's.",
-        ("pretrain.epochs", "source_epochs"),
-        metavar="N",
-    )
-    ranks: Count | None = compute(None, "Processes, one a GPU, that share each batch of a pretraining.", ("ranks",), metavar="N")
+    frames: int | None = option(None, "Frames of a clip, instead of the scale's.", ("clip.frames",))
+    size: int | None = option(None, "Pixels of a clip, instead of the scale's.", ("clip.size",))
+    epochs: Count | None = option(None, "Epochs of pretraining, instead of the scale's.", ("pretrain.epochs", "source_epochs"))
+    ranks: Count | None = compute(None, "Processes, one a GPU, that share each batch of a pretraining.", ("ranks",))
     accumulate: Count | None = compute(
-        None,
-        "Pieces that a pretraining's batch is computed in on each device: less memory.",
-        ("accumulate",),
-        metavar="N",
+        None, "Pieces that a pretraining's batch is computed in on each device: less memory.", ("accumulate",)
     )
     precision: Precision | None = compute(
-        None,
-        "auto, fp32, bf16, or on a GPU fp16, instead of the scale's.",
-        ("precision",),
-        metavar="NAME",
+        None, "auto, fp32, bf16, or on a GPU fp16, instead of the scale's.", ("precision",), metavar="NAME"
     )
     compile: bool = compute(False, "Pretraining's networks by torch.compile.", ("compiled",))
 
     data_root: Path | None = local(
-        None,
-        "Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...",
-        metavar="DIR",
-        panel="Data",
+        None, "Folder of a dataset on disk; for paper, of its sets: ucf101, hmdb51, ...", metavar="DIR", panel="Data"
     )
     pretrained: Path | None = local(None, "Evaluate these weights instead of pretraining.", metavar="FILE")
     plugin: tuple[Path, ...] = local((), "Python file with masks, pretext tasks or studies of yours. Repeatable.", metavar="FILE")
-    part: str | None = local(None, "These of the study's replicates only: 3, 2-4 or 1,5.", metavar="N", panel="Compute")
+    part: str | None = local(None, "These of the study's replicates only: 3, 2-4 or 1,5.", panel="Compute")
     out: Path = local(Path("out"), "Folder of runs, cache and report.", metavar="DIR", panel="Output")
     device: str = local("auto", "auto, cpu, cuda or cuda:N.", metavar="NAME", panel="Compute")
-    jobs: Count | None = local(None, "Runs side by side; default: one a core.", metavar="N", panel="Compute")
+    jobs: Count | None = local(None, "Runs side by side; default: one a core.", panel="Compute")
+    nnodes: Count = local(1, "Machines that share --ranks; the same is typed on each.", panel="Compute")
+    rdzv_endpoint: str = local("", "Where they meet: a free port of one of them.", metavar="HOST:PORT", panel="Compute")
     executor: Literal["local", "ray"] = local(
         "local",
         "local: processes of this machine; ray: a Ray cluster.",
@@ -137,7 +110,6 @@ class Options(Config):
     gpus_per_run: Annotated[float, Field(gt=0)] | None = local(
         None,
         "GPUs of the Ray cluster for each rank of a run, as 0.25; default: 1.",
-        metavar="N",
         panel="Compute",
     )
     exclude_broken: bool = local(False, "Leave broken videos out, up to a hundredth of the set.", panel="Data")
@@ -157,10 +129,15 @@ class Options(Config):
     def read(cls, typed: dict[str, Any]) -> Options:
         """Validate what was typed; FameError, in one line, names the first option with a bad value."""
         try:
-            return cls.model_validate(typed)
+            found = cls.model_validate(typed)
         except ValidationError as error:
             first = error.errors()[0]
             raise FameError(f"{flag(str(first['loc'][0]))} {first['input']}: {own_words(first)}") from None
+        one_at_a_time = found.jobs in (None, 1) and found.executor == "local"
+        if (nodes := found.nnodes) > 1 and not (found.ranks and found.ranks % nodes == 0 and found.rdzv_endpoint and one_at_a_time):
+            wanted = "--ranks, a multiple of it, --rdzv-endpoint HOST:PORT, --jobs 1, and no Ray"
+            raise FameError(f"--nnodes {nodes} wants {wanted}")
+        return found
 
     def stored(self) -> Options:
         return type(self).model_validate(self.model_dump())

@@ -34,7 +34,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
         monkeypatch.setitem(STAGES, kind, fake)
     monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
-        monkeypatch.setattr(f"{module}.Tracker", lambda out, warn: None)
+        monkeypatch.setattr(f"{module}.Tracker", lambda *_: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)
 
     def call(*words: str, program: object = run_study.app) -> int:
@@ -101,12 +101,12 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(typed: Typed, c
 
 
 def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
-    monkeypatch.setattr("studies.cli.session.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
+    monkeypatch.setattr("studies.search.workers.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
     for _ in range(2):
         assert typed("search", "--scale", "smoke", "--trials", "1") == 0
     out = capfd.readouterr().out
-    assert out.count("best beta 0.5: 50.0 % after 1 trials") == 2
-    assert out.count("trial 0: beta 0.5: 50.0 % on validation videos (computed)") == 1
+    assert out.count("best merge.beta 0.5: 50.0 ± 35.4 % val/balanced/top1 (linear probe") == 2
+    assert out.count("trial 0: merge.beta 0.5: 50.0 ± 35.4 %") == 1 and "optuna-dashboard" in out
     assert out.count("done in") == 2, "a trial that is there is not run again"
 
 

@@ -28,6 +28,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["plan", "--jobs", "two"], "--jobs two: it must be a whole number"),
         (["plan", "--frames", "1"], "--frames 1: it must be at least 2"),
         (["plan", "--ranks", "3"], "ranks = 3: a batch of 32 is shared by them equally"),
+        (["plan", "--ranks", "2", "--nnodes", "2"], "--nnodes 2 wants --ranks, a multiple of it, --rdzv-endpoint HOST:PORT"),
         (["plan", "--accumulate", "5"], "accumulate = 5: a batch of 32 on one device is cut in so many equal pieces"),
         (["plan", "--device", "tpu"], "unknown device 'tpu'; the devices are auto, cpu and cuda"),
         (["plan", "--pretrained", "gone.pt"], "--pretrained gone.pt: cannot be read"),
@@ -46,6 +47,15 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["view", "--out", "new"], "no report there yet"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
         (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
+        (
+            ["search", "--scale", "smoke", "--objective", "test"],
+            "--objective test: there is none of that name; choose balanced, own",
+        ),
+        (["search", "--scale", "smoke", "--pruner", "some"], "--pruner some: choose none, median"),
+        (
+            ["search", "--scale", "smoke", "--storage", "sqlite:///no/where/x.db"],
+            "--storage sqlite:///no/where/x.db: it cannot be opened",
+        ),
     ],
 )
 def test_an_error_of_the_user_is_one_line_and_exit_code_2(words: list[str], told: str, typed: Typed, capfd: Captured) -> None:

@@ -19,6 +19,7 @@ from fame.data import store as store_module
 from fame.data.faults import VideoError
 from fame.data.manifest import Manifest, Video
 from fame.data.store import ChangedVideo, Codec, FrameStore, open_store, ready_file
+from fame.data.stored import middle_frame
 from fame.data.video import decode
 from fame.errors import FameError
 from fame.files import sha256_of
@@ -71,6 +72,15 @@ def test_jpegs_are_close_and_smaller(manifest: Manifest, tmp_path: Path) -> None
     for row in range(len(LENGTHS)):
         assert np.abs(exact.video(row).astype(int) - small.video(row)).mean() < 8
     assert small.size is None and small.paths[0].stat().st_size < exact.paths[0].stat().st_size
+
+
+def test_the_middle_frame_is_read_without_the_manifest(manifest: Manifest, tmp_path: Path, codec: Codec) -> None:
+    store = stored(manifest, tmp_path, codec)
+    for row, frames in enumerate(LENGTHS):
+        found = middle_frame(store.paths[row])
+        assert found is not None and np.array_equal(found, store.video(row)[frames // 2])
+    store.paths[0].write_bytes(b"no video")
+    assert middle_frame(store.paths[0]) is None and middle_frame(tmp_path / "none.npy") is None
 
 
 def test_other_processes_and_threads_read_the_same(manifest: Manifest, tmp_path: Path, codec: Codec) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from fame.config import Clip, Retrieval
 from fame.errors import FameError
-from fame.evaluation.retrieval import COLUMNS, FILE, embed, first_right_rank, metrics_from, retrieval
+from fame.evaluation.retrieval import COLUMNS, FILE, embed, first_right_rank, metrics_from, neighbours, retrieval
 from tests.fakes import fake_data
 from tests.painted import PaintedVideos, Reader, move
 
@@ -36,6 +38,12 @@ def test_features_that_are_the_scene_retrieve_the_own_scene_only(tmp_path, evalu
     assert set(frame[frame["condition"] == "deranged"]["rank"]) == {10}
 
 
+def test_validation_videos_alone_are_asked_for_a_search(tmp_path, evaluated):
+    videos = move(PaintedVideos(), "train", "val", only=3)
+    metrics = evaluated(retrieval, CONFIG.model_copy(update={"queries": "val"}), Reader(label=1, scene=0), videos)["metrics"]
+    assert {name.partition("/")[2] for name in metrics} == {"val"}
+
+
 def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, evaluated):
     videos = move(PaintedVideos(counterfactual=False), "train", "val", only=3)
     result = evaluated(retrieval, CONFIG, Reader(label=1, scene=0), videos)
@@ -43,6 +51,22 @@ def test_a_class_that_the_gallery_lacks_is_a_miss_with_an_empty_rank(tmp_path, e
     assert result["notes"]["queries_without_gallery_class"] == 3
     frame = pd.read_csv(tmp_path / FILE)
     assert frame["rank"].isna().tolist() == (frame["label"] == 3).tolist()
+
+
+def test_neighbours_are_the_nearest_of_evenly_spaced_queries(tmp_path):
+    videos = PaintedVideos()
+    videos.store = SimpleNamespace(paths=[tmp_path / f"videos/{row}.npy" for row in range(len(videos.labels))])
+    rows, train = videos.select("test"), videos.select("train")
+    gallery, queries = (torch.eye(4)[videos.labels[part]] for part in (train, rows))
+    gallery[0] = 0.0  # the first training video is like none
+    found = neighbours(videos, rows, queries, train, gallery, "own", tmp_path)
+    assert found.groupby("query")["place"].apply(list).map(tuple).unique().tolist() == [(0, 1, 2, 3, 4, 5)]
+    assert set(found[found["place"] == 0]["video"]) == set(found["query"]) <= {videos.tag("path")[row] for row in rows.tolist()}
+    wanted = found["query"].map(found[found["place"] == 0].set_index("query")["class"])
+    right = found[found["place"].between(1, 3)].assign(right=found["class"] == wanted).groupby("query")["right"].sum()
+    first = videos.classes[videos.labels[train[0]]]
+    assert [int(count) for count in right] == [2 if query.startswith(f"{first}/") else 3 for query in right.index]
+    assert found["frames"].str.fullmatch(r"videos/\d+\.npy").all()
 
 
 def test_no_training_videos_is_one_clear_line(tmp_path, evaluated):

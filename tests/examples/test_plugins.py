@@ -24,6 +24,7 @@ from studies.setting.fields import method_of
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SMOKE
 from tests.fakes import fake_data, fake_run
+from tests.ranked import asked_on, run_of
 from tests.small import VIDEOS, config
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -177,8 +178,8 @@ def test_a_pretext_trains(tmp_path: Path) -> None:
 @pytest.mark.long
 def test_every_rank_knows_the_plugins(tmp_path: Path) -> None:
     plugins.load(FILES[0])
-    asked = config(merge=Merge(variant="variance"), ranks=2)
-    assert pretrain(asked, fake_run(tmp_path, VIDEOS))["metrics"]["loss"] > 0
+    asked = asked_on(tmp_path, merge=Merge(variant="variance"), ranks=2)
+    assert pretrain(asked, run_of(tmp_path / "run", tmp_path))["metrics"]["loss"] > 0
 
 
 @pytest.mark.long

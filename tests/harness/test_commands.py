@@ -82,7 +82,7 @@ def test_lines_in_any_order_that_has_upstream_first_give_the_same_tables(tmp_pat
         *random.Random(0).sample(lines[:upstream], upstream),
         *random.Random(0).sample(lines[upstream:], len(lines) - upstream),
     ]
-    xargs = ["xargs", "-d", "\n", "-P", "2", "-n", "1", "sh", "-c", 'eval "$0"']
+    xargs = ["xargs", "-d", "\n", "-P", "2", "-I{}", "sh", "-c", "{}"]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
     subprocess.run(xargs, input="\n".join(shuffled), text=True, cwd=tmp_path, env=environment, check=True)
     assert ran("commands", *asked, "lines", cwd=tmp_path)[0] == ""

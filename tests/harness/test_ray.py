@@ -43,7 +43,7 @@ def test_what_does_not_fit_is_refused_in_a_line(cluster: Any, monkeypatch: pytes
     with pytest.raises(FameError, match=r"node [\d.]+: nowhere: there is no such folder"):
         cluster.check([], [Path("nowhere")])
     monkeypatch.setattr(ray_cluster, "commit", lambda: "another commit")
-    with pytest.raises(FameError, match=r"node [\d.]+: has project .*, and here it is another commit"):
+    with pytest.raises(FameError, match=r"node [\d.]+: has project .*, and the study runs on another commit"):
         cluster.check([], [])
     began = time.monotonic()
     for address, why in {"127.0.0.1:9": "nobody answers there", "ray://127.0.0.1:10001": "give HOST:PORT"}.items():
@@ -89,15 +89,16 @@ def test_a_thousand_runs_that_do_nothing_take_a_minute_at_most(cluster: Any, tmp
 def test_a_node_dies_and_the_tables_are_those_of_one_machine(tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster as Nodes
 
-    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--only", "area_ratio", "--device", "cpu"]
+    asked = ["--scale", "smoke", "--only", "temporal_kernels", "--only", "background_source", "--device", "cpu"]
     ran(*asked, "--jobs", "2", "--out", "local", cwd=tmp_path)
+    (tmp_path / "node").mkdir()
     nodes = Nodes(initialize_head=True, head_node_args={"num_cpus": 1})
     dying = nodes.add_node(num_cpus=1, env_vars={"TMPDIR": str(tmp_path / "node")})
     store = Store(tmp_path / "ray")
     try:
         program = started(*asked, "--executor", "ray", "--address", nodes.address, "--out", "ray", cwd=tmp_path)
-        until(lambda: len(list(store.runs.glob("*/*/result.json"))) > 5, 600)
-        until(lambda: list((tmp_path / "node").glob("fame-*/run-*/runs/*/*/metrics.jsonl")), 600)
+        until(lambda: program.poll() is not None or len(list(store.runs.glob("*/*/result.json"))) > 5, 600)
+        until(lambda: program.poll() is not None or list(tmp_path.glob("node/fame-*/run-*/runs/*/*/metrics.jsonl")), 600)
         nodes.remove_node(dying, allow_graceful=False)
         finished = {path: path.stat().st_mtime_ns for path in store.runs.glob("*/*/result.json")}
         out, err = program.communicate(timeout=1200)

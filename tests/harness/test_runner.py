@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, call
 
 import pytest
 from filelock import FileLock
@@ -117,10 +117,36 @@ def test_the_longest_chain_starts_first(store: Store) -> None:
 
 
 def test_every_finished_run_is_mirrored_those_of_earlier_starts_too(store: Store) -> None:
-    for mirror in (Mock(), Mock()):
-        run(store, mirror=mirror)
-        seen = [call.args for call in mirror.mirror_run.call_args_list]
-        assert sorted(key for _, *key in seen) == sorted([stage_id, 0] for stage_id in STAGES)
+    keys = sorted((stage_id, 0) for stage_id in STAGES)
+    mirror = Mock()
+    run(store, mirror=mirror)
+    assert sorted(one.args[1:3] for one in mirror.mirror_run.call_args_list) == keys
+    again = Mock()
+    run(store, mirror=again)
+    (there,) = again.mirror_runs.call_args_list
+    assert sorted(there.args[1]) == keys and there.args[2][PROBE.id] == ("background_source",)
+    assert not again.mirror_run.called
+
+
+def test_runs_are_mirrored_while_they_go_on_and_how_they_ended(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.harness.mirroring.EVERY", 0)
+    lost, broken, *_ = PRETRAININGS
+    trouble(store, **{f"s{broken.id}": "fail"})
+    executor, mirror = Here(store), Mock()
+    executor.answers[lost.id, 0] = ["busy", "killed"]
+    run(store, executor, mirror=mirror)
+    followed = {key for one in mirror.follow.call_args_list for key in one.args[1]}
+    assert followed <= {task.key for task in executor.given} and followed
+    ends = [one.args[1:] for one in mirror.end_run.call_args_list]
+    assert sorted(ends, key=str) == sorted([((lost.id, 0), None), ((lost.id, 0), "KILLED"), ((broken.id, 0), "FAILED")], key=str)
+    assert mirror.mock_calls[-1] == call.end_all(store)
+
+
+def test_what_goes_on_when_the_command_is_stopped_is_told(store: Store) -> None:
+    mirror = Mock()
+    with pytest.raises(KeyboardInterrupt):
+        run(store, Mock(free=1, submit=Mock(side_effect=KeyboardInterrupt)), mirror=mirror)
+    assert mirror.mock_calls[-1] == call.end_all(store)
 
 
 @pytest.mark.parametrize(

@@ -15,18 +15,20 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.page import mirror_report
-from studies.harness.store import Store
-from studies.mirrored import LARGEST_ARTIFACT, metric_name
+from studies.harness.store import LOCK, Store
+from studies.mirrored import LARGEST_ARTIFACT, metric_name, metrics_of
+from studies.mirrored import mirrored as in_mlflow
 from studies.paper.registry import STUDIES
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import SCALES
-from studies.study import Measure, Row, fame, recall_at, top1
-from studies.tracking import Tracker, metrics_of
+from studies.study import Measure, Row, fame, moco, recall_at, top1
+from studies.tracking import Tracker
 
 SETTING = Setting(SCALES["smoke"])
 Mirrored = tuple[Path, Store, Any]
@@ -38,6 +40,9 @@ def stage_of(measure: Measure, beta: float = 0.5) -> Any:
 
 PROBE, RETRIEVAL = stage_of(top1("A", "probe")), stage_of(recall_at(1, "A"))
 PRETRAIN = PROBE.upstream
+BASELINE = SETTING.stage(Row("", moco()), top1("A", "probe"))
+END = 1_767_348_000  # seconds: when runs here are finished
+SERVES = {PROBE.id: ["area_ratio", "retrieval"]}
 OTHER, ANOTHER = (stage_of(recall_at(1, "A"), beta).upstream for beta in (0.7, 0.3))
 
 
@@ -46,6 +51,7 @@ def finish(store: Store, stage: Stage, metrics: dict[str, float], **files: str) 
     for name, text in files.items():
         (folder / name.replace("_", ".")).write_text(text)
     facts = {"stage": stage.id, "seconds": 60.0, "finished": "2026-01-02T10:00:00+0000", "commit": "abc123"}
+    facts |= {"data": {"A": "0123456789ab"}, "upstream": stage.upstream.id if stage.upstream else None}
     store.finish(stage, 0, {**facts, "metrics": metrics, "artifacts": ["encoder.pt", "predictions.csv"]})
 
 
@@ -59,16 +65,18 @@ def no_server() -> Any:
 def mirrored(no_server: None, tmp_path_factory: pytest.TempPathFactory) -> Mirrored:
     """OUT, its store with three mirrored runs, and MLflow: one for all tests, as making a database takes seconds."""
     store = Store(tmp_path_factory.mktemp("out")).prepare()
-    text = "".join(f'{{"time": 1.0, "step": {step}, "steps": 3, "loss": {1 / step}}}\n' for step in (1, 2, 3))
+    text = "".join(
+        f'{{"time": {END - 60 + step}, "step": {step}, "steps": 3, "loss": {1 / step}, "seconds": 1}}\n' for step in (1, 2, 3)
+    )
     text += '{"step": 2, "loss": 0.25, "phase": "after a break"}\n'
     text += '{"loss": 7.0}\n[1]\n{"time": 3.0, "step": 4, "lo'
     finish(store, PRETRAIN, {"loss": 0.3}, encoder_pt="", metrics_jsonl=text)
     os.truncate(store.folder(PRETRAIN.id, 0) / "encoder.pt", LARGEST_ARTIFACT + 1)
     finish(store, PROBE, {"top1": 42.5, "balanced/top1/deranged": float("nan")}, predictions_csv="of the probe")
     finish(store, RETRIEVAL, {"R@1": 12.5, "R@1/deranged": 11.0})
-    tracker = Tracker(store.out)
+    tracker = Tracker(store.out, scale="smoke")
     for stage in (PRETRAIN, PROBE, RETRIEVAL):
-        assert tracker.mirror_run(store, stage.id, 0)
+        assert tracker.mirror_run(store, stage.id, 0, SERVES)
     return store.out, store, tracker.client
 
 
@@ -77,6 +85,11 @@ def runs_of(client: Any, name: str = "runs") -> dict[str, Any]:
     by_name = {run.data.tags.get("fame.cell", name): run for run in found}
     assert len(by_name) == len(found), "no run is doubled"
     return by_name
+
+
+def parent_cell(client: Any, run: Any) -> str | None:
+    parent = run.data.tags.get("mlflow.parentRunId")
+    return client.get_run(parent).data.tags["fame.cell"] if parent else None
 
 
 def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: Mirrored) -> None:
@@ -88,6 +101,13 @@ def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: 
     assert (tags["fame.kind"], tags["fame.replicate"]) == ("probe", "0")
     assert tags["fame.upstream"] == PRETRAIN.id
     assert tags["mlflow.source.git.commit"] == "abc123"
+    assert (tags["scale"], tags["study"], tags["method"]) == ("smoke", "area_ratio retrieval", "fame 0.5 inter single")
+    assert tags["mlflow.parentRunId"] == runs[PRETRAIN.id].info.run_id
+    assert tags["mlflow.user"] and tags["mlflow.source.name"] and PROBE.id in tags["mlflow.note.content"]
+    (read,) = run.inputs.dataset_inputs
+    assert (read.dataset.name, read.dataset.digest) == ("staged A", "0123456789ab")
+    assert json.loads(read.dataset.source) == json.loads(PROBE.config.data.model_dump_json())
+    assert [(tag.key, tag.value) for tag in read.tags] == [("mlflow.data.context", "evaluation")]
     assert params["solver"] == "lbfgs"
     assert (params["data.world.A.rho"], params["upstream.merge.beta"]) == ("0.95", "0.5")
     assert run.info.run_name == "probe A of fame 0.5 inter single on A · 0"
@@ -100,10 +120,60 @@ def test_a_run_is_mirrored_with_parameters_metrics_artifacts_and_tags(mirrored: 
     assert {file.name for file in place.iterdir()} == {"config.json", "result.json", "predictions.csv"}
     assert (place / "predictions.csv").read_text() == "of the probe"
 
-    history = client.get_metric_history(runs[PRETRAIN.id].info.run_id, "loss")
-    assert sorted((point.step, point.value) for point in history) == [(1, 1.0), (2, 0.25), (3, 0.3)]
-    assert set(runs[PRETRAIN.id].data.metrics) == {"loss"}
+    history = client.get_metric_history(runs[PRETRAIN.id].info.run_id, "moco/loss")
+    points = sorted((point.step, point.value, point.timestamp / 1000 - END) for point in history)
+    assert points == [(1, 1.0, -59), (2, 0.25, 0), (3, 0.3, 0)]
+    assert set(runs[PRETRAIN.id].data.metrics) == {"moco/loss", "time/seconds"}
     assert not list((out / "mlartifacts").rglob("encoder.pt"))
+
+
+def test_the_baseline_stands_on_the_axis_of_beta(mirrored: Mirrored) -> None:
+    _, store, _ = mirrored
+    for stage, path in ((BASELINE.upstream, "objective.merge.beta"), (BASELINE, "upstream.merge.beta")):
+        assert in_mlflow(store.begin(stage, 3), stage, None).params[path] == "1.0"
+
+
+def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None:
+    store = Store(tmp_path).prepare()
+    tracker = Tracker(tmp_path)
+    stages = {"finished": PRETRAIN, "failed": OTHER, "killed": ANOTHER}
+    folders = {name: store.begin(stage, 0) for name, stage in stages.items()}
+    keys = [(stage.id, 0) for stage in stages.values()]
+
+    def epoch(step: int) -> None:
+        with (folders["finished"] / "metrics.jsonl").open("a") as file:
+            file.write(f'{{"time": {END + step}, "step": {step}, "steps": 9, "loss": {1 / step}}}\n')
+
+    def status() -> list[str]:
+        return [runs_of(tracker.client)[stage.id].info.status for stage in stages.values()]
+
+    for step in (1, 2):
+        epoch(step)
+        assert tracker.follow(store, keys)
+    assert status() == ["RUNNING"] * 3
+    first = runs_of(tracker.client)[PRETRAIN.id]
+    history = tracker.client.get_metric_history(first.info.run_id, "moco/loss")
+    assert sorted((point.step, point.timestamp) for point in history) == [(1, 1000 * (END + 1)), (2, 1000 * (END + 2))]
+    assert first.data.params["optim.epochs"] == "2"
+
+    finish(store, PRETRAIN, {"loss": 0.1})
+    store.fail(OTHER, 0, "it did not work")
+    assert tracker.end_run(store, keys[1], "FAILED")
+    tracker.end_all(store)  # of the two that are left one has a result
+    assert status() == ["FINISHED", "FAILED", "KILLED"]
+    runs = runs_of(tracker.client)
+    assert runs[PRETRAIN.id].info.run_id == first.info.run_id
+    assert runs[OTHER.id].data.tags["mlflow.note.content"] == "it did not work"
+
+    assert tracker.follow(store, keys[1:]), "both are tried again"
+    assert status() == ["FINISHED", "RUNNING", "RUNNING"], "and are no second runs"
+    assert tracker.end_run(store, keys[1], None), "another process had it"
+    assert OTHER.id not in runs_of(tracker.client)
+    with FileLock(folders["killed"] / LOCK):
+        assert Tracker(tmp_path).mirror_run(store, PROBE.id, 0) is False and Tracker(tmp_path)._runs
+        assert runs_of(tracker.client)[ANOTHER.id].info.status == "RUNNING", "a process is at it"
+    assert Tracker(tmp_path)._runs
+    assert runs_of(tracker.client)[ANOTHER.id].info.status == "KILLED", "its command was ended by kill -9"
 
 
 @settings(max_examples=60)
@@ -160,15 +230,20 @@ def test_many_runs_at_once_are_what_single_ones_are(mirrored: Mirrored, tmp_path
     monkeypatch.setattr("studies.tracking.FEW", 0)
     told: list[tuple[str, int, int]] = []
     for _ in range(2):
-        tracker = Tracker(tmp_path)
-        assert tracker.mirror_runs(store, [*store.all(), ("f" * 12, 0)], lambda *step: told.append(step))
+        tracker = Tracker(tmp_path, scale="smoke")
+        assert tracker.mirror_runs(store, [*store.all(), ("f" * 12, 0)], SERVES, lambda *step: told.append(step))
         (tmp_path / "mlflow.json").write_text('{"torn')
-    assert told[-1] == ("MLflow", 4, 4)
+    assert told[-1] == ("MLflow", 3, 3)
     singly, at_once = runs_of(client), runs_of(tracker.client)
     assert singly.keys() == at_once.keys()
     for cell, run in singly.items():
         other = at_once[cell]
-        assert {**run.data.tags, **run.data.params} == {**other.data.tags, **other.data.params}
+        assert [parent_cell(of, known) for of, known in ((client, run), (tracker.client, other))] in ([None] * 2, [PRETRAIN.id] * 2)
+        apart = {"fame.out", "mlflow.parentRunId"}
+        others = dict(other.data.tags)
+        assert {name for name, value in run.data.tags.items() if others.pop(name) != value} <= apart and not others
+        assert run.data.params == other.data.params
+        assert str(run.inputs.dataset_inputs) == str(other.inputs.dataset_inputs)
         assert str(sorted(run.data.metrics.items())) == str(sorted(other.data.metrics.items()))  # nan is not nan
         for name in run.data.metrics:
             one, two = (
@@ -190,10 +265,13 @@ def test_a_lost_note_is_found_again_in_mlflow(mirrored: Mirrored) -> None:
     out, store, client = mirrored
     finish(store, ANOTHER, {"loss": 0.1})
     experiment = client.get_experiment_by_name("runs").experiment_id
-    half = client.create_run(experiment, tags={"fame.cell": ANOTHER.id, "fame.replicate": "0"})
+    tags = {"fame.cell": ANOTHER.id, "fame.replicate": "0"}
+    half, others = (client.create_run(experiment, tags=tags | more) for more in (Tracker(out)._common, {"fame.out": "another"}))
     (out / "mlflow.json").write_text('{"torn')
     for stage in (PRETRAIN, PROBE, RETRIEVAL, ANOTHER):
         assert Tracker(out).mirror_run(store, stage.id, 0)
+    assert client.get_run(others.info.run_id).info.lifecycle_stage == "active", "it is another machine's, on a shared server"
+    client.delete_run(others.info.run_id)
     assert runs_of(client)[ANOTHER.id].info.run_id != half.info.run_id
 
 

@@ -17,7 +17,7 @@ from matplotlib.colors import to_rgb
 
 from fame.config import VideoData
 from fame.errors import FameError
-from reports.figures import training
+from reports.figures import neighbours, training
 from reports.figures.kernels import outline
 from reports.figures.pictures import varied
 from reports.figures.style import colour_of, lines_of
@@ -177,9 +177,23 @@ def test_figures_show_what_is_judged(made: tuple[Store, Setting, Path], report: 
     assert maps.groupby("video")["frame"].nunique().eq(3).all()
 
 
+def test_neighbours_are_drawn_while_their_frames_are_there(tmp_path: Path) -> None:
+    tables = tuple(study for study in STUDIES if study.name == "retrieval")
+    store, setting = fill(tmp_path, studies=tables, performances=8)
+    evidence = seen(store, setting, (0,), tables)
+    figure = neighbours.draw(evidence, "retrieval", [], tmp_path)
+    assert figure is not None
+    drawn = pd.read_csv(figure.files[3])
+    lines = drawn.groupby(["condition", "query", "method"])["place"].apply(list)
+    assert len(lines) == 4 * 2 and all(places == [0, 1, 2, 3, 4, 5] for places in lines)
+    assert drawn[drawn["place"] == 0].groupby("condition")["class"].nunique().eq(2).all()
+    (store.cache / "video.npy").unlink()
+    assert neighbours.draw(evidence, "retrieval", [], tmp_path) is None
+
+
 def test_examples_are_of_different_classes() -> None:
-    videos = np.array(["Jump/a", "Jump/b", "Bow/c", "Raise/d", "Bow/e"])
-    assert varied(videos, 3) == [0, 2, 3] and varied(videos, 4) == [0, 1, 2, 3] and varied(videos, 9) == [0, 1, 2, 3, 4]
+    classes = ["Jump", "Jump", "Bow", "Raise", "Bow"]
+    assert varied(classes, 3) == [0, 2, 3] and varied(classes, 4) == [0, 1, 2, 3] and varied(classes, 9) == [0, 1, 2, 3, 4]
 
 
 def test_training_curves_are_over_all_replicates(tmp_path: Path) -> None:

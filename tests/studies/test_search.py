@@ -1,28 +1,35 @@
-"""The search for beta, with a made-up accuracy whose best beta is known."""
+"""The search, with made-up runs whose best beta is known; tests/studies/test_search_workers.py has it in many processes."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from unittest.mock import Mock
 
+import numpy as np
+import pandas as pd
 import pytest
-from filelock import FileLock
+from optuna.trial import TrialState
 
 from fame.config import VideoData
 from fame.errors import FameError
-from studies.harness.store import Store
+from studies.harness.store import METRICS, Store
 from studies.paper.tables import AREA_RATIO
-from studies.search import FIRST, GRID, METRIC, beta_stage, search_beta
+from studies.search.objective import OBJECTIVES, read, right
+from studies.search.search import Search, best, confirm, enter, tried, work
+from studies.search.space import FIRST, Space, parse, rungs
+from studies.search.storage import open_storage
 from studies.setting.cell import Stage
 from studies.setting.resolve import Setting
 from studies.setting.scales import SCALES
 from studies.study import top1
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 SETTING = Setting(SCALES["smoke"])
+LONGER = Setting(replace(SETTING.scale, pretrain=SETTING.scale.pretrain.model_copy(update={"epochs": 8})))
+SPACE = Space(SETTING, OBJECTIVES["balanced"], parse([]))
 BEST = 0.4
 
 
@@ -31,159 +38,217 @@ def accuracy(beta: float) -> float:
 
 
 class Runs:
-    """A runner that finishes the stages it is given, and lists the betas that were truly run."""
+    """A runner that finishes the stages it is given, with tables of 400 videos, and lists the betas that were truly run."""
 
-    def __init__(self, out: Path, replicate: int = 0, value: Callable[[float], float] = accuracy) -> None:
-        self.store = Store(out).prepare()
-        self.replicate, self.value = replicate, value
+    def __init__(self, out: Path, value: Callable[[float], float] = accuracy, videos: int = 400) -> None:
+        self.store, self.value, self.videos = Store(out).prepare(), value, videos
         self.ran: list[float] = []
+        self.stopped: list[tuple[float, int]] = []
 
-    def __call__(self, stages: list[Stage]) -> None:
-        for stage in stages:
-            if self.store.finished(stage.id, self.replicate):
+    def __call__(self, stages: list[Stage], replicates: Sequence[int]) -> None:
+        for stage, replicate in ((stage, number) for stage in stages for number in replicates):
+            if self.store.finished(stage.id, replicate):
                 continue
-            metrics = {}
+            folder = self.store.begin(stage, replicate)
+            artifacts = []
             if stage.upstream:
-                merge = stage.upstream.config.objective.merge  # type: ignore[union-attr]
-                self.ran.append(merge.beta if merge else 1.0)
-                metrics = {METRIC: self.value(self.ran[-1]), "top1": 99.0}
-            self.store.begin(stage, self.replicate)
-            self.store.finish(stage, self.replicate, {"stage": stage.id, "metrics": metrics})
+                config: Any = stage.upstream.config
+                beta = config.objective.merge.beta if config.objective.merge else 1.0
+                (self.stopped.append((beta, config.stop)) if config.stop else self.ran.append(beta))
+                predicted = (np.arange(self.videos) >= self.value(beta) * self.videos / 100).astype(int)
+                lines = {"video": "v", "condition": "val/balanced", "head": "biased", "label": 0, "predicted": predicted}
+                pd.DataFrame(lines | {"scene_action": 1}).to_csv(folder / "predictions.csv", index=False)
+                artifacts = ["predictions.csv"]
+            elif stage.config.stop:  # type: ignore[union-attr]
+                (folder / "checkpoint.pt").touch()
+                (folder / METRICS).touch()
+            self.store.finish(stage, replicate, {"stage": stage.id, "metrics": {}, "artifacts": artifacts})
 
 
-def search(
-    runs: Runs, trials: int, execute: Callable[[list[Stage]], None] | None = None, setting: Setting = SETTING, **more: Any
-) -> Any:
-    return search_beta(setting, runs.store, trials, runs.replicate, execute or runs, **more)
+def search_in(out: Path, trials: int = 12, space: Space = SPACE, replicates: tuple[int, ...] = (0,), **more: Any) -> Search:
+    return Search(space, replicates, trials, str(out / "search" / "journal.log"), **more)
 
 
-@pytest.fixture(autouse=True)
-def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The figure takes most of a made-up search's time; one test draws it."""
-    monkeypatch.setattr("studies.search._draw", Mock())
+def betas(search: Search) -> list[float]:
+    return [trial["params"]["merge.beta"] for trial in tried(search.open())]
 
 
 def test_the_grid_and_its_cells_are_those_of_the_ablation() -> None:
-    assert len(GRID) == 19 and GRID[0] == 0.1 and GRID[-1] == 1.0 and set(FIRST) <= set(GRID)
+    assert [choice["merge.beta"] for choice in SPACE.choices] == [round(0.05 * step, 2) for step in range(2, 21)]
     rows = {row.label: row for row in AREA_RATIO.rows if row.column in ("", "single")}
     for label, beta in (("1.0 (baseline)", 1.0), ("0.7", 0.7), ("0.5", 0.5), ("0.3", 0.3)):
         of_the_study = SETTING.stage(rows[label], top1("A", "probe"))
-        assert of_the_study and of_the_study.id == beta_stage(SETTING, beta).id
-    assert len({beta_stage(SETTING, beta).id for beta in GRID}) == len(GRID)
+        assert of_the_study and of_the_study.id == SPACE.stage({"merge.beta": beta}).id
+    assert len({SPACE.key(choice) for choice in SPACE.choices}) == 19
 
 
-def test_it_finds_the_best_beta_by_validation_and_tries_none_twice(tmp_path: Path) -> None:
+def test_it_finds_the_best_beta_and_measures_none_twice(tmp_path: Path) -> None:
+    runs, search, heard = Runs(tmp_path), search_in(tmp_path), []
+    work(search, runs.store, runs, heard.append)
+    assert [trial["params"]["merge.beta"] for trial in heard] == betas(search) == runs.ran
+    assert runs.ran[:4] == list(FIRST) and len(set(runs.ran)) == 12
+    winner = best(heard)
+    assert (
+        winner and abs(winner["params"]["merge.beta"] - BEST) <= 0.05 and winner["value"] == pytest.approx(accuracy(BEST), abs=0.5)
+    )
+    assert 2.3 < winner["standard_error"] < 2.6, "of 400 videos"
+    assert search.open().metric_names == ["val/balanced/top1"]
+
+
+def test_finished_runs_enter_and_the_whole_grid_ends_it(tmp_path: Path) -> None:
     runs = Runs(tmp_path)
-    heard: list[float] = []
-    found = search(runs, 12, tell=lambda trial: heard.append(trial.beta))
-    assert found.betas[:4] == list(FIRST) and found.betas == heard == runs.ran
-    assert len(set(heard)) == len(heard) == 12
-    assert abs(found.best.beta - BEST) <= 0.05
-    assert [trial.value for trial in found.trials] == [accuracy(beta) for beta in heard]
-    assert found.best.cell == beta_stage(SETTING, found.best.beta).id
-
-
-def test_a_beta_proposed_again_costs_no_trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.search.GRID", (0.7, 0.8, 0.9, 1.0))
-    monkeypatch.setattr("studies.search.FIRST", (0.8, 1.0))
-    monkeypatch.setattr("studies.search.STEP", 0.1)
-    Runs(tmp_path)(beta_stage(SETTING, 1.0).chain())
-    runs = Runs(tmp_path)
-    found = search(runs, 10_000)
-    assert (tmp_path / "search" / "journal.log").read_text().count('"op_code":4') > 4
-    assert found.exhausted and sorted(found.betas) == [0.7, 0.8, 0.9, 1.0]
-    assert runs.ran == [beta for beta in found.betas if beta != 1.0]
-    assert [trial.beta for trial in found.trials if trial.reused] == [1.0]
-
-
-def test_what_it_writes_and_tells_the_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
-    tracker = Mock()
-    found = search(Runs(tmp_path), 5, tracker=tracker)
-    files = [tmp_path / "search" / f"beta.{suffix}" for suffix in ("json", "png")]
-    written = json.loads(files[0].read_text())
-    assert written["best"]["beta"] == found.best.beta and len(written["trials"]) == 5
-    picture = files[1].read_bytes()
-    assert picture.startswith(b"\x89PNG")
-    search(Runs(tmp_path), 5)
-    assert files[1].read_bytes() == picture
-    name, mirrored, rows, runs, *_ = tracker.mirror_study.call_args.args
-    assert name == "search_beta" and mirrored == files
-    assert runs == [(trial.cell, 0) for trial in found.trials]
-    assert {"row": "best", "metric": "beta", "mean": found.best.beta} in rows
+    space = Space(SETTING, OBJECTIVES["balanced"], parse(["merge.beta=0.7:1.0:0.1", "merge.variant=fame,seed"]))
+    search = search_in(tmp_path, 1000, space)
+    runs(space.stage({"merge.beta": 1.0}).chain(), (0,))
+    runs(space.stage({"merge.beta": 0.8, "merge.variant": "seed"}).chain(), (0,))
+    assert enter(search, runs.store) == 2 and enter(search, runs.store) == 0
+    work(search, runs.store, runs)
+    assert search.goal == 7, "at beta = 1.0 the variant changes nothing"
+    assert len(tried(search.open())) == len(runs.ran) == 7
 
 
 class Killed(BaseException):
     """As a kill does, it passes every `except Exception`; nothing of the trial is told to the journal."""
 
 
-@pytest.mark.parametrize("number", [1, 3, 8])
-@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(("number", "after"), [(1, False), (3, True), (8, False)])
 def test_a_killed_search_goes_on_as_if_nothing_had_happened(tmp_path: Path, number: int, after: bool) -> None:
-    whole = search(Runs(tmp_path / "whole"), 9)
-    runs = Runs(tmp_path / "broken")
+    whole = search_in(tmp_path / "whole", 9)
+    work(whole, (unbroken := Runs(tmp_path / "whole")).store, unbroken)
+    runs, search = Runs(tmp_path / "broken"), search_in(tmp_path / "broken", 9)
 
-    def execute(stages: list[Stage]) -> None:
+    def execute(stages: list[Stage], replicates: Sequence[int]) -> None:
         if len(runs.ran) == number - 1 and not after:
             raise Killed
-        runs(stages)
+        runs(stages, replicates)
         if len(runs.ran) == number:
             raise Killed
 
     with pytest.raises(Killed):
-        search(runs, 9, execute)
-    journal = tmp_path / "broken" / "search" / "journal.log"
-    with journal.open("ab") as file:
+        work(search, runs.store, execute)
+    gc.collect()  # the system would free the killed worker's lock
+    with (tmp_path / "broken" / "search" / "journal.log").open("ab") as file:
         file.write(b'{"op_code": 5, "worker')  # half a line, as a kill may leave it
-    Path(f"{journal}.lock").touch()  # and Optuna's own lock
-    assert search(runs, 9).betas == whole.betas == runs.ran
+    work(search, runs.store, runs)
+    assert betas(search) == betas(whole) == runs.ran
+    assert not search.open().get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
 
 
 def test_a_failed_run_stops_the_search_and_is_tried_again(tmp_path: Path) -> None:
-    runs = Runs(tmp_path)
+    runs, search = Runs(tmp_path), search_in(tmp_path, 6)
 
-    def execute(stages: list[Stage]) -> None:
+    def execute(stages: list[Stage], replicates: Sequence[int]) -> None:
         if len(runs.ran) == 2:
             runs.store.fail(stages[0], 0, "the disk\nis sad")
         else:
-            runs(stages)
+            runs(stages, replicates)
 
-    with pytest.raises(FameError, match=r"beta = 0\.3: the disk is sad; the same command tries it again"):
-        search(runs, 6, execute)
-    assert len(runs.ran) == 2
-    assert search(runs, 6).betas[:4] == list(FIRST)
+    with pytest.raises(FameError, match=r"merge\.beta = 0\.3: the disk is sad; the same command tries it again"):
+        work(search, runs.store, execute)
+    work(search, runs.store, runs)
+    assert betas(search)[:4] == list(FIRST)
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_bad_choices_are_pruned_and_trainings_go_on_from_where_they_were_looked_at(tmp_path: Path, pruner: str) -> None:
+    runs = Runs(tmp_path)
+    search = search_in(tmp_path, 12, Space(LONGER, OBJECTIVES["balanced"], parse([])), pruner=pruner)
+    work(search, runs.store, runs)
+    trials = tried(search.open())
+    assert len(trials) == 12
+    pruned = [trial["params"]["merge.beta"] for trial in trials if trial["state"] == "pruned"]
+    assert pruned and not set(pruned) & set(runs.ran) and all(abs(beta - BEST) > 0.05 for beta in pruned)
+    assert rungs(search.space.stage({})) == (2, 4) and {stop for _, stop in runs.stopped} == {2, 4}
+    assert set(trials[0]["steps"]) == {2, 4}
+    whole = search.space.stage({"merge.beta": 0.5}).chain()[0]
+    assert (runs.store.folder(whole.id, 0) / "checkpoint.pt").exists(), "it was moved there"
+
+
+def test_the_winner_and_the_baseline_on_replicates_the_search_has_not_seen(tmp_path: Path) -> None:
+    runs, search = Runs(tmp_path), search_in(tmp_path, 4, replicates=(1, 1000))
+    found = confirm(search, runs.store, runs, {"merge.beta": 0.5}, 3)
+    assert found["replicates"] == [0, 2, 3]
+    assert found["winner"] == pytest.approx([59, 59, 59], abs=0.3) and found["baseline"] == pytest.approx([24, 24, 24], abs=0.3)
 
 
 def test_another_setting_is_another_search(tmp_path: Path) -> None:
-    search(Runs(tmp_path), 3)
-    longer = Setting(replace(SETTING.scale, pretrain=SETTING.scale.pretrain.model_copy(update={"epochs": 9})))
-    for setting, replicate in ((longer, 0), (SETTING, 1000), (Setting(SCALES["quick"]), 0)):
-        assert search(Runs(tmp_path, replicate), 1, setting=setting).betas == [FIRST[0]]
+    spaces = [Space(setting, OBJECTIVES[name], parse([])) for setting in (SETTING, LONGER) for name in ("balanced", "own")]
+    names = {search_in(tmp_path, space=space, replicates=numbers).name for space in spaces for numbers in ((0,), (1000,), (0, 1))}
+    assert len(names) == 12
+
+
+TABLE = pd.DataFrame(
+    [
+        ("val", "biased", 0, 0, 0),
+        ("val", "balanced", 0, 1, 0),
+        ("val/balanced", "biased", 0, 0, 0),
+        ("val/balanced", "biased", 0, 1, 1),
+        ("test", "biased", 0, 0, 0),
+    ],
+    columns=["condition", "head", "label", "predicted", "scene_action"],
+)
+
+
+def test_each_objective_reads_validation_videos_alone(tmp_path: Path) -> None:
+    assert {name: right(OBJECTIVES[name], TABLE).tolist() for name in ("balanced", "own", "deranged-val")} == {
+        "balanced": [True, False],
+        "own": [True],
+        "deranged-val": [False],
+    }
+    ranks = pd.DataFrame({"condition": ["val", "val", "test"], "rank": pd.array([1, None, 1], dtype="Int64")})
+    assert right(OBJECTIVES["retrieval"], ranks).tolist() == [True, False]
+    retrieval = Space(SETTING, OBJECTIVES["retrieval"], parse([])).stage({})
+    assert retrieval.config.queries == "val"  # type: ignore[union-attr]
+    runs, stage = Runs(tmp_path, videos=10), SPACE.stage({})
+    runs(stage.chain(), (0, 1, 2))
+    one, three = (read(SPACE.objective, runs.store, stage, numbers) for numbers in ((0,), (0, 1, 2)))
+    assert one and three and one.mean == three.mean and one.error > 0 and three.error == 0
+    assert read(SPACE.objective, runs.store, stage, (0, 7)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("merge.beta=0.9:0.1", "the range is empty"),
+        ("merge.beta=0.5:0.5", "the range is empty"),
+        ("merge.beta=low:high", "merge"),
+        ("merge.beta=0.1:0.9:0", "no range of numbers"),
+        ("merge.beta=0.1:1.9", "merge"),
+        ("merge.betta=0.1:0.9", "did you mean beta"),
+        ("mrge.beta=0.1:0.9", "unknown group"),
+        ("merge.variant=fame", "nothing to choose"),
+        ("merge.variant=fame,best", "merge"),
+        ("merge.beta", "must be a number"),
+        ("erasing.gamma=0.1:0.2", "changes nothing|no field"),
+    ],
+)
+def test_a_range_that_is_none(text: str, told: str) -> None:
+    with pytest.raises(FameError, match=f"--search.*({told})"):
+        Space(SETTING, OBJECTIVES["own"], parse([text])).check()
+
+
+def test_ranges() -> None:
+    fields = parse(["moco.queue=64:200:64", "optim.lr=1e-4:1e-2:log", "merge.beta=0.1:0.48", "merge.variant=fame,seed"])
+    assert [(one.low, one.high) for one in fields.values() if hasattr(one, "low")] == [(64, 192), (1e-4, 1e-2), (0.1, 0.45)]
+    assert not Space(SETTING, OBJECTIVES["own"], fields).choices, "a learning rate is any of a range"
 
 
 @pytest.mark.parametrize("content", ["hello\nworld\n", '{"a": 1}\n', "[1, 2]\n", None])
-def test_a_journal_that_is_none(tmp_path: Path, content: str | None) -> None:
-    journal = tmp_path / "search" / "journal.log"
-    journal.parent.mkdir()
+def test_a_storage_that_is_none(tmp_path: Path, content: str | None) -> None:
+    journal = tmp_path / "journal.log"
     journal.write_text(content) if content else journal.mkdir()
     with pytest.raises(FameError, match=r"journal\.log: this is no journal"):
-        search(Runs(tmp_path), 1)
+        open_storage(str(journal))
+    for url in ("postgresql://me:hidden@127.0.0.1:9/none", "nosuch://x"):
+        with pytest.raises(FameError, match=r"--storage .* cannot be opened") as told:
+            open_storage(url)
+        assert "hidden" not in str(told.value)
 
 
-def test_two_searches_at_once_and_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
-    runs, folder = Runs(tmp_path), tmp_path / "search"
-    folder.write_text("a file in the way")
-    with pytest.raises(FameError, match="cannot write"):
-        search(runs, 1)
-    folder.unlink()
-    folder.mkdir()
-    with FileLock(folder / ".search.lock"), pytest.raises(FameError, match="another search is at work"):
-        search(runs, 1)
-
-
-def test_no_validation_accuracy_and_no_beta(tmp_path: Path) -> None:
-    with pytest.raises(FameError, match=rf"no {METRIC}; the search needs a dataset with a validation split"):
-        search(Runs(tmp_path, value=lambda beta: float("nan")), 1)
+def test_no_validation_videos_and_no_beta(tmp_path: Path) -> None:
+    runs = Runs(tmp_path, videos=0)
+    with pytest.raises(FameError, match=r"no val/balanced/top1: it needs a data set with validation videos"):
+        work(search_in(tmp_path, 1), runs.store, runs)
     videos = VideoData(kind="folder", manifest="0" * 12, fold=1, short_side=32)
     with pytest.raises(FameError, match="without --pretrained"):
-        search(Runs(tmp_path), 1, setting=Setting(SCALES["smoke"], {"A": videos}, pretrained="a" * 64))
+        Space(Setting(SCALES["smoke"], {"A": videos}, pretrained="a" * 64), OBJECTIVES["own"], parse([])).check()

@@ -10,16 +10,18 @@ import pytest
 import torch
 from pydantic import ValidationError
 from torch import Tensor
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from fame.backbones import build_encoder
-from fame.config import Augment, Merge, MoCo, Optim
-from fame.distributed import average, gathered, here, shuffled, together
+from fame.config import Augment, MoCo, Optim
+from fame.distributed import average, gathered, here, joined, shuffled
 from fame.errors import FameError
 from fame.method.moco import MomentumContrast
 from fame.training.pretrain import pretrain
 from fame.training.step import ContrastStep
 from fame.training.supervised import Classifier, train_classifier
 from tests.fakes import FakeVideos, fake_run
+from tests.ranked import asked_on, run_of
 from tests.small import CPU, NARROW, VIDEOS, Plain, config, lines, same, weights
 
 BATCH, STEPS = 8, 3
@@ -47,16 +49,15 @@ def steps(moco: MoCo, accumulate: int = 1, network: Any = None, evaluating: bool
     return {"means": torch.stack(means), **gradients, **weights}
 
 
-def on_a_rank(device: torch.device) -> dict[str, Any]:
-    """What rank 0 computes of whole batches and in pieces, and the queues and an exchange of both ranks."""
-    found = {(name, accumulate): steps(moco, accumulate) for name, moco in MOCOS.items() for accumulate in (1, 2)}
-    mine, places = shuffled(torch.arange(3) + 3 * here().rank, seed=1)
-    return {
-        "steps": found,
-        "everybody": gathered(mine),
-        "back": gathered(mine)[places],
-        "queues": gathered(found["symmetric", 1]["queue"]),
-    }
+def on_a_rank(file: Path) -> None:
+    """Save what rank 0 computes of whole batches and in pieces, and the queues and an exchange of both ranks."""
+    with joined("cpu"):
+        found = {(name, accumulate): steps(moco, accumulate) for name, moco in MOCOS.items() for accumulate in (1, 2)}
+        mine, places = shuffled(torch.arange(3) + 3 * here().rank, seed=1)
+        told = {"steps": found, "everybody": gathered(mine), "back": gathered(mine)[places]}
+        told["queues"] = gathered(found["symmetric", 1]["queue"])
+        if here().first:
+            torch.save(told, file)
 
 
 def assert_same(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
@@ -79,8 +80,10 @@ def test_with_batch_norm_in_evaluation_they_are_equal_too(key_norm):
     assert_same(other, one)
 
 
-def test_without_batch_norm_two_ranks_compute_what_one_process_computes():
-    found = together(on_a_rank, 2, "cpu")
+def test_without_batch_norm_two_ranks_compute_what_one_process_computes(tmp_path):
+    meeting = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "local_addr": "localhost", "run_id": "test"}
+    elastic_launch(LaunchConfig(1, 1, 2, max_restarts=0, **meeting), on_a_rank)(tmp_path / "found")
+    found = torch.load(tmp_path / "found", weights_only=True)
     for (name, _), ours in found["steps"].items():
         assert_same(ours, steps(MOCOS[name]))
     assert found["everybody"].sort().values.tolist() == list(range(6)) != found["everybody"].tolist()
@@ -158,8 +161,8 @@ def test_a_pretraining_of_two_ranks(tmp_path):
     """One log, one encoder; every video once an epoch; again the same to the bit; not what one process makes of it."""
     results = {}
     for name, ranks in (("first", 2), ("again", 2), ("alone", 1)):
-        results[name] = pretrain(config(ranks=ranks, merge=Merge(), moco=MoCo(dim=8, queue=16)), fake_run(tmp_path / name, VIDEOS))
-        assert [line["step"] for line in lines(tmp_path / name)] == [1, 2]
+        results[name] = pretrain(asked_on(tmp_path, ranks=ranks), run_of(tmp_path / name, tmp_path))
+        assert [line["step"] for line in lines(tmp_path / name)] == [1, 2, 3, 4]
         assert {path.name for path in (tmp_path / name).iterdir()} == {"encoder.pt", "metrics.jsonl"}
     assert results["first"]["metrics"] == results["again"]["metrics"]
     assert results["first"]["notes"]["steps"] == results["alone"]["notes"]["steps"] == 4

@@ -8,9 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-
-from fame.distributed import here
 
 ROOT = Path(__file__).resolve().parents[2]
 BEGUN = "print('begun', flush=True)\n"
@@ -31,16 +28,6 @@ workers.submit(Task(PRETRAININGS[0], 0))
 print([outcome.status for outcome in workers.wait(60)])
 workers.stop()
 """
-RANKS = """
-from fame.distributed import together
-from tests.training.test_processes import size_of
-print(together(size_of, 2, "cpu"))
-"""
-
-
-def size_of(device: torch.device) -> int:
-    """How many ranks there are, as one of them sees it."""
-    return here().size
 
 
 @pytest.mark.parametrize(
@@ -48,7 +35,6 @@ def size_of(device: torch.device) -> int:
     [
         pytest.param(READING, "[1, 2, 3, 4]", id="files"),
         pytest.param(WORKER, "['done']", id="worker"),
-        pytest.param(RANKS, "2", id="ranks", marks=pytest.mark.long),
     ],
 )
 def test_a_script_without_a_guard_runs_once(tmp_path, script, told):

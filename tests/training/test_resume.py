@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,17 +11,15 @@ import torch
 import fame.method.views
 import fame.training.pretrain
 from fame.backbones.given import read_weights
-from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised, VideoData
-from fame.data import scan_videos
+from fame.config import BackgroundErasing, Merge, MoCo, Optim, Pretrain, Supervised
 from fame.data.parallel import ahead
 from fame.training.pretrain import pretrain
 from fame.training.step import ContrastStep
 from tests.fakes import FakeVideos, fake_run
-from tests.slow_training import run_of
+from tests.programs import until
+from tests.ranked import asked_on, killed, run_of, started
 from tests.small import VIDEOS, Stopped, assert_continues, breaking, config, lines, same, weights
-from tests.videos import moving_square, write_video
 
-ROOT = Path(__file__).resolve().parents[2]
 MORE = FakeVideos(classes=2, per_class=9, frames=8, size=24, counterfactual=False)  # 18 videos, 6 steps of 3 an epoch
 LONG = Optim(kind="adamw", lr=1e-3, batch=6, epochs=4)
 SHORT = Optim(kind="adamw", lr=1e-3, batch=3, epochs=3)
@@ -49,6 +42,20 @@ def test_a_checkpoint_of_another_configuration_is_not_continued(tmp_path):
     assert any("ignored" in line.get("note", "") for line in lines(tmp_path))
     pretrain(config(merge=Merge()), fake_run(tmp_path / "clean", VIDEOS))
     assert same(weights(tmp_path), weights(tmp_path / "clean"))
+
+
+def test_a_training_that_stops_early_is_the_beginning_of_the_whole_one(tmp_path):
+    whole = config(optim=LONG, merge=Merge())
+    part, further = (tmp_path / name for name in ("part", "further"))
+    pretrain(Pretrain.model_validate(whole.model_dump() | {"stop": 2}), fake_run(part, VIDEOS))
+    assert len(lines(part)) == 2
+    further.mkdir()
+    for name in ("checkpoint.pt", "metrics.jsonl"):
+        (part / name).rename(further / name)
+    pretrain(whole, fake_run(further, VIDEOS))
+    pretrain(whole, fake_run(tmp_path / "at once", VIDEOS))
+    assert same(weights(further), weights(tmp_path / "at once")) and not same(weights(further), weights(part))
+    assert [line["step"] for line in lines(further)] == [1, 2, 3, 4]
 
 
 def stopping(monkeypatch: pytest.MonkeyPatch, after: int) -> list[int]:
@@ -111,40 +118,22 @@ def test_an_epoch_is_not_saved_before_its_time(tmp_path, monkeypatch):
     assert not (tmp_path / "checkpoint.pt").exists()
 
 
-def started(folder: Path, asked: Pretrain, root: Path, seconds: float) -> subprocess.Popen[bytes]:
-    """A process, with its ranks a group of its own, that trains on the videos of `root` and reads clips `seconds` slower."""
-    program = folder.parent / f"{folder.name}.py"  # a file, as ranks import what starts them
-    words = (str(folder), asked.model_dump_json(), str(root), seconds)
-    program.write_text(f"from tests.slow_training import work\nif __name__ == '__main__':\n    work(*{words!r})\n")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen([sys.executable, str(program)], start_new_session=True, env=environment, cwd=folder.parent)
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_killed_within_an_epoch_and_gone_on_with_it_ends_the_same(tmp_path, ranks):
-    """On packed videos, by kill -9 of all processes, twice."""
-    for index in range(12):
-        shown = moving_square(10 + 3 * index, 40, 48, seed=index)
-        write_video(tmp_path / "set" / "train" / "ab"[index % 2] / f"{index}.mp4", shown, codec="libx264")
-    digest = scan_videos(tmp_path / "set", "folder", 1, tmp_path / "cache").digest()
-    data = VideoData(kind="folder", manifest=digest, short_side=24, codec="jpeg")
-    asked = config(data=data, merge=Merge(), moco=MoCo(dim=8, queue=16), optim=LONG, ranks=ranks, accumulate=3 - ranks)
+    """On packed videos, by kill -9, twice."""
+    asked = asked_on(tmp_path, ranks=ranks, accumulate=3 - ranks)
     whole = pretrain(asked, run_of(tmp_path / "whole", tmp_path))
-    killed = tmp_path / "killed"
+    folder = tmp_path / "killed"
     for epochs in (1, 2):
-        with started(killed, asked, tmp_path, 0.3) as process:
-            try:
-                until = time.monotonic() + 240
-                while not (killed / "metrics.jsonl").exists() or len(lines(killed)) < epochs:
-                    assert process.poll() is None and time.monotonic() < until
-                    time.sleep(0.02)
-                time.sleep(0.4)  # into the next epoch, whose batches take 0.6 s each at least
-            finally:
-                os.killpg(process.pid, signal.SIGKILL)
-        assert epochs <= read_weights(killed / "checkpoint.pt")["epochs"] < 4 and not (killed / "encoder.pt").exists()
-    assert pretrain(asked, run_of(killed, tmp_path))["metrics"] == whole["metrics"]
-    assert [line["step"] for line in lines(killed)] == [1, 2, 3, 4]  # none was done twice
-    assert same(weights(killed), weights(tmp_path / "whole"))
-    assert not (killed / "checkpoint.pt").exists()
+        process = started(folder, asked, tmp_path)
+        until(lambda epochs=epochs: (folder / "checkpoint.pt").exists() and len(lines(folder)) >= epochs, 240)
+        time.sleep(0.4)  # into the next epoch, whose batches take 0.6 s each at least
+        killed(folder, process.pid)
+        process.communicate()
+        assert epochs <= read_weights(folder / "checkpoint.pt")["epochs"] < 4 and not (folder / "encoder.pt").exists()
+    assert pretrain(asked, run_of(folder, tmp_path))["metrics"] == whole["metrics"]
+    assert [line["step"] for line in lines(folder)] == [1, 2, 3, 4]  # none was done twice
+    assert same(weights(folder), weights(tmp_path / "whole"))
+    assert {path.name for path in folder.iterdir()} == {"encoder.pt", "metrics.jsonl"}

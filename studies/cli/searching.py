@@ -1,0 +1,54 @@
+"""Make a search of what was typed, and run it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fame.errors import FameError
+from studies.cli.session import Session, watching
+from studies.search.objective import OBJECTIVES, OWN
+from studies.search.search import PRUNERS, Search
+from studies.search.space import Space, parse
+from studies.search.workers import searched
+
+JOURNAL = "journal.log"
+
+
+def hunt(
+    session: Session,
+    *,
+    fields: list[str],
+    objective: str | None,
+    trials: int,
+    replicates: range,
+    storage: str | None,
+    seed: int,
+    pruner: str,
+    workers: int,
+    confirm: int,
+) -> dict[str, Any]:
+    """Search and return what search.json holds. FameError for wrong options, and as `studies.search.search.work`."""
+    setting = session.asked.setting
+    if setting.targets:
+        raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
+    if setting.folds:
+        raise FameError("--fold all: a search looks at the validation videos of one fold; name it")
+    data = setting.data("A")
+    splits = session.asked.sizes(data) if data else {}
+    possible = [name for name, one in OBJECTIVES.items() if any(splits.get(split) for split in one.splits)]
+    if not possible:
+        raise FameError(f"{setting.dataset} has no validation videos ({OWN}), and a search looks at no others")
+    name = objective or possible[0]
+    if name not in possible:
+        why = f"{setting.dataset} lacks such videos" if name in OBJECTIVES else "there is none of that name"
+        raise FameError(f"--objective {name}: {why}; choose {', '.join(possible)}")
+    if pruner not in PRUNERS:
+        raise FameError(f"--pruner {pruner}: choose {', '.join(PRUNERS)}")
+    space = Space(setting, OBJECTIVES[name], parse(fields))
+    space.check()
+    where = storage or str(session.store.out / "search" / JOURNAL)
+    search = Search(space, tuple(replicates), trials, where, seed, pruner)
+    with watching() as watcher:
+        mirror = session.tracker(watcher.note)
+        options = {"jobs": session.jobs, "workers": workers, "fresh": confirm}
+        return searched(search, session.store, session.runtime, watcher, mirror, **options)

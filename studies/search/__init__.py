@@ -1,0 +1,1 @@
+"""Search fields of the method, beta above all, with Optuna."""
