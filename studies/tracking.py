@@ -26,7 +26,7 @@ from fame.files import write_json
 from studies.harness.progress import Tell, silent
 from studies.harness.status import state_of
 from studies.harness.store import Store
-from studies.mirrored import CONTEXT, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
+from studies.mirrored import CONTEXT, NOTES, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
@@ -65,7 +65,7 @@ class Tracker:
         self.warn = warn
         self.scale = scale
         self.failed = False
-        self.notes = self.out / "mlflow.json"
+        self.notes = self.out / NOTES
         server = os.environ.get("MLFLOW_TRACKING_URI")
         address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
         self.uri = server or f"sqlite:///{address}"
@@ -262,7 +262,10 @@ class Tracker:
 
     def _experiment(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
-        return found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        own = found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        if name == "runs":
+            self._noted["experiment"] = own
+        return own
 
     def _log(self, run_id: str, found: Iterable[Point]) -> None:
         from mlflow.entities import Metric
