@@ -106,10 +106,10 @@ class Schedule:
     def remaining(self) -> float:
         """Return seconds to the end, from what finished runs took and how far running ones are; NaN where unknown.
 
-        Computed once a TICK: it goes through all that waits.
+        Computed once a TICK while runs wait, as it goes through all of them.
         """
         now, running = time.monotonic(), {}
-        if now - self.foretold[0] < TICK:
+        if self.waiting and now - self.foretold[0] < TICK:
             return self.foretold[1]
         for key, (task, since, before) in self.running.items():
             share = self._share(key)
