@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -238,8 +239,9 @@ def view(
     port: Annotated[int | None, typer.Option(help="Serve it there; default: a free port.")] = None,
     browser: Annotated[bool, typer.Option(help="Open the browser, or only tell where the page lies.")] = True,
 ) -> None:
-    """Show the report."""
-    view_page(options.out, port, browser)
+    """Show the report, from the start of a study on; it is made anew while runs finish."""
+    store = Store(options.out)
+    view_page(store, partial(build, store, commit=commit(), command=resuming()), port, browser)
 
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packed replicates.")]

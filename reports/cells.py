@@ -1,23 +1,20 @@
 """List the cells behind a report's numbers: values a replicate, where their runs lie, and the command that makes just that row."""
 
-import json
 import shlex
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
 from reports.evidence import Evidence
 from studies.harness.store import Store
+from studies.mirrored import noted
 from studies.records import ROWS, Cell, read
-
-MIRRORED = "mlflow.json"  # what studies/tracking.py notes of the mirrored runs
 
 
 def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict[str, Any]]:
     """Return a cell an evaluation: id, rows, values by metric and replicate, runs, commits, command; `chosen` None: all cells."""
     found: dict[str, dict[str, Any]] = {}
-    mirrored = _mirrored(evidence.store.out / MIRRORED)
+    mirrored = noted(evidence.store.out)
     for cell in chosen if chosen is not None else (cell for cell in evidence.records.cells if cell.study):
         runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
         if runs is None:
@@ -71,11 +68,3 @@ def show(store: Store, name: str) -> list[dict[str, Any]]:
         near = ", ".join(dict.fromkeys(f"{cell.study}/{cell.row}" for cell in records.cells if cell.study))
         raise FameError(f"{name}: no cell and no row of the study in {store.out}; its rows are {near}")
     return cells(Evidence(store, records), chosen)
-
-
-def _mirrored(path: Path) -> dict[str, str]:
-    """Return the MLflow run of each mirrored run, by STAGE/REPLICATE; empty where nothing is mirrored."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["runs"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -5,12 +5,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
+from studies.mirrored import noted
 from studies.real_masks import SEQUENCES
 from studies.records import CELLS, STUDY, earlier, read
 
 STAMP = ".stamp.json"
+LOCK = ".report.lock"  # in OUT: a viewer and the end of a study may both make its report
 PAGE = "index.html"
 DATA = "report.json"
 ROOM = Path(__file__).parent
@@ -31,15 +35,16 @@ def build(
     FameError where nothing was run there, the folder cannot be written or the disk is full, or the other report has no number in
     common.
     """
-    folder = store.out / "report"
-    records = read(store.out)
+    folder, records = store.out / "report", read(store.out)
     stamp = fingerprint(store, f"{commit} {other}")
-    before = _read(folder / STAMP)
-    if before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"]):
+    if _made(folder, stamp):
         return folder / PAGE
     from reports.writing import write_report
 
-    with store.named_errors():
+    with store.named_errors(), FileLock(store.out / LOCK):
+        before = _read(folder / STAMP)
+        if _made(folder, stamp):  # by another process meanwhile
+            return folder / PAGE
         for name in ("tables", "figures"):
             (folder / name).mkdir(parents=True, exist_ok=True)
         (folder / STAMP).unlink(missing_ok=True)  # from here on the folder is neither the old report nor the new one
@@ -51,9 +56,15 @@ def build(
     return folder / PAGE
 
 
+def _made(folder: Path, stamp: str) -> bool:
+    """Return whether the report in `folder` bears the stamp and all its files are there."""
+    before = _read(folder / STAMP)
+    return before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"])
+
+
 def fingerprint(store: Store, given: str) -> str:
-    """SHA-256 over all that a report is made from: `given`, records, results, failures, studies, masks on real video, code."""
-    digest = hashlib.sha256(repr((given, earlier(store.out))).encode())
+    """SHA-256 over what a report is made from: `given`, records, results, failures, studies, masks on real video, mirrors, code."""
+    digest = hashlib.sha256(repr((given, earlier(store.out), noted(store.out))).encode())
     code = [
         *ROOM.rglob("*.py"),
         *(ROOM / "templates").iterdir(),

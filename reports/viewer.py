@@ -1,18 +1,25 @@
-"""Shows a finished report: serves OUT/report on this machine only, and opens the browser where there is one."""
+"""Show a report: serve OUT/report on this machine only, from the start of a study on, and make it anew while runs finish."""
 
 import contextlib
 import functools
+import os
 import sys
+import time
 import webbrowser
+from collections.abc import Callable
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
+from threading import Thread
 from typing import BinaryIO
 
 from fame.errors import FameError
-from studies.records import EARLIER
+from studies.harness.store import FAILURE, RESULT, Store
+from studies.records import CELLS, EARLIER
 
 HOST = "127.0.0.1"
+LOOK = 3.0  # seconds between two looks at what was run
+REST = 5.0  # times that making the page took: so much later comes the next look, as runs need the processors
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -41,37 +48,55 @@ class Quiet(SimpleHTTPRequestHandler):
         """Nothing: the terminal belongs to the one line that says where to look."""
 
 
-def page_of(out: Path | str) -> Path:
-    """OUT/report/index.html. FameError where there is no report yet."""
-    page = Path(out) / "report" / "index.html"
-    if not page.is_file():
-        raise FameError(f"{page}: no report there yet; run reproduce-paper (or run_study.py report) with --out {out} first")
-    return page
-
-
 def serve(out: Path | str, port: int | None = None) -> ThreadingHTTPServer:
     """A server for the reports of OUT on 127.0.0.1, bound but not yet running. FameError where a named port is taken."""
-    page = page_of(out)
-    handler = functools.partial(Quiet, directory=str(page.parents[1]))
+    handler = functools.partial(Quiet, directory=str(Path(out).absolute()))
     try:
         return ThreadingHTTPServer((HOST, port or 0), handler)
     except (OSError, OverflowError) as error:
         raise FameError(f"port {port}: cannot serve there ({error}); name another with --port") from None
 
 
-def view(out: Path | str, port: int | None = None, open_browser: bool = True) -> None:
-    """Serve OUT/report until Ctrl-C and open it in the browser; without browser and port only print where it lies."""
-    page = page_of(out)
+def view(store: Store, make: Callable[[], Path], port: int | None = None, open_browser: bool = True) -> None:
+    """Serve OUT/report until Ctrl-C, open it in the browser, and `make` it anew as runs finish; FameError where nothing was run.
+
+    Without browser and port only print where it lies.
+    """
+    page = store.out / "report" / "index.html"
+    if not page.is_file():
+        page = make()
     if not open_browser and port is None:
         say(str(page.resolve()))
         return
-    with serve(out, port) as server:
+    with serve(store.out, port) as server:
         address = f"http://{HOST}:{server.server_address[1]}/report/index.html"
         say(f"{page} at {address} (Ctrl-C ends)")
+        Thread(target=keep_new, args=(store, make), daemon=True).start()
         if open_browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
+
+
+def keep_new(store: Store, make: Callable[[], Path], look: float = LOOK) -> None:
+    """Make the page anew whenever something was run since: looked at every `look` seconds, less often where making it is slow."""
+    os.nice(10)  # this thread's alone on Linux: the study goes first
+    page, seen, pause = store.out / "report" / "index.html", 0.0, look
+    while True:
+        latest = changed(store)
+        if latest > max(seen, page.stat().st_mtime if page.is_file() else 0.0):
+            began = time.monotonic()
+            with contextlib.suppress(FameError):  # a study that begins moves the report away; the next look makes it anew
+                make()
+                seen = latest
+            pause = max(look, REST * (time.monotonic() - began))
+        time.sleep(pause)
+
+
+def changed(store: Store) -> float:
+    """Return when the last run ended, or the study began: a Unix time; 0 where there is none."""
+    files = [store.out / CELLS, *store.runs.glob(f"*/*/{RESULT}"), *store.runs.glob(f"*/*/{FAILURE}")]
+    return max((path.stat().st_mtime for path in files if path.exists()), default=0.0)
 
 
 def say(line: str) -> None:

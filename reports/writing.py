@@ -98,13 +98,14 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
-    papers = bool({study["name"] for study in about["studies"]} - {study.name for study in (*FINDINGS, REAL_VIDEO)})
+    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (*FINDINGS, REAL_VIDEO)})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
         report=report,
         protocol=about["protocol"],
         style=(room / "style.css").read_text(encoding="utf-8"),
+        script=(room / "page.js").read_text(encoding="utf-8"),
         studies=shown,
         rest=[figure for figure in figures if figure.name not in {*placed, response.NAME}],
         searching=next((figure for figure in figures if figure.name == response.NAME), None),
@@ -135,7 +136,7 @@ def _study(evidence: Evidence, study: dict[str, Any], report: dict[str, Any], fi
     }
 
 
-def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: bool) -> list[dict[str, Any]]:
+def _claims(found: list[dict[str, Any]], studies: list[dict[str, Any]], papers: int) -> list[dict[str, Any]]:
     """Claims with their verdicts beside each other; of a report of findings alone, those that its studies test."""
     tested = {name for study in studies for name in study["claims"]}
     entries = {claim: [entry for entry in found if entry["id"] == claim.id] for claim in CLAIMS if claim.id in tested or papers}

@@ -24,6 +24,7 @@ from studies.harness.plan import kind_of, label, method_of
 from studies.harness.store import METRICS
 from studies.setting.cell import Stage
 
+NOTES = "mlflow.json"  # in OUT: what has been mirrored where
 LARGEST_ARTIFACT = 8 * 2**20  # bytes; a larger file (a full-size encoder) stays in the store alone
 LONGEST_NAME = 240  # characters of a metric's name; MLflow takes 250
 SOURCE, CONTEXT = "fame", "mlflow.data.context"  # of datasets: what their source is written in, and the tag of their use
@@ -159,6 +160,16 @@ def epochs(file: Path, otherwise: int) -> Iterator[Point]:
             for name, value in values.items():
                 if name != "steps" and isinstance(value, int | float):
                     yield name, value, step, moment
+
+
+def noted(out: Path) -> dict[str, str]:
+    """Return each mirrored run by STAGE/REPLICATE: its address on a server, its MLflow id elsewhere; empty without a mirror."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        value = json.loads((out / NOTES).read_text(encoding="utf-8"))
+        served = value["address"].startswith("http") and value.get("experiment")
+        before = f"{value['address'].rstrip('/')}/#/experiments/{value['experiment']}/runs/" if served else ""
+        return {key: f"{before}{run}" for key, run in value["runs"].items()}
+    return {}
 
 
 def insert(uri: str, experiment: str, artifacts: Path, runs: list[Mirrored]) -> list[str]:

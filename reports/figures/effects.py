@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from reports.evidence import Evidence
-from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, colour_of, save
+from reports.figures.style import BAND, GRID, INK, MUTED, Drawn, canvas, colour_of, cut, save
 from reports.gate import Gate, gate, hollow
 from reports.tables import frame, on_papers_sets
 from reports.texts import counted
@@ -58,7 +58,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
             axis.plot(gap["mean"], height, "o", color=colours[place], markerfacecolor=face, markersize=5)
             if gap["published"] is not None:
                 axis.plot(gap["published"], height + 0.3, "D", color=MUTED, markersize=4.5, markerfacecolor="white")
-        axis.set_title(label.replace(" scenes, ", " scenes,\n"), loc="left")
+        axis.set_title(cut(label, 32).replace(" scenes, ", " scenes,\n"), loc="left")
         drawn = [entry for entry in shown if entry["label"] == label]
         many = counted(entry["difference"]["n"] for entry in drawn)
         axis.set_xlabel(f"{drawn[0]['kind']}, {many}", fontsize=8, color=MUTED)
@@ -67,7 +67,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         axis.spines["left"].set_visible(False)
     bases = list(dict.fromkeys(base for *_, base in rows))
     names = [", ".join(filter(None, (row, column))) + (f" (vs {base})" if base != bases[0] else "") for row, column, base in rows]
-    axes[0, 0].set_yticks(range(len(rows)), names)
+    axes[0, 0].set_yticks(range(len(rows)), [cut(name, 48) for name in names])
     axes[0, 0].set_ylim(len(rows) - 0.5, -0.5)
     between = "\n" if across == 1 else " "  # one panel is narrower than the words
     figure.supxlabel(f"difference to the baseline, points{between}(grey: the margin of ±{POINTS:g})", fontsize=9)

@@ -83,6 +83,11 @@ def lines_of(methods: Mapping[str, str]) -> dict[str, dict[str, str]]:
     return found
 
 
+def cut(text: str, most: int) -> str:
+    """Return a text of at most so many characters; the page and the csv have it whole."""
+    return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
+
+
 def canvas(rows: int, columns: int, width: float, height: float, **options: Any) -> tuple[Figure, Any]:
     """Return a figure of width x height inches and its axes as an array (rows, columns)."""
     figure = Figure(figsize=(width, height), layout="constrained")

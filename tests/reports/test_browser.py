@@ -93,6 +93,7 @@ def test_axe_finds_nothing_serious(browser: Any, page_file: Path, size: tuple[in
     found = axe.Axe().run(page).response
     assert len(found["passes"]) > 20
     assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"] if one["impact"] in ("serious", "critical")] == []
+    assert page.locator("table:not(:has(caption), [aria-label])").count() == 0
 
 
 @SIZES

@@ -84,7 +84,7 @@ def test_the_page_stands_alone(made: tuple[Store, Setting, Path]) -> None:
     html = made[2].read_text(encoding="utf-8")
     sources = re.findall(r'(?:src|href)="([^"]+)"', html)
     assert sources and all(source.startswith(("data:", "#", "tables/", "figures/", "report.json")) for source in sources)
-    assert "<script" not in html and "@import" not in html and not re.search(r"url\((?!data:)", html)
+    assert html.count("<script") == 1 and "@import" not in html and not re.search(r"url\((?!data:)", html)
     for link in {source for source in sources if source.startswith(("tables/", "figures/"))}:
         assert (made[2].parent / link).stat().st_size > 0
     targets = {source[1:] for source in sources if source.startswith("#")}
@@ -279,7 +279,7 @@ def test_text_from_runs_is_escaped(tmp_path: Path) -> None:
     assert stage is not None
     store.fail(stage, 0, "<script>alert(1)</script>")
     html = reported(store, setting, masks, 1).read_text(encoding="utf-8")
-    assert "<script" not in html and "&lt;script&gt;" in html
+    assert "<script>alert" not in html and "&lt;script&gt;alert" in html
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:

@@ -4,12 +4,15 @@ import socket
 import threading
 import urllib.error
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fame.errors import FameError
 from reports import viewer
+from reports.page import build
+from studies.harness.store import Store
 
 
 @pytest.fixture
@@ -21,8 +24,8 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_without_a_report_the_mend_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FameError, match=r"no report there yet; run reproduce-paper"):
-        viewer.view(tmp_path)
+    with pytest.raises(FameError, match=r"nothing was run there yet .* name the folder with --out"):
+        viewer.view(Store(tmp_path), partial(build, Store(tmp_path)))
 
 
 def test_serves_the_report_and_nothing_else(out: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -63,7 +66,7 @@ def test_a_taken_port_is_a_clear_line(out: Path) -> None:
 
 
 def test_prints_the_path_without_a_browser(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    viewer.view(out, open_browser=False)
+    viewer.view(Store(out), list, open_browser=False)
     assert capsys.readouterr().out.strip() == str((out / "report" / "index.html").resolve())
 
 
@@ -73,5 +76,5 @@ def test_opens_the_browser_at_its_own_address(
     opened: list[str] = []
     monkeypatch.setattr(viewer.webbrowser, "open", lambda address: bool(opened.append(address)))
     monkeypatch.setattr(viewer.ThreadingHTTPServer, "serve_forever", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
-    viewer.view(out)
+    viewer.view(Store(out), list)
     assert len(opened) == 1 and opened[0].startswith("http://127.0.0.1:") and opened[0] in capsys.readouterr().out
