@@ -106,7 +106,8 @@ def connect(address: str | None, jobs: int | None) -> None:
             logging_level=logging.ERROR,
         )
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise FameError(f"--address {address}: {message_of(error)}") from None
+        hint = "; a cluster with a token, as `ray start` makes it, wants RAY_AUTH_MODE=token" if address else ""
+        raise FameError(f"--address {address}: {message_of(error)}{hint}") from None
 
 
 def identity() -> dict[str, str]:
