@@ -26,9 +26,8 @@ from studies.setting.asked import listed
 
 ORDER = ("differs", "above", "below", "open", "negligible", "withheld", "not run", "identical")
 MOVED = ORDER[:3]
-FEW = 10  # lines in the terminal
-TINY = 1e-12  # the smallest ratio
-LONGEST = 60  # characters of a setting
+FEW = 8  # lines in the terminal, values of a setting
+TINY = 1e-9  # the smallest ratio, and spread
 SAME = "same runs"
 
 
@@ -52,10 +51,6 @@ class Number:
     stages: tuple[str, ...]
     videos: dict[str, dict[str, str]]
     entry: dict[str, Any]
-
-    @property
-    def margin(self) -> float:
-        return POINTS if self.entry["unit"] else SHARE
 
 
 def kept(path: Path) -> dict[str, Any]:
@@ -129,12 +124,11 @@ def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
     """Return a line a number, what moved first. A comparison that stands in several tables is tested once."""
     keys = [(place.of, here.entry["metric"], here.stages, there.stages) for place, here, there in found]
     asked = {key: _estimated(here, there) for key, (_, here, there) in zip(keys, found, strict=True)}
-    margins = {key: here.margin for key, (_, here, _) in zip(keys, found, strict=True)}
-    tested = [key for key, (how, _, _) in asked.items() if how != SAME]
-    family = dict(zip(tested, judge_family([(*asked[key][1:], margins[key]) for key in tested]), strict=True))
+    tested = [key for key, (how, *_) in asked.items() if how != SAME]
+    family = dict(zip(tested, judge_family([asked[key][1:] for key in tested]), strict=True))
     lines = []
     for key, (place, here, there) in zip(keys, found, strict=True):
-        how, shown, p = asked[key]
+        how, shown, p, _ = asked[key]
         result = family.get(key)
         line = place._asdict() | {"unit": here.entry["unit"], "here": here.mean, "there": there.mean}
         line |= {"effect": shown.mean, "interval": shown.interval, "n": shown.n, "how": how, "p": p}
@@ -144,18 +138,22 @@ def judged(found: list[tuple[Place, Number, Number]]) -> list[dict[str, Any]]:
     return sorted(lines, key=lambda line: (ORDER.index(line["state"]), line["p"] or 0.0))
 
 
-def _estimated(here: Number, there: Number) -> tuple[str, Estimate, float | None]:
-    """Return how two numbers are compared, here - there with its interval, and the p of "no difference" where it can be known."""
+def _estimated(here: Number, there: Number) -> tuple[str, Estimate, float | None, float]:
+    """Return how two numbers are compared, here - there with its interval, the p of "no difference" where known, and the margin."""
+    margin = POINTS if here.entry["unit"] else SHARE
     shared = [replicate for replicate in here.values if replicate in there.values]
     changes = [here.values[replicate] - there.values[replicate] for replicate in shared]
     if shared and here.stages == there.stages:
-        farthest = max(changes, key=abs)
-        return SAME, Estimate(farthest, None, len(shared)), None
+        return SAME, Estimate(max(changes, key=abs), None, len(shared)), None, margin
     if len(shared) >= ENOUGH and all(here.videos[replicate] == there.videos[replicate] for replicate in shared):
-        return "paired", estimate(changes), t_p(changes)
-    if min(len(here.values), len(there.values)) < ENOUGH:
-        return "unpaired", apart(here.shown, there.shown), None
-    return "unpaired", *welch(list(here.values.values()), list(there.values.values()))
+        how, shown, p = "paired", estimate(changes), t_p(changes)
+    elif min(len(here.values), len(there.values)) < ENOUGH:
+        return "unpaired", apart(here.shown, there.shown), None, margin
+    else:
+        how, (shown, p) = "unpaired", welch(list(here.values.values()), list(there.values.values()))
+    low, high = shown.interval or (0.0, 0.0)
+    alike = high - low < TINY < abs(high)  # a few videos' accuracies move in equal steps: no spread to judge by
+    return how, shown, None if alike else p, margin
 
 
 def facts(report: dict[str, Any]) -> dict[str, str]:
@@ -181,15 +179,12 @@ def verdicts(report: dict[str, Any]) -> dict[str, str]:
 def _changed(here: dict[str, str], there: dict[str, str]) -> list[dict[str, str]]:
     """Return what is not the same on both sides."""
     found = [(name, here.get(name, ""), there.get(name, "")) for name in dict.fromkeys((*here, *there))]
-    return [{"name": name, "here": _short(one), "there": _short(other)} for name, one, other in found if one != other]
+    return [{"name": name, "here": one, "there": other} for name, one, other in found if one != other]
 
 
 def _several(texts: Iterable[str]) -> str:
-    return ", ".join(sorted(set(texts)))
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    found = sorted(set(texts))
+    return ", ".join(found[:FEW]) + (f" and {len(found) - FEW} more" if len(found) > FEW else "")
 
 
 def summary(page: Path) -> list[str]:

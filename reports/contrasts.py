@@ -26,11 +26,6 @@ class Found:
     asked: tuple[Gate, ...]
     result: ContrastResult
 
-    @property
-    def points(self) -> bool:
-        """Whether it is in points of an accuracy; else a share."""
-        return self.measure.protocol != "masks"
-
 
 def tables(evidence: Evidence) -> dict[str, dict[str, Any]]:
     """Return the `contrasts` of report.json, by finding; none on one given encoder, which leaves nothing to compare."""
@@ -116,7 +111,7 @@ def _json(one: Found) -> dict[str, Any]:
         "contrast": one.contrast.name,
         "chosen": list(one.chosen),
         "measure": one.measure.label,
-        "unit": "points" if one.points else "",
+        "unit": "" if one.measure.protocol == "masks" else "points",
         "effect": result.estimate.mean,
         "interval": result.estimate.interval,
         "over": result.estimate.over,

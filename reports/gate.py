@@ -4,7 +4,7 @@ It has to be 10 points of balanced accuracy above random initialisation in every
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from reports.evidence import Evidence, Side
@@ -31,12 +31,7 @@ class Gate:
 
     def to_json(self) -> dict[str, Any]:
         told = {"where": self.where, "status": self.status, "points": GATE_POINTS, "reason": self.reason}
-        return told | {
-            "mean": self.found.mean,
-            "interval": self.found.interval,
-            "over": self.found.over,
-            "n": self.found.n,
-        }
+        return told | asdict(self.found)
 
 
 def gate(evidence: Evidence, changes: Changes = UNCHANGED, awaited: int | None = None) -> Gate:

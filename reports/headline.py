@@ -1,5 +1,6 @@
 """The first number of the page: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
 
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -24,9 +25,9 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
     return {
         "text": TEXT,
         "levels": {name: _levels(evidence, method) for name, method in METHODS.items()},
-        "differences": {key: plain(found) for key, found in gains.items()},
+        "differences": {key: asdict(found) for key, found in gains.items()},
         "closed": _closed(evidence, gains),
-        "gate": {"points": GATE_POINTS, **plain(gate(evidence).found)},
+        "gate": {"points": GATE_POINTS, **asdict(gate(evidence).found)},
         "controls": [found for text, method in CONTROLS.items() if (found := _control(evidence, text, method))],
     }
 
@@ -35,12 +36,12 @@ def _control(evidence: Evidence, text: str, method: Method) -> dict[str, Any] | 
     gains = _gains(evidence, method)
     if all(found.mean is None for found in gains.values()):
         return None
-    told = {key: plain(found) for key, found in gains.items()}
+    told = {key: asdict(found) for key, found in gains.items()}
     return {"text": text, "levels": _levels(evidence, method), "differences": told}
 
 
 def _levels(evidence: Evidence, method: Method) -> dict[str, Any]:
-    return {key: plain(evidence.estimate(*_side(evidence, method, measure))) for key, measure in MEASURES.items()}
+    return {key: asdict(evidence.estimate(*_side(evidence, method, measure))) for key, measure in MEASURES.items()}
 
 
 def _gains(evidence: Evidence, method: Method) -> dict[str, Estimate]:
@@ -49,16 +50,6 @@ def _gains(evidence: Evidence, method: Method) -> dict[str, Estimate]:
     return {
         key: evidence.difference(_side(evidence, method, measure), _side(evidence, baseline, measure))
         for key, measure in MEASURES.items()
-    }
-
-
-def plain(found: Estimate) -> dict[str, Any]:
-    return {
-        "mean": found.mean,
-        "interval": found.interval,
-        "n": found.n,
-        "over": found.over,
-        "videos": found.videos,
     }
 
 
@@ -85,4 +76,4 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
     whole = found.n == evidence.awaited  # n is fixed beforehand: until all are there nothing is decided
     if whole and not gate(evidence).reason and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
         verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
-    return {"share": CLOSED, **plain(found), "verdict": verdict}
+    return {"share": CLOSED, **asdict(found), "verdict": verdict}

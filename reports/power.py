@@ -48,15 +48,11 @@ def foretold(about: Mapping[str, Any], file: Path = FILE, headline: bool = True)
     asked = f"smallest effect that n = {n} can detect ({compared})"
     if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
-    if targets:
-        sd = OF_TARGET / math.sqrt(targets)
-        effect = f"{detectable(sd, n):.1f} points with {100 * POWER:.0f} % power; half-width {half_width(sd, n):.1f} points"
-        return f"{asked}: {effect}, if sd on one target is {OF_TARGET:g} points, as in docs/results/real"
-    found = spread_at(about["scale"], file)
-    if found is None:
-        return f"{asked}: {UNKNOWN}"
-    return (
-        f"{asked}: {detectable(found.sd, n):.1f} points with {100 * POWER:.0f} % power; {100 * LEVEL:.0f} % half-width "
-        f"{half_width(found.sd, n):.1f} points (sd {found.sd:g} points of {found.measure}, "
-        f"{len(found.replicates)} selection worlds, {found.source})"
-    )
+    sd, of = OF_TARGET / math.sqrt(targets or 1), f"sd {OF_TARGET:g} points on one target, docs/results/real"
+    if not targets:
+        found = spread_at(about["scale"], file)
+        if found is None:
+            return f"{asked}: {UNKNOWN}"
+        sd, of = found.sd, f"sd {found.sd:g} points of {found.measure}, {len(found.replicates)} selection worlds, {found.source}"
+    effect = f"{detectable(sd, n):.1f} points with {100 * POWER:.0f} % power"
+    return f"{asked}: {effect}; {100 * LEVEL:.0f} % half-width {half_width(sd, n):.1f} points ({of})"

@@ -1,6 +1,7 @@
 """Turn a study's cells into entries of report.json and into tables: csv (a line a number), md (texts.py), tex (latex.py)."""
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,7 @@ def _entry(evidence: Evidence, cell: Cell) -> Entry:
         "row": cell.row,
         "column": cell.column,
         "metric": cell.metric,
-        "mean": ours.mean,
-        "interval": ours.interval,
-        "n": ours.n,
+        **asdict(ours),
         "cell": runs.id if runs else None,
         "stages": list(runs.ids) if runs else [],
         "values": evidence.values(runs, cell.metric),
@@ -53,8 +52,6 @@ def _entry(evidence: Evidence, cell: Cell) -> Entry:
         "kind": cell.kind,
         "unit": cell.unit,
         "status": status,
-        "over": ours.over,
-        "videos": ours.videos,
         "difference": _difference(evidence, cell),
     }
 
@@ -68,10 +65,7 @@ def _difference(evidence: Evidence, cell: Cell) -> dict[str, Any] | None:
     ours = evidence.difference(*sides)
     return {
         "to": cell.baseline,
-        "mean": ours.mean,
-        "interval": ours.interval,
-        "over": ours.over,
-        "n": ours.n,
+        **asdict(ours),
         "published": _number(cell.published_difference),
         "stages": [stage for side in (merged, base) if side for stage in side.ids],
         "values": evidence.differences(*sides),

@@ -1,12 +1,11 @@
 """Answer for the user's own targets: what can be read off without a network, FAME's gain on each, and over those about motion."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from reports.evidence import Evidence, Side
-from reports.headline import plain
 from reports.power import half_width
 from reports.statistics import ENOUGH, Estimate, t_interval
 from studies.records import Runs
@@ -34,7 +33,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     return {
         "by_target": found,
         "about_motion": moving,
-        "gain": plain(gain),
+        "gain": asdict(gain),
         "between": t_interval(of_each) if len(of_each) > 1 else None,
         "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.awaited else None,
     }
@@ -50,7 +49,7 @@ def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:
     levels = {said: evidence.estimate(*_side(evidence, method, name)).mean for said, method in methods.items()}
     gain = evidence.difference(_side(evidence, fame(), name), _side(evidence, moco(), name))
     largest = 100 * max(classes.values()) / sum(classes.values())
-    return {"videos": sum(classes.values()), "chance": largest, **levels, "gain": plain(gain)}
+    return {"videos": sum(classes.values()), "chance": largest, **levels, "gain": asdict(gain)}
 
 
 def _measure(name: str) -> Measure:

@@ -23,10 +23,12 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from fame.files import write_json
+from studies.harness.plan import Task
 from studies.harness.progress import Tell, silent
 from studies.harness.status import state_of
 from studies.harness.store import Store
 from studies.mirrored import CONTEXT, NOTES, SOURCE, Mirrored, Point, Row, insert, metrics_of, mirrored
+from studies.setting.cell import Stage
 
 if TYPE_CHECKING:
     from mlflow.tracking.client import MlflowClient
@@ -65,6 +67,7 @@ class Tracker:
         self.warn = warn
         self.scale = scale
         self.failed = False
+        self.place = hashlib.sha256(f"{platform.node()}:{self.out}".encode()).hexdigest()[:12]  # on a server that others use, too
         self.notes = self.out / NOTES
         server = os.environ.get("MLFLOW_TRACKING_URI")
         address = str(self.out / "mlflow.db").replace("%", "%25").replace("?", "%3F")
@@ -73,34 +76,41 @@ class Tracker:
         self.live: dict[Key, tuple[str, int]] = {}  # MLflow's run and how many of its points are there, of runs that go on
 
     @never_fails
-    def follow(self, store: Store, keys: Iterable[Key], serves: Serves = NONE) -> bool:
+    def follow(self, store: Store, tasks: Iterable[Task], serves: Serves = NONE) -> bool:
         """Show runs that go on as RUNNING, with their curves so far."""
-        for key in keys:
-            run = self._run(store, key, serves)
-            if run and (key in self.live or not store.finished(*key)):
-                run_id, there = self.live.get(key) or (self._begin(run, self._runs), 0)
+        for task in tasks:
+            if task.key in self.live or not store.finished(*task.key):
+                run = self._run(store, task.stage, task.replicate, serves)
+                run_id, there = self.live.get(task.key) or (self._begin(run), 0)
                 self._log(run_id, run.points[there:])
-                self.live[key] = run_id, len(run.points)
+                self.live[task.key] = run_id, len(run.points)
         return True
 
     @never_fails
-    def end_run(self, store: Store, key: Key, status: str | None) -> bool:
+    def end_run(self, store: Store, task: Task, status: str | None) -> bool:
         """Show a run that ended without a result as FAILED or KILLED; None: it is another process's, and not shown."""
-        if status == "FAILED" and key not in self.live:  # it failed before it was seen
-            self.follow(store, [key])
-        if found := self.live.pop(key, None):
+        if status == "FAILED":  # perhaps before it was seen
+            self.follow(store, [task])
+        if task.key in self.live:
+            run_id, _ = self.live.pop(task.key)
             if status is None:
-                self.client.delete_run(found[0])
-                return True
-            if failure := store.failure(*key):
-                self.client.set_tag(found[0], "mlflow.note.content", str(failure["message"]))
-            self.client.set_terminated(found[0], status)
+                self.client.delete_run(run_id)
+            else:
+                self._terminate(store, task.key, run_id, status)
+        return True
+
+    @never_fails
+    def _terminate(self, store: Store, key: Key, run_id: str, status: str) -> bool:
+        if failure := store.failure(*key):
+            self.client.set_tag(run_id, "mlflow.note.content", str(failure["message"]))
+        self.client.set_terminated(run_id, status)
         return True
 
     def end_all(self, store: Store) -> None:
         """Show the runs that still go on as ended: the processes that were at them are stopped."""
-        for key in [*self.live]:
-            _ = self.mirror_run(store, *key) or self.end_run(store, key, "KILLED")
+        for key, (run_id, _) in [*self.live.items()]:
+            _ = self.mirror_run(store, *key) or self._terminate(store, key, run_id, "KILLED")
+        self.live.clear()
 
     @never_fails
     def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = NONE) -> bool:
@@ -108,68 +118,59 @@ class Tracker:
         key = stage_id, replicate
         if _noted_as(key) in self._noted["runs"]:
             return True
-        run = self._run(store, key, serves) if store.finished(*key) else None
-        if run is None:
+        stage = store.stage(*key)
+        if stage is None or not store.finished(*key):
             return False
-        run_id, there = (self.live.pop(key) if key in self.live else None) or (self._begin(run, self._runs), 0)
+        run = self._run(store, stage, replicate, serves)
+        live, there = self.live.pop(key, ("", 0))
+        run_id = live or self._begin(run)
         self._finish(run_id, run, there)
-        self._note({key: run_id})
-        return True
+        return self._note({key: run_id})
 
     @never_fails
     def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = NONE, tell: Tell = silent) -> bool:
         """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
         missing = [key for key in keys if _noted_as(key) not in self._noted["runs"] and store.finished(*key)]
-        upstream = [key for key in missing if not (store.result(*key) or {})["upstream"]]  # first, as parents of the others
-        downstream = [key for key in missing if key not in set(upstream)]
+        below = {key: bool((store.result(*key) or {}).get("upstream")) for key in missing}
+        parts = [[key for key in missing if below[key] == last] for last in (False, True)]  # parents first
         at_once = MANY if self.artifacts and len(missing) > FEW else 1
         told = 0
-        for some in [part[first : first + at_once] for part in (upstream, downstream) for first in range(0, len(part), at_once)]:
-            tell("MLflow", told, len(missing))
+        for some in [part[first : first + at_once] for part in parts for first in range(0, len(part), at_once)]:
             if at_once > 1:
-                found = {key: run for key in some if (run := self._run(store, key, serves))}
+                found = {key: self._run(store, stage, key[1], serves) for key in some if (stage := store.stage(*key))}
                 ids = insert(self.uri, self._runs, self.out / "mlartifacts", list(found.values()))
                 self._note(dict(zip(found, ids, strict=True)))
             else:
                 self.mirror_run(store, *some[0], serves)
             told += len(some)
-        if missing:
-            tell("MLflow", len(missing), len(missing))
+            tell("MLflow", told, len(missing))
         return not self.failed
 
-    def _run(self, store: Store, key: Key, serves: Serves) -> Mirrored | None:
-        """Return a run of a stage that this program knows, with the studies that it serves; None for another."""
-        stage = store.stage(*key)
-        if stage is None:
-            return None
-        run = mirrored(store.folder(*key), stage, store.result(*key))
+    def _run(self, store: Store, stage: Stage, replicate: int, serves: Serves) -> Mirrored:
+        """Return a run with the studies that it serves, and below the pretraining that it looks at."""
+        run = mirrored(store.folder(stage.id, replicate), stage, store.result(stage.id, replicate))
         tags = self._common | run.tags
         if names := serves.get(stage.id):
             tags |= {"study": " ".join(names), "scale": self.scale}
-        if stage.upstream and (parent := self._noted["runs"].get(_noted_as((stage.upstream.id, key[1])))):
+        if stage.upstream and (parent := self._noted["runs"].get(_noted_as((stage.upstream.id, replicate)))):
             tags["mlflow.parentRunId"] = parent
         return replace(run, tags=tags)
 
-    def _note(self, found: Mapping[Key, str]) -> None:
+    def _note(self, found: Mapping[Key, str]) -> bool:
         self._noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
         write_json(self.notes, self._noted)
+        return True
 
     @never_fails
     def mirror_study(
-        self,
-        name: str,
-        files: Iterable[Path],
-        rows: Iterable[Row],
-        runs: Iterable[Key],
-        note: str,
-        about: Row,
+        self, name: str, files: Iterable[Path], rows: Iterable[Row], runs: Iterable[Key], note: str, about: Row
     ) -> bool:
         """Mirror a study as the one run of the experiment `name`, replaced where `about` or the names of its numbers have changed.
 
         Metrics are the means of `rows`; artifacts are `files`, and runs.csv with `runs` (stage id, replicate) and their mirrors.
         """
         paths, numbers = sorted({*files}), metrics_of(name, rows)
-        tags = {"fame.study": name} | {key: str(value) for key, value in about.items()}
+        tags = {"fame.study": name, "fame.out": self.place} | {key: str(value) for key, value in about.items()}
         links = ["stage,replicate,run"]
         for stage, replicate in runs:
             if run := self._noted["runs"].get(f"{stage}/{replicate}"):
@@ -184,7 +185,7 @@ class Tracker:
         client, experiment = self.client, self._experiment(name)
         client.set_experiment_tag(experiment, "mlflow.note.content", note)
         kept = None
-        for old in client.search_runs([experiment], f"tags.`fame.study` = '{name}'"):
+        for old in client.search_runs([experiment], f"tags.`fame.out` = '{self.place}'"):
             if tags.items() <= old.data.tags.items() and old.data.metrics.keys() <= numbers.keys():
                 kept = old
             else:
@@ -200,15 +201,14 @@ class Tracker:
         client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
         client.set_terminated(run_id, end_time=kept.info.start_time)  # it takes no time of its own
         self._noted["studies"][name] = state
-        write_json(self.notes, self._noted)
-        return True
+        return self._note({})
 
-    def _begin(self, run: Mirrored, experiment: str) -> str:
+    def _begin(self, run: Mirrored) -> str:
         """Create an MLflow run, RUNNING; what an earlier start of this OUT has left of the same run gives way to it."""
         same = " AND ".join(f"tags.`{tag}` = '{run.tags[tag]}'" for tag in ("fame.cell", "fame.replicate", "fame.out"))
-        for half in self.client.search_runs([experiment], same):
+        for half in self.client.search_runs([self._runs], same):
             self.client.delete_run(half.info.run_id)
-        run_id = self.client.create_run(experiment, run.start, run.tags, run.name).info.run_id
+        run_id = self.client.create_run(self._runs, run.start, run.tags, run.name).info.run_id
         self._log_params(run_id, run.params)
         return run_id
 
@@ -226,18 +226,17 @@ class Tracker:
 
     @cached_property
     def _common(self) -> dict[str, str]:
-        """Tags of every run: user and program, as MLflow finds them, and which folder of which machine it is of."""
+        """Tags of every run: user and program, as MLflow finds them, and the place."""
         assert self.client, "its settings come before MLflow's import"
         from mlflow.tracking.context.registry import resolve_tags
 
-        place = hashlib.sha256(f"{platform.node()}:{self.out}".encode()).hexdigest()[:12]
-        return {"fame.out": place, **resolve_tags()}
+        return {"fame.out": self.place, **resolve_tags()}
 
     @cached_property
     def _runs(self) -> str:
         """Return the id of the experiment of runs. Those of this OUT at which no process is any more end as KILLED."""
         experiment = self._experiment("runs")
-        left = f"tags.`fame.out` = '{self._common['fame.out']}' AND attributes.status = 'RUNNING'"
+        left = f"tags.`fame.out` = '{self.place}' AND attributes.status = 'RUNNING'"
         for run in self.client.search_runs([experiment], left):
             key = run.data.tags["fame.cell"], int(run.data.tags["fame.replicate"])
             if state_of(Store(self.out), *key)[0] != "running":

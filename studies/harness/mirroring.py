@@ -7,17 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from studies.harness.plan import Task
+from studies.harness.pool import Outcome
 from studies.harness.store import Store
 from studies.tracking import Key, Tracker
 
 EVERY = 5.0  # seconds between two looks at the curves of what runs
-STATUS = {
-    "failed": "FAILED",
-    "killed": "KILLED",
-    "lost": "KILLED",
-    "busy": None,
-    "disk full": "KILLED",
-}  # MLflow's, of an outcome; None: the run was another process's
 
 
 class Mirroring:
@@ -34,19 +29,20 @@ class Mirroring:
         if self.tracker:
             self.thread.submit(self.tracker.mirror_runs, self.store, [*keys], self.serves)
 
-    def running(self, keys: Iterable[Key]) -> None:
+    def running(self, tasks: Iterable[Task]) -> None:
         """Show these runs as going on, with their curves so far."""
         due = time.monotonic() - self.looked > EVERY and (self.looking is None or self.looking.done())
         if self.tracker and due:
             self.looked = time.monotonic()
-            self.looking = self.thread.submit(self.tracker.follow, self.store, [*keys], self.serves)
+            self.looking = self.thread.submit(self.tracker.follow, self.store, [*tasks], self.serves)
 
-    def ended(self, key: Key, status: str = "done") -> None:
-        """Show a run as ended, by the status of its outcome."""
-        if self.tracker and status == "done":
-            self.thread.submit(self.tracker.mirror_run, self.store, *key, self.serves)
+    def ended(self, outcome: Outcome) -> None:
+        """Show a run as ended; one that was another process's is not shown."""
+        if self.tracker and outcome.status == "done":
+            self.thread.submit(self.tracker.mirror_run, self.store, *outcome.task.key, self.serves)
         elif self.tracker:
-            self.thread.submit(self.tracker.end_run, self.store, key, STATUS[status])
+            status = None if outcome.status == "busy" else "FAILED" if outcome.status == "failed" else "KILLED"
+            self.thread.submit(self.tracker.end_run, self.store, outcome.task, status)
 
     def stop(self, now: bool = False) -> None:
         """Wait until all is told; `now`: only that the runs which went on were killed."""

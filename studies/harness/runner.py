@@ -98,7 +98,7 @@ class Schedule:
                 self.workers.submit(task)
             for outcome in self.workers.wait(TICK):
                 self._take(outcome)
-            self.mirroring.running(self.running)
+            self.mirroring.running(task for task, _, _ in self.running.values())
             self.watcher.running({task: self.store.progress(*key) for key, (task, _, _) in self.running.items()}, self.remaining())
         return self.summary
 
@@ -133,7 +133,7 @@ class Schedule:
     def _take(self, outcome: Outcome) -> None:
         task, key = outcome.task, outcome.task.key
         del self.running[key]
-        self.mirroring.ended(key, outcome.status)
+        self.mirroring.ended(outcome)
         match outcome.status:
             case "done":
                 self.plan.forecast.learn_from(self.store, [task])

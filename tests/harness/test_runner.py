@@ -135,10 +135,10 @@ def test_runs_are_mirrored_while_they_go_on_and_how_they_ended(store: Store, mon
     executor, mirror = Here(store), Mock()
     executor.answers[lost.id, 0] = ["busy", "killed"]
     run(store, executor, mirror=mirror)
-    followed = {key for one in mirror.follow.call_args_list for key in one.args[1]}
-    assert followed <= {task.key for task in executor.given} and followed
-    ends = [one.args[1:] for one in mirror.end_run.call_args_list]
-    assert sorted(ends, key=str) == sorted([((lost.id, 0), None), ((lost.id, 0), "KILLED"), ((broken.id, 0), "FAILED")], key=str)
+    followed = {task for one in mirror.follow.call_args_list for task in one.args[1]}
+    assert followed <= {*executor.given} and followed
+    ends = {(one.args[1].key, one.args[2]) for one in mirror.end_run.call_args_list}
+    assert ends == {((lost.id, 0), None), ((lost.id, 0), "KILLED"), ((broken.id, 0), "FAILED")}
     assert mirror.mock_calls[-1] == call.end_all(store)
 
 

@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reports.page import mirror_report
+from studies.harness.plan import Task
 from studies.harness.store import LOCK, Store
 from studies.mirrored import LARGEST_ARTIFACT, metric_name, metrics_of
 from studies.mirrored import mirrored as in_mlflow
@@ -138,7 +139,7 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
     tracker = Tracker(tmp_path)
     stages = {"finished": PRETRAIN, "failed": OTHER, "killed": ANOTHER}
     folders = {name: store.begin(stage, 0) for name, stage in stages.items()}
-    keys = [(stage.id, 0) for stage in stages.values()]
+    tasks = [Task(stage, 0) for stage in stages.values()]
 
     def epoch(step: int) -> None:
         with (folders["finished"] / "metrics.jsonl").open("a") as file:
@@ -149,7 +150,7 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
 
     for step in (1, 2):
         epoch(step)
-        assert tracker.follow(store, keys)
+        assert tracker.follow(store, tasks)
     assert status() == ["RUNNING"] * 3
     first = runs_of(tracker.client)[PRETRAIN.id]
     history = tracker.client.get_metric_history(first.info.run_id, "moco/loss")
@@ -158,16 +159,16 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
 
     finish(store, PRETRAIN, {"loss": 0.1})
     store.fail(OTHER, 0, "it did not work")
-    assert tracker.end_run(store, keys[1], "FAILED")
+    assert tracker.end_run(store, tasks[1], "FAILED")
     tracker.end_all(store)  # of the two that are left one has a result
     assert status() == ["FINISHED", "FAILED", "KILLED"]
     runs = runs_of(tracker.client)
     assert runs[PRETRAIN.id].info.run_id == first.info.run_id
     assert runs[OTHER.id].data.tags["mlflow.note.content"] == "it did not work"
 
-    assert tracker.follow(store, keys[1:]), "both are tried again"
+    assert tracker.follow(store, tasks[1:]), "both are tried again"
     assert status() == ["FINISHED", "RUNNING", "RUNNING"], "and are no second runs"
-    assert tracker.end_run(store, keys[1], None), "another process had it"
+    assert tracker.end_run(store, tasks[1], None), "another process had it"
     assert OTHER.id not in runs_of(tracker.client)
     with FileLock(folders["killed"] / LOCK):
         assert Tracker(tmp_path).mirror_run(store, PROBE.id, 0) is False and Tracker(tmp_path)._runs

@@ -92,6 +92,9 @@ def test_other_videos_are_compared_unpaired(tmp_path: Path) -> None:
 def test_under_three_replicates_nothing_is_judged(tmp_path: Path) -> None:
     here, there = filled(tmp_path / "a", many=2), filled(tmp_path / "b", scale=QUICK, many=2)
     assert compared(report_of(here, SMOKE, 2), report_of(there, QUICK, 2))["states"].keys() == {"withheld"}
+    equal = filled(tmp_path / "c", moved=dict.fromkeys(range(4), 2.5))  # in each replicate: no spread to judge by
+    found = compared(report_of(equal), report_of(filled(tmp_path / "d", scale=QUICK), QUICK))
+    assert line_of(found, "level")["state"] == "withheld"
 
 
 def test_welch_is_scipys() -> None:
