@@ -72,7 +72,8 @@ def test_a_number_opens_its_cell_by_key_and_the_command_is_copied(page: Any, sto
     assert page.evaluate("getSelection().toString()") == cell.locator("code").last.inner_text()
 
 
-def test_a_served_page_renews_itself_until_all_runs_are_there(page: Any, store: Store) -> None:
+def test_a_served_page_renews_itself_until_all_runs_are_there(page: Any, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer, "REST", 0)
     with viewer.serve(store.out) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         threading.Thread(target=viewer.keep_new, args=(store, lambda: build(store), 0.2), daemon=True).start()
@@ -84,7 +85,8 @@ def test_a_served_page_renews_itself_until_all_runs_are_there(page: Any, store: 
             if stage.kind == "finetune":
                 folder = store.begin(stage, 0)
                 store.finish(stage, 0, result(stage, 0, artefacts(stage, 0, folder, 48), folder))
-        page.wait_for_selector("body[data-missing='0']", timeout=120_000)
+        page.wait_for_selector("body[data-missing='0']", timeout=300_000)
+        page.wait_for_load_state()
         assert page.locator("details.cell[open] summary").all_inner_texts() == [name]
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url))
