@@ -6,25 +6,26 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from PIL import Image
+from PIL import Image, ImageOps
 
 from fame.data.stored import middle_frame
 from reports.evidence import Evidence
 from reports.figures.pictures import show, varied
 from reports.figures.style import GREEN, INK, VERMILION, Drawn, canvas, save
-from studies.study import fame, moco
+from studies.study import MEAN, fame, moco
 
 METHODS = {"baseline": moco().text, "FAME": fame().text}
 CONDITIONS = ("own", "deranged")  # scenes of staged queries; real ones have their own
 FILE, RETRIEVAL = "neighbours.csv", "retrieval"
 QUERIES = 4
-SIDE = 64  # pixels at most: a page holds some 40 of these pictures
+SIDE = 72  # pixels at most: a page holds some 40 of these pictures
 LETTERS = 14  # of a class's name
 
 
 def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
     """Draw a line a query; None where no run has kept neighbours, or where OUT/cache lacks the frames of one."""
-    targets = dict.fromkeys(cell.target for cell in evidence.records.table(name) if cell.evaluation == RETRIEVAL)
+    cells = [cell for cell in evidence.records.table(name) if cell.evaluation == RETRIEVAL]
+    targets = dict.fromkeys(cell.target for cell in cells if cell.target != MEAN)
     asked = product(["A"] if "A" in targets else targets, CONDITIONS)
     groups = [group for target, condition in asked if len(group := nearest(evidence, target, condition))]
     if not groups:
@@ -44,8 +45,8 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         for place, method, path, label in zip(shown["place"], shown["method"], shown["frames"], shown["class"], strict=True):
             axis = line[place and place + 1 + (many + 1) * list(METHODS).index(method)]
             picture = Image.fromarray(frames[path])
-            picture.thumbnail((SIDE, SIDE))
-            show(axis, np.asarray(picture))
+            side = min(SIDE, *picture.size)
+            show(axis, np.asarray(ImageOps.fit(picture, (side, side))))  # the centre, as the network sees it
             right = label == shown["class"].iloc[0]
             mark, colour = ("\N{CHECK MARK} ", GREEN) if right else ("\N{BALLOT X} ", VERMILION)
             told = (mark if place else "") + label[:LETTERS]

@@ -22,7 +22,7 @@ from fame.errors import FameError
 from studies.harness.store import Store
 from studies.search.objective import Reading, read
 from studies.search.sampler import BEGUN, Untried
-from studies.search.space import BETA, Params, Space, rounded, rungs
+from studies.search.space import BETA, Params, Space, epochs_of, rounded, rungs
 from studies.search.storage import open_storage, release_stale
 from studies.setting.cell import Stage
 
@@ -134,7 +134,10 @@ def _trial(search: Search, store: Store, execute: Execute, study: optuna.Study, 
                 raise optuna.TrialPruned
             for number in search.replicates:
                 store.hand_on(rung.chain()[0].id, further.chain()[0].id, number)
-        return _noted(trial, measure(search, store, execute, stage, search.replicates))
+        value = _noted(trial, measure(search, store, execute, stage, search.replicates))
+        if stops:
+            trial.report(value, epochs_of(stage))
+        return value
     except FameError as error:
         said = ", ".join(f"{name} = {value}" for name, value in params.items())
         raise FameError(f"the search stopped at {said}: {error}") from None

@@ -125,12 +125,16 @@ class Space:
                 raise FameError(f"--search {name}: it changes nothing in FAME's pretraining")
 
 
+def epochs_of(stage: Stage) -> int:
+    """Return the epochs of the pretraining before an evaluation."""
+    pretraining = stage.chain()[0].config
+    assert isinstance(pretraining, Pretrain)
+    return pretraining.epochs
+
+
 def rungs(stage: Stage) -> tuple[int, ...]:
-    """Return the epochs at which a pruner looks: after a quarter and a half of the stage's pretraining."""
-    assert stage.upstream is not None
-    assert isinstance(stage.upstream.config, Pretrain)
-    epochs = stage.upstream.config.optim.epochs
-    return tuple(sorted({epochs // 4, epochs // 2} - {0}))
+    """Return the epochs at which a pruner looks: after a quarter and a half of pretraining."""
+    return tuple(sorted({epochs_of(stage) // 4, epochs_of(stage) // 2} - {0}))
 
 
 def _points(field: BaseDistribution) -> list[Any]:

@@ -22,11 +22,11 @@ from studies.harness.progress import Lines
 from studies.harness.runner import run_stages
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
+from studies.search.mirror import NAME, mirror_search
 from studies.search.search import Execute, Search, best, confirm, enter, tried, work
 from studies.setting.cell import Stage
 from studies.tracking import Tracker
 
-NAME = "search_beta"
 LOOK = 1.0  # seconds between two looks at the trials
 
 
@@ -82,11 +82,7 @@ def searched(
         write_json(folder / "search.json", found)
         write_atomically(folder / "trials.csv", partial(_table, trials))
     if mirror:
-        keys = [(link.id, number) for one in trials for link in space.stage(one["params"]).chain() for number in search.replicates]
-        mirror.mirror_runs(store, keys)
-        told = [{"row": described(one), "metric": space.objective.metric, "mean": one["value"]} for one in trials]
-        about = {name: str(found[name]) for name in ("scale", "dataset", "objective", "replicates", "study")}
-        mirror.mirror_study(NAME, [folder / "search.json", folder / "trials.csv"], told, keys, space.objective.says, about)
+        mirror_search(mirror, store, space, found, [folder / "search.json", folder / "trials.csv"])
     return found
 
 
