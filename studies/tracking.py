@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]  # stage id, replicate
 Serves = Mapping[str, Sequence[str]]  # the studies that look at a stage, by its id
-NONE: Serves = MappingProxyType({})
 FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
@@ -76,7 +75,7 @@ class Tracker:
         self.live: dict[Key, tuple[str, int]] = {}  # MLflow's run and how many of its points are there, of runs that go on
 
     @never_fails
-    def follow(self, store: Store, tasks: Iterable[Task], serves: Serves = NONE) -> bool:
+    def follow(self, store: Store, tasks: Iterable[Task], serves: Serves = MappingProxyType({})) -> bool:
         """Show runs that go on as RUNNING, with their curves so far."""
         for task in tasks:
             if task.key in self.live or not store.finished(*task.key):
@@ -115,7 +114,7 @@ class Tracker:
             self._note({})
 
     @never_fails
-    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = NONE) -> bool:
+    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = MappingProxyType({})) -> bool:
         """Mirror a finished run, once: parameters, metrics over epochs, final metrics and small artifacts; False for another."""
         key = stage_id, replicate
         if _noted_as(key) in self._noted["runs"]:
@@ -130,7 +129,7 @@ class Tracker:
         return self._note({key: run_id})
 
     @never_fails
-    def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = NONE, tell: Tell = silent) -> bool:
+    def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = MappingProxyType({}), tell: Tell = silent) -> bool:
         """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
         if self._noted.get("live") and self._runs:  # a command was killed, and its runs are told so
             self._note({})
