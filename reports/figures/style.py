@@ -1,6 +1,7 @@
 """How all figures look, and how they are saved. Colours are Okabe and Ito's, which colour-blind readers tell apart."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ import pandas as pd
 from matplotlib import rcParams
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
+
+from reports.sheets import write_csv
 
 INK, MUTED, GRID, BAND = "#1b1f24", "#6b7280", "#e5e7eb", "#dbe1e8"
 BLUE, GREEN, PURPLE, VERMILION, YELLOW = "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442"
@@ -51,6 +54,7 @@ RC: dict[str, Any] = {
 }
 
 rcParams.update(RC)  # type: ignore[arg-type]
+warnings.filterwarnings("ignore", "Glyph .* missing")  # the svg keeps the text, and a browser has a font for it
 
 
 @dataclass(frozen=True)
@@ -111,5 +115,5 @@ def save(
     figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     if table is None:
         return Drawn(name, title, caption, (png, svg, pdf), study)
-    table.to_csv(csv, index=False, float_format="%.6g")
+    write_csv(table, csv)
     return Drawn(name, title, caption, (png, svg, pdf, csv), study)

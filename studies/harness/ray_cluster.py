@@ -106,7 +106,8 @@ def connect(address: str | None, jobs: int | None) -> None:
             logging_level=logging.ERROR,
         )
     except Exception as error:  # of many kinds, plain ones among them
-        raise FameError(f"--executor ray: {address or 'no cluster could be started here'}: {message_of(error)}") from None
+        hint = "; one with a token, as `ray start` makes it, wants RAY_AUTH_MODE=token" if address else ""
+        raise FameError(f"--executor ray: {address or 'no cluster could be started here'}: {message_of(error)}{hint}") from None
 
 
 def identity() -> dict[str, str]:
