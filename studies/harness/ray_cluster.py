@@ -101,6 +101,7 @@ def connect(address: str | None, jobs: int | None) -> None:
         ray.init(
             address=address or "local",
             num_cpus=None if address else jobs or cores(),
+            include_dashboard=None if address else False,
             runtime_env={"env_vars": ONE_THREAD | KEEP_MEMORY},
             log_to_driver=False,
             logging_level=logging.ERROR,
