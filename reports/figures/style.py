@@ -1,6 +1,7 @@
 """How all figures look, and how they are saved. Colours are Okabe and Ito's, which colour-blind readers tell apart."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,7 @@ RC: dict[str, Any] = {
 }
 
 rcParams.update(RC)  # type: ignore[arg-type]
+warnings.filterwarnings("ignore", "Glyph .* missing")  # the svg keeps the text, and a browser has a font for it
 
 
 @dataclass(frozen=True)

@@ -105,8 +105,9 @@ def connect(address: str | None, jobs: int | None) -> None:
             log_to_driver=False,
             logging_level=logging.ERROR,
         )
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        raise FameError(f"--address {address}: {message_of(error)}") from None
+    except Exception as error:  # of many kinds, plain ones among them
+        hint = "; one with a token, as `ray start` makes it, wants RAY_AUTH_MODE=token" if address else ""
+        raise FameError(f"--executor ray: {address or 'no cluster could be started here'}: {message_of(error)}{hint}") from None
 
 
 def identity() -> dict[str, str]:

@@ -81,7 +81,7 @@ class RayWorkers:
         self.given = ray.put(Given(runtime, loaded(), files, cluster.here, self.store.cache.resolve(), identity()))
         self.attempts: dict[ray.ObjectRef, Attempt] = {}
         self.answered: list[Outcome] = []
-        self.count = 0
+        self.count, self.looked = 0, 0.0
 
     @property
     def free(self) -> int:
@@ -122,7 +122,9 @@ class RayWorkers:
             time.sleep(timeout)
             return []
         answers = list(self.attempts)
-        ready = ray.wait(answers, num_returns=1, timeout=0 if found else timeout)[0] if answers else []
+        if answers:
+            ray.wait(answers, timeout=0 if found else timeout)
+        ready = ray.wait(answers, num_returns=len(answers), timeout=0)[0] if answers else []
         self._take_news()
         return found + [self._end(answer) for answer in ready]
 
@@ -161,6 +163,9 @@ class RayWorkers:
 
     def _take_news(self) -> None:
         """Write what running runs have told: their log, by which bars and `status` go, and their checkpoint."""
+        if time.monotonic() - self.looked < TELL:
+            return
+        self.looked = time.monotonic()
         known = {one.number: one.task for one in self.attempts.values()}
         with self.store.named_errors():
             for number, files in self.news.get_nowait_batch(self.news.qsize()):
@@ -243,7 +248,10 @@ def write(folder: Path, files: Files) -> None:
     """Write a run's files, the result last, so that it is finished only when it is whole, and a checkpoint after its log."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted(files, key=lambda name: (name == RESULT, name == CHECKPOINT)):
-        write_atomically(folder / name, lambda beside, name=name: beside.write_bytes(files[name]))  # type: ignore[misc]
+        if name in (RESULT, CHECKPOINT):
+            write_atomically(folder / name, lambda beside, name=name: beside.write_bytes(files[name]))  # type: ignore[misc]
+        else:
+            (folder / name).write_bytes(files[name])
 
 
 def take_over(folder: Path, files: Files) -> None:

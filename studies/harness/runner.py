@@ -87,6 +87,7 @@ class Schedule:
         self.again: set[Key] = set()  # runs whose worker was killed
         self.summary = Summary(already=len(plan.done))
         self.weight = self._weights()
+        self.foretold = -TICK, 0.0  # when, and the seconds that remained then
         self.shared = False  # with other machines, which wait for this one at each pretraining
 
     def run(self) -> Summary:
@@ -103,12 +104,18 @@ class Schedule:
         return self.summary
 
     def remaining(self) -> float:
-        """Return seconds to the end, from what finished runs took and how far running ones are; NaN where unknown."""
+        """Return seconds to the end, from what finished runs took and how far running ones are; NaN where unknown.
+
+        Computed once a TICK while runs wait, as it goes through all of them.
+        """
         now, running = time.monotonic(), {}
+        if self.waiting and now - self.foretold[0] < TICK:
+            return self.foretold[1]
         for key, (task, since, before) in self.running.items():
             share = self._share(key)
             running[task] = (now - since, max(share - before, 0.0), 1 - share)
-        return self.plan.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
+        self.foretold = now, self.plan.forecast.remaining(self.waiting.values(), running, self.plan.jobs)
+        return self.foretold[1]
 
     def _weights(self) -> dict[Key, float]:
         """Return the cost from a task's start to the end of the longest chain through it."""

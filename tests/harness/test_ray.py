@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from fame.errors import FameError
 from fame.plugins import load
+from studies.harness.hardware import cores
 from studies.harness.plan import Task, make_plan
 from studies.harness.runner import run_stages
 from studies.harness.store import Store
@@ -82,7 +84,7 @@ def test_a_thousand_runs_that_do_nothing_take_a_minute_at_most(cluster: Any, tmp
         began = time.monotonic()
         summary = run_stages(store, STAGES, replicates, jobs=2, runtime=Runtime(stages=FAKES), executor=workers)
         assert summary.ok and len(summary.done) >= 1000
-        assert time.monotonic() - began < limit
+        assert time.monotonic() - began < limit * max(1.0, os.getloadavg()[0] / cores())
 
 
 @pytest.mark.long

@@ -1,5 +1,6 @@
 """The page and report.json: whole, self-contained, honest about what is missing, and made again only when something changed."""
 
+import html
 import json
 import re
 import subprocess
@@ -20,7 +21,7 @@ from fame.errors import FameError
 from reports.figures import neighbours, training
 from reports.figures.kernels import outline
 from reports.figures.pictures import varied
-from reports.figures.style import colour_of, lines_of
+from reports.figures.style import canvas, colour_of, lines_of, save
 from reports.page import build
 from reports.writing import duration, finite
 from studies.harness.store import Store
@@ -194,6 +195,14 @@ def test_neighbours_are_drawn_while_their_frames_are_there(tmp_path: Path) -> No
 def test_examples_are_of_different_classes() -> None:
     classes = ["Jump", "Jump", "Bow", "Raise", "Bow"]
     assert varied(classes, 3) == [0, 2, 3] and varied(classes, 4) == [0, 1, 2, 3] and varied(classes, 9) == [0, 1, 2, 3, 4]
+
+
+def test_any_name_can_be_drawn(tmp_path: Path) -> None:
+    name = "$x_ \\frac{ \ud55c\uad6d <b> %"
+    figure, axes = canvas(1, 1, 2, 2)
+    axes[0, 0].set_title(name)
+    svg = save(figure, tmp_path, "name", "", "").files[1]
+    assert name in html.unescape(svg.read_text(encoding="utf-8"))
 
 
 def test_training_curves_are_over_all_replicates(tmp_path: Path) -> None:
