@@ -18,6 +18,7 @@ import pandas as pd
 from fame.errors import FameError
 from reports.contrasts import said
 from reports.evidence import is_ratio
+from reports.sheets import write_csv
 from reports.statistics import ENOUGH, Estimate, apart, estimate, judge_family, t_p, welch
 from reports.texts import number
 from studies.paper.links import POINTS, SHARE
@@ -208,5 +209,5 @@ def write(found: dict[str, Any], folder: Path) -> Path:
     lines = pd.DataFrame(found["numbers"])
     bounds = lines.pop("interval").map(lambda bounds: bounds or (None, None))
     lines = lines.assign(low=[low for low, _ in bounds], high=[high for _, high in bounds])
-    lines.to_csv(folder / "against.csv", index=False, float_format="%.6g")
+    write_csv(lines, folder / "against.csv")
     return folder / "against.csv"

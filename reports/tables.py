@@ -10,6 +10,7 @@ import pandas as pd
 from fame.config import MASKS
 from reports import latex, texts
 from reports.evidence import Evidence, is_ratio
+from reports.sheets import write_csv
 from reports.statistics import ENOUGH
 from reports.texts import Entry, Line, Wide, counted
 from studies.records import Cell
@@ -149,7 +150,7 @@ def write(evidence: Evidence, study: dict[str, Any], found: list[Entry], folder:
     lines, protocol = frame(study["name"], found), evidence.about["protocol"]
     if protocol["said"]:
         lines = lines.assign(protocol=f"{protocol['name']} {protocol['version']}")
-    lines.to_csv(paths[0], index=False, float_format="%.6g")
+    write_csv(lines, paths[0])
     paths[1].write_text(texts.markdown(study, table, note), encoding="utf-8")
     paths[2].write_text(latex.latex(study, table, note), encoding="utf-8")
     paths[3].write_text(latex.latex(study, table, note, wide=True), encoding="utf-8")

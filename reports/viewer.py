@@ -81,15 +81,15 @@ def view(store: Store, make: Callable[[], Path], port: int | None = None, open_b
 def keep_new(store: Store, make: Callable[[], Path], look: float = LOOK) -> None:
     """Make the page anew whenever something was run since: looked at every `look` seconds, less often where making it is slow."""
     os.nice(10)  # this thread's alone on Linux: the study goes first
-    page, seen, pause = store.out / "report" / "index.html", 0.0, look
+    page, pause = store.out / "report" / "index.html", look
+    seen = page.stat().st_mtime if page.is_file() else 0.0
     while True:
-        latest = changed(store)
-        if latest > max(seen, page.stat().st_mtime if page.is_file() else 0.0):
-            began = time.monotonic()
-            with contextlib.suppress(FameError):  # a study that begins moves the report away; the next look makes it anew
+        with contextlib.suppress(FameError, OSError):  # a study that begins moves the report away; the next look makes it anew
+            began, latest = time.monotonic(), changed(store)
+            if latest > seen or not page.is_file():
                 make()
                 seen = latest
-            pause = max(look, REST * (time.monotonic() - began))
+                pause = max(look, REST * (time.monotonic() - began))
         time.sleep(pause)
 
 

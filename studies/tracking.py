@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]  # stage id, replicate
 Serves = Mapping[str, Sequence[str]]  # the studies that look at a stage, by its id
-NONE: Serves = MappingProxyType({})
 FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
@@ -76,7 +75,7 @@ class Tracker:
         self.live: dict[Key, tuple[str, int]] = {}  # MLflow's run and how many of its points are there, of runs that go on
 
     @never_fails
-    def follow(self, store: Store, tasks: Iterable[Task], serves: Serves = NONE) -> bool:
+    def follow(self, store: Store, tasks: Iterable[Task], serves: Serves = MappingProxyType({})) -> bool:
         """Show runs that go on as RUNNING, with their curves so far."""
         for task in tasks:
             if task.key in self.live or not store.finished(*task.key):
@@ -84,7 +83,7 @@ class Tracker:
                 run_id, there = self.live.get(task.key) or (self._begin(run), 0)
                 self._log(run_id, run.points[there:])
                 self.live[task.key] = run_id, len(run.points)
-        return True
+        return self._note({})
 
     @never_fails
     def end_run(self, store: Store, task: Task, status: str | None) -> bool:
@@ -110,10 +109,12 @@ class Tracker:
         """Show the runs that still go on as ended: the processes that were at them are stopped."""
         for key, (run_id, _) in [*self.live.items()]:
             _ = self.mirror_run(store, *key) or self._terminate(store, key, run_id, "KILLED")
-        self.live.clear()
+        if self.live and not self.failed:
+            self.live.clear()
+            self._note({})
 
     @never_fails
-    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = NONE) -> bool:
+    def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = MappingProxyType({})) -> bool:
         """Mirror a finished run, once: parameters, metrics over epochs, final metrics and small artifacts; False for another."""
         key = stage_id, replicate
         if _noted_as(key) in self._noted["runs"]:
@@ -128,8 +129,10 @@ class Tracker:
         return self._note({key: run_id})
 
     @never_fails
-    def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = NONE, tell: Tell = silent) -> bool:
+    def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = MappingProxyType({}), tell: Tell = silent) -> bool:
         """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
+        if self._noted.get("live") and self._runs:  # a command was killed, and its runs are told so
+            self._note({})
         missing = [key for key in keys if _noted_as(key) not in self._noted["runs"] and store.finished(*key)]
         below = {key: bool((store.result(*key) or {}).get("upstream")) for key in missing}
         parts = [[key for key in missing if below[key] == last] for last in (False, True)]  # parents first
@@ -158,6 +161,7 @@ class Tracker:
 
     def _note(self, found: Mapping[Key, str]) -> bool:
         self._noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
+        self._noted["live"] = bool(self.live)
         write_json(self.notes, self._noted)
         return True
 
@@ -191,11 +195,10 @@ class Tracker:
             else:
                 client.delete_run(old.info.run_id)
         moment = int(1000 * time.time())
-        if kept is None:
-            kept = client.create_run(experiment, moment, self._common | tags, name)
-            self._log_params(kept.info.run_id, {key: str(value) for key, value in about.items()})
+        kept = kept or client.create_run(experiment, moment, self._common | tags, name)
         run_id = kept.info.run_id
-        self._log(run_id, [(key, value, 0, moment) for key, value in numbers.items()])
+        params = [(key, str(value)) for key, value in about.items()]
+        self._log(run_id, [(key, value, 0, moment) for key, value in numbers.items()], params)
         for path in paths:
             client.log_artifact(run_id, str(path), path.parent.name)
         client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
@@ -209,7 +212,7 @@ class Tracker:
         for half in self.client.search_runs([self._runs], same):
             self.client.delete_run(half.info.run_id)
         run_id = self.client.create_run(self._runs, run.start, run.tags, run.name).info.run_id
-        self._log_params(run_id, run.params)
+        self._log(run_id, params=run.params.items())
         return run_id
 
     def _finish(self, run_id: str, run: Mirrored, there: int) -> None:
@@ -266,23 +269,19 @@ class Tracker:
             self._noted["experiment"] = own
         return own
 
-    def _log(self, run_id: str, found: Iterable[Point]) -> None:
-        from mlflow.entities import Metric
+    def _log(self, run_id: str, found: Iterable[Point] = (), params: Iterable[tuple[str, str]] = ()) -> None:
+        from mlflow.entities import Metric, Param
 
         points = [Metric(name, value, moment, step) for name, value, step, moment in found]
+        fields = [Param(*field) for field in params]
         for first in range(0, len(points), 1000):  # a server takes no more in a call, and 100 parameters
             self.client.log_batch(run_id, metrics=points[first : first + 1000])
-
-    def _log_params(self, run_id: str, values: Mapping[str, str]) -> None:
-        from mlflow.entities import Param
-
-        params = [Param(key, value) for key, value in values.items()]
-        for first in range(0, len(params), 100):
-            self.client.log_batch(run_id, params=params[first : first + 100])
+        for first in range(0, len(fields), 100):
+            self.client.log_batch(run_id, params=fields[first : first + 100])
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
-        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}}."""
+        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}, "live": whether runs went on}."""
         nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
         database = self.out / "mlflow.db"
         try:

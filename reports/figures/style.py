@@ -12,6 +12,8 @@ from matplotlib import rcParams
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 from matplotlib.figure import Figure
 
+from reports.sheets import write_csv
+
 INK, MUTED, GRID, BAND = "#1b1f24", "#6b7280", "#e5e7eb", "#dbe1e8"
 BLUE, GREEN, PURPLE, VERMILION, YELLOW = "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442"
 WINE, TEAL, OLIVE, INDIGO, BROWN = "#882255", "#2A7F73", "#7A7A00", "#332288", "#6B4C2A"
@@ -113,5 +115,5 @@ def save(
     figure.savefig(pdf, metadata={"CreationDate": None, "Creator": None, "Producer": None})
     if table is None:
         return Drawn(name, title, caption, (png, svg, pdf), study)
-    table.to_csv(csv, index=False, float_format="%.6g")
+    write_csv(table, csv)
     return Drawn(name, title, caption, (png, svg, pdf, csv), study)

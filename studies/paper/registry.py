@@ -51,8 +51,8 @@ def paper_studies() -> tuple[Study, ...]:
     names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
-    if odd := next((study.name for study in own if not re.fullmatch(r"[\w-]+", study.name, re.ASCII)), None):
-        raise FameError(f"a plugin's study {odd!r}: a name, also of files, has letters, digits, _ and - only")
+    if odd := next((study.name for study in own if not re.fullmatch(r"[\w-]{1,200}", study.name, re.ASCII)), None):
+        raise FameError(f"a plugin's study {odd!r}: a name, also of files, has at most 200 letters, digits, _ and -")
     return (*(_with_plugins(study) for study in STUDIES), *own)
 
 

@@ -12,6 +12,8 @@ from functools import partial
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from filelock import FileLock
+
 from fame.errors import FameError
 from fame.files import write_atomically, write_json
 from fame.plugins import Plugin, load, loaded
@@ -52,8 +54,12 @@ def searched(
 ) -> dict[str, Any]:
     """Search with so many workers, confirm on `fresh` replicates, and return and write what was found, as search.json has it."""
     space = search.space
-    if entered := enter(search, store):
-        watcher.note(f"{entered} choices were run before, for the tables: they enter as trials")
+    folder = store.out / "search"
+    with store.named_errors():
+        folder.mkdir(exist_ok=True)
+    with FileLock(folder / ".enter.lock"):  # two starts at once would enter everything twice
+        if entered := enter(search, store):
+            watcher.note(f"{entered} choices were run before, for the tables: they enter as trials")
     with executing(store, jobs, runtime, watcher, mirror) as execute:
         if workers == 1:
             work(search, store, execute, lambda one: watcher.note(described(one)))
@@ -77,7 +83,6 @@ def searched(
         "trials": trials,
         "confirmed": confirmed,
     }
-    folder = store.out / "search"
     with store.named_errors():
         write_json(folder / "search.json", found)
         write_atomically(folder / "trials.csv", partial(_table, trials))
@@ -149,7 +154,8 @@ def described(one: dict[str, Any]) -> str:
 
 def serve(search: Search, store: Store, runtime: Runtime, jobs: int, plugins: tuple[Plugin, ...]) -> None:
     """Live as a worker. Told to end, it fails its trial, which is then free to be tried by others."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     for plugin in plugins:
         load(*plugin)
     try:
@@ -159,3 +165,10 @@ def serve(search: Search, store: Store, runtime: Runtime, jobs: int, plugins: tu
         raise SystemExit(f"error: {error}") from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _interrupt(*_: Any) -> None:
+    """Stop once. Ctrl-C comes from the terminal and, as SIGTERM, from the parent, and the trial is to be failed in peace."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    raise KeyboardInterrupt

@@ -33,8 +33,14 @@ PLUGIN = "import fame.plugins\n@fame.plugins.mask('of the test')\ndef scores(cli
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
-    yield ray_cluster.Cluster("local", jobs=2)
-    ray.shutdown()
+    try:
+        yield ray_cluster.Cluster("local", jobs=2)
+    except FameError as error:
+        if "timed out during startup" in str(error):
+            pytest.skip("Ray gives its own processes 30 seconds to start: this machine is too busy")
+        raise
+    finally:
+        ray.shutdown()
 
 
 def test_what_does_not_fit_is_refused_in_a_line(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,7 +173,7 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
     with FileLock(folders["killed"] / LOCK):
         assert Tracker(tmp_path).mirror_run(store, PROBE.id, 0) is False and Tracker(tmp_path)._runs
         assert runs_of(tracker.client)[ANOTHER.id].info.status == "RUNNING", "a process is at it"
-    assert Tracker(tmp_path)._runs
+    assert Tracker(tmp_path).mirror_runs(store, store.all())
     assert runs_of(tracker.client)[ANOTHER.id].info.status == "KILLED", "its command was ended by kill -9"
 
 
