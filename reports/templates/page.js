@@ -91,7 +91,7 @@ function opened() {
   if (target) target.scrollIntoView();
 }
 
-// Reloads when the file has changed; what was open or typed is kept over it, and the browser keeps the place.
+// Reloads when the file has changed, until all runs are there; what was open or typed is kept over it, and the browser keeps the place.
 function renewed() {
   const kept = `fame ${location.pathname}`;
   const parts = () => [...document.querySelectorAll("main details")];
@@ -104,6 +104,7 @@ function renewed() {
     field.value = state.typed[field.ariaLabel] ?? "";
     field.dispatchEvent(new Event("input"));
   }
+  if (document.body.dataset.missing === "0") return;
   const shown = new Date(document.lastModified).getTime();
   const timer = setInterval(async () => {
     try {
@@ -131,5 +132,5 @@ if (cells().length > FEW) makeFiltered(cells()[0], cells, "cells");
 document.querySelectorAll("main pre").forEach(makeCopied);
 addEventListener("hashchange", opened);
 const served = location.protocol === "http:" && ["127.0.0.1", "localhost"].includes(location.hostname);
-if (served && document.body.dataset.missing !== "0") renewed();
+if (served) renewed();
 opened();

@@ -44,7 +44,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
             "foreign/setting.json: damaged, or of another version of the program (options = 3: ",
         ),
         (["report", "--out", "damaged"], "damaged: nothing was run there yet"),
-        (["view", "--out", "new"], "no report there yet"),
+        (["view", "--out", "new"], "new: nothing was run there yet"),
         (["data", "scan", "--dataset", "staged"], "rendered, not scanned"),
         (["search", "--scale", "smoke", "--trials", "0"], "'--trials': "),
         (
