@@ -207,7 +207,7 @@ def report(
 @app.command()
 @asking("out")
 def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STUDY/ROW")]) -> None:
-    """Show what is behind a number: its values, runs, commits, and the command that makes just its row."""
+    """Show what is behind a number: its values, runs, commits, machines, and the command that makes just its row."""
     from reports.cells import show as shown
 
     for one in shown(Store(options.out), cell):
@@ -215,7 +215,8 @@ def show(options: Options, cell: Annotated[str, typer.Argument(metavar="CELL|STU
         for measure, values in one["values"].items():
             found = ", ".join(f"{value:.3f} (replicate {number})" for number, value in values.items())
             lines.append(f"  {measure}: {found or 'not run'}")
-        lines += [f"  commit {', '.join(one['commits'])}", f"  {one['command']}", f"  {', '.join(one['runs'])}"]
+        lines += [f"  commit {', '.join(one['commits'])}, on {', '.join(one['machines']) or 'an unknown machine'}"]
+        lines += [f"  {one['command']}", f"  {', '.join(one['runs'])}", *(f"  MLflow run {run}" for run in one["mlflow"])]
         say("\n".join(lines))
 
 

@@ -115,11 +115,12 @@ def test_a_broken_file_is_one_line(tmp_path: Path, text: str | None, said: str) 
     assert {*MASKS, *OBJECTIVES} == known
 
 
-def test_a_study_with_a_taken_name_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "said"), [("retrieval", "the name is taken"), ("../a%", "letters, digits, _ and - only")])
+def test_a_study_with_a_taken_or_odd_name_is_refused(tmp_path: Path, name: str, said: str) -> None:
     file = tmp_path / "study.py"
-    file.write_text(FILES[2].read_text().replace('name="temperature"', 'name="retrieval"'))
+    file.write_text(FILES[2].read_text().replace('name="temperature"', f'name="{name}"'))
     plugins.load(file)
-    with pytest.raises(FameError, match="study 'retrieval': the name is taken"):
+    with pytest.raises(FameError, match=f"study '{name}': .*{said}"):
         studies()
 
 

@@ -35,10 +35,8 @@ def filled(out: Path, *, scale: Scale = SMOKE, moved: dict[int, float] | None = 
             level = 50.0 + np.random.default_rng([replicate, len(row.label), len(row.column)]).normal()
             level += (moved or {}).get(replicate, 0.0) if (row.label, row.column) == MOVED else 0.0
             if not store.finished(stage.id, replicate):
-                metrics = dict.fromkeys(
-                    (one.metric for one in AREA.measures if (one.protocol, one.target) == (measure.protocol, measure.target)), level
-                )
-                facts = result(stage, replicate, metrics, store.begin(stage, replicate))
+                same = [one.metric for one in AREA.measures if (one.protocol, one.target) == (measure.protocol, measure.target)]
+                facts = result(stage, replicate, dict.fromkeys(same, level), store.begin(stage, replicate))
                 store.finish(stage, replicate, facts | {"data": {"A": f"{world}{replicate}"}})
     recorded(setting, (AREA,), range(many)).write(out)
     return store
@@ -128,19 +126,11 @@ def test_the_page_the_csv_and_the_terminal_tell_it(tmp_path: Path) -> None:
     assert "against" not in [path.stem for path in build(store).parent.glob("tables/*")]
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        (None, "no report there"),
-        ("{", "not a report of this version"),
-        ("[]", "not a report of this version"),
-        ('{"tables": {}}', "not a report of this version"),
-    ],
-)
-def test_what_is_no_report_is_one_line(tmp_path: Path, text: str | None, words: str) -> None:
+@pytest.mark.parametrize("text", [None, "{", "[]", '{"tables": {}}'])
+def test_what_is_no_report_is_one_line(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "report.json").write_text(text, encoding="utf-8")
-    with pytest.raises(FameError, match=words) as error:
+    with pytest.raises(FameError, match=r"no report there|not a report of this version") as error:
         kept(tmp_path)
     assert "\n" not in str(error.value)
 
