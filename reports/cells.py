@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Iterable, Iterator
+from itertools import product
 from typing import Any
 
 from fame.errors import FameError
 from reports.evidence import Evidence
 from studies.harness.store import Store
 from studies.mirrored import noted
+from studies.paper.headline import CONTROLS, MEASURES, METHODS
 from studies.records import ROWS, Cell, read
 
 
@@ -38,6 +40,10 @@ def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict
             one["rows"].append(cell.name)
         values = evidence.values(runs, cell.metric)
         one["values"][cell.label or cell.metric] = {str(number): value for number, value in values.items()}
+    for method, measure in product((*METHODS.values(), *CONTROLS.values()), MEASURES.values()):  # the headline's numbers, too
+        runs = evidence.runs(method, measure)
+        if runs and runs.id in found and (values := evidence.values(runs, measure.metric)):
+            found[runs.id]["values"][measure.label] = {str(number): value for number, value in values.items()}
     return list(found.values())
 
 

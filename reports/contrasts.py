@@ -24,6 +24,7 @@ class Found:
     values: Values
     chosen: tuple[str, ...]  # the rows that `Best` took
     asked: tuple[Gate, ...]
+    cell: str | None  # the first row's
     result: ContrastResult
 
 
@@ -64,8 +65,9 @@ def contrasts(evidence: Evidence, study: Finding) -> list[Found]:
             )
             methods = [row.method for place in taken if (row := rows.get(place)) and row.method and measure.protocol != "masks"]
             asked = tuple(gates(evidence, methods, len(evidence.replicates)))
-            found.append((contrast, measure, values, chosen, asked))
-    results = judge_contrasts([(list(values.values()), _margin(measure)) for _, measure, values, _, _ in found])
+            first = evidence.runs(rows[taken[0]].method, measure) if values else None
+            found.append((contrast, measure, values, chosen, asked, first.id if first else None))
+    results = judge_contrasts([(list(values.values()), _margin(measure)) for _, measure, values, *_ in found])
     return [
         Found(*one, replace(result, state="withheld") if _withheld(evidence, one[2], one[4]) else result)
         for one, result in zip(found, results, strict=True)
@@ -116,6 +118,7 @@ def _json(one: Found) -> dict[str, Any]:
         "interval": result.estimate.interval,
         "over": result.estimate.over,
         "n": result.estimate.n,
+        "cell": one.cell,
         "margin": _margin(one.measure),
         "p": result.p,
         "p_adjusted": result.adjusted,

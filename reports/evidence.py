@@ -160,7 +160,8 @@ class Evidence:
 
     def estimate(self, runs: Runs | None, metric: str) -> Estimate:
         """The metric's mean over replicates with its interval; of a ratio the geometric mean."""
-        found = self._estimate(self._compared(runs, metric), lambda replicate: self._sampled(runs, metric, replicate))
+        values = self._compared(runs, metric)
+        found = self._estimate((runs, metric), values, lambda replicate: self._sampled(runs, metric, replicate))
         if found.mean is None or not is_ratio(metric):
             return found
         interval = found.interval and (math.exp(found.interval[0]), math.exp(found.interval[1]))
@@ -186,12 +187,17 @@ class Evidence:
 
     def difference(self, greater: Side | Gain, lesser: Side | Gain) -> Estimate:
         """Estimate the mean paired difference: by replicate from three of them on, by performance (the same name) below."""
-        return self._estimate(self.differences(greater, lesser), lambda replicate: self._paired(greater, lesser, replicate))
+        paired = self.differences(greater, lesser)
+        return self._estimate(greater, paired, lambda replicate: self._paired(greater, lesser, replicate))
 
-    def _estimate(self, values: Values, sample: Callable[[int], pd.Series | None]) -> Estimate:
+    def _estimate(self, tested: Side | Gain, values: Values, sample: Callable[[int], pd.Series | None]) -> Estimate:
         """Estimate from a value a replicate; where these are enough only the first sample is read, for its size."""
-        known = (found.to_numpy() for replicate in values if (found := sample(replicate)) is not None)
-        return estimate(list(values.values()), list(islice(known, 1) if len(values) >= ENOUGH else known))
+        while isinstance(tested, Gain):
+            tested = tested.of
+        runs, _ = tested
+        known = (drawn.to_numpy() for replicate in values if (drawn := sample(replicate)) is not None)
+        found = estimate(list(values.values()), list(islice(known, 1) if len(values) >= ENOUGH else known))
+        return replace(found, cell=runs.id if runs else None)
 
     def _paired(self, greater: Side | Gain, lesser: Side | Gain, replicate: int) -> pd.Series | None:
         """greater - lesser for each performance that both know; None where there is none."""

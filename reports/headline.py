@@ -76,4 +76,4 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
     whole = found.n == evidence.awaited  # n is fixed beforehand: until all are there nothing is decided
     if whole and not gate(evidence).reason and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
         verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
-    return {"share": CLOSED, **asdict(found), "verdict": verdict}
+    return {"share": CLOSED, **asdict(found), "cell": gains["gap"].cell, "verdict": verdict}

@@ -34,13 +34,17 @@ Verdict = Literal["reproduced", "not reproduced", "inconclusive", "not run"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """Hold a mean over `n` replicates; `over` says what the interval speaks of, `videos` how many performances a run has."""
+    """Hold a mean over `n` replicates; `over` says what the interval speaks of, `videos` how many performances a run has.
+
+    `cell` is the stage that the page opens for it: the tested one of a difference; None where no one stage was estimated.
+    """
 
     mean: float | None
     interval: Interval | None
     n: int
     over: Literal["replicates", "videos", ""] = ""
     videos: int = 0
+    cell: str | None = None
 
 
 NOTHING = Estimate(None, None, 0)

@@ -42,7 +42,6 @@ def _entry(evidence: Evidence, cell: Cell) -> Entry:
         "column": cell.column,
         "metric": cell.metric,
         **asdict(ours),
-        "cell": runs.id if runs else None,
         "stages": list(runs.ids) if runs else [],
         "values": evidence.values(runs, cell.metric),
         "published": _number(cell.published),

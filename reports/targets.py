@@ -46,10 +46,12 @@ def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:
         "baseline": moco(),
         "FAME": fame(),
     }
-    levels = {said: evidence.estimate(*_side(evidence, method, name)).mean for said, method in methods.items()}
+    found = {said: evidence.estimate(*_side(evidence, method, name)) for said, method in methods.items()}
+    levels = {said: one.mean for said, one in found.items()}
     gain = evidence.difference(_side(evidence, fame(), name), _side(evidence, moco(), name))
     largest = 100 * max(classes.values()) / sum(classes.values())
-    return {"videos": sum(classes.values()), "chance": largest, **levels, "gain": asdict(gain)}
+    cells = {said: one.cell for said, one in found.items()}
+    return {"videos": sum(classes.values()), "chance": largest, **levels, "gain": asdict(gain), "cells": cells}
 
 
 def _measure(name: str) -> Measure:

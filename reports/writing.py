@@ -96,6 +96,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     )
     environment.filters |= {"number": texts.number, "interval": texts.interval, "duration": duration}
     environment.filters |= {"counted": contrasts.counted, "lines": contrasts.lines, "compared": contrasts.said}
+    environment.globals["opened"] = {one["cell"] for one in report["cells"]}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
     papers = len({study["name"] for study in about["studies"]} - {study.name for study in (*FINDINGS, REAL_VIDEO)})

@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -58,8 +59,10 @@ def test_every_number_opens_its_runs(tmp_path: Path) -> None:
         assert sum(values.values()) / len(values) == pytest.approx(entry["mean"]) and set(values) == {"0", "1"}
         assert f'id="cell-{entry["cell"]}"' in html
         assert all((tmp_path / run / "result.json").exists() for run in cells[entry["cell"]]["runs"])
+    own = report["headline"]["levels"]["FAME"]["own"]
+    assert fmean(cells[own["cell"]]["values"]["A linear"].values()) == pytest.approx(own["mean"])
     gaps = [entry for entry in report["tables"]["area_ratio"] if entry["difference"]]
-    assert len(re.findall(r'href="#cell-', html)) == len(report["tables"]["area_ratio"]) + len(gaps)
+    assert len(re.findall(r'href="#cell-', html.split('<h2 id="area_ratio"')[1])) == len(report["tables"]["area_ratio"]) + len(gaps)
     assert sum(report["answer"]["tally"].values()) == len(report["claims"]) and report["answer"]["sentence"] in answer_of(page)
     both = show(store, "area_ratio/0.5")
     assert {row for one in both for row in one["rows"]} == {"area_ratio/0.5/single", "area_ratio/0.5/both"}

@@ -262,6 +262,8 @@ def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path
     drawn = {figure["name"] for figure in told["figures"]}
     assert drawn == {"schedules_curve", "training_curves"}, "none of a study that was not asked for"
     assert found["compared"] == 10
+    links = re.findall(r'href="#cell-(.*?)"', html.split("the comparisons")[1].split("</table>")[0])
+    assert sorted(links) == sorted(one["cell"] for one in found["contrasts"])
     reduced = replace(STUDIES[0], rows=STUDIES[0].rows[:1])
     assert 'id="C1"' in reported(store, setting, (reduced, TEMPORAL_KERNELS), 3).read_text(encoding="utf-8")
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))

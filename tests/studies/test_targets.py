@@ -120,6 +120,8 @@ def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> No
     assert found["waves"]["chance"] == pytest.approx(100 / 3)
     levels = ("mean_frame", "frame_difference", "file_facts", "random_init", "baseline", "FAME")
     assert all(0 <= one[level] <= 100 for one in found.values() for level in levels)
+    first = (tmp_path / "out" / "report" / "index.html").read_text().split('aria-label="Targets"')[1].split("</table>")[0]
+    assert first.count('href="#cell-') == len(found) * (len(levels) + 1)  # the gain, too
     claims = {(claim["id"], claim["metric"]) for claim in report["claims"]}
     assert claims == {("C9", f"{name} R@1") for name in ("steps", "waves", "mean of targets,")}
     records = read(tmp_path / "out")
