@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 import torch
 from hypothesis import settings
 
-from fame import fast
+from fame import fast, plugins
 
 # without a GPU, Triton's interpreter runs the kernels; Triton reads this when it is imported
 if not torch.cuda.is_available():
@@ -38,6 +39,13 @@ def repeatable(monkeypatch: pytest.MonkeyPatch) -> None:
 def states_saved_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that break a training off train for less than the seconds between two saved states."""
     monkeypatch.setattr("fame.training.checkpoint.EVERY", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def plugins_forgotten() -> Iterator[None]:
+    yield
+    for known in plugins.loaded():
+        plugins._forget(known.sha256)
 
 
 # a property's first example pays for imports, and machines are shared: how long one takes proves nothing

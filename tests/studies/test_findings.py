@@ -86,7 +86,7 @@ def test_evaluation_looks_at_the_same_world() -> None:
     ("overrides", "complaint"),
     [
         ({"world": {"fog": 1}}, "world has no fog; it has version, size"),
-        ({"world": {"camera": -1}}, r"world.camera = -1: .*greater than or equal to 0"),
+        ({"world": {"camera": -1}}, r"world.camera = -1: .*at least 0"),
         ({"world": {"rho": 2}}, r"world.A.rho = 2: "),
         ({"world": {"D.rho": 0.5}}, "world has no part 'D'"),
         ({"optim": {"speed": 1}}, "optim has no speed"),
