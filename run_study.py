@@ -17,24 +17,22 @@ from rich.table import Column, Table
 
 from fame.plugins import load
 from fame.seeds import SELECTION_REPLICATES
-from reports.page import answer_of, build, mirror_report
+from reports.mirror import mirroring_beside
+from reports.page import answer_of, build
 from reports.viewer import view as view_page
 from studies.cli.data_commands import data_app
 from studies.cli.session import Session, Version, asking, complain, console, resuming, say, standing, start, watching
 from studies.cli.shell_commands import commands, run_one_line
+from studies.cli.store_commands import pack_parts, status, unpack_parts
 from studies.cli.weights_commands import weights_app
 from studies.harness.hardware import commit
-from studies.harness.parts import pack, unpack
-from studies.harness.plan import Plan, duration, label
+from studies.harness.plan import Plan
 from studies.harness.runner import Summary
-from studies.harness.status import STATES, recall, state_of
 from studies.harness.store import Store
 from studies.paper.registry import FINDINGS, row_name, studies
-from studies.records import EARLIER, earlier, read
-from studies.setting.asked import part_of
+from studies.records import read
 from studies.setting.options import Options
-from studies.setting.recording import about, record
-from studies.setting.resolve import all_stages
+from studies.setting.recording import about
 from studies.study import Row, deranged, fame, moco
 from studies.tracking import Tracker
 
@@ -52,8 +50,6 @@ def main(version: Version = False) -> None:
 
 app.add_typer(data_app, name="data")
 app.add_typer(weights_app, name="weights")
-app.command()(commands)
-app.command("run-one")(run_one_line)
 
 
 @app.command("list")
@@ -227,9 +223,9 @@ def at(page: Path) -> str:
 
 def make_report(store: Store, mirror: Tracker | None, other: dict[str, Any] | None = None) -> Path:
     """Build the report where results or code have changed since (reports/page.py knows), and mirror it; returns the page."""
-    with watching() as watcher:
+    with watching() as watcher, mirroring_beside(store, mirror) as mirrored:
         page = build(store, commit=commit(), command=resuming(), other=other, tell=watcher.data)
-        mirror_report(store, mirror, watcher.data)
+        mirrored(watcher.data)
     return page
 
 
@@ -245,58 +241,11 @@ def view(
     view_page(store, partial(build, store, commit=commit(), command=resuming()), port, browser)
 
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the packed replicates.")]
-
-
-@app.command("pack")
-@asking("out", "part")
-def pack_parts(options: Options, folder: Folder) -> None:
-    """Write the finished runs of OUT's study into DIR, an archive a replicate: results, tables and encoders."""
-    store = Store(options.out)
-    asked = recall(store)
-    for path, runs in pack(store, asked, folder, part_of(options.part, asked.replicates) if options.part is not None else ()):
-        say(f"{path}: {runs} runs")
-
-
-@app.command("unpack")
-@asking("out")
-def unpack_parts(options: Options, folder: Folder) -> None:
-    """Put packed replicates back into OUT, where the study goes on. Runs that are there already stay as they are."""
-    store = Store(options.out).prepare()
-    done = unpack(folder, store)
-    asked = recall(store)
-    record(asked).write(store.out)
-    told = standing(store, asked.replicates, all_stages(asked.setting, asked.studies))
-    say(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip())
-    for line in done.left_out:
-        complain(f"left out: {line}")
-    raise typer.Exit(1 if done.left_out else 0)
-
-
-@app.command()
-@asking("out")
-def status(options: Options) -> None:
-    """Runs finished, going on, broken off and failed, with their ages."""
-    store = Store(options.out)
-    asked = recall(store)
-    stages = all_stages(asked.setting, asked.studies)
-    counts = dict.fromkeys(STATES, 0)
-    table = Table("run", Column("folder", no_wrap=True), "state", "epoch", "since")
-    for stage, _ in stages.values():
-        for replicate in asked.replicates:
-            state, age, message = state_of(store, stage.id, replicate)
-            counts[state] += 1
-            if state in ("running", "broken off", "failed"):
-                step = store.progress(stage.id, replicate)
-                shown = f"{state}: {message}" if message else state
-                epoch = f"{step.step}/{step.steps}" if step else ""
-                table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(age))
-    found = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked.replicates, stages))))}")
-    for name, command in earlier(options.out).items():
-        say(f"report of another study: {options.out / EARLIER / name} ({command})")
-    if table.row_count:
-        console.print(table)
+app.command()(status)
+app.command("pack")(pack_parts)
+app.command("unpack")(unpack_parts)
+app.command()(commands)
+app.command("run-one")(run_one_line)
 
 
 def _single(command: Callable[..., None], examples: str = "") -> typer.Typer:

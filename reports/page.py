@@ -42,7 +42,7 @@ def build(
     from reports.writing import write_report
 
     with store.named_errors(), FileLock(store.out / LOCK):
-        before = _read(folder / STAMP)
+        before = content_of(folder / STAMP)
         if _made(folder, stamp):  # by another process meanwhile
             return folder / PAGE
         for name in ("tables", "figures"):
@@ -58,7 +58,7 @@ def build(
 
 def _made(folder: Path, stamp: str) -> bool:
     """Return whether the report in `folder` bears the stamp and all its files are there."""
-    before = _read(folder / STAMP)
+    before = content_of(folder / STAMP)
     return before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"])
 
 
@@ -78,7 +78,7 @@ def fingerprint(store: Store, given: str) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any]:
+def content_of(path: Path) -> dict[str, Any]:
     """Return what lies there as JSON; empty where nothing does or it cannot be read."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
@@ -89,27 +89,8 @@ def _read(path: Path) -> dict[str, Any]:
 
 def answer_of(page: Path) -> str:
     """Return the report's sentence and its tally of verdicts, a line each; "" where report.json cannot be read."""
-    found = _read(page.with_name(DATA)).get("answer")
+    found = content_of(page.with_name(DATA)).get("answer")
     if not found:
         return ""
     counted = [f"{count} {verdict}" for verdict, count in found["tally"].items()]
     return f"{found['sentence']}\nVerdicts on the paper's claims: {', '.join(counted)}."
-
-
-def mirror_report(store: Store, mirror: Any, tell: Tell = silent) -> None:
-    """Mirror what lies in OUT/report, and the runs that were not mirrored when they were run; None: tracking is off."""
-    if mirror is None:
-        return
-    records = read(store.out)
-    serves = {stage: one.studies for stage, one in records.listed.items()}
-    mirror.mirror_runs(store, store.all(), serves, tell)
-    folder = store.out / "report"
-    rows = _read(folder / DATA).get("tables", {})
-    about = {name: records.about[name] for name in ("scale", "dataset")}
-    about |= {"protocol": said} if (said := records.about["protocol"]["said"]) else {}
-    for study in records.about["studies"]:
-        name = study["name"]
-        files = [path for room in ("tables", "figures") for path in (folder / room).glob(f"{name}*") if path.is_file()]
-        stages = [stage for stage, of in serves.items() if name in of]
-        runs = [(stage, number) for stage in stages for number in records.about["replicates"] if store.finished(stage, number)]
-        mirror.mirror_study(name, files, rows.get(name, ()), runs, f"{study['title']} ({study['paper']})", about)
