@@ -48,9 +48,9 @@ def mirror_runs(store: Store, mirror: Tracker, tell: Tell = silent) -> bool:
 
 def mirror_report(store: Store, mirror: Tracker, tell: Tell = silent) -> None:
     """Mirror what lies in OUT/report, and runs that are missing."""
-    mirror_runs(store, mirror, tell)
     records = read(store.out)
     serves = {stage: one.studies for stage, one in records.listed.items()}
+    mirror.mirror_runs(store, store.all(), serves, tell)
     folder = store.out / "report"
     rows = content_of(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}
