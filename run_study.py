@@ -29,6 +29,7 @@ from studies.harness.hardware import commit
 from studies.harness.plan import Plan
 from studies.harness.runner import Summary
 from studies.harness.store import Store
+from studies.paper.headline import HEADLINE
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import read
 from studies.setting.options import Options
@@ -62,12 +63,12 @@ def list_studies(
     for file in options.plugin:
         load(file)
     if rows:
-        for study in (*studies(), *FINDINGS):
+        for study in (HEADLINE, *studies(), *FINDINGS):
             for row in study.rows:
                 say(row_name(study, row))
         return
     table = Table(Column("study", no_wrap=True), "paper", "title", "rows", "claims")
-    for study in studies():
+    for study in (HEADLINE, *studies()):
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
     asked = Table(Column("finding", no_wrap=True), "question", "rows", "claims")
     for study in FINDINGS:
@@ -170,7 +171,7 @@ def reproduce(options: Options) -> None:
 
 def told(session: Session, summary: Summary, last: str) -> typer.Exit:
     """Tell what became of the runs and, last, where to look; return how the command ends: 1 where a run failed."""
-    done = standing(session.store, session.asked.replicates, session.stages)
+    done = standing(session.store, session.asked, session.stages)
     say(" ".join(filter(None, (f"{len(summary.done)} runs done, {summary.already} were there.", done, last))))
     for line in (*summary.failed.values(), *summary.skipped.values()):
         complain(f"failed: {line}")

@@ -43,7 +43,7 @@ def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
     return {
         "question": study.question,
         "measures": [measure.label for measure in DECIDING],
-        "replicates": len(evidence.replicates),
+        "replicates": evidence.shared,
         "compared": len(found),
         "differ": states["above"] + states["below"],
         "negligible": states["negligible"],
@@ -64,7 +64,7 @@ def contrasts(evidence: Evidence, study: Finding) -> list[Found]:
                 " ".join(place) for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)
             )
             methods = [row.method for place in taken if (row := rows.get(place)) and row.method and measure.protocol != "masks"]
-            asked = tuple(gates(evidence, methods, len(evidence.replicates)))
+            asked = tuple(gates(evidence, methods, evidence.shared))
             first = evidence.runs(rows[taken[0]].method, measure) if values else None
             found.append((contrast, measure, values, chosen, asked, first.id if first else None))
     results = judge_contrasts([(list(values.values()), _margin(measure)) for _, measure, values, *_ in found])
@@ -94,13 +94,13 @@ def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure:
 def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:
     """Return the row of the highest mean; None while one of them lacks a replicate, which could make it the best."""
     found = {place: values_of(evidence, rows, place, choice.by) for place in choice.places}
-    if any(len(values) < len(evidence.replicates) for values in found.values()):
+    if any(len(values) < evidence.shared for values in found.values()):
         return None
     return max(found, key=lambda place: sum(found[place].values()))
 
 
 def _withheld(evidence: Evidence, values: Values, asked: Sequence[Gate]) -> bool:
-    return bool(values) and (len(values) < len(evidence.replicates) or any(gate.reason for gate in asked))
+    return bool(values) and (len(values) < evidence.shared or any(gate.reason for gate in asked))
 
 
 def _margin(measure: Measure) -> float:
