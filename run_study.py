@@ -33,8 +33,8 @@ from studies.paper.headline import HEADLINE
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import read
 from studies.setting.options import Options
-from studies.setting.recording import about
-from studies.study import Row, deranged, fame, moco
+from studies.setting.recording import about, of_headline
+from studies.study import Row, deranged
 from studies.tracking import Tracker
 
 EXAMPLES = """reproduce-paper --only area_ratio/0.5/single    one row of a table
@@ -94,8 +94,10 @@ def shown(session: Session) -> Plan:
     plan = session.plan()
     session.show(plan)
     setting, asked = session.asked.setting, session.asked
-    sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    headline = bool(setting.targets) or all(side and side.id in session.stages for side in sides)
+    own = of_headline(setting, asked.studies)
+    sides = [setting.stage(Row("", own[name]), deranged("A")) for name in ("FAME", "baseline")]
+    run = all(side and side.id in session.stages for side in sides) and own["FAME"].changes == setting.scale.headline
+    headline = bool(setting.targets) or run
     from reports.power import foretold
 
     facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}

@@ -19,10 +19,10 @@ OF_STAGED = (top1("A"),)
 OF_REAL = (top1("A"), top1("A", "probe"), recall_at(1, "A"))
 DERANGED = "top-1 of a linear probe in deranged scenes, those of another action"
 STATES = {
-    "gain": "Decided, FAME gains",
-    "loss": "Decided, FAME does not gain but loses",
-    "no gain": f"Decided, FAME does not gain {POINTS:g} points",
-    "open": "Open whether FAME gains",
+    "gain": "Decided: FAME beat the baseline",
+    "loss": "Decided: FAME fell behind the baseline",
+    "no gain": f"Decided: FAME did not beat the baseline by {POINTS:g} points",
+    "open": "Open: FAME did not clearly beat the baseline",
 }
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
@@ -71,8 +71,7 @@ def _plain(evidence: Evidence, found: Estimate) -> Decision:
 
 def said(told: Decision, found: Estimate, control: Estimate = NOTHING) -> str:
     """Say what was decided, by which numbers, and whether a gain can be seen at all."""
-    gain = f"FAME minus the baseline is {shown(found)}, n = {found.n}"
-    gain += " over these test videos" if found.over == "videos" else ""
+    gain = f"the difference is {shown(found)}" + (" over these test videos" if found.over == "videos" else "") + f", n = {found.n}"
     if told.state == "not decided":
         return f"Not decided ({told.why}): {gain}"
     seen = f"; a perfect mask on empty scenes gains {shown(control)}, so a gain can be seen here" if told.seen else ""

@@ -1,5 +1,6 @@
 """Declare the headline: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from studies.study import UNCHANGED, Changes, Method, Row, Study, balanced, deranged, fame, gap, moco, random_init, top1
@@ -38,3 +39,8 @@ def headline(changes: Changes = UNCHANGED) -> Study:
 
 
 HEADLINE = headline()
+
+
+def apart(studies: Iterable[Study]) -> bool:
+    """Return whether the headline is among the studies, so that it is run in its own setting."""
+    return any(study.name == HEADLINE.name for study in studies)

@@ -76,8 +76,8 @@ def _with_plugins(study: Study) -> Study:
     return study
 
 
-def studies(names: list[str] | None = None) -> tuple[Study, ...]:
-    """Return the named studies in the order above; the paper's, and no finding, where none is named.
+def studies(names: list[str] | None = None, headline: Study = HEADLINE) -> tuple[Study, ...]:
+    """Return the named studies in the order above, the `headline` first; the paper's, and no finding, where none is named.
 
     `findings` and `claims` name several; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. FameError for an unknown name.
     """
@@ -90,7 +90,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         return (SELECTION_WORLDS,)
     of_claims = (*papers, *(study for study in FINDINGS if study.claims or study.with_claims))
     groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: of_claims}
-    known = {study.name: study for study in (HEADLINE, *papers, *FINDINGS, REAL_VIDEO)}
+    known = {study.name: study for study in (headline, *papers, *FINDINGS, REAL_VIDEO)}
     whole = {study.name for name in names for study in groups.get(name, ())} | {name for name in names if name in known}
     of_rows = [name for name in names if name not in groups and name not in known]
     if unknown := sorted({name.partition("/")[0] for name in of_rows if "/" not in name or name.partition("/")[0] not in known}):

@@ -19,7 +19,7 @@ from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
 from fame.seeds import SELECTION_REPLICATES
-from studies.paper.headline import HEADLINE, headline
+from studies.paper.headline import HEADLINE, apart, headline
 from studies.paper.registry import REAL_VIDEO, SELECTION, studies
 from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
@@ -136,27 +136,20 @@ def read_asked(value: Any, where: str, mend: str) -> Asked:
 
 
 def chosen(options: Options, pretrained: bool) -> tuple[Study, ...]:
-    """Return the studies that options name, fitted to the scale; FameError for an unknown name or a wrong row."""
+    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row.
+
+    Where the headline has more replicates than the scale, the others have the first few.
+    """
     own: tuple[str, ...] = ()
     if options.dataset == TARGETS:
         own = (REAL_VIDEO.name,)
     elif options.dataset == "staged" and not pretrained:
         own = (HEADLINE.name, *(study.name for study in studies()))
-    named = studies(list(options.only or own)) if options.only or not options.row else ()
+    scale = options.sized()
+    named = studies(list(options.only or own), headline(scale.headline)) if options.only or not options.row else ()
     found = (*named, rows_study(options.row)) if options.row else named
-    return fitted(found, options)
-
-
-def fitted(studies: tuple[Study, ...], options: Options) -> tuple[Study, ...]:
-    """Return the studies with the headline as the scale has it; where that has more replicates, the others have the first few."""
-    asked = next((study for study in studies if study.name == HEADLINE.name), None)
-    if asked is None:
-        return studies
-    scale, rows = options.sized(), {row.label for row in asked.rows}
-    few = scale.replicates if scale.decided_by and not options.replicates else 0
-    own = headline(scale.headline)
-    own = replace(own, rows=tuple(row for row in own.rows if row.label in rows))
-    return tuple(own if study is asked else replace(study, replicates=study.replicates or few) for study in studies)
+    few = scale.replicates if apart(found) and scale.decided_by and not options.replicates else 0
+    return tuple(study if study.replicates or apart([study]) else replace(study, replicates=few) for study in found)
 
 
 def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None = None, planning: bool = False) -> Asked:
@@ -272,9 +265,9 @@ def weights_at(path: Path, backbone: Backbone) -> Weights:
 
 def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
     """Return the replicates of all studies: as many as asked for, else as the scale fixed; of `selection` the selection worlds."""
-    names = {study.name for study in chosen}
-    first, many = (SELECTION_REPLICATES, sized.selected) if SELECTION in names else (sized.first, sized.replicates)
-    if HEADLINE.name in names:
+    selecting = any(study.name == SELECTION for study in chosen)
+    first, many = (SELECTION_REPLICATES, sized.selected) if selecting else (sized.first, sized.replicates)
+    if apart(chosen):
         many = sized.decided_by or many
     return tuple(range(first, first + (asked or many)))
 

@@ -11,7 +11,7 @@ from typing import Any
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
 from studies.paper.claims import GAIN, claims_on
-from studies.paper.headline import HEADLINE, MEASURES, methods
+from studies.paper.headline import MEASURES, apart, methods
 from studies.paper.links import gate_of
 from studies.paper.published import published
 from studies.records import Cell, Records
@@ -136,11 +136,7 @@ def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
 
 def of_headline(setting: Setting, studies: tuple[Study, ...]) -> dict[str, Method]:
     """Return the headline's methods by name: as its study has them, or, where that is not run, in the scale's own setting."""
-    return methods(setting.scale.headline if _apart(studies) else UNCHANGED)
-
-
-def _apart(studies: tuple[Study, ...]) -> bool:
-    return any(study.name == HEADLINE.name for study in studies)
+    return methods(setting.scale.headline if apart(studies) else UNCHANGED)
 
 
 def about(
@@ -161,7 +157,7 @@ def about(
         "note": setting.scale.note,
         "fixed": setting.scale.replicates,
         "awaited": setting.scale.replicates,
-        "decided_by": (setting.scale.decided_by if _apart(studies) else 0) or setting.scale.replicates,
+        "decided_by": (apart(studies) and setting.scale.decided_by) or setting.scale.replicates,
         "headline": {name: method.text for name, method in of_headline(setting, studies).items()},
         "size": setting.scale.clip.size,
         "backbone": setting.scale.backbone.name,
@@ -199,7 +195,7 @@ def about(
     }
 
 
-def described(study: Study, replicates: tuple[int, ...]) -> dict[str, Any]:
+def described(study: Study, replicates: tuple[int, ...] = (0,)) -> dict[str, Any]:
     """Return what a report prints of a study beside its numbers, and which of the replicates it has."""
     return {
         "name": study.name,
