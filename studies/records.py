@@ -117,7 +117,10 @@ class Records:
             for ids, new in ((cell.upstream, trained), (cell.stages, evaluated)):
                 for stage in ids.split():
                     one = found.get(stage, new)
-                    serves, numbers = dict.fromkeys((*one.studies, cell.study)), {*one.replicates, *known[cell.study]}
+                    serves, numbers = (
+                        dict.fromkeys((*one.studies, cell.study)),
+                        {*one.replicates, *known.get(cell.study, self.about["replicates"])},
+                    )
                     found[stage] = replace(one, studies=tuple(serves), replicates=tuple(sorted(numbers)))
         return found
 
