@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fame.fast.gpu import batch_norm_kernels as kernels
+from fame.fast.unit import Running
 
 TILE = 4096  # numbers at once
 WIDE = 128  # columns of a program, at most
@@ -20,8 +21,6 @@ SUMMING = 8  # warps of a program that sums: with four, its registers leave few 
 OPTIONS = {"enable_fp_fusion": True}
 OVER_CHUNKS = {"MANY": MANY, "WIDE": FEW, "num_warps": 8, **OPTIONS}
 PROGRAMS = 1056  # of one pass of sums, about: eight for each of an H200's multiprocessors
-
-Running = tuple[Tensor, Tensor, Tensor, float]  # mean, variance, batches so far, and the share by which the former two move
 
 
 def forward(
@@ -60,21 +59,20 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: T
 
 
 def backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor | None, found: Tensor, relu: bool, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return gradients to x, the residual, and weight and bias (2, C). out: `forward`'s where ReLU cut a residual, else None."""
+    gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor, found: Tensor, relu: bool, eps: float, added: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return gradients to x, the residual, weight and bias. out: `forward`'s result, read where ReLU cut a residual (`added`)."""
     matrix = _Matrix.of(x)
     rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
-    parts, added = chunks * matrix.side, out is not None
-    through = torch.empty_like(x) if added and relu else gradient
+    parts, added = chunks * matrix.side, added and relu
+    through = torch.empty_like(x) if added else gradient
     to_x, partial, factors = torch.empty_like(x), _floats(x, parts, 2, channels), _floats(x, 3, channels)
     to_norm = _floats(x, 2, len(weight))
-    given = x if out is None else out  # a kernel's argument that it does not look at must be a tensor all the same
     with _on(x):
         kernels.slopes[(chunks, matrix.blocks)](
             gradient,
             x,
-            given,
+            out,
             through,
             found,
             partial,
@@ -88,7 +86,7 @@ def backward(
             partial, weight, found, to_norm, factors, rows, channels, len(weight), parts, eps, **OVER_CHUNKS
         )
         kernels.slope_of_x[matrix.grid](through, x, found, factors, to_x, *matrix[:3], MASKED=relu and not added, **matrix.tile())
-    return to_x, through, to_norm
+    return to_x, through, to_norm[0], to_norm[1]
 
 
 def _affine(x: Tensor, residual: Tensor | None, out: Tensor, found: Tensor, relu: bool) -> None:
