@@ -45,8 +45,8 @@ class R2Plus1D(ResidualEncoder):
 class NarrowR2Plus1D(R2Plus1D):
     """The same with `width`, 2, 4 and 8 `width` channels (64 is the published width); features have 8 `width` dimensions.
 
-    A small input ends in few positions: 8 frames of 32 pixels in 1 x 1 x 1, where the published network keeps 2 x 7 x 7. Other strides
-    leave more of them.
+    A small clip ends in few positions: 8 frames of 32 pixels in 1 x 1 x 1, where the published network keeps 2 x 7 x 7. Other
+    strides keep more.
     """
 
     def __init__(self, backbone: Backbone):
