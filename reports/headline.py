@@ -3,8 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import pandas as pd
-
 from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
 from reports.gate import gate
@@ -98,8 +96,8 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate], decided: Decision) -
     first, second = evidence.values(*base), evidence.values(*other)
     shared = [replicate for replicate in first if replicate in second]
     contrasts = gap_closed([first[r] for r in shared], [second[r] for r in shared])
-    samples = ((evidence.sample(*base, r), evidence.sample(*other, r)) for r in shared)
-    both = (pd.Series.align(*pair, join="inner") for pair in samples if pair[0] is not None and pair[1] is not None)
+    pairs = ((evidence.sample(*base, r), evidence.sample(*other, r)) for r in shared)
+    both = (low.align(high, join="inner") for low, high in pairs if low is not None and high is not None)
     runs = [gap_closed(low.tolist(), high.tolist()) for low, high in both]
     found = estimate([float(value) for value in contrasts], runs)
     own, swapped = gains["own"].mean, gains["deranged"].mean
