@@ -59,18 +59,11 @@ def write_report(
     if other:
         written.append(against.write(report["against"], folder / "tables"))
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    _write(data, text)
+    write_atomically(data, lambda beside: beside.write_text(text, encoding="utf-8"))
     html = render(evidence, report, figures)
-    _write(page, html)
+    write_atomically(page, lambda beside: beside.write_text(html, encoding="utf-8"))
     tell("report", STEPS, STEPS)
     return [*written, data, page]
-
-
-def _write(path: Path, text: str) -> None:
-    def write(beside: Path) -> None:
-        beside.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
 
 
 def finite(value: Any) -> Any:
