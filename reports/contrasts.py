@@ -28,7 +28,7 @@ def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
     return {
         "question": study.question,
         "measures": [measure.label for measure in DECIDING],
-        "replicates": len(evidence.replicates),
+        "replicates": evidence.shared,
         "compared": len(found),
         "differ": states["above"] + states["below"],
         "negligible": states["negligible"],
@@ -49,10 +49,10 @@ def contrasts(evidence: Evidence, study: Finding) -> tuple[list[dict[str, Any]],
             values, taken = weighted(evidence, rows, contrast.terms, measure)
             masks = measure.protocol == "masks"
             methods = [row.method for place in taken if (row := rows.get(place)) and row.method and not masks]
-            asked = gates(evidence, methods, len(evidence.replicates))
+            asked = gates(evidence, methods, evidence.shared)
             first = evidence.runs(rows[taken[0]].method, measure) if values else None
             best_ones = [place for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)]
-            line = {
+            line: dict[str, Any] = {
                 "contrast": contrast.name,
                 "chosen": [" ".join(place) for place in best_ones],
                 "measure": measure.label,
@@ -66,7 +66,7 @@ def contrasts(evidence: Evidence, study: Finding) -> tuple[list[dict[str, Any]],
             all_asked += asked
     results = judge_contrasts([(list(values.values()), line["margin"]) for values, line in zip(samples, found, strict=True)])
     for line, values, result in zip(found, samples, results, strict=True):
-        withheld = values and (len(values) < len(evidence.replicates) or line["withheld"])
+        withheld = values and (len(values) < evidence.shared or line["withheld"])
         line |= {"effect": result.estimate.mean, "interval": result.estimate.interval, "over": result.estimate.over}
         line |= {"n": result.estimate.n, "p": result.p, "p_adjusted": result.adjusted}
         line["state"] = "withheld" if withheld else result.state
@@ -93,7 +93,7 @@ def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure:
 def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:
     """Return the row of the highest mean; None while one of them lacks a replicate, which could make it the best."""
     found = {place: values_of(evidence, rows, place, choice.by) for place in choice.places}
-    if any(len(values) < len(evidence.replicates) for values in found.values()):
+    if any(len(values) < evidence.shared for values in found.values()):
         return None
     return max(found, key=lambda place: sum(found[place].values()))
 

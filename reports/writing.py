@@ -16,6 +16,7 @@ from reports.figures import Drawn, draw_all
 from studies.harness.progress import Tell
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
+from studies.paper.headline import HEADLINE
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise
 from studies.paper.registry import BEYOND
@@ -92,7 +93,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.globals["opened"] = {one["cell"] for one in report["cells"]}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
-    papers = len({study["name"] for study in about["studies"]} - {study.name for study in BEYOND})
+    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (HEADLINE, *BEYOND)})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(
@@ -107,6 +108,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         noise=noise(),
         others=[entry for entry in published_entries() if not entry.study],
         papers=papers,
+        shared=evidence.shared,
         printed=len(published_entries()),
         size=about["size"],
         narrow=about["backbone"] == "r2plus1d_narrow",
