@@ -119,7 +119,7 @@ def run(options: Options) -> None:
 
 
 @app.command()
-@asking(without=("only", "replicates", "part", "pretrained", "executor", "address", "gpus_per_run"))
+@asking(without=("only", "replicates", "part", "pretrained", "nnodes", "rdzv_endpoint"))
 def search(
     options: Options,
     field: Annotated[

@@ -9,7 +9,7 @@ from studies.cli.session import Session, watching
 from studies.search.objective import OBJECTIVES, OWN
 from studies.search.search import PRUNERS, Search
 from studies.search.space import Space, parse
-from studies.search.workers import searched
+from studies.search.workers import Place, searched
 
 JOURNAL = "journal.log"
 
@@ -49,6 +49,5 @@ def hunt(
     where = storage or str(session.store.out / "search" / JOURNAL)
     search = Search(space, tuple(replicates), trials, where, seed, pruner)
     with watching() as watcher:
-        mirror = session.tracker(watcher.note)
-        options = {"jobs": session.jobs, "workers": workers, "fresh": confirm}
-        return searched(search, session.store, session.runtime, watcher, mirror, **options)
+        place = Place(session.store, session.workers, session.runtime, session.jobs)
+        return searched(search, place, watcher, session.tracker(watcher.note), workers, confirm)

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 from fame.plugins import Plugin, load, loaded
 from fame.processes import without_main
 from fame.seeds import Seeds
-from studies.harness.plan import Task
+from studies.harness.plan import Plan, Task
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of, open_once
 from studies.setting.cell import Stage
@@ -54,8 +54,8 @@ class Workers(Protocol):
     def free(self) -> int:
         """Return how many further tasks can be given now."""
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        """Make ready what all these tasks need. FameError where that is not possible."""
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        """Make ready what all runs to do need. FameError where that is not possible."""
 
     def submit(self, task: Task) -> None:
         """Take a task whose upstream is finished."""
@@ -64,7 +64,7 @@ class Workers(Protocol):
         """What has happened; an empty list after `timeout` seconds without anything."""
 
     def stop(self) -> None:
-        """End everything."""
+        """End everything; a second time, nothing."""
 
 
 @dataclass
@@ -90,12 +90,11 @@ class LocalWorkers:
     def free(self) -> int:
         return self.jobs - sum(worker.task is not None for worker in self.workers)
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        """Render or scan and decode every set that the runs read, once, in `jobs` processes, before the workers need them."""
         store = Store(self.out)
-        sets = {
-            (data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))
-        }
+        data_of = ((getattr(task.stage.config, "data", None), task.replicate) for task in plan.todo)
+        sets = {(data.model_dump_json(), replicate): data for data, replicate in data_of if data}
         for (_, replicate), data in sets.items():
             with store.named_errors():
                 tell = naming(f"{getattr(data, 'part', data.kind)} · {replicate}")
@@ -148,12 +147,12 @@ class LocalWorkers:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.out, self.runtime, loaded()), daemon=True)
         os.environ.update(ONE_THREAD | KEEP_MEMORY)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker ignores Ctrl-C from its start on: the parent stops it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a worker inherits that: Ctrl-C is its parent's
         try:
             with without_main():
                 process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         there.close()
         worker = Worker(process, here)
         self.workers.append(worker)

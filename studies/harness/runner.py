@@ -13,7 +13,7 @@ from rich.console import Console
 
 from studies.harness.mirroring import Mirroring
 from studies.harness.plan import Plan, Task, label, make_plan
-from studies.harness.pool import LocalWorkers, Outcome, Workers
+from studies.harness.pool import Outcome, Workers
 from studies.harness.progress import Lines
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Runtime
@@ -46,12 +46,12 @@ def run_stages(
     *,
     jobs: int,
     runtime: Runtime,
+    executor: Workers,
     watcher: Lines | None = None,
     mirror: Tracker | None = None,
     plan: Plan | None = None,
-    executor: Workers | None = None,
 ) -> Summary:
-    """Run what the store lacks of `stages` (as `all_stages` gives them).
+    """Run what the store lacks of `stages` (as `all_stages` gives them); `executor` is stopped if this is.
 
     Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary.
     """
@@ -59,19 +59,18 @@ def run_stages(
     plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)
     mirroring = Mirroring(store, mirror, plan.serves)
     mirroring.there(task.key for task in plan.tasks if task.key in plan.done)
-    workers = executor or LocalWorkers(store.out, jobs, runtime)
     stopped = True
     try:
         if plan.todo:
-            workers.prepare(plan.todo, watcher.naming)
-        schedule = Schedule(store, plan, workers, watcher, mirroring)
+            executor.prepare(plan, watcher.naming)
+        schedule = Schedule(store, plan, executor, watcher, mirroring)
         schedule.shared = runtime.nodes > 1
         summary = schedule.run()
         stopped = False
         return summary
     finally:
-        if executor is None:
-            workers.stop()
+        if stopped:
+            executor.stop()
         mirroring.stop(now=stopped)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, call
@@ -13,7 +12,7 @@ import pytest
 from filelock import FileLock
 
 from fame.errors import FameError
-from studies.harness.plan import Forecast, Task
+from studies.harness.plan import Forecast, Plan, Task
 from studies.harness.pool import LocalWorkers, Naming, Outcome
 from studies.harness.runner import Summary, run_stages
 from studies.harness.store import LOCK, DiskFull, Store
@@ -53,8 +52,8 @@ class Here:
     def free(self) -> int:
         return self.slots - len(self.queue)
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        LocalWorkers(self.store.out, 1, self.runtime).prepare(tasks, naming)
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        LocalWorkers(self.store.out, 1, self.runtime).prepare(plan, naming)
 
     def submit(self, task: Task) -> None:
         assert self.free > 0
@@ -77,7 +76,7 @@ class Here:
         return [Outcome(task, "done", 0.1)]
 
     def stop(self) -> None:
-        raise AssertionError("an executor that was given is its owner's to stop")
+        """It has no process to end."""
 
 
 def run(store: Store, executor: Here | None = None, replicates: tuple[int, ...] = (0,), **more: Any) -> tuple[Summary, Here]:
