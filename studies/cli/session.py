@@ -25,7 +25,7 @@ from studies.harness.hardware import commit, cores, default_jobs, resolve_device
 from studies.harness.plan import Plan, make_plan, show_plan
 from studies.harness.pool import LocalWorkers, Workers
 from studies.harness.progress import Bars, Lines
-from studies.harness.runner import Summary, run_stages
+from studies.harness.runner import Summary, run_missing
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, row_name, studies
@@ -246,17 +246,7 @@ class Session:
         workers = self.workers(self.options.jobs if self.cluster else self.jobs)
         try:
             with watching() as watcher:
-                return run_stages(
-                    self.store,
-                    self.stages,
-                    self.replicates,
-                    jobs=self.jobs,
-                    runtime=self.runtime,
-                    watcher=watcher,
-                    mirror=self.tracker(watcher.note),
-                    plan=plan,
-                    executor=workers,
-                )
+                return run_missing(self.store, plan, workers, watcher, self.tracker(watcher.note), self.options.nnodes > 1)
         finally:
             workers.stop()
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from fame.plugins import Plugin, load, loaded
-from fame.processes import without_main
+from fame.processes import end_with, without_main
 from fame.seeds import Seeds
 from studies.harness.plan import Plan, Task
 from studies.harness.store import DiskFull, Store
@@ -173,7 +172,7 @@ class LocalWorkers:
 def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
     """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with(os.getppid())  # a harness that is killed with -9 leaves no worker behind
     code = 0
     try:
         _serve(pipe, Store(out), runtime, plugins)
@@ -230,10 +229,3 @@ def _printing_to(path: Path) -> Iterator[None]:
         with suppress(OSError):
             if path.stat().st_size == 0:
                 path.unlink()
-
-
-def _end_with_parent() -> None:
-    """A harness that is killed with -9 leaves no worker behind."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,12 +16,12 @@ from rich.console import Console
 
 from fame.errors import FameError
 from fame.files import write_atomically, write_json
-from studies.harness.plan import Task, make_plan
+from studies.harness.plan import Plan, Task, make_plan
 from studies.harness.pool import Workers
 from studies.harness.progress import Lines
-from studies.harness.runner import run_stages
+from studies.harness.runner import run_missing
 from studies.harness.store import Step, Store
-from studies.harness.worker import Runtime, message_of
+from studies.harness.worker import message_of
 from studies.search.mirror import NAME, mirror_search
 from studies.search.search import Execute, Search, best, confirm, enter, tried, work
 from studies.setting.cell import Stage
@@ -34,17 +34,19 @@ class Place:
 
     store: Store
     workers: Callable[[int], Workers]
-    runtime: Runtime
+    device: str
     jobs: int
 
+    def plan(self, stages: Iterable[Stage], replicates: Iterable[int]) -> Plan:
+        return make_plan(self.store, {stage.id: (stage, (NAME,)) for stage in stages}, replicates, self.jobs, self.device)
+
     @contextmanager
-    def executing(self, watcher: Lines | None = None, mirror: Tracker | None = None) -> Iterator[tuple[Workers, Execute]]:
+    def executing(self, watcher: Lines, mirror: Tracker | None = None) -> Iterator[tuple[Workers, Execute]]:
         """Give the workers, and a function that has them run what is missing of a chain."""
         workers = self.workers(self.jobs)
-        also: Any = {"jobs": self.jobs, "runtime": self.runtime, "executor": workers, "watcher": watcher, "mirror": mirror}
 
         def execute(stages: list[Stage], replicates: Sequence[int]) -> None:
-            run_stages(self.store, {stage.id: (stage, (NAME,)) for stage in stages}, replicates, **also)
+            run_missing(self.store, self.plan(stages, replicates), workers, watcher, mirror)
 
         try:
             yield workers, execute
@@ -122,8 +124,7 @@ def several(search: Search, place: Place, executor: Workers, number: int, watche
 
     FameError where the search is not at its end when the last one has ended.
     """
-    chain = {stage.id: (stage, (NAME,)) for stage in search.space.stage({}).chain()}
-    executor.prepare(make_plan(place.store, chain, search.replicates, place.jobs, place.runtime.device), watcher.naming)
+    executor.prepare(place.plan(search.space.stage({}).chain(), search.replicates), watcher.naming)
     each, quiet = replace(place, jobs=max(1, place.jobs // number)), Stoppable()
 
     def one() -> None:

@@ -51,7 +51,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
             ["search", "--scale", "smoke", "--objective", "test"],
             "--objective test: there is none of that name; choose balanced, own",
         ),
-        (["search", "--scale", "smoke", "--pruner", "some"], "--pruner some: choose none, median"),
+        (["search", "--scale", "smoke", "--pruner", "some"], "'some' is not one of 'none', 'median'"),
         (
             ["search", "--scale", "smoke", "--storage", "sqlite:///no/where/x.db"],
             "--storage sqlite:///no/where/x.db: it cannot be opened",

@@ -82,7 +82,7 @@ def test_a_harness_that_is_killed_leaves_no_worker_behind(store: Store) -> None:
         "from pathlib import Path\nfrom tests.harness.test_runner import *\n"
         "if __name__ == '__main__':\n"
         f"    out = Path({str(store.out)!r})\n"
-        "    run_stages(Store(out), STAGES, (0,), jobs=2, runtime=RUNTIME, executor=LocalWorkers(out, 2, RUNTIME))\n"
+        "    run_missing(Store(out), make_plan(Store(out), STAGES, (0,), 2), LocalWorkers(out, 2, RUNTIME), QUIET)\n"
     )
     script = store.out / "harness.py"
     script.write_text(code)
