@@ -29,11 +29,12 @@ from studies.harness.hardware import commit
 from studies.harness.plan import Plan
 from studies.harness.runner import Summary
 from studies.harness.store import Store
+from studies.paper.headline import HEADLINE
 from studies.paper.registry import FINDINGS, row_name, studies
 from studies.records import read
 from studies.setting.options import Options
-from studies.setting.recording import about
-from studies.study import Row, deranged, fame, moco
+from studies.setting.recording import about, of_headline
+from studies.study import Row, deranged
 from studies.tracking import Tracker
 
 EXAMPLES = """reproduce-paper --only area_ratio/0.5/single    one row of a table
@@ -62,12 +63,12 @@ def list_studies(
     for file in options.plugin:
         load(file)
     if rows:
-        for study in (*studies(), *FINDINGS):
+        for study in (HEADLINE, *studies(), *FINDINGS):
             for row in study.rows:
                 say(row_name(study, row))
         return
     table = Table(Column("study", no_wrap=True), "paper", "title", "rows", "claims")
-    for study in studies():
+    for study in (HEADLINE, *studies()):
         table.add_row(study.name, study.paper, study.title, str(len(study.rows)), " ".join(study.claims))
     asked = Table(Column("finding", no_wrap=True), "question", "rows", "claims")
     for study in FINDINGS:
@@ -93,8 +94,10 @@ def shown(session: Session) -> Plan:
     plan = session.plan()
     session.show(plan)
     setting, asked = session.asked.setting, session.asked
-    sides = [setting.stage(Row("", method), deranged("A")) for method in (fame(), moco())]
-    headline = bool(setting.targets) or all(side and side.id in session.stages for side in sides)
+    own = of_headline(setting, asked.studies)
+    sides = [setting.stage(Row("", own[name]), deranged("A")) for name in ("FAME", "baseline")]
+    run = all(side and side.id in session.stages for side in sides) and own["FAME"].changes == setting.scale.headline
+    headline = bool(setting.targets) or run
     from reports.power import foretold
 
     facts = about(setting, asked.studies, asked.replicates) | {"overrides": asked.options.overrides}
@@ -161,7 +164,7 @@ def reproduce(options: Options) -> None:
 
 def told(session: Session, summary: Summary, last: str) -> typer.Exit:
     """Tell what became of the runs and, last, where to look; return how the command ends: 1 where a run failed."""
-    done = standing(session.store, session.asked.replicates, session.stages)
+    done = standing(session.store, session.asked, session.stages)
     say(" ".join(filter(None, (f"{len(summary.done)} runs done, {summary.already} were there.", done, last))))
     for line in (*summary.failed.values(), *summary.skipped.values()):
         complain(f"failed: {line}")

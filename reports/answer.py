@@ -5,17 +5,25 @@ from typing import Any
 
 from reports.evidence import Evidence
 from reports.gate import gate
-from reports.statistics import ENOUGH, Estimate
+from reports.headline import SMOKE, Decision, decide, decision, shown
+from reports.statistics import NOTHING, Estimate
 from reports.targets import sentence as measured
-from reports.texts import interval, number
+from reports.texts import number
 from studies.paper.baseline import published_difference, reference
+from studies.paper.links import POINTS
 from studies.paper.registry import STUDIES
-from studies.study import Measure, deranged, fame, moco, recall_at, top1
+from studies.study import Measure, fame, moco, recall_at, top1
 
-# the first that has run answers; where scenes can be exchanged, accuracy in another action's scene comes first
-OF_STAGED = (deranged("A"), top1("A"))
+# the first that has run answers; where scenes can be exchanged, the headline comes before
+OF_STAGED = (top1("A"),)
 OF_REAL = (top1("A"), top1("A", "probe"), recall_at(1, "A"))
-WHERE = {"top1/deranged": "top-1 of a linear probe in deranged scenes, those of another action"}
+DERANGED = "top-1 of a linear probe in deranged scenes, those of another action"
+STATES = {
+    "gain": "Decided: FAME beat the baseline",
+    "loss": "Decided: FAME fell behind the baseline",
+    "no gain": f"Decided: FAME did not beat the baseline by {POINTS:g} points",
+    "open": "Open: FAME did not clearly beat the baseline",
+}
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
 
@@ -34,11 +42,15 @@ def sentence(evidence: Evidence) -> str:
     about = evidence.about
     if about["pretrained"]:
         return f"One given encoder was measured; with a single one there is nothing to compare; {papers()}."
+    if not about["real"]:
+        told, found, control = decision(evidence)
+        if found.mean is not None:
+            return f"{said(told, found, control)} ({DERANGED}); {papers()}."
     for measure in OF_REAL if about["real"] else OF_STAGED:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)
         if found.mean is not None:
-            return f"{decided(evidence, found)} ({WHERE.get(measure.metric, measure.label)}); {papers()}."
+            return f"{said(_plain(evidence, found), found)} ({measure.label}); {papers()}."
     return f"FAME and its baseline have not both been run here yet, so nothing is compared; {papers()}."
 
 
@@ -48,23 +60,22 @@ def of_own(evidence: Evidence, targets: dict[str, Any]) -> str:
     if found.mean is None:
         return f"No target here is known to tell more by motion than by appearance, so no gain of FAME is judged; {papers()}."
     more = f" (it would take n = {targets['needed']})" if targets["needed"] else ""
-    return f"{decided(evidence, found)}{more} ({measured(targets)}); {papers()}."
+    return f"{said(_plain(evidence, found), found)}{more} ({measured(targets)}); {papers()}."
 
 
-def decided(evidence: Evidence, found: Estimate) -> str:
-    """Say what FAME minus baseline decides: nothing at smoke scale, while replicates are missing, or where the gate is shut."""
-    assert found.mean is not None
-    shown = f"{number(found.mean, 1, True)} points"
-    shown += f", 95 % interval {interval(found.interval, 1, True)}" if found.interval else ""
-    over = " over these test videos" if found.over == "videos" else ""
-    if found.n < ENOUGH or found.n < evidence.awaited:
-        return f"Not decided at n = {found.n}: FAME minus the baseline is {shown}{over}"
-    shut = "smoke scale, whose numbers mean nothing" if evidence.about["scale"] == "smoke" else gate(evidence).reason
-    if shut:
-        return f"Not decided ({shut}): FAME minus the baseline is {shown}, n = {found.n} replicates"
-    low, high = found.interval or (0.0, 0.0)
-    verdict = "beat the baseline" if low > 0 else "fell behind the baseline" if high < 0 else "did not clearly beat the baseline"
-    return f"FAME {verdict}: {shown}, n = {found.n} replicates"
+def _plain(evidence: Evidence, found: Estimate) -> Decision:
+    """Decide where there is no positive control."""
+    smoke = SMOKE if evidence.about["scale"] == "smoke" else ""
+    return decide(found, evidence.awaited, smoke or gate(evidence).reason)
+
+
+def said(told: Decision, found: Estimate, control: Estimate = NOTHING) -> str:
+    """Say what was decided, by which numbers, and whether a gain can be seen at all."""
+    gain = f"the difference is {shown(found)}" + (" over these test videos" if found.over == "videos" else "") + f", n = {found.n}"
+    if told.state == "not decided":
+        return f"Not decided ({told.why}): {gain}"
+    seen = f"; a perfect mask on empty scenes gains {shown(control)}, so a gain can be seen here" if told.seen else ""
+    return f"{STATES[told.state]}: {gain}{seen}"
 
 
 def papers() -> str:

@@ -9,14 +9,14 @@ from fame.errors import FameError
 from reports.evidence import Evidence
 from studies.harness.store import Store
 from studies.mirrored import noted
-from studies.paper.headline import CONTROLS, MEASURES, METHODS
+from studies.paper.headline import MEASURES
 from studies.records import ROWS, Cell, read
 
 
 def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict[str, Any]]:
     """Return a cell an evaluation: id, rows, values by metric and replicate, runs, commits, command; `chosen` None: all cells."""
     found: dict[str, dict[str, Any]] = {}
-    mirrored = noted(evidence.store.out)
+    mirrored, listed = noted(evidence.store.out), evidence.records.listed
     for cell in chosen if chosen is not None else (cell for cell in evidence.records.cells if cell.study):
         runs = evidence.records.runs(cell.method, cell.evaluation, cell.target)
         if runs is None:
@@ -29,7 +29,7 @@ def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict
                 "label": f"{cell.evaluation} on {cell.target}: {cell.method or 'masks'}",
                 "rows": [],
                 "values": {},
-                "runs": [f"runs/{stage}/{number}" for stage in runs.needed() for number in evidence.replicates],
+                "runs": [f"runs/{stage}/{number}" for stage in runs.needed() for number in listed[stage].replicates],
                 "mlflow": [run for number in done if (run := mirrored.get(f"{runs.id}/{number}"))],
                 "commits": sorted({str(result.get("commit") or "unknown") for result in done.values()}),
                 "machines": sorted({str((result.get("hardware") or {}).get("processor", "")) for result in done.values()} - {""}),
@@ -40,8 +40,8 @@ def cells(evidence: Evidence, chosen: Iterable[Cell] | None = None) -> list[dict
             one["rows"].append(cell.name)
         values = evidence.values(runs, cell.metric)
         one["values"][cell.label or cell.metric] = {str(number): value for number, value in values.items()}
-    for method, measure in product((*METHODS.values(), *CONTROLS.values()), MEASURES.values()):  # the headline's numbers, too
-        runs = evidence.runs(method, measure)
+    for method, measure in product(evidence.about["headline"].values(), MEASURES.values()):  # the headline's numbers, too
+        runs = evidence.records.runs(method, measure.protocol, measure.target)
         if runs and runs.id in found and (values := evidence.values(runs, measure.metric)):
             found[runs.id]["values"][measure.label] = {str(number): value for number, value in values.items()}
     return list(found.values())

@@ -54,8 +54,9 @@ def standing(evidence: Evidence) -> dict[str, Any]:
     `interim` are the words where some are missing, else ""; a single replicate is never interim.
     """
     stages, numbers, fixed = evidence.records.listed, evidence.replicates, evidence.about["fixed"]
-    finished = {number: {stage for stage in stages if evidence.result(stage, number)} for number in numbers}
-    done = [number for number in numbers if len(finished[number]) == len(stages)]
+    planned = {number: {stage for stage, one in stages.items() if number in one.replicates} for number in numbers}
+    finished = {number: {stage for stage in planned[number] if evidence.result(stage, number)} for number in numbers}
+    done = [number for number in numbers if finished[number] == planned[number]]
     begun = [number for number in numbers if finished[number]]
     interim = f"interim: {len(done)} of {len(numbers)} replicates" if len(done) < len(numbers) and len(numbers) > 1 else ""
     remarks = []
@@ -64,7 +65,7 @@ def standing(evidence: Evidence) -> dict[str, Any]:
         remarks.append(f"This study has replicates {which}.")
     somewhere = set().union(*finished.values())
     for number in begun if len(begun) > 1 else ():
-        lost = len(somewhere - finished[number])
+        lost = len(somewhere & planned[number] - finished[number])
         remarks += [f"Replicate {number} lacks {lost} runs that other replicates have."] if lost else []
     return {
         "planned": list(numbers),
@@ -125,7 +126,7 @@ def runs(evidence: Evidence) -> dict[str, Any]:
     commits: Counter[str] = Counter()
     for stage, one in evidence.records.listed.items():
         kind = kinds.setdefault(one.kind, {"planned": 0, "finished": 0, "failed": 0, "seconds": 0.0})
-        for replicate in evidence.replicates:
+        for replicate in one.replicates:
             kind["planned"] += 1
             result = evidence.result(stage, replicate)
             if result is None:

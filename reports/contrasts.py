@@ -1,31 +1,16 @@
 """Compute the findings' contrasts; all those of a finding, by all measures, are adjusted together (Holm)."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 from reports.evidence import Evidence, Values
 from reports.gate import Gate, gates
-from reports.statistics import ContrastResult, judge_contrasts
+from reports.statistics import judge_contrasts
 from reports.texts import interval, number
-from studies.findings.contrasts import DECIDING, Best, Contrast, Finding, Place, Terms
+from studies.findings.contrasts import DECIDING, Best, Finding, Place, Terms
 from studies.paper.links import POINTS, SHARE
 from studies.paper.registry import declared
 from studies.study import Measure, Row
-
-
-@dataclass(frozen=True)
-class Found:
-    """Hold a contrast by one measure: its values a replicate, the gates of the settings it stands in, and what comes of them."""
-
-    contrast: Contrast
-    measure: Measure
-    values: Values
-    chosen: tuple[str, ...]  # the rows that `Best` took
-    asked: tuple[Gate, ...]
-    cell: str | None  # the first row's
-    result: ContrastResult
 
 
 def tables(evidence: Evidence) -> dict[str, dict[str, Any]]:
@@ -38,40 +23,54 @@ def tables(evidence: Evidence) -> dict[str, dict[str, Any]]:
 
 def table(evidence: Evidence, study: Finding) -> dict[str, Any]:
     """Return the finding's question, how many comparisons were made, what came of them, each of them, and the gates."""
-    found = contrasts(evidence, study)
-    states = Counter(one.result.state for one in found)
+    found, asked = contrasts(evidence, study)
+    states = Counter(one["state"] for one in found)
     return {
         "question": study.question,
         "measures": [measure.label for measure in DECIDING],
-        "replicates": len(evidence.replicates),
+        "replicates": evidence.shared,
         "compared": len(found),
         "differ": states["above"] + states["below"],
         "negligible": states["negligible"],
-        "contrasts": [_json(one) for one in found],
-        "gates": [gate.to_json() for gate in dict.fromkeys(gate for one in found for gate in one.asked)],
+        "contrasts": found,
+        "gates": [gate.to_json() for gate in dict.fromkeys(asked)],
     }
 
 
-def contrasts(evidence: Evidence, study: Finding) -> list[Found]:
-    """Return every contrast by every measure, judged together; withheld where a gate is shut or a replicate is missing."""
+def contrasts(evidence: Evidence, study: Finding) -> tuple[list[dict[str, Any]], list[Gate]]:
+    """Return every contrast by every measure, judged together, and the gates; withheld where one is shut or a replicate lacks."""
     recorded = {(cell.row, cell.column) for cell in evidence.records.table(study.name)}  # fewer where single rows were asked for
     rows = {place: row for row in study.rows if (place := (row.label, row.column)) in recorded}
-    found = []
+    found: list[dict[str, Any]] = []
+    samples: list[Values] = []
+    all_asked: list[Gate] = []
     for contrast in study.contrasts:
         for measure in (contrast.measure,) if contrast.measure else DECIDING:
             values, taken = weighted(evidence, rows, contrast.terms, measure)
-            chosen = tuple(
-                " ".join(place) for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)
-            )
-            methods = [row.method for place in taken if (row := rows.get(place)) and row.method and measure.protocol != "masks"]
-            asked = tuple(gates(evidence, methods, len(evidence.replicates)))
+            masks = measure.protocol == "masks"
+            methods = [row.method for place in taken if (row := rows.get(place)) and row.method and not masks]
+            asked = gates(evidence, methods, evidence.shared)
             first = evidence.runs(rows[taken[0]].method, measure) if values else None
-            found.append((contrast, measure, values, chosen, asked, first.id if first else None))
-    results = judge_contrasts([(list(values.values()), _margin(measure)) for _, measure, values, *_ in found])
-    return [
-        Found(*one, replace(result, state="withheld") if _withheld(evidence, one[2], one[4]) else result)
-        for one, result in zip(found, results, strict=True)
-    ]
+            best_ones = [place for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)]
+            line = {
+                "contrast": contrast.name,
+                "chosen": [" ".join(place) for place in best_ones],
+                "measure": measure.label,
+                "unit": "" if masks else "points",
+                "cell": first.id if first else None,
+                "margin": SHARE if masks else POINTS,
+                "withheld": "; ".join(gate.reason for gate in asked if gate.reason),
+            }
+            found.append(line)
+            samples.append(values)
+            all_asked += asked
+    results = judge_contrasts([(list(values.values()), line["margin"]) for values, line in zip(samples, found, strict=True)])
+    for line, values, result in zip(found, samples, results, strict=True):
+        withheld = values and (len(values) < evidence.shared or line["withheld"])
+        line |= {"effect": result.estimate.mean, "interval": result.estimate.interval, "over": result.estimate.over}
+        line |= {"n": result.estimate.n, "p": result.p, "p_adjusted": result.adjusted}
+        line["state"] = "withheld" if withheld else result.state
+    return found, all_asked
 
 
 def weighted(evidence: Evidence, rows: dict[Place, Row], terms: Terms, measure: Measure) -> tuple[Values, list[Place]]:
@@ -94,37 +93,9 @@ def values_of(evidence: Evidence, rows: dict[Place, Row], place: Place, measure:
 def best(evidence: Evidence, rows: dict[Place, Row], choice: Best) -> Place | None:
     """Return the row of the highest mean; None while one of them lacks a replicate, which could make it the best."""
     found = {place: values_of(evidence, rows, place, choice.by) for place in choice.places}
-    if any(len(values) < len(evidence.replicates) for values in found.values()):
+    if any(len(values) < evidence.shared for values in found.values()):
         return None
     return max(found, key=lambda place: sum(found[place].values()))
-
-
-def _withheld(evidence: Evidence, values: Values, asked: Sequence[Gate]) -> bool:
-    return bool(values) and (len(values) < len(evidence.replicates) or any(gate.reason for gate in asked))
-
-
-def _margin(measure: Measure) -> float:
-    return SHARE if measure.protocol == "masks" else POINTS
-
-
-def _json(one: Found) -> dict[str, Any]:
-    result = one.result
-    return {
-        "contrast": one.contrast.name,
-        "chosen": list(one.chosen),
-        "measure": one.measure.label,
-        "unit": "" if one.measure.protocol == "masks" else "points",
-        "effect": result.estimate.mean,
-        "interval": result.estimate.interval,
-        "over": result.estimate.over,
-        "n": result.estimate.n,
-        "cell": one.cell,
-        "margin": _margin(one.measure),
-        "p": result.p,
-        "p_adjusted": result.adjusted,
-        "state": result.state,
-        "withheld": "; ".join(gate.reason for gate in one.asked if gate.reason),
-    }
 
 
 def counted(table: dict[str, Any]) -> str:

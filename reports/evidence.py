@@ -118,9 +118,14 @@ class Evidence:
         return self._results[key]
 
     @property
+    def shared(self) -> int:
+        """Return how many replicates all studies have; the headline can have more."""
+        return min(len(study["replicates"]) for study in self.about["studies"])
+
+    @property
     def awaited(self) -> int:
         """Replicates a verdict waits for: those asked for, and at least as many as the scale fixed beforehand."""
-        return max(len(self.replicates), self.about["awaited"])
+        return max(self.shared, self.about["awaited"])
 
     def values(self, runs: Runs | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
         """The metric of every finished replicate that has it: the mean over folds, where all of them have."""

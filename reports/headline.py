@@ -1,7 +1,7 @@
 """The first number of the page: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
 
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -9,58 +9,101 @@ import pandas as pd
 from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
 from reports.gate import gate
-from reports.statistics import ENOUGH, Estimate, estimate
-from studies.paper.headline import CONTROLS, MEASURES, METHODS, TEXT
-from studies.paper.links import GATE_POINTS
-from studies.study import Measure, Method
+from reports.statistics import ENOUGH, NOTHING, Estimate, estimate
+from reports.texts import interval, number
+from studies.paper.headline import CONTROL, CONTROLS, MEASURES, METHODS, TEXT
+from studies.paper.links import GATE_POINTS, POINTS
 
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
+SMOKE = "smoke scale, whose numbers mean nothing"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Hold what FAME minus the baseline decides, why it decides nothing, and whether the positive control gains (None: not run)."""
+
+    state: Literal["gain", "loss", "no gain", "open", "not decided"]
+    why: str = ""
+    seen: bool | None = None
+
+
+def decide(found: Estimate, awaited: int, shut: str = "", control: Estimate = NOTHING) -> Decision:
+    """Decide by the rule of docs/rules.md; `shut`: why a comparison without a control that gains decides nothing."""
+    seen = None if control.interval is None or control.n < max(awaited, ENOUGH) else control.interval[0] > 0
+    if found.interval is None or found.n < max(awaited, ENOUGH):
+        return Decision("not decided", f"n = {found.n} of {max(awaited, ENOUGH)}", seen)
+    if shut and not seen:
+        return Decision("not decided", shut, seen)
+    low, high = found.interval
+    if low > 0:
+        return Decision("gain", seen=seen)
+    if seen is False:
+        return Decision("not decided", f"not even a perfect mask is shown to gain here: {shown(control)}", seen)
+    return Decision("loss" if high < 0 else "no gain" if high < POINTS else "open", seen=seen)
+
+
+def shown(found: Estimate) -> str:
+    """Return `+1.2 points, 95 % [-3.4, +5.8]`."""
+    return f"{number(found.mean, 1, True)} points" + (f", 95 % {interval(found.interval, 1, True)}" if found.interval else "")
+
+
+def decision(evidence: Evidence) -> tuple[Decision, Estimate, Estimate]:
+    """Return what the headline decides, and the gains over the baseline that it decides by: FAME's and the positive control's."""
+    found, control = (_gains(evidence, name)["deranged"] for name in ("FAME", CONTROL))
+    awaited = max(len(evidence.replicates), evidence.about["decided_by"])
+    if evidence.about["scale"] == "smoke":
+        return Decision("not decided", SMOKE), found, control
+    return decide(found, awaited, gate(evidence).reason, control), found, control
 
 
 def headline(evidence: Evidence) -> dict[str, Any] | None:
     """Return the `headline` of report.json; None on real videos, which have no counterfactuals, or with given weights."""
     if evidence.about["real"] or evidence.about["pretrained"]:
         return None
-    gains = _gains(evidence, METHODS["FAME"])
+    gains, (decided, *_) = _gains(evidence, "FAME"), decision(evidence)
+    learnt = evidence.difference(*(_side(evidence, name, "balanced") for name in ("baseline", "random init")))
     return {
         "text": TEXT,
-        "levels": {name: _levels(evidence, method) for name, method in METHODS.items()},
+        "levels": {name: _levels(evidence, name) for name in METHODS},
         "differences": {key: asdict(found) for key, found in gains.items()},
-        "closed": _closed(evidence, gains),
-        "gate": {"points": GATE_POINTS, **asdict(gate(evidence).found)},
-        "controls": [found for text, method in CONTROLS.items() if (found := _control(evidence, text, method))],
+        "decision": asdict(decided),
+        "closed": _closed(evidence, gains, decided),
+        "gate": {"points": GATE_POINTS, **asdict(learnt)},
+        "controls": [found for name in CONTROLS if (found := _control(evidence, name))],
     }
 
 
-def _control(evidence: Evidence, text: str, method: Method) -> dict[str, Any] | None:
-    gains = _gains(evidence, method)
+def _control(evidence: Evidence, name: str) -> dict[str, Any] | None:
+    gains = _gains(evidence, name)
     if all(found.mean is None for found in gains.values()):
         return None
-    told = {key: asdict(found) for key, found in gains.items()}
-    return {"text": text, "levels": _levels(evidence, method), "differences": told}
-
-
-def _levels(evidence: Evidence, method: Method) -> dict[str, Any]:
-    return {key: asdict(evidence.estimate(*_side(evidence, method, measure))) for key, measure in MEASURES.items()}
-
-
-def _gains(evidence: Evidence, method: Method) -> dict[str, Estimate]:
-    """The method minus the baseline, by each measure."""
-    baseline = METHODS["baseline"]
     return {
-        key: evidence.difference(_side(evidence, method, measure), _side(evidence, baseline, measure))
-        for key, measure in MEASURES.items()
+        "text": name,
+        "levels": _levels(evidence, name),
+        "differences": {key: asdict(found) for key, found in gains.items()},
     }
 
 
-def _side(evidence: Evidence, method: Method, measure: Measure) -> Side:
-    return evidence.runs(method, measure), measure.metric
+def _levels(evidence: Evidence, name: str) -> dict[str, Any]:
+    return {measure: asdict(evidence.estimate(*_side(evidence, name, measure))) for measure in MEASURES}
 
 
-def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
-    """The contrast 2/3 gap(baseline) - gap(FAME); a verdict from three replicates on (docs/rules.md)."""
-    measure = MEASURES["gap"]
-    base, other = (_side(evidence, METHODS[name], measure) for name in ("baseline", "FAME"))
+def _gains(evidence: Evidence, name: str) -> dict[str, Estimate]:
+    """Return a method minus the baseline, by each measure."""
+    return {
+        measure: evidence.difference(_side(evidence, name, measure), _side(evidence, "baseline", measure)) for measure in MEASURES
+    }
+
+
+def _side(evidence: Evidence, name: str, measure: str) -> Side:
+    """Return a number of the headline as runs and metric, by the names of studies/paper/headline.py."""
+    asked = MEASURES[measure]
+    return evidence.records.runs(evidence.about["headline"][name], asked.protocol, asked.target), asked.metric
+
+
+def _closed(evidence: Evidence, gains: dict[str, Estimate], decided: Decision) -> dict[str, Any]:
+    """Return the contrast 2/3 gap(baseline) - gap(FAME), with a verdict where the headline decides something (docs/rules.md)."""
+    base, other = (_side(evidence, name, "gap") for name in ("baseline", "FAME"))
     first, second = evidence.values(*base), evidence.values(*other)
     shared = [replicate for replicate in first if replicate in second]
     contrasts = gap_closed([first[r] for r in shared], [second[r] for r in shared])
@@ -73,7 +116,6 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate]) -> dict[str, Any]:
     found = estimate([float(value) for value in contrasts], runs)
     own, swapped = gains["own"].mean, gains["deranged"].mean
     verdict = "inconclusive"
-    whole = found.n == evidence.awaited  # n is fixed beforehand: until all are there nothing is decided
-    if whole and not gate(evidence).reason and found.n >= ENOUGH and found.interval and own is not None and swapped is not None:
+    if decided.state != "not decided" and found.interval and own is not None and swapped is not None:
         verdict = "closed" if found.interval[0] > 0 and swapped > 0 and own > -NOT_WORSE else "not shown"
     return {"share": CLOSED, **asdict(found), "cell": gains["gap"].cell, "verdict": verdict}

@@ -37,15 +37,16 @@ def foretold(about: Mapping[str, Any], file: Path = FILE, headline: bool = True)
     replicates are told of everywhere. FameError where `file` is malformed.
     """
     targets, n = len(about["targets"]), len(about["replicates"])
+    few, told = min(len(study["replicates"]) for study in about["studies"]), ""
     if about["scale"] == "smoke" or about["pretrained"]:
         return ""
-    if n < ENOUGH:
+    if few < ENOUGH:
         more = f"--replicates {ENOUGH}, or --scale mini"
-        return f"n = {n} shows numbers and decides no claim: a verdict needs {ENOUGH} replicates ({more})"
-    if not headline or (about["real"] and not targets):
-        return ""
+        told = f"n = {few} shows numbers and decides no claim: a verdict needs {ENOUGH} replicates ({more})"
+    if n < ENOUGH or not headline or (about["real"] and not targets):
+        return told
     compared = f"FAME minus baseline, linear, mean of {targets} targets" if targets else HEADLINE
-    asked = f"smallest effect that n = {n} can detect ({compared})"
+    asked = (told and f"{told}; ") + f"smallest effect that n = {n} can detect ({compared})"
     if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
     sd, of = OF_TARGET / math.sqrt(targets or 1), f"sd {OF_TARGET:g} points on one target, docs/results/real"

@@ -36,7 +36,8 @@ def _entry(evidence: Evidence, cell: Cell) -> Entry:
     elif any(evidence.store.failure(stage, replicate) for stage in runs.needed() for replicate in evidence.replicates):
         status = "failed"
     else:
-        status = "not measured" if all(evidence.result(runs.id, replicate) for replicate in evidence.replicates) else "not run"
+        planned = evidence.records.listed[runs.id].replicates
+        status = "not measured" if all(evidence.result(runs.id, replicate) for replicate in planned) else "not run"
     return {
         "row": cell.row,
         "column": cell.column,
@@ -98,7 +99,7 @@ def wide(found: list[Entry]) -> Wide:
 
 def caption(evidence: Evidence, study: dict[str, Any], table: Wide) -> str:
     """Return what stands under a table: scale, replicates, what the intervals speak of, that the paper's are another dataset."""
-    n, about = len(evidence.replicates), evidence.about
+    n, about = len(study["replicates"]), evidence.about
     over = "t intervals over replicates" if n >= ENOUGH else "intervals over test videos: they speak of these runs only"
     said = f", {about['protocol']['said']}" if about["protocol"]["said"] else ""
     entries = [entry for line in table.lines for entry in line.cells.values()]

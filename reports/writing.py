@@ -16,6 +16,7 @@ from reports.figures import Drawn, draw_all
 from studies.harness.progress import Tell
 from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
+from studies.paper.headline import HEADLINE
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise
 from studies.paper.registry import FINDINGS, REAL_VIDEO
@@ -59,18 +60,11 @@ def write_report(
     if other:
         written.append(against.write(report["against"], folder / "tables"))
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"
-    _write(data, text)
+    write_atomically(data, lambda beside: beside.write_text(text, encoding="utf-8"))
     html = render(evidence, report, figures)
-    _write(page, html)
+    write_atomically(page, lambda beside: beside.write_text(html, encoding="utf-8"))
     tell("report", STEPS, STEPS)
     return [*written, data, page]
-
-
-def _write(path: Path, text: str) -> None:
-    def write(beside: Path) -> None:
-        beside.write_text(text, encoding="utf-8")
-
-    write_atomically(path, write)
 
 
 def finite(value: Any) -> Any:
@@ -99,7 +93,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.globals["opened"] = {one["cell"] for one in report["cells"]}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
-    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (*FINDINGS, REAL_VIDEO)})
+    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (HEADLINE, *FINDINGS, REAL_VIDEO)})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(

@@ -69,11 +69,12 @@ class Runs:
 
 @dataclass(frozen=True)
 class Listed:
-    """Hold what is told of a run beside its result: its kind, a label for the eye, the studies that it serves."""
+    """Hold what is told of a run beside its result: its kind, a label for the eye, the studies that it serves, its replicates."""
 
     kind: str
     label: str
     studies: tuple[str, ...]
+    replicates: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,13 +109,18 @@ class Records:
     def listed(self) -> dict[str, Listed]:
         """Return every run of the studies' tables by stage id, a pretraining before what looks at it."""
         found: dict[str, Listed] = {}
+        known = {study["name"]: study["replicates"] for study in self.about["studies"]}
         for cell in (cell for cell in self.cells if cell.study):
             trained = Listed("pretrain", f"pretrain {cell.method}", ())
             evaluated = Listed(cell.evaluation, f"{cell.evaluation} {cell.target}", ())
             for ids, new in ((cell.upstream, trained), (cell.stages, evaluated)):
                 for stage in ids.split():
                     one = found.get(stage, new)
-                    found[stage] = replace(one, studies=tuple(dict.fromkeys((*one.studies, cell.study))))
+                    serves, numbers = (
+                        dict.fromkeys((*one.studies, cell.study)),
+                        {*one.replicates, *known.get(cell.study, self.about["replicates"])},
+                    )
+                    found[stage] = replace(one, studies=tuple(serves), replicates=tuple(sorted(numbers)))
         return found
 
     def write(self, out: Path) -> Path | None:

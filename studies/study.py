@@ -10,7 +10,7 @@ from fame.config import Background, BackgroundErasing, Flavour, Merge, Objective
 
 Part = str  # "source", "A", "B", "C"; or one of the user's own targets, by its folder's name
 Protocol = Literal["finetune", "probe", "retrieval", "kernels", "activation", "masks"]
-Value = float | str | bool | tuple[float, ...]
+Value = float | str | bool | tuple[float, ...] | tuple[str, ...]
 Pairs = tuple[tuple[str, Value], ...]
 
 
@@ -231,3 +231,4 @@ class Study:
     rows: tuple[Row, ...]
     measures: tuple[Measure, ...]
     note: str = ""
+    replicates: int = 0  # it has the first so many of those of all studies together; 0: all of them

@@ -22,6 +22,7 @@ from tests.fakes import FakeVideos, contrast, fake_data, fake_run
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
 VIDEOS = FakeVideos(classes=2, per_class=6, frames=8, size=24, counterfactual=False)
+KINDS = ("noise", "moving block", "still", "one colour", "few colours", "grey")
 NARROW = Backbone(name="r2plus1d_narrow", width=4)
 
 
@@ -32,6 +33,25 @@ def seeded(seed: int = 0) -> torch.Generator:
 def noise(batch: int = 4, frames: int = 3, height: int = 24, width: int | None = None, seed: int = 0) -> Tensor:
     """Clips float (batch, 3, frames, height, width or height)."""
     return torch.rand(batch, 3, frames, height, width or height, generator=seeded(seed))
+
+
+def clips_of(kind: str, batch: int, frames: int, height: int, width: int, seed: int) -> Tensor:
+    """Clips float (batch, 3, frames, height, width) of one of `KINDS`."""
+    generator = seeded(seed)
+    clips = torch.rand(batch, 3, frames, height, width, generator=generator)
+    if kind == "moving block":
+        clips = clips.mul(0.2) + torch.rand(batch, 3, 1, 1, 1, generator=generator) * 0.8
+        for t in range(frames):
+            clips[:, 0, t, 3:12, 2 + t : 9 + t] = 0.9
+    if kind == "still":
+        clips = clips[:, :, :1].repeat(1, 1, frames, 1, 1)
+    if kind == "one colour":
+        clips = torch.rand(batch, 3, 1, 1, 1, generator=generator).expand_as(clips)
+    if kind == "few colours":
+        clips = clips.round()
+    if kind == "grey":
+        clips = clips[:, :1].expand_as(clips)
+    return clips
 
 
 def config(**changes: Any) -> Pretrain:

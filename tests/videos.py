@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import cast
@@ -13,6 +14,7 @@ from av.container import OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
 PIXELS = {  # yuv420p of every other codec
     "mjpeg": "yuvj420p", "gif": "rgb8", "prores": "yuv422p10le", "qtrle": "rgb24", "png": "rgb24", "huffyuv": "yuv422p",
@@ -116,3 +118,87 @@ def truncate(path: Path, share: float = 0.5) -> Path:
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     return path
+
+
+# ---------------------------------------------------------------- files that are odd or broken
+
+
+def noise(frames: int = 40, height: int = 32, width: int = 32, seed: int = 0) -> NDArray[np.uint8]:
+    return np.random.default_rng(seed).integers(0, 255, (frames, height, width, 3), dtype=np.uint8)
+
+
+def patched(path: Path, begin: float, end: float) -> None:
+    """Random bytes over a part of a file."""
+    content = bytearray(path.read_bytes())
+    first, last = int(begin * len(content)), int(end * len(content))
+    content[first:last] = np.random.default_rng(1).integers(0, 256, last - first, dtype=np.uint8).tobytes()
+    path.write_bytes(content)
+
+
+def overstated(path: Path) -> None:
+    """An avi whose header and stream header claim twice the frames."""
+    content = bytearray(write_video(path, noise()).read_bytes())
+    for at in (content.find(b"avih") + 24, content.find(b"strh") + 40):
+        assert struct.unpack_from("<I", content, at) == (40,)
+        struct.pack_into("<I", content, at, 80)
+    path.write_bytes(content)
+
+
+def two_sizes(path: Path) -> None:
+    """Two transport streams of different sizes, one after the other."""
+    parts = [write_video(path.with_suffix(f".{width}.ts"), noise(width=width), codec="libx264") for width in (32, 48)]
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    for part in parts:
+        part.unlink()
+
+
+def image(path: Path) -> None:
+    """A picture under a video's name."""
+    Image.fromarray(noise()[0]).save(path.with_suffix(".png"))
+    path.with_suffix(".png").rename(path)
+
+
+def held_in_parts(path: Path) -> None:
+    """Damage within one frame, which the decoder conceals."""
+    write_video(path, noise())
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 3 + 200] = bytes(200)
+    path.write_bytes(content)
+
+
+def with_longer_sound(path: Path, late: int = 0) -> None:
+    """A video of 40 frames, 3.3 s, that begins after `late` seconds, and whose sound goes on for 9 s."""
+    with av.open(str(path), "w") as container:
+        encode(container, noise(), codec="libx264", clock=lambda index: index + 12 * late, sound=9)
+
+
+def through_a_pipe(path: Path) -> None:
+    """An avi whose writer could not go back to state lengths in its header."""
+
+    class Pipe:
+        def __init__(self) -> None:
+            self.content = b""
+
+        def write(self, more: bytes) -> int:
+            self.content += more
+            return len(more)
+
+    pipe = Pipe()
+    with av.open(pipe, "w", format="avi") as container:
+        encode(container, noise())
+    path.write_bytes(pipe.content)
+
+
+def cut_without_encoding(path: Path) -> None:
+    """The last 40 of 100 frames, copied with their lead-in from the keyframe on, which an edit list hides."""
+    whole = write_video(path.with_name("whole.mp4"), noise(100), codec="libx264", options={"g": "100", "bf": "0"})
+    with av.open(str(whole)) as source, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as container:
+        old = source.streams.video[0]
+        new = container.add_stream_from_template(old)
+        assert old.time_base
+        shift = round(60 / 12 / old.time_base)
+        for packet in source.demux(old):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, new
+                container.mux(packet)
+    whole.unlink()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fame.data.layouts import Kind
     from fame.data.manifest import Manifest
     from fame.data.parallel import Progress
+    from fame.data.store import Codec
     from fame.seeds import Seeds
 
 
@@ -29,13 +30,20 @@ def open_videos(
     from fame.data.clips import VideoSet
     from fame.data.store import open_store
 
+    codec: Codec = "raw"
     if data.kind == "staged":
         from fame.data.staged.videos import render
 
         manifest = render(data, seeds, cache, jobs, progress)
+    elif root is None:
+        raise FameError(f"{data.kind}: where are the videos? give their folder with --data-root")
     else:
-        manifest = _on_disk(data, cache, root, jobs, progress, most_broken)
-    codec = "raw" if data.kind == "staged" else data.codec
+        manifest, codec = scan_videos(root, data.kind, data.fold, cache, jobs, progress, most_broken), data.codec
+        if manifest.digest() != data.manifest:
+            raise FameError(
+                f"{data.kind}: the videos in {root} are not those of this run (manifest {manifest.digest()}, not "
+                f"{data.manifest}): files changed since the scan; start the study anew, or bring the files back"
+            )
     return VideoSet(manifest, open_store(manifest, cache, data.short_side, codec, jobs, progress))
 
 
@@ -54,15 +62,3 @@ def scan_videos(
 
     with locked(cache / "scan"):
         return scan(root, kind, fold, cache / "scan", jobs, progress, most_broken)
-
-
-def _on_disk(data: VideoData, cache: Path, root: Path | None, jobs: int, progress: Progress | None, most_broken: float) -> Manifest:
-    if root is None:
-        raise FameError(f"{data.kind}: where are the videos? give their folder with --data-root")
-    manifest = scan_videos(root, data.kind, data.fold, cache, jobs, progress, most_broken)
-    if manifest.digest() != data.manifest:
-        raise FameError(
-            f"{data.kind}: the videos in {root} are not those of this run (manifest {manifest.digest()}, not "
-            f"{data.manifest}): files changed since the scan; start the study anew, or bring the files back"
-        )
-    return manifest

@@ -5,7 +5,7 @@ R@k is the percentage of queries with a neighbour of the right class among the k
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from fame.evaluation.features import notes_of, opened, shared_features
 from fame.evaluation.predictions import VALIDATION, facts, training_rows
 from fame.run import Run
 
+Features = Callable[[Tensor], Tensor]  # of rows
+Asked = tuple[str, Tensor, Tensor, Tensor, Tensor]  # split; rows and unit vectors of its queries, and of their gallery
 FILE, NEIGHBOURS = "retrieval.csv", "neighbours.csv"
 COLUMNS = ["video", "performance", "condition", "label", "rank"]
 EXAMPLES, NEAREST = 12, 5  # queries of a split whose nearest neighbours are kept for a picture
@@ -78,72 +80,55 @@ def metrics_from(frame: pd.DataFrame, ranks: tuple[int, ...], gallery: int) -> d
 def retrieval(config: Retrieval, encoder: Path | None, run: Run) -> dict[str, Any]:
     """Evaluate by retrieval; writes `retrieval.csv`. With folds, the videos of the other folds are a query's gallery."""
     net, videos, tested = opened(config, encoder, run)
+
+    def features(rows: Tensor) -> Tensor:
+        return shared_features(net, encoder, videos, rows, config, run)
+
+    notes: dict[str, Any]
     if folds := videos.folds():
-        return _by_folds(config, videos, folds, lambda rows: shared_features(net, encoder, videos, rows, config, run), run)
-    train = training_rows(videos, config.clip)
-    held_out = config.queries == VALIDATION
-    queries = {split: rows for split, rows in tested.items() if (split.split("/")[0] == VALIDATION) == held_out}
-    steps = 1 + len(queries)
-
-    def embedded(rows: Tensor) -> Tensor:
-        return embed(shared_features(net, encoder, videos, rows, config, run))
-
-    gallery = embedded(train)
-    run.log(step=1, steps=steps, phase="gallery")
+        asked, smallest = _of_folds(features, folds), sum(map(len, folds)) - max(map(len, folds))
+        notes = {"folds": [len(held) for held in folds]}
+        queries = {}
+    else:
+        train, held_out = training_rows(videos, config.clip), config.queries == VALIDATION
+        queries = {split: rows for split, rows in tested.items() if (split.split("/")[0] == VALIDATION) == held_out}
+        asked, smallest = _of_splits(features, train, queries), len(train)
+        notes = {
+            "gallery": len(train),
+            "queries": {split: len(rows) for split, rows in queries.items()},
+            "classes_in_gallery": len(videos.labels[train].unique()),
+            **notes_of(config, videos, ["train", *queries], run),
+        }
     frames, examples = [], []
-    for done, (split, rows) in enumerate(queries.items(), start=2):
-        vectors = embedded(rows)
-        ranks = first_right_rank(vectors, videos.labels[rows], gallery, videos.labels[train])
+    for done, (split, rows, vectors, others, gallery) in enumerate(asked, start=1):
+        ranks = first_right_rank(vectors, videos.labels[rows], gallery, videos.labels[others])
         frame = facts(videos, rows, split)
         if run.cache:
-            examples.append(neighbours(videos, rows, vectors, train, gallery, frame["condition"].iloc[0], run.cache))
+            examples.append(neighbours(videos, rows, vectors, others, gallery, frame["condition"].iloc[0], run.cache))
         frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
         frames.append(frame[COLUMNS])
-        run.log(step=done, steps=steps, phase=split)
+        run.log(step=done, steps=len(queries or folds), phase=split)
     table = pd.concat(frames, ignore_index=True)
-    notes = {
-        "gallery": len(train),
-        "capped_ranks": [k for k in config.ranks if k > len(train)],
-        "queries": {split: len(rows) for split, rows in queries.items()},
-        "queries_without_gallery_class": int(table["rank"].isna().sum()),
-        "classes_in_gallery": len(videos.labels[train].unique()),
-        **notes_of(config, videos, ["train", *queries], run),
-    }
+    if not folds:
+        notes["queries_without_gallery_class"] = int(table["rank"].isna().sum())
+    notes["capped_ranks"] = [k for k in config.ranks if k > smallest]
+    tables = {FILE: table} | ({NEIGHBOURS: pd.concat(examples, ignore_index=True)} if examples else {})
     return {
-        "metrics": metrics_from(table, config.ranks, len(train)),
-        "artifacts": _written(run, table, examples),
+        "metrics": metrics_from(table, config.ranks, smallest),
+        "artifacts": [write_table(run.folder, name, found) for name, found in tables.items()],
         "notes": notes,
     }
 
 
-def _by_folds(
-    config: Retrieval, videos: VideoSet, folds: list[Tensor], features: Callable[[Tensor], Tensor], run: Run
-) -> dict[str, Any]:
+def _of_splits(features: Features, train: Tensor, queries: dict[str, Tensor]) -> Iterator[Asked]:
+    gallery = embed(features(train))
+    for split, rows in queries.items():
+        yield split, rows, embed(features(rows)), train, gallery
+
+
+def _of_folds(features: Features, folds: list[Tensor]) -> Iterator[Asked]:
     rows = torch.cat(folds)
-    found, labels = features(rows), videos.labels[rows]
-    frames, examples = [], []
-    for number, held in enumerate(folds, start=1):
+    found = features(rows)
+    for held in folds:
         chosen = torch.isin(rows, held)
-        queries, gallery = embed(found[chosen]), embed(found[~chosen])
-        ranks = first_right_rank(queries, labels[chosen], gallery, labels[~chosen])
-        frame = facts(videos, rows[chosen], "test")
-        if run.cache:
-            examples.append(neighbours(videos, rows[chosen], queries, rows[~chosen], gallery, "own", run.cache))
-        frame["rank"] = pd.array([int(rank) or None for rank in ranks], dtype="Int64")
-        frames.append(frame[COLUMNS])
-        run.log(step=number, steps=len(folds), phase="folds")
-    table = pd.concat(frames, ignore_index=True)
-    smallest = len(rows) - max(map(len, folds))
-    return {
-        "metrics": metrics_from(table, config.ranks, smallest),
-        "artifacts": _written(run, table, examples),
-        "notes": {
-            "folds": [len(held) for held in folds],
-            "capped_ranks": [k for k in config.ranks if k > smallest],
-        },
-    }
-
-
-def _written(run: Run, table: pd.DataFrame, examples: list[pd.DataFrame]) -> list[str]:
-    tables = {FILE: table} | ({NEIGHBOURS: pd.concat(examples, ignore_index=True)} if examples else {})
-    return [write_table(run.folder, name, found) for name, found in tables.items()]
+        yield "test", rows[chosen], embed(found[chosen]), rows[~chosen], embed(found[~chosen])

@@ -18,7 +18,7 @@ from torch import Tensor
 log = logging.getLogger(__name__)
 
 TABLE: dict[str, dict[str, str]] = {
-    "mask": {"cpu": "fame.fast.cpu.masks:keep_highest", "cuda": "fame.fast.gpu.masks:keep_highest"},
+    "mask": {"cpu": "fame.fast.cpu.masks:keep_highest"},
     "crop": {"cpu": "fame.fast.cpu.crops:crop"},
     "jitter": {"cpu": "fame.fast.cpu.colour:jitter"},
     "unit": {

@@ -110,7 +110,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
 def gates_of(evidence: Evidence, study: Finding) -> dict[Changes, Gate]:
     """Return the gate of every setting of a study's rows."""
     settings = dict.fromkeys(row.method.changes for row in study.rows if row.method and not row.gate)
-    return {changes: gate(evidence, changes, len(evidence.replicates)) for changes in settings}
+    return {changes: gate(evidence, changes, evidence.shared) for changes in settings}
 
 
 def points(study: Finding, found: list[dict[str, Any]], asked: dict[Changes, Gate]) -> pd.DataFrame:

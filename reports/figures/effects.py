@@ -89,5 +89,5 @@ def _shut(evidence: Evidence, name: str) -> dict[tuple[str, str], Gate]:
     """Return the gates that are not passed, by the rows of a finding that stand in their setting; none of the paper's studies."""
     study = declared(name)
     rows = study.rows if isinstance(study, Finding) else ()
-    asked = {(row.label, row.column): gate(evidence, row.method.changes, len(evidence.replicates)) for row in rows if row.method}
+    asked = {(row.label, row.column): gate(evidence, row.method.changes, evidence.shared) for row in rows if row.method}
     return {place: found for place, found in asked.items() if found.reason}

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property, partial
 from importlib.metadata import version
@@ -222,7 +222,8 @@ class Session:
         return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
-        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, self.asked.sizes)
+        asked = self.asked
+        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, asked.sizes, asked.has)
 
     @property
     def workers(self) -> Callable[[int | None], Workers]:
@@ -266,7 +267,7 @@ class Session:
         """Show a plan, which replicates are done, which are asked for, which sets are absent, and a --set that rows lack."""
         show_plan(console, plan)
         part = f"In this part: {listed(self.replicates)}." if self.replicates != self.asked.replicates else ""
-        told = " ".join(filter(None, (standing(self.store, self.asked.replicates, self.stages), part, self.asked.absent)))
+        told = " ".join(filter(None, (standing(self.store, self.asked, self.stages), part, self.asked.absent)))
         for line in (told, *overruled(self.asked.setting.typed, self.asked.studies)):
             if line:
                 say(line)
@@ -285,10 +286,14 @@ def runtime_of(options: Options, device: str) -> Runtime:
     return Runtime(device, roots, options.pretrained, options.broken, *where)
 
 
-def standing(store: Store, replicates: tuple[int, ...], stages: Iterable[str]) -> str:
+def standing(store: Store, asked: Asked, stages: Mapping[str, tuple[Stage, tuple[str, ...]]]) -> str:
     """Return `4 of 6 replicates done (1-3, 5).`; "" for a single replicate, and where all are done."""
-    done = [number for number in replicates if all(store.finished(stage, number) for stage in stages)]
-    if len(replicates) == 1 or len(done) == len(replicates):
+    done = [
+        number
+        for number in asked.replicates
+        if all(store.finished(stage, number) for stage, (_, studies) in stages.items() if asked.has(studies, number))
+    ]
+    if len(asked.replicates) == 1 or len(done) == len(asked.replicates):
         return ""
     which = f" ({listed(done)})" if done else ""
-    return f"{len(done)} of {len(replicates)} replicates done{which}."
+    return f"{len(done)} of {len(asked.replicates)} replicates done{which}."

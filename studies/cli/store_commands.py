@@ -38,7 +38,7 @@ def unpack_parts(options: Options, folder: Folder) -> None:
     done = unpack(folder, store)
     asked = recall(store)
     record(asked).write(store.out)
-    told = standing(store, asked.replicates, all_stages(asked.setting, asked.studies))
+    told = standing(store, asked, all_stages(asked.setting, asked.studies))
     say(f"{done.runs} runs unpacked, {done.already} were there. {told}".strip())
     for line in done.left_out:
         complain(f"left out: {line}")
@@ -53,8 +53,8 @@ def status(options: Options) -> None:
     stages = all_stages(asked.setting, asked.studies)
     counts = dict.fromkeys(STATES, 0)
     table = Table("run", Column("folder", no_wrap=True), "state", "epoch", "since")
-    for stage, _ in stages.values():
-        for replicate in asked.replicates:
+    for stage, studies in stages.values():
+        for replicate in (number for number in asked.replicates if asked.has(studies, number)):
             state, age, message = state_of(store, stage.id, replicate)
             counts[state] += 1
             if state in ("running", "broken off", "failed"):
@@ -63,7 +63,7 @@ def status(options: Options) -> None:
                 epoch = f"{step.step}/{step.steps}" if step else ""
                 table.add_row(label(stage), f"{stage.id}/{replicate}", shown, epoch, duration(age))
     found = ", ".join(f"{number} {name}" for name, number in counts.items() if number)
-    say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked.replicates, stages))))}")
+    say(f"{options.out}: {'. '.join(filter(None, (found, standing(store, asked, stages))))}")
     for name, command in earlier(options.out).items():
         say(f"report of another study: {options.out / EARLIER / name} ({command})")
     if table.row_count:

@@ -1,12 +1,46 @@
 """Declare the headline: FAME (beta 0.5, one view merged) against the baseline in scenes that go with another action."""
 
-from studies.study import balanced, deranged, fame, gap, moco, random_init, top1
+from collections.abc import Iterable
+from dataclasses import replace
+
+from studies.study import UNCHANGED, Changes, Method, Row, Study, balanced, deranged, fame, gap, moco, random_init, top1
 
 TEXT = "FAME (beta 0.5, single) minus baseline: linear probe on A, tested in deranged scenes"
 METHODS = {"random init": random_init(), "baseline": moco(), "FAME": fame()}
 # a perfect mask: can the benchmark show a gain at all? (studies/findings/controls.py)
+CONTROL = "FAME with a perfect mask, on empty scenes"
 CONTROLS = {
     "FAME with a perfect mask": fame(variant="true"),
-    "FAME with a perfect mask, on empty scenes": fame(variant="true", background="empty"),
+    CONTROL: fame(variant="true", background="empty"),
 }
 MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A"), "balanced": balanced("A")}
+
+
+def methods(changes: Changes = UNCHANGED) -> dict[str, Method]:
+    """Return the methods and controls by name, in a setting of their own; random initialisation has its world alone."""
+    of_random = Changes(world=changes.world)
+    return {
+        name: replace(method, changes=of_random if method.kind == "random" else changes)
+        for name, method in (METHODS | CONTROLS).items()
+    }
+
+
+def headline(changes: Changes = UNCHANGED) -> Study:
+    """Return the study of the headline and its positive control."""
+    found = methods(changes)
+    return Study(
+        name="headline",
+        title="FAME against its baseline, and a perfect mask",
+        paper="beyond the paper",
+        claims=(),
+        rows=tuple(Row(name, found[name], gate=name == "random init") for name in (*METHODS, CONTROL)),
+        measures=tuple(MEASURES.values()),
+    )
+
+
+HEADLINE = headline()
+
+
+def apart(studies: Iterable[Study]) -> bool:
+    """Return whether the headline is among the studies, so that it is run in its own setting."""
+    return any(study.name == HEADLINE.name for study in studies)

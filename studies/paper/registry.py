@@ -15,6 +15,7 @@ from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
 from studies.findings.real_video import STUDY as REAL_VIDEO
 from studies.paper import tables
+from studies.paper.headline import HEADLINE
 from studies.paper.tables import SELECTION_WORLDS, STUDIES
 from studies.study import Row, Study, fame, pretext
 
@@ -48,7 +49,7 @@ DOWNSTREAM: dict[str, Literal["A", "source"]] = {
 def paper_studies() -> tuple[Study, ...]:
     """Return the paper's studies with rows of plugins, then the plugins' own; FameError for a taken name or what is no study."""
     own = [study for module in plugins.modules() for study in _studies_of(module)]
-    names = Counter(study.name for study in (*STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
+    names = Counter(study.name for study in (HEADLINE, *STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
     if odd := next((study.name for study in own if not re.fullmatch(r"[\w-]{1,200}", study.name, re.ASCII)), None):
@@ -75,8 +76,8 @@ def _with_plugins(study: Study) -> Study:
     return study
 
 
-def studies(names: list[str] | None = None) -> tuple[Study, ...]:
-    """Return the named studies in the order above; the paper's, and no finding, where none is named.
+def studies(names: list[str] | None = None, headline: Study = HEADLINE) -> tuple[Study, ...]:
+    """Return the named studies in the order above, the `headline` first; the paper's, and no finding, where none is named.
 
     `findings` and `claims` name several; STUDY/ROW and STUDY/ROW/COLUMN reduce a study to rows. FameError for an unknown name.
     """
@@ -89,11 +90,11 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
         return (SELECTION_WORLDS,)
     of_claims = (*papers, *(study for study in FINDINGS if study.claims or study.with_claims))
     groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: of_claims}
-    known = {study.name: study for study in (*papers, *FINDINGS, REAL_VIDEO)}
+    known = {study.name: study for study in (headline, *papers, *FINDINGS, REAL_VIDEO)}
     whole = {study.name for name in names for study in groups.get(name, ())} | {name for name in names if name in known}
     of_rows = [name for name in names if name not in groups and name not in known]
     if unknown := sorted({name.partition("/")[0] for name in of_rows if "/" not in name or name.partition("/")[0] not in known}):
-        ours, others = list(known)[: len(papers)], list(known)[len(papers) :]
+        ours, others = list(known)[: len(papers) + 1], list(known)[len(papers) + 1 :]
         all_of_them = f"the studies are {', '.join(ours)}; the {ALL_FINDINGS} are {', '.join(others)}; alone: {SELECTION}"
         raise FameError(f"unknown study {', '.join(unknown)}; {all_of_them}")
     some = {name.partition("/")[0] for name in of_rows} - whole
@@ -103,7 +104,7 @@ def studies(names: list[str] | None = None) -> tuple[Study, ...]:
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
     return next(
-        (study for study in (*paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name),
+        (study for study in (HEADLINE, *paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name),
         None,
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
 from fame.seeds import SELECTION_REPLICATES
+from studies.paper.headline import HEADLINE, apart, headline
 from studies.paper.registry import REAL_VIDEO, SELECTION, studies
 from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
@@ -74,7 +76,7 @@ class Asked(Config):
 
     @cached_property
     def studies(self) -> tuple[Study, ...]:
-        return chosen(self.options)
+        return chosen(self.options, self.weights is not None)
 
     @cached_property
     def setting(self) -> Setting:
@@ -89,6 +91,10 @@ class Asked(Config):
             protocol=PROTOCOLS[self.options.protocol],
             typed=typed_fields(self.options.set),
         )
+
+    def has(self, names: Iterable[str], replicate: int) -> bool:
+        """Return whether a run that serves the studies of these names has the replicate: some have the first few alone."""
+        return any(replicate in self.replicates[: one.replicates or None] for one in self.studies if one.name in names)
 
     @property
     def pretrained_on(self) -> int:
@@ -109,7 +115,8 @@ class Asked(Config):
 
     def command(self) -> str:
         """Return the command that makes these runs and their report, without the reader's own folders."""
-        words = self.options.model_copy(update={"replicates": len(self.replicates)}).words()
+        alike = not any(study.replicates for study in self.studies)
+        words = self.options.model_copy(update={"replicates": len(self.replicates)} if alike else {}).words()
         return f"reproduce-paper {words}" + (f" --pretrained {shlex.quote(self.weights.name)}" if self.weights else "")
 
     def to_json(self) -> dict[str, Any]:
@@ -128,11 +135,21 @@ def read_asked(value: Any, where: str, mend: str) -> Asked:
     return asked
 
 
-def chosen(options: Options) -> tuple[Study, ...]:
-    """Return the studies that options name; FameError for an unknown name or a wrong row."""
-    own = (REAL_VIDEO.name,) if options.dataset == TARGETS and not options.row else ()
-    named = studies(list(options.only or own)) if options.only or not options.row else ()
-    return (*named, rows_study(options.row)) if options.row else named
+def chosen(options: Options, pretrained: bool) -> tuple[Study, ...]:
+    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row.
+
+    Where the headline has more replicates than the scale, the others have the first few.
+    """
+    own: tuple[str, ...] = ()
+    if options.dataset == TARGETS:
+        own = (REAL_VIDEO.name,)
+    elif options.dataset == "staged" and not pretrained:
+        own = (HEADLINE.name, *(study.name for study in studies()))
+    scale = options.sized()
+    named = studies(list(options.only or own), headline(scale.headline)) if options.only or not options.row else ()
+    found = (*named, rows_study(options.row)) if options.row else named
+    few = scale.replicates if apart(found) and scale.decided_by and not options.replicates else 0
+    return tuple(study if study.replicates or apart([study]) else replace(study, replicates=few) for study in found)
 
 
 def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None = None, planning: bool = False) -> Asked:
@@ -144,7 +161,7 @@ def resolve(options: Options, cache: Path, jobs: int, progress: Progress | None 
         load(plugin)
     scale = options.sized()
     typed_fields(options.set)
-    replicates = numbered(scale, chosen(options), options.replicates)
+    replicates = numbered(scale, chosen(options, options.pretrained is not None), options.replicates)
     weights = weights_at(options.pretrained, scale.backbone) if options.pretrained else None
     left_out: list[LeftOut] = []
 
@@ -247,9 +264,11 @@ def weights_at(path: Path, backbone: Backbone) -> Weights:
 
 
 def numbered(sized: Scale, chosen: tuple[Study, ...], asked: int | None) -> tuple[int, ...]:
-    """The study's replicates: as many as asked for, else as the scale fixed. The study `selection` has the worlds of selection."""
-    apart = any(study.name == SELECTION for study in chosen)
-    first, many = (SELECTION_REPLICATES, sized.selected) if apart else (sized.first, sized.replicates)
+    """Return the replicates of all studies: as many as asked for, else as the scale fixed; of `selection` the selection worlds."""
+    selecting = any(study.name == SELECTION for study in chosen)
+    first, many = (SELECTION_REPLICATES, sized.selected) if selecting else (sized.first, sized.replicates)
+    if apart(chosen):
+        many = sized.decided_by or many
     return tuple(range(first, first + (asked or many)))
 
 

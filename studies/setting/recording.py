@@ -11,14 +11,14 @@ from typing import Any
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
 from studies.paper.claims import GAIN, claims_on
-from studies.paper.headline import CONTROLS, MEASURES, METHODS
+from studies.paper.headline import MEASURES, apart, methods
 from studies.paper.links import gate_of
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut
 from studies.setting.paper_sets import PAPER, absent
 from studies.setting.resolve import Setting
-from studies.study import MEAN, Measure, Method, Row, Study
+from studies.study import MEAN, UNCHANGED, Measure, Method, Row, Study
 
 Pair = tuple[Method | None, Measure]
 
@@ -111,10 +111,10 @@ def _text(value: float | None) -> str:
 
 def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
     """Yield what the report looks at beside the tables' rows: baselines, contrasts, claims' sides, gates and the headline."""
-    methods: list[Method] = []
+    encoders: list[Method] = []
     for study in studies:
         for row in setting.rows(study):
-            methods += [row.method] if row.method else []
+            encoders += [row.method] if row.method else []
             if base := reference(study, row):
                 yield from ((base.method, measure) for measure in setting.measures(study))
         if isinstance(study, Finding):
@@ -123,15 +123,20 @@ def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
             yield from ((row.method, measure) for row in study.rows for measure in asked)
     for link in (link for claim in claims_on(setting.targets) for test in claim.tests for link in (*test.links, *test.beside)):
         for side in (*link.greater.parts, *link.lesser.parts):
-            methods += side.encoders
+            encoders += side.encoders
             if isinstance(side.measure, Measure):
                 yield side.method, side.measure
                 if link.relation == "equal":
                     yield from ((method, side.measure) for method in GAIN)
-    yield from ((method, measure) for method in (*METHODS.values(), *CONTROLS.values()) for measure in MEASURES.values())
-    for changes in dict.fromkeys(method.changes for method in methods):
+    yield from ((method, measure) for method in of_headline(setting, studies).values() for measure in MEASURES.values())
+    for changes in dict.fromkeys(method.changes for method in encoders):
         link = gate_of(changes)
         yield from ((side.method, side.measure) for side in (link.greater, link.lesser) if isinstance(side.measure, Measure))
+
+
+def of_headline(setting: Setting, studies: tuple[Study, ...]) -> dict[str, Method]:
+    """Return the headline's methods by name: as its study has them, or, where that is not run, in the scale's own setting."""
+    return methods(setting.scale.headline if apart(studies) else UNCHANGED)
 
 
 def about(
@@ -142,8 +147,9 @@ def about(
 ) -> dict[str, Any]:
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
-    Some keys: fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), size (pixels), real (videos),
-    classes (of staged A), splits (of A), targets (the user's), absent (a line on the paper's sets), left_out (broken videos).
+    Some keys: fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), decided_by (those that the
+    headline needs), headline (by name the text of each of its methods), size (pixels), real (videos), classes (of staged A), splits
+    (of A), targets (the user's), absent (a line on the paper's sets), left_out (broken videos).
     """
     protocol = setting.protocol
     return {
@@ -151,6 +157,8 @@ def about(
         "note": setting.scale.note,
         "fixed": setting.scale.replicates,
         "awaited": setting.scale.replicates,
+        "decided_by": (apart(studies) and setting.scale.decided_by) or setting.scale.replicates,
+        "headline": {name: method.text for name, method in of_headline(setting, studies).items()},
         "size": setting.scale.clip.size,
         "backbone": setting.scale.backbone.name,
         "dataset": setting.dataset,
@@ -180,19 +188,20 @@ def about(
             "choices": [{"field": f"{one.group}.{one.field}", "does": one.does, "source": one.source} for one in protocol.choices],
         },
         "replicates": list(replicates),
-        "studies": [described(study) for study in studies],
+        "studies": [described(study, replicates) for study in studies],
         "pretrained": {"name": "", "sha256": setting.pretrained} if setting.pretrained else None,
         "overrides": {},
         "command": "",
     }
 
 
-def described(study: Study) -> dict[str, Any]:
-    """Return what a report prints of a study beside its numbers."""
+def described(study: Study, replicates: tuple[int, ...] = (0,)) -> dict[str, Any]:
+    """Return what a report prints of a study beside its numbers, and which of the replicates it has."""
     return {
         "name": study.name,
         "title": study.title,
         "paper": study.paper,
         "claims": list(study.claims),
         "note": study.note,
+        "replicates": list(replicates[: study.replicates or None]),
     }

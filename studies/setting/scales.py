@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from fame.config import Augment, Backbone, Clip, Data, MoCo, Optim, Precision, StagedData, StagedPart, StagedWorld
+from studies.study import UNCHANGED, Changes
 
 # whole-body actions, which a narrow network can tell apart in quick's steps (docs/notebook/benchmark-log.md)
 ACTIONS = ("jump", "sidestep", "cartwheel", "bow", "flap", "kick", "squat", "raise")
@@ -33,6 +34,8 @@ class Scale:
     analysed: int  # videos in the analyses
     first: int = 0  # number of the first replicate
     replicates: int = 1  # how many, fixed before any of them is run
+    decided_by: int = 0  # replicates of the headline, where it has more than the other studies
+    headline: Changes = UNCHANGED  # schedule and tests of the headline, where they are its own
     selected: int = 5  # selection worlds, from SELECTION_REPLICATES on, of the study `selection`
     world: StagedWorld | None = None
     short_side: int = 128  # of stored real video
@@ -89,11 +92,16 @@ QUICK = Scale(
     world=world(train=512, source=768, small=256, test=200, val=64),
     short_side=64,
     precision="fp32",  # bfloat16 gains nothing at this width, and equal numbers on every processor are worth more
+    # by spread and time on selection worlds (docs/benchmark.md)
+    decided_by=6,
+    headline=Changes.of(optim={"epochs_times": 2.0}, world={"A.test": 400, "A.conditions": ("deranged",)}),
 )
 
 SMOKE = replace(
     QUICK,
     name="smoke",
+    decided_by=0,
+    headline=UNCHANGED,
     note="Smoke scale: seconds a cell, for tests. Its numbers mean nothing.",
     clip=Clip(frames=4, stride=2, size=32),
     backbone=Backbone(name="r2plus1d_narrow", width=4),
@@ -117,6 +125,8 @@ MINI = replace(
     finetune=ADAM.model_copy(update={"epochs": 20}),
     analysed=128,
     first=1,  # replicate 0 is the world of `quick`, which has been looked at
+    decided_by=0,
+    headline=UNCHANGED,
     replicates=8,  # from the headline's spread on selection worlds: docs/benchmark.md, "How it was chosen"
     world=world(train=512, source=1024, small=256, test=400, val=64),
 )
@@ -149,6 +159,8 @@ def on_real_video(scale: Scale, clips: int) -> Scale:
     return replace(
         scale,
         first=REAL_FIRST if scale.name == "mini" else 0,
+        decided_by=0,
+        headline=UNCHANGED,
         replicates=REAL_REPLICATES if scale.name == "mini" else 1,
         note=f"{scale.name.capitalize()} scale on real videos: {epochs} epochs of {clips} clips, a narrow network, small crops. "
         "It is not the paper's protocol." + (" Its numbers mean nothing." if smoke else ""),

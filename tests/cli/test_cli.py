@@ -182,7 +182,7 @@ def test_few_replicates_are_told_beforehand_to_decide_nothing(typed: Typed, capf
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--replicates", "10", "--scale", "quick"], "): unknown: no selection worlds were run at this scale"),
+        (["--replicates", "10", "--epochs", "3"], "): unknown: the scale's network, clip or epochs were changed"),
         (["temporal_kernels"], None),  # it does not ask for the headline
         (["--scale", "smoke"], None),  # its numbers mean nothing
     ],

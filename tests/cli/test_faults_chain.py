@@ -15,9 +15,8 @@ import pytest
 
 from fame.data.faults import FAULTS
 from fame.data.layouts.ucf101 import read_ucf101
-from tests.data.test_scan_faults import image, noise, overstated, patched, two_sizes
 from tests.programs import ROOT, ran, started
-from tests.videos import truncate, write_sound, write_video
+from tests.videos import image, noise, overstated, patched, truncate, two_sizes, write_sound, write_video
 
 REAL = ROOT.parent / "shared" / "real-video"
 pytestmark = [

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fame.data.manifest import Manifest, Video, count_splits
+from fame.data.manifest import Manifest, Video
 from fame.errors import FameError
 
 VIDEOS = [
@@ -37,12 +37,6 @@ def test_the_digest_is_of_classes_and_videos_in_their_order() -> None:
     assert manifest(Path("elsewhere")).digest() == manifest().digest() == replace(manifest(), name="other").digest()
     assert replace(manifest(), classes=["A", "C"]).digest() != manifest().digest()
     assert manifest(videos=VIDEOS[::-1]).digest() != manifest().digest()
-
-
-def test_splits_are_selected_in_order() -> None:
-    made = manifest()
-    assert made.select("train") == VIDEOS[:2] and made.select("val") == []
-    assert count_splits(VIDEOS) == {"train": 2, "test/deranged": 1}
 
 
 def _edit(file: Path, **values: Any) -> None:

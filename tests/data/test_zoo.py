@@ -11,12 +11,25 @@ import av
 import pytest
 
 from fame.data import scan_videos
-from fame.data.faults import VideoError
+from fame.data.faults import FAULTS, REMARKS, VideoError
 from fame.data.manifest import Manifest
 from fame.data.scan import Finding, read_report, report_file
 from fame.data.video import decode
-from tests.data.test_scan_faults import cut_without_encoding, noise, patched, through_a_pipe, two_sizes, with_longer_sound
-from tests.videos import moving_square, truncate, write_sound, write_video
+from tests.videos import (
+    cut_without_encoding,
+    held_in_parts,
+    image,
+    moving_square,
+    noise,
+    overstated,
+    patched,
+    through_a_pipe,
+    truncate,
+    two_sizes,
+    with_longer_sound,
+    write_sound,
+    write_video,
+)
 
 FRAMES = 8
 Make = Callable[[Path], object]
@@ -108,11 +121,15 @@ SOUND: dict[str, Make] = {
     "latin1.flv": replaced(written("flv"), b"encoder", b"\xe9ncoder"),
     "other_size_in_header.webm": replaced(written("libvpx"), b"\xb0\x81\x80\xba\x81\x60", b"\xb0\x81\xa0\xba\x81\x78"),
     **{f"torn.{suffix}": noisy(codec, truncate) for suffix, codec in (("ts", "mpeg2video"), ("webm", "libvpx"), ("mkv", "ffv1"))},
+    "ends_early.avi": overstated,
+    "concealed.avi": held_in_parts,
     **{f"torn_inside_{codec}.mkv": noisy(codec, overwritten) for codec in ("mjpeg", "libvpx")},
 }
 for absent in {"libx264", "libx265", "libsvtav1", "libvpx", "libvpx-vp9"} - av.codecs_available:
     SOUND = {name: make for name, make in SOUND.items() if absent not in name}
-WHOLE = {name for name in SOUND if not name.startswith(("torn", "longer_sound.", "trimmed.", "piped."))}
+WHOLE = {
+    name for name in SOUND if not name.startswith(("torn", "ends_early.", "concealed.", "longer_sound.", "trimmed.", "piped."))
+}
 
 CONTAINERS = {
     "mp4": "libx264",
@@ -138,6 +155,9 @@ BROKEN: dict[str, tuple[str, Make]] = {
     "not_permitted.wmv": ("not-a-video", replaced(written("wmv2"), bytes.fromhex("c0ef19bc4d5bcf11"), bytes(8))),
     "sizes.mp4": ("size-changes", two_sizes),
     "no_rgb.mov": ("corrupt", coloured(8)),
+    "image.avi": ("not-a-video", image),
+    "folder.avi": ("unreadable", Path.mkdir),
+    "link.avi": ("unreadable", lambda path: path.symlink_to(path.with_name("nothing.avi"))),
 }
 
 
@@ -164,19 +184,23 @@ def zoo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Manifest, list[Findin
         path = root / "train" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         make(path)
+    (root / "test" / "sound").mkdir(parents=True)
+    (root / "test" / "sound" / "leak.avi").write_bytes((root / "train" / "sound" / "mpeg4.avi").read_bytes())
     return scan_videos(root, "folder", 1, cache, most_broken=1), read_report(report_file(root, "folder", 1, cache / "scan"))
 
 
 def test_every_sound_file_is_used_with_the_frames_that_it_shows(zoo: tuple[Manifest, list[Finding]]) -> None:
     manifest, found = zoo
-    assert len(SOUND) > 60 and {Path(video.path).name for video in manifest.videos} == {*SOUND}
+    assert len(SOUND) > 60 and {Path(video.path).name for video in manifest.videos} == {*SOUND, "leak.avi"}
     for video in manifest.videos:
         path = manifest.root / video.path
         shown = decode(path)
         assert (video.frames, "") == plain(path) and shown.shape == (video.frames, video.height, video.width, 3), path.name
         assert path.name not in WHOLE or (video.frames == FRAMES and video.fps > 0), path.name
-    said = {Path(finding.video).name for finding in found if finding.name in ("ends-early", "concealed")}
-    assert not said & WHOLE
+    said = {(Path(finding.video).name, finding.name) for finding in found if finding.what == "remark"}
+    assert said >= {("ends_early.avi", "ends-early"), ("concealed.avi", "concealed")}
+    assert {name for name, remark in said if name in {*WHOLE, "leak.avi"} or remark == "leaked"} == {"mpeg4.avi", "leak.avi"}
+    assert {finding.name for finding in found} == {*FAULTS, *REMARKS} and all(finding.says for finding in found)
 
 
 def test_every_broken_file_is_named_with_ffmpeg_s_word(zoo: tuple[Manifest, list[Finding]]) -> None:
@@ -185,7 +209,7 @@ def test_every_broken_file_is_named_with_ffmpeg_s_word(zoo: tuple[Manifest, list
     assert {name: finding.name for name, finding in faults.items()} == {name: fault for name, (fault, _) in BROKEN.items()}
     for name, finding in faults.items():
         path = manifest.root / finding.video
-        assert plain(path)[1] in finding.says or path.stat().st_size == 0, name
+        assert not path.is_file() or plain(path)[1] in finding.says or path.stat().st_size == 0, name
         if finding.name not in ("one-frame", "size-changes"):  # which only an inspection minds
             with pytest.raises(VideoError, match=finding.name):
                 decode(path)

@@ -89,17 +89,6 @@ def test_what_was_trained_from_another_encoder_is_not_continued(encoder, tmp_pat
     assert finetune(CONFIG, encoder, run) == whole
 
 
-def test_a_break_in_an_epoch_loses_that_epoch_only_and_changes_nothing(encoder, tmp_path):
-    whole = finetune(CONFIG, encoder, fake_run(tmp_path / "whole", small_videos()))
-    run = fake_run(tmp_path / "broken", small_videos())
-    with pytest.raises(Stopped):
-        finetune(CONFIG, encoder, breaking(run))
-    resumed = finetune(CONFIG, encoder, run)
-    assert epochs_in(run.folder) == [1, 2, 3]  # the line of the epoch that was done again is told once
-    assert resumed == whole
-    assert predicted(tmp_path / "broken").equals(predicted(tmp_path / "whole"))
-
-
 def test_a_break_during_the_test_does_not_cost_the_training(encoder, tmp_path, monkeypatch):
     run = fake_run(tmp_path / "run", small_videos())
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):

@@ -98,9 +98,3 @@ def test_ranks_agree_with_sorting(seed, gallery, queries):
     ranks = first_right_rank(vectors, labels, keys, key_labels)
     expected = [brute_rank((keys @ q).numpy(), (key_labels == label).numpy()) for q, label in zip(vectors, labels, strict=True)]
     assert ranks.tolist() == expected
-
-
-def test_constant_features_retrieve_nothing():
-    same = torch.zeros(6, 4)
-    labels = torch.tensor([0, 1, 2, 0, 1, 2])
-    assert first_right_rank(same, labels, same, labels).tolist() == [5] * 6

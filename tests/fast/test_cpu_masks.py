@@ -16,27 +16,9 @@ from fame.fast.cpu import masks as fast
 from fame.method.masks import colour_coordinates, colour_posterior, colours, kept_pixels, top_share
 from fame.method.smoothing import blur_kernel, gaussian_weights, smooth
 from tests.method.test_golden import iou
+from tests.small import KINDS, clips_of
 
 FLAVOURS = ("paper", "official")
-KINDS = ("noise", "moving block", "still", "one colour", "few colours", "grey")
-
-
-def clips_of(kind: str, batch: int, frames: int, height: int, width: int, seed: int) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    clips = torch.rand(batch, 3, frames, height, width, generator=generator)
-    if kind == "moving block":
-        clips = clips.mul(0.2) + torch.rand(batch, 3, 1, 1, 1, generator=generator) * 0.8
-        for t in range(frames):
-            clips[:, 0, t, 3:12, 2 + t : 9 + t] = 0.9
-    if kind == "still":
-        clips = clips[:, :, :1].repeat(1, 1, frames, 1, 1)
-    if kind == "one colour":
-        clips = torch.rand(batch, 3, 1, 1, 1, generator=generator).expand_as(clips)
-    if kind == "few colours":
-        clips = clips.round()
-    if kind == "grey":
-        clips = clips[:, :1].expand_as(clips)
-    return clips
 
 
 def mean_frame(clips: Tensor) -> Tensor:
@@ -104,15 +86,6 @@ def test_fame_masks_are_the_plain_ones_but_for_rounding(kind, batch, frames, hei
     score = smooth(posterior[:, None], gaussian_weights(side, side / 3, clips.device))[:, 0]
     assert differ_only_in_ties(mask, top_share(score, max(1, int(beta * pixels))), score)
     assert kind != "noise" or iou(mask, exact) >= 0.97
-
-
-@settings(max_examples=40, deadline=None)
-@shapes
-def test_seed_masks_are_the_plain_ones_but_for_ties(kind, batch, frames, height, width, seed, beta, flavour):
-    clips = clips_of(kind, batch, frames, height, width, seed)
-    mask, exact = (foreground_mask(clips, variant="seed", beta=beta, exact=e) for e in (False, True))
-    assert mask.sum((1, 2)).tolist() == [max(1, int(beta * height * width))] * batch
-    assert differ_only_in_ties(mask, exact, mask_maps(clips)["frame_difference_blurred"])
 
 
 @settings(max_examples=40, deadline=None)

@@ -38,11 +38,6 @@ def test_dilation_has_the_exact_area_and_takes_the_nearest(height, width, beta, 
             assert one.all() or distance[one].max() <= distance[~one].min()
 
 
-def test_a_frame_without_figure_is_kept_about_its_centre():
-    mask = dilated(torch.zeros(1, 17, 17, dtype=torch.bool), 9)[0]
-    assert mask.sum() == 9 and mask[7:10, 7:10].sum() >= 5 and mask[8, 8]
-
-
 @settings(max_examples=20, deadline=None)
 @given(height=st.integers(16, 40), width=st.integers(16, 40), beta=st.floats(0.05, 1), seed=st.integers(0, 999))
 def test_blobs_have_the_exact_area(height, width, beta, seed):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from fame import ForegroundBackgroundMerge, foreground_mask, mask_maps
 from fame.method.bayes import Bayes
 from fame.method.masks import blur_kernel, colour_posterior, colours, gaussian_weights, smooth, top_share
-from tests.small import noise, seeded
+from tests.small import KINDS, clips_of, noise, seeded
 
 HARD = ("fame", "seed")
 
@@ -43,16 +43,10 @@ def red_square(side: int = 64, frames: int = 4) -> tuple[torch.Tensor, torch.Ten
     width=st.integers(16, 45),
     beta=st.floats(0.001, 1.0),
     seed=st.integers(0, 99),
-    kind=st.sampled_from(["noise", "still", "one colour", "few colours"]),
+    kind=st.sampled_from(KINDS),
 )
 def test_hard_masks_hold_exactly_their_share(batch, frames, height, width, beta, seed, kind):
-    clips = noise(batch, frames, height, width, seed)
-    if kind == "still":
-        clips = clips[:, :, :1].repeat(1, 1, frames, 1, 1)
-    if kind == "one colour":
-        clips = torch.full_like(clips, 0.5)
-    if kind == "few colours":
-        clips = clips.round()
+    clips = clips_of(kind, batch, frames, height, width, seed)
     for variant, exact in itertools.product(HARD, (False, True)):
         mask = foreground_mask(clips, variant=variant, beta=beta, exact=exact)
         assert mask.shape == (batch, height, width) and mask.dtype == torch.float32

@@ -2,9 +2,7 @@
 
 import json
 import re
-import shutil
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from studies.setting.scales import QUICK
 from tests.filled import fill, recorded
 
 pytestmark = pytest.mark.long
-playwright = pytest.importorskip("playwright.sync_api")
+pytest.importorskip("playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 pypdf = pytest.importorskip("pypdf")
 
@@ -38,14 +36,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store, setting = fill(tmp_path_factory.mktemp("out"), replicates=3, scale=QUICK, studies=tuple(chosen), performances=16)
     recorded(setting, chosen, range(3)).write(store.out)
     return build(store, commit="0123abcdef")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 def opened(browser: Any, file: Path, size: tuple[int, int] = DESKTOP, **words: Any) -> Any:

@@ -3,8 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from reports.headline import headline
+from reports import texts
+from reports.answer import said
+from reports.headline import decide, headline
+from reports.statistics import NOTHING, Estimate, estimate
 from studies.harness.store import Store
 from studies.setting.resolve import Setting
 from studies.setting.scales import QUICK
@@ -64,3 +69,32 @@ def test_the_positive_control_stands_beside_where_it_has_run(tmp_path: Path) -> 
     low, high = found["differences"]["balanced"]["interval"]
     assert low < -5 + 0.15 < high and found["levels"]["balanced"]["mean"] == pytest.approx(35.15)
     assert shown(tmp_path / "not", [(moco(), BASE), (fame(), MERGED)])["controls"] == []
+
+
+VALUES = st.lists(st.floats(-30, 30).filter(lambda value: value == 0 or abs(value) > 0.01), min_size=1, max_size=9, unique=True)
+
+
+@given(VALUES, VALUES | st.none(), st.integers(1, 9), st.sampled_from(["", "the gate is shut"]))
+def test_each_decision_follows_from_the_intervals(gains: list[float], perfect: list[float] | None, awaited: int, shut: str) -> None:
+    found, control = estimate(gains), NOTHING if perfect is None else estimate(perfect)
+    told = decide(found, awaited, shut, control)
+    whole = len(gains) >= max(3, awaited)
+    known = perfect is not None and len(perfect) >= max(3, awaited)
+    low, high = found.interval or (0.0, 0.0)
+    gained = known and control.interval is not None and control.interval[0] > 0
+    assert told.seen == (gained if known else None)
+    fit = whole and (gained or not shut)
+    assert (told.state == "gain") == (fit and low > 0)
+    assert (told.state == "loss") == (fit and told.seen is not False and high < 0)
+    assert (told.state == "no gain") == (fit and told.seen is not False and low <= 0 <= high < 2)
+    assert (told.state == "open") == (fit and told.seen is not False and low <= 0 and high >= 2)
+    assert bool(told.why) == (told.state == "not decided")
+    words = said(told, found, control)
+    assert texts.number(found.mean, 1, True) in words and told.why in words
+    assert (f"gains {texts.number(control.mean, 1, True)} points" in words) == (gained and told.state != "not decided")
+
+
+def test_what_is_decided_changes_with_the_control_alone() -> None:
+    gains = Estimate(-1.0, (-2.0, 0.5), 6)
+    states = {shown: decide(gains, 6, "shut", Estimate(5.0, (shown, 9.0), 6)).state for shown in (-1.0, 1.0)}
+    assert states == {-1.0: "not decided", 1.0: "no gain"}

@@ -1,8 +1,6 @@
 """The page's script in a real Chromium: tables sort and filter, numbers open, commands are copied, a served page renews itself."""
 
-import shutil
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,7 +14,6 @@ from studies.setting.scales import SMOKE
 from tests.filled import artefacts, fill, recorded, result
 
 pytestmark = pytest.mark.long
-playwright = pytest.importorskip("playwright.sync_api")
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
 COLUMN = "(table, column) => [...table.tBodies[0].rows].map((row) => row.cells[column].firstElementChild.textContent)"
 
@@ -31,11 +28,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
-def page() -> Iterator[Any]:
-    with playwright.sync_playwright() as started:
-        chromium = started.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield chromium.new_context(reduced_motion="reduce").new_page()
-        chromium.close()
+def page(browser: Any) -> Any:
+    return browser.new_context(reduced_motion="reduce").new_page()
 
 
 def test_a_table_sorts_by_value_and_what_is_missing_comes_last(page: Any, store: Store) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fame.fast.cpu.compiled import FLOAT, INDEX, at, inline, kernel, prange
+from fame.fast.unit import Running
 
 TILE = 256  # numbers, about
 CHUNK = 128  # tiles
@@ -25,19 +26,18 @@ def forward(
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
-    running: tuple[Tensor, Tensor, float],
-    batches: Tensor,
+    running: Running,
     residual: Tensor | None,
     relu: bool,
     eps: float,
 ) -> tuple[Tensor, Tensor]:
     """Return x normalised, times weight, plus bias and `residual`, cut at 0 with `relu`; and the moments for `backward`.
 
-    x, residual: float32 (N, C, ...), channels last and dense. weight, bias: float32 (C,). `running`: mean, variance, momentum.
+    x, residual: float32 (N, C, ...), channels last and dense. weight, bias: float32 (C,).
     """
     out, found = torch.empty_like(x), x.new_empty(4, x.shape[1], dtype=torch.float32)
-    mean, variance, momentum = running
-    _statistics(*_addresses(x, weight, bias, mean, variance, batches, found), x.numel(), x.shape[1], momentum, eps)
+    *kept, momentum = running
+    _statistics(*_addresses(x, weight, bias, *kept, found), x.numel(), x.shape[1], momentum, eps)
     _affine(*_addresses(x, residual, found, out), x.numel(), x.shape[1], relu)
     return out, found
 
@@ -46,13 +46,13 @@ def apply(
     x: Tensor,
     weight: Tensor,
     bias: Tensor,
-    running: tuple[Tensor, Tensor, float],
+    running: Running,
     residual: Tensor | None,
     relu: bool,
     eps: float,
 ) -> Tensor:
     """As `forward`, with the running mean and variance for the batch's, which stay as they are: eval mode."""
-    mean, variance, _ = running
+    mean, variance, *_ = running
     factor = weight.detach() * (variance + eps).rsqrt()
     found = torch.stack([mean, variance, factor, bias.detach() - mean * factor])
     out = torch.empty_like(x)

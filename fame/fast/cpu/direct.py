@@ -30,6 +30,10 @@ class Direct:
         steps = frames * height * width * g.outputs, 1, height * width * g.outputs, width * g.outputs, g.outputs
         self.result = (g.batch, g.outputs, *g.out), steps  # shape and strides
 
+    def weight(self, kernel: Tensor, dtype: torch.dtype) -> Tensor:
+        """A convolution's kernel in `dtype`, channels last."""
+        return kernel.to(dtype).contiguous(memory_format=torch.channels_last_3d)
+
     def forward(self, x: Tensor, weight: Tensor) -> Tensor:
         """(B, C, T, H, W) and (O, C, t, h, w) -> (B, O, T', H', W')."""
         y = torch.empty_strided(*self.result, dtype=torch.float32, device="cpu")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from fame.fast.gpu import OPTIONS, on
 from fame.fast.gpu import batch_norm_kernels as kernels
+from fame.fast.unit import Running
 
 TILE = 4096  # numbers at once
 WIDE = 128  # columns of a program, at most
 FEW = 32  # channels of a program that sums chunks
 MANY = 128  # chunks at once
 SUMMING = 8  # warps of a program that sums: with four, its registers leave few programs a multiprocessor
+# products and sums are rounded together in some releases of Triton by default, in others not
+OPTIONS = {"enable_fp_fusion": True}
 OVER_CHUNKS = {"MANY": MANY, "WIDE": FEW, "num_warps": 8, **OPTIONS}
 PROGRAMS = 1056  # of one pass of sums, about: eight for each of an H200's multiprocessors
-
-Running = tuple[Tensor, Tensor, Tensor, float]  # mean, variance, batches so far, and the share by which the former two move
 
 
 def forward(
@@ -35,7 +36,7 @@ def forward(
     out, found, partial = torch.empty_like(x), _floats(x, 4, channels), _floats(x, parts, 2, channels)
     mean, variance, tracked, momentum = running
     counts = rows, channels, len(weight), parts
-    with on(x):
+    with _on(x):
         kernels.moments[(chunks, matrix.blocks)](x, partial, *matrix[:3], each, **matrix.tile(SUMMING))
         kernels.normaliser[(-(-channels // FEW),)](
             x, partial, weight, bias, mean, variance, tracked, found, *counts, momentum, eps, **OVER_CHUNKS
@@ -49,7 +50,7 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: T
     channels = x.shape[1]
     out, found = torch.empty_like(x), _floats(x, 4, channels)
     mean, variance, _, _ = running
-    with on(x):
+    with _on(x):
         kernels.running_normaliser[(-(-channels // FEW),)](
             weight, bias, mean, variance, found, channels, len(weight), eps, WIDE=FEW, **OPTIONS
         )
@@ -58,21 +59,20 @@ def apply(x: Tensor, weight: Tensor, bias: Tensor, running: Running, residual: T
 
 
 def backward(
-    gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor | None, found: Tensor, relu: bool, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return gradients to x, the residual, and weight and bias (2, C). out: `forward`'s where ReLU cut a residual, else None."""
+    gradient: Tensor, x: Tensor, weight: Tensor, out: Tensor, found: Tensor, relu: bool, eps: float, added: bool
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return gradients to x, the residual, weight and bias. out: `forward`'s result, read where ReLU cut a residual (`added`)."""
     matrix = _Matrix.of(x)
     rows, channels, (each, chunks) = x.numel() // x.shape[1], x.shape[1], matrix.chunks()
-    parts, added = chunks * matrix.side, out is not None
-    through = torch.empty_like(x) if added and relu else gradient
+    parts, added = chunks * matrix.side, added and relu
+    through = torch.empty_like(x) if added else gradient
     to_x, partial, factors = torch.empty_like(x), _floats(x, parts, 2, channels), _floats(x, 3, channels)
     to_norm = _floats(x, 2, len(weight))
-    given = x if out is None else out  # a kernel's argument that it does not look at must be a tensor all the same
-    with on(x):
+    with _on(x):
         kernels.slopes[(chunks, matrix.blocks)](
             gradient,
             x,
-            given,
+            out,
             through,
             found,
             partial,
@@ -86,7 +86,7 @@ def backward(
             partial, weight, found, to_norm, factors, rows, channels, len(weight), parts, eps, **OVER_CHUNKS
         )
         kernels.slope_of_x[matrix.grid](through, x, found, factors, to_x, *matrix[:3], MASKED=relu and not added, **matrix.tile())
-    return to_x, through, to_norm
+    return to_x, through, to_norm[0], to_norm[1]
 
 
 def _affine(x: Tensor, residual: Tensor | None, out: Tensor, found: Tensor, relu: bool) -> None:
@@ -130,3 +130,10 @@ class _Matrix(NamedTuple):
 
 def _floats(x: Tensor, *shape: int) -> Tensor:
     return torch.empty(shape, dtype=torch.float32, device=x.device)
+
+
+def _on(tensor: Tensor) -> AbstractContextManager[object]:
+    """Return a context in which kernels are launched on the GPU of `tensor`: Triton takes the current one otherwise."""
+    if tensor.device.type == "cuda" and tensor.device.index != torch.cuda.current_device():
+        return torch.cuda.device(tensor.device)
+    return nullcontext()

@@ -37,6 +37,31 @@ def moments(x, partial, rows, width, channels, each, ROWS: tl.constexpr, WIDE: t
 
 
 @triton.jit
+def over_chunks(partial, c, inside, channels, chunks, MANY: tl.constexpr, WIDE: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return both sums (WIDE,) of the columns c of partial (chunks, 2, channels)."""
+    k = tl.arange(0, MANY)
+    first = tl.full((MANY, WIDE), 0.0, tl.float32)
+    second = tl.full((MANY, WIDE), 0.0, tl.float32)
+    for start in range(0, chunks, MANY):
+        chunk = start + k
+        valid = (chunk < chunks)[:, None] & inside[None, :]
+        place = partial + chunk[:, None] * 2 * channels + c[None, :]
+        first += tl.load(place, mask=valid, other=0.0)
+        second += tl.load(place + channels, mask=valid, other=0.0)
+    return tl.sum(first, axis=0), tl.sum(second, axis=0)
+
+
+@triton.jit
+def store_normaliser(found, c, inside, own, channels, weight, bias, middle, spread, eps):  # type: ignore[no-untyped-def]
+    """Fill the columns c of found (4, channels): mean, variance, factor, term."""
+    factor = tl.load(weight + c, mask=own, other=0.0) / tl.sqrt(spread + eps)
+    tl.store(found + c, middle, mask=inside)
+    tl.store(found + channels + c, spread, mask=inside)
+    tl.store(found + 2 * channels + c, factor, mask=inside)
+    tl.store(found + 3 * channels + c, tl.load(bias + c, mask=own, other=0.0) - middle * factor, mask=inside)
+
+
+@triton.jit
 def normaliser(  # type: ignore[no-untyped-def]
     x, partial, weight, bias, mean, variance, tracked, found, rows, channels, real, chunks, momentum, eps,
     MANY: tl.constexpr, WIDE: tl.constexpr,
@@ -44,25 +69,12 @@ def normaliser(  # type: ignore[no-untyped-def]
     """found (4, channels): mean, variance, factor, term. Running statistics move, and the count of batches goes up by one."""
     block = tl.program_id(0)
     c = block * WIDE + tl.arange(0, WIDE)
-    k = tl.arange(0, MANY)
     inside, own = c < channels, c < real
-    sums = tl.full((MANY, WIDE), 0.0, tl.float32)
-    squares = tl.full((MANY, WIDE), 0.0, tl.float32)
-    for start in range(0, chunks, MANY):
-        chunk = start + k
-        valid = (chunk < chunks)[:, None] & inside[None, :]
-        place = partial + chunk[:, None] * 2 * channels + c[None, :]
-        sums += tl.load(place, mask=valid, other=0.0)
-        squares += tl.load(place + channels, mask=valid, other=0.0)
-    away = tl.sum(sums, axis=0) / rows
+    sums, squares = over_chunks(partial, c, inside, channels, chunks, MANY, WIDE)
+    away = sums / rows
     middle = tl.load(x + c, mask=inside, other=0.0).to(tl.float32) + away
-    spread = tl.maximum(tl.sum(squares, axis=0) / rows - away * away, 0.0)
-    factor = tl.load(weight + c, mask=own, other=0.0) / tl.sqrt(spread + eps)
-    term = tl.load(bias + c, mask=own, other=0.0) - middle * factor
-    tl.store(found + c, middle, mask=inside)
-    tl.store(found + channels + c, spread, mask=inside)
-    tl.store(found + 2 * channels + c, factor, mask=inside)
-    tl.store(found + 3 * channels + c, term, mask=inside)
+    spread = tl.maximum(squares / rows - away * away, 0.0)
+    store_normaliser(found, c, inside, own, channels, weight, bias, middle, spread, eps)
     old_mean, old_variance = tl.load(mean + c, mask=own, other=0.0), tl.load(variance + c, mask=own, other=0.0)
     unbiased = spread * (rows / tl.maximum(rows - 1, 1))
     tl.store(mean + c, old_mean + momentum * (middle - old_mean), mask=own)
@@ -77,11 +89,7 @@ def running_normaliser(weight, bias, mean, variance, found, channels, real, eps,
     c = tl.program_id(0) * WIDE + tl.arange(0, WIDE)
     inside, own = c < channels, c < real
     middle, spread = tl.load(mean + c, mask=own, other=0.0), tl.load(variance + c, mask=own, other=0.0)
-    factor = tl.load(weight + c, mask=own, other=0.0) / tl.sqrt(spread + eps)
-    tl.store(found + c, middle, mask=inside)
-    tl.store(found + channels + c, spread, mask=inside)
-    tl.store(found + 2 * channels + c, factor, mask=inside)
-    tl.store(found + 3 * channels + c, tl.load(bias + c, mask=own, other=0.0) - middle * factor, mask=inside)
+    store_normaliser(found, c, inside, own, channels, weight, bias, middle, spread, eps)
 
 
 @triton.jit
@@ -170,17 +178,8 @@ def slopes_of_norm(  # type: ignore[no-untyped-def]
 ):
     """to_norm (2, real): gradients to weight and bias. factors (3, channels), for `slope_of_x`: of the gradient, of x, the term."""
     c = tl.program_id(0) * WIDE + tl.arange(0, WIDE)
-    k = tl.arange(0, MANY)
     inside, own = c < channels, c < real
-    sums = tl.full((MANY, WIDE), 0.0, tl.float32)
-    products = tl.full((MANY, WIDE), 0.0, tl.float32)
-    for start in range(0, chunks, MANY):
-        chunk = start + k
-        valid = (chunk < chunks)[:, None] & inside[None, :]
-        place = partial + chunk[:, None] * 2 * channels + c[None, :]
-        sums += tl.load(place, mask=valid, other=0.0)
-        products += tl.load(place + channels, mask=valid, other=0.0)
-    total, product = tl.sum(sums, axis=0), tl.sum(products, axis=0)
+    total, product = over_chunks(partial, c, inside, channels, chunks, MANY, WIDE)
     middle = tl.load(found + c, mask=inside, other=0.0)
     scale = 1.0 / tl.sqrt(tl.load(found + channels + c, mask=inside, other=0.0) + eps)
     by_gradient = tl.load(weight + c, mask=own, other=0.0) * scale

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-LAST, LAST_2D = torch.channels_last_3d, torch.channels_last
+from fame.fast.unit import LAST
+
+LAST_2D = torch.channels_last
 # what channels of 16-bit numbers are filled up to: those of a clip, and between layers, where rows are read whole
 GIVEN, MADE = 8, 16
 FEW = 4  # channels, up to which an input is taken apart
