@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
@@ -32,8 +33,7 @@ def peak(device: torch.device, ranks: int) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     with suppress(OSError, KeyError):
-        lines = (PROCESS / "status").read_text(encoding="ascii").splitlines()
-        kilobytes = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.strip()}
+        kilobytes = dict(re.findall(r"^(VmHWM|RssFile):\s*(\d+)", (PROCESS / "status").read_text(encoding="ascii"), re.MULTILINE))
         of_ranks = ranks * getrusage(RUSAGE_CHILDREN).ru_maxrss if ranks > 1 else 0
         found["host"] = 1024 * (int(kilobytes["VmHWM"]) - int(kilobytes["RssFile"]) + of_ranks)
     if device.type == "cuda" and ranks == 1:

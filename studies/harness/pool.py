@@ -173,21 +173,17 @@ def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, 
     """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
     end_with(os.getppid())  # a harness that is killed with -9 leaves no worker behind
-    code = 0
-    try:
-        _serve(pipe, Store(out), runtime, plugins)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
-
-
-def _serve(pipe: Connection, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
+    code, store = 0, Store(out)
     with suppress(EOFError, OSError):  # the other end was closed
-        while True:
-            value, replicate = pipe.recv()
-            start = time.monotonic()
-            status, message = attempt(value, replicate, store, runtime, plugins)
-            pipe.send((status, time.monotonic() - start, message))
+        try:
+            while True:
+                value, replicate = pipe.recv()
+                start = time.monotonic()
+                status, message = attempt(value, replicate, store, runtime, plugins)
+                pipe.send((status, time.monotonic() - start, message))
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
 
 
 def attempt(value: dict[str, Any], replicate: int, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> tuple[str, str]:

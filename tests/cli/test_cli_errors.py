@@ -38,7 +38,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["no-such-verb"], "no-such-verb"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--frames", "32"], "fewer than the 64 of a clip"),
-        (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read ("),
+        (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read"),
         (
             ["status", "--out", "foreign"],
             "foreign/setting.json: damaged, or of another version of the program (options = 3: ",
