@@ -4,19 +4,17 @@ from collections import Counter
 from typing import Any
 
 from reports.evidence import Evidence
-from reports.gate import gate
-from reports.headline import SMOKE, Decision, decide, decision, shown
+from reports.headline import Decision, decision, gains, shown
 from reports.statistics import NOTHING, Estimate
 from reports.targets import sentence as measured
 from reports.texts import number
 from studies.paper.baseline import published_difference, reference
+from studies.paper.headline import CONTROL
 from studies.paper.links import POINTS
 from studies.paper.registry import STUDIES
 from studies.study import Measure, fame, moco, recall_at, top1
 
-# the first that has run answers; where scenes can be exchanged, the headline comes before
-OF_STAGED = (top1("A"),)
-OF_REAL = (top1("A"), top1("A", "probe"), recall_at(1, "A"))
+PLAIN = (top1("A"), top1("A", "probe"), recall_at(1, "A"))  # without the headline, the first that has run answers
 DERANGED = "top-1 of a linear probe in deranged scenes, those of another action"
 STATES = {
     "gain": "Decided: FAME beat the baseline",
@@ -43,14 +41,14 @@ def sentence(evidence: Evidence) -> str:
     if about["pretrained"]:
         return f"One given encoder was measured; with a single one there is nothing to compare; {papers()}."
     if not about["real"]:
-        told, found, control = decision(evidence)
+        found, control = (gains(evidence, name)["deranged"] for name in ("FAME", CONTROL))
         if found.mean is not None:
-            return f"{said(told, found, control)} ({DERANGED}); {papers()}."
-    for measure in OF_REAL if about["real"] else OF_STAGED:
+            return f"{said(decision(evidence, found, control), found, control)} ({DERANGED}); {papers()}."
+    for measure in PLAIN:
         sides = ((evidence.runs(method, measure), measure.metric) for method in (fame(), moco()))
         found = evidence.difference(*sides)
         if found.mean is not None:
-            return f"{said(_plain(evidence, found), found)} ({measure.label}); {papers()}."
+            return f"{said(decision(evidence, found), found)} ({measure.label}); {papers()}."
     return f"FAME and its baseline have not both been run here yet, so nothing is compared; {papers()}."
 
 
@@ -60,13 +58,7 @@ def of_own(evidence: Evidence, targets: dict[str, Any]) -> str:
     if found.mean is None:
         return f"No target here is known to tell more by motion than by appearance, so no gain of FAME is judged; {papers()}."
     more = f" (it would take n = {targets['needed']})" if targets["needed"] else ""
-    return f"{said(_plain(evidence, found), found)}{more} ({measured(targets)}); {papers()}."
-
-
-def _plain(evidence: Evidence, found: Estimate) -> Decision:
-    """Decide where there is no positive control."""
-    smoke = SMOKE if evidence.about["scale"] == "smoke" else ""
-    return decide(found, evidence.awaited, smoke or gate(evidence).reason)
+    return f"{said(decision(evidence, found), found)}{more} ({measured(targets)}); {papers()}."
 
 
 def said(told: Decision, found: Estimate, control: Estimate = NOTHING) -> str:

@@ -15,7 +15,6 @@ from studies.paper.headline import CONTROL, CONTROLS, MEASURES, METHODS, TEXT
 from studies.paper.links import GATE_POINTS, POINTS
 
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
-SMOKE = "smoke scale, whose numbers mean nothing"
 
 
 @dataclass(frozen=True)
@@ -47,48 +46,45 @@ def shown(found: Estimate) -> str:
     return f"{number(found.mean, 1, True)} points" + (f", 95 % {interval(found.interval, 1, True)}" if found.interval else "")
 
 
-def decision(evidence: Evidence) -> tuple[Decision, Estimate, Estimate]:
-    """Return what the headline decides, and the gains over the baseline that it decides by: FAME's and the positive control's."""
-    found, control = (_gains(evidence, name)["deranged"] for name in ("FAME", CONTROL))
+def decision(evidence: Evidence, found: Estimate, control: Estimate = NOTHING) -> Decision:
+    """Decide what FAME minus the baseline says here, beside a positive control minus the baseline, where one was run."""
     awaited = max(len(evidence.replicates), evidence.about["decided_by"])
     if evidence.about["scale"] == "smoke":
-        return Decision("not decided", SMOKE), found, control
-    return decide(found, awaited, gate(evidence).reason, control), found, control
+        return Decision("not decided", "smoke scale, whose numbers mean nothing")
+    return decide(found, awaited, gate(evidence).reason, control)
 
 
 def headline(evidence: Evidence) -> dict[str, Any] | None:
     """Return the `headline` of report.json; None on real videos, which have no counterfactuals, or with given weights."""
     if evidence.about["real"] or evidence.about["pretrained"]:
         return None
-    gains, (decided, *_) = _gains(evidence, "FAME"), decision(evidence)
+    found, control = (gains(evidence, name) for name in ("FAME", CONTROL))
+    decided = decision(evidence, found["deranged"], control["deranged"])
     learnt = evidence.difference(*(_side(evidence, name, "balanced") for name in ("baseline", "random init")))
     return {
         "text": TEXT,
         "levels": {name: _levels(evidence, name) for name in METHODS},
-        "differences": {key: asdict(found) for key, found in gains.items()},
+        "differences": {key: asdict(one) for key, one in found.items()},
         "decision": asdict(decided),
-        "closed": _closed(evidence, gains, decided),
+        "closed": _closed(evidence, found, decided),
         "gate": {"points": GATE_POINTS, **asdict(learnt)},
-        "controls": [found for name in CONTROLS if (found := _control(evidence, name))],
+        "controls": [one for name in CONTROLS if (one := _control(evidence, name))],
     }
 
 
 def _control(evidence: Evidence, name: str) -> dict[str, Any] | None:
-    gains = _gains(evidence, name)
-    if all(found.mean is None for found in gains.values()):
+    found = gains(evidence, name)
+    if all(one.mean is None for one in found.values()):
         return None
-    return {
-        "text": name,
-        "levels": _levels(evidence, name),
-        "differences": {key: asdict(found) for key, found in gains.items()},
-    }
+    told = {key: asdict(one) for key, one in found.items()}
+    return {"text": name, "levels": _levels(evidence, name), "differences": told}
 
 
 def _levels(evidence: Evidence, name: str) -> dict[str, Any]:
     return {measure: asdict(evidence.estimate(*_side(evidence, name, measure))) for measure in MEASURES}
 
 
-def _gains(evidence: Evidence, name: str) -> dict[str, Estimate]:
+def gains(evidence: Evidence, name: str) -> dict[str, Estimate]:
     """Return a method minus the baseline, by each measure."""
     return {
         measure: evidence.difference(_side(evidence, name, measure), _side(evidence, "baseline", measure)) for measure in MEASURES

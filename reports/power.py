@@ -1,14 +1,12 @@
-"""Tell beforehand what n replicates can show, by the spread on selection worlds (studies/setting/spread.toml)."""
+"""Tell beforehand what n replicates can show, by the spread on selection worlds."""
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from scipy import optimize, stats
 
 from reports.statistics import ENOUGH, LEVEL
-from studies.setting.spread import FILE, UNKNOWN, spread_at
 
 POWER = 0.8
 OF_TARGET = 3.7  # points: sd of FAME minus baseline on one target, pooled over seven of three runs each (docs/results/real)
@@ -30,7 +28,7 @@ def detectable(sd: float, n: int) -> float:
     return float(shift) * sd / math.sqrt(n)
 
 
-def foretold(about: Mapping[str, Any], file: Path = FILE, headline: bool = True) -> str:
+def foretold(about: Mapping[str, Any], headline: bool = True) -> str:
     """Return a line for the plan: the smallest effect that the study's replicates find in the headline, or why that is unknown.
 
     "" at smoke scale, with a given encoder, where no `headline` is measured, and on real videos that are no own targets; but few
@@ -51,9 +49,6 @@ def foretold(about: Mapping[str, Any], file: Path = FILE, headline: bool = True)
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"
     sd, of = OF_TARGET / math.sqrt(targets or 1), f"sd {OF_TARGET:g} points on one target, docs/results/real"
     if not targets:
-        found = spread_at(about["scale"], file)
-        if found is None:
-            return f"{asked}: {UNKNOWN}"
-        sd, of = found.sd, f"sd {found.sd:g} points of {found.measure}, {len(found.replicates)} selection worlds, {found.source}"
+        sd, of = about["spread"], f"sd {about['spread']:g} points over selection worlds, docs/benchmark.md"
     effect = f"{detectable(sd, n):.1f} points with {100 * POWER:.0f} % power"
     return f"{asked}: {effect}; {100 * LEVEL:.0f} % half-width {half_width(sd, n):.1f} points ({of})"

@@ -108,6 +108,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
         noise=noise(),
         others=[entry for entry in published_entries() if not entry.study],
         papers=papers,
+        shared=evidence.shared,
         printed=len(published_entries()),
         size=about["size"],
         narrow=about["backbone"] == "r2plus1d_narrow",

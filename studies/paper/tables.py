@@ -170,7 +170,7 @@ ACTIVATION_MAPS = Study(
     measures=(AUROC, EXCHANGE),
 )
 
-# What is fixed on worlds that no verdict looks at: the delta of "about equal". The spread that `plan` uses stands in spread.toml.
+# What is fixed on worlds that no verdict looks at: the delta of "about equal". The spread that `plan` uses is the scale's.
 SELECTION_WORLDS = Study(
     name="selection",
     title="Selection worlds: what is fixed before the claims",

@@ -148,8 +148,9 @@ def about(
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
     Some keys: fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), decided_by (those that the
-    headline needs), headline (by name the text of each of its methods), size (pixels), real (videos), classes (of staged A), splits
-    (of A), targets (the user's), absent (a line on the paper's sets), left_out (broken videos).
+    headline needs), spread (points, of the headline over selection worlds), headline (by name the text of each of its methods),
+    size (pixels), real (videos), classes (of staged A), splits (of A), targets (the user's), absent (a line on the paper's sets),
+    left_out (broken videos).
     """
     protocol = setting.protocol
     return {
@@ -158,6 +159,7 @@ def about(
         "fixed": setting.scale.replicates,
         "awaited": setting.scale.replicates,
         "decided_by": (apart(studies) and setting.scale.decided_by) or setting.scale.replicates,
+        "spread": setting.scale.spread,
         "headline": {name: method.text for name, method in of_headline(setting, studies).items()},
         "size": setting.scale.clip.size,
         "backbone": setting.scale.backbone.name,

@@ -36,6 +36,7 @@ class Scale:
     replicates: int = 1  # how many, fixed before any of them is run
     decided_by: int = 0  # replicates of the headline, where it has more than the other studies
     headline: Changes = UNCHANGED  # schedule and tests of the headline, where they are its own
+    spread: float = 0.0  # points: standard deviation of the headline over worlds 1000 to 1004 (docs/benchmark.md)
     selected: int = 5  # selection worlds, from SELECTION_REPLICATES on, of the study `selection`
     world: StagedWorld | None = None
     short_side: int = 128  # of stored real video
@@ -94,6 +95,7 @@ QUICK = Scale(
     precision="fp32",  # bfloat16 gains nothing at this width, and equal numbers on every processor are worth more
     # by spread and time on selection worlds (docs/benchmark.md)
     decided_by=6,
+    spread=0.72,
     headline=Changes.of(optim={"epochs_times": 2.0}, world={"A.test": 400, "A.conditions": ("deranged",)}),
 )
 
@@ -128,6 +130,7 @@ MINI = replace(
     decided_by=0,
     headline=UNCHANGED,
     replicates=8,  # from the headline's spread on selection worlds: docs/benchmark.md, "How it was chosen"
+    spread=2.81,
     world=world(train=512, source=1024, small=256, test=400, val=64),
 )
 
