@@ -14,7 +14,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
+        (["plan", "no_such_study"], "unknown study no_such_study; the studies are "),
         (["plan", "--scale", "huge"], "--scale huge: it must be 'smoke', 'quick', 'mini' or 'paper'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
         (["run", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
