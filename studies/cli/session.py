@@ -222,8 +222,8 @@ class Session:
         return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
-        asked = self.asked
-        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, asked.sizes, asked.has)
+        sizes, has = self.asked.sizes, self.asked.has
+        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, sizes, has)
 
     @property
     def workers(self) -> Callable[[int | None], Workers]:

@@ -203,18 +203,13 @@ def make_plan(
     sizes: Sizes = staged_sizes,
     has: Callable[[tuple[str, ...], int], bool] = lambda studies, replicate: True,
 ) -> Plan:
-    """Look at the store and count; `has`: whether these studies have a replicate.
-
-    FameError where a set that is to be evaluated on has no test video: before any run.
-    """
+    """Look at the store and count. FameError where a set that is to be evaluated on has no test video: before any run."""
     for stage, _ in stages.values():
         data: Any = getattr(stage.config, "data", None)
         counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
         if counts and not counts.get("test") and not any(map(is_fold, counts)):
             raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
-    tasks = tuple(
-        Task(stage, replicate) for replicate in replicates for stage, studies in stages.values() if has(studies, replicate)
-    )
+    tasks = tuple(Task(stage, number) for number in replicates for stage, names in stages.values() if has(names, number))
     done = {task.key for task in tasks if store.finished(*task.key)}
     read = {upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())}
     done -= {key for key in read & done if not store.whole(*key)}

@@ -136,10 +136,7 @@ def read_asked(value: Any, where: str, mend: str) -> Asked:
 
 
 def chosen(options: Options, pretrained: bool) -> tuple[Study, ...]:
-    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row.
-
-    Where the headline has more replicates than the scale, the others have the first few.
-    """
+    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row."""
     own: tuple[str, ...] = ()
     if options.dataset == TARGETS:
         own = (REAL_VIDEO.name,)
