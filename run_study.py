@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Column, Table
@@ -122,7 +122,7 @@ def run(options: Options) -> None:
 
 
 @app.command()
-@asking(without=("only", "replicates", "part", "pretrained", "executor", "address", "gpus_per_run"))
+@asking(without=("only", "replicates", "part", "pretrained", "nnodes", "rdzv_endpoint"))
 def search(
     options: Options,
     field: Annotated[
@@ -138,26 +138,17 @@ def search(
     confirm: Annotated[int, typer.Option(min=0, help="Run the winner and the baseline on so many fresh replicates.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Trials side by side; the same command elsewhere joins.")] = 1,
     storage: Annotated[str | None, typer.Option(metavar="URL", help="Optuna's; default: a journal in OUT.")] = None,
-    pruner: Annotated[str, typer.Option(metavar="[none|median|hyperband]", help="Ends trials early in pretraining.")] = "none",
+    pruner: Annotated[Literal["none", "median", "hyperband"], typer.Option(help="Ends trials early in pretraining.")] = "none",
     seed: Annotated[int, typer.Option(help="Of the sampler (TPE).")] = 0,
 ) -> None:
     """Search beta, or other fields, on validation videos (Optuna, TPE). Goes on where it was; runs that are done are used."""
     from reports.response import conclusion
-    from studies.cli.searching import hunt
+    from studies.cli.searching import Search, hunt, space_of
 
-    found = hunt(
-        Session(options),
-        fields=field or [],
-        objective=objective,
-        trials=trials,
-        replicates=range(replicate, replicate + worlds),
-        storage=storage,
-        seed=seed,
-        pruner=pruner,
-        workers=workers,
-        confirm=confirm,
-    )
-    for line in conclusion(found, options.out):
+    session, replicates = Session(options), tuple(range(replicate, replicate + worlds))
+    where = storage or str(options.out / "search" / "journal.log")
+    search = Search(space_of(session, field or [], objective), replicates, trials, where, seed, pruner)
+    for line in conclusion(hunt(session, search, workers, confirm), options.out):
         say(line)
 
 

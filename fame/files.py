@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,14 @@ def write_json(path: Path, value: Any) -> None:
         path,
         lambda beside: beside.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="utf-8"),
     )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object at `path`; empty where there is none that is whole."""
+    with suppress(OSError, ValueError):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        return value if isinstance(value, dict) else {}
+    return {}
 
 
 def sha256_of(path: Path) -> str:

@@ -1,8 +1,9 @@
-"""Start processes that do not run the caller's script once more; end those whose parent is gone."""
+"""Start processes that do not run the caller's script once more; end those whose parent is gone; keep what SIGTERM does."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -27,6 +28,17 @@ def without_main() -> Iterator[None]:
             yield
         finally:
             vars(main).update(held)
+
+
+@contextmanager
+def termination_kept() -> Iterator[None]:
+    """Put back what this process does on SIGTERM, which libraries set and leave."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def end_with(parent: int) -> None:

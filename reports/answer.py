@@ -8,19 +8,19 @@ from reports.headline import Decision, decision, gains, shown
 from reports.statistics import NOTHING, Estimate
 from reports.targets import sentence as measured
 from reports.texts import number
-from studies.paper.baseline import published_difference, reference
+from studies.paper.baseline import published_difference
 from studies.paper.headline import CONTROL
 from studies.paper.links import POINTS
-from studies.paper.registry import STUDIES
-from studies.study import Measure, fame, moco, recall_at, top1
+from studies.paper.tables import AREA_RATIO
+from studies.study import fame, moco, recall_at, top1
 
 PLAIN = (top1("A"), top1("A", "probe"), recall_at(1, "A"))  # without the headline, the first that has run answers
 DERANGED = "top-1 of a linear probe in deranged scenes, those of another action"
 STATES = {
-    "gain": "Decided: FAME beat the baseline",
-    "loss": "Decided: FAME fell behind the baseline",
-    "no gain": f"Decided: FAME did not beat the baseline by {POINTS:g} points",
-    "open": "Open: FAME did not clearly beat the baseline",
+    "gain": "Decided, FAME gains",
+    "loss": "Decided, FAME loses",
+    "no gain": f"Decided, FAME does not gain {POINTS:g} points",
+    "open": "Open whether FAME gains",
 }
 VERDICTS = ("reproduced", "not reproduced", "inconclusive", "not run")
 
@@ -63,18 +63,15 @@ def of_own(evidence: Evidence, targets: dict[str, Any]) -> str:
 
 def said(told: Decision, found: Estimate, control: Estimate = NOTHING) -> str:
     """Say what was decided, by which numbers, and whether a gain can be seen at all."""
-    gain = f"the difference is {shown(found)}" + (" over these test videos" if found.over == "videos" else "") + f", n = {found.n}"
-    if told.state == "not decided":
-        return f"Not decided ({told.why}): {gain}"
+    state = STATES.get(told.state, f"Not decided ({told.why})")
+    over = " over these test videos" if found.over == "videos" else ""
+    gain = f"FAME minus the baseline is {shown(found)}{over}, n = {found.n}"
     seen = f"; a perfect mask on empty scenes gains {shown(control)}, so a gain can be seen here" if told.seen else ""
-    return f"{STATES[told.state]}: {gain}{seen}"
+    return f"{state}: {gain}{seen}"
 
 
 def papers() -> str:
     """Say what the paper reports for the same comparison, on another dataset and network."""
-    study = next(study for study in STUDIES if study.name == "area_ratio")
-    row = next(row for row in study.rows if row.method == fame())
-    base = reference(study, row)
-    measure: Measure = top1("A")
-    gain = published_difference(study, row, base, measure.published) if base else None
-    return f"the paper reports {number(gain, 1, True)} on {measure.published}"
+    row, base = (next(row for row in AREA_RATIO.rows if row.method == method) for method in (fame(), moco()))
+    column = top1("A").published
+    return f"the paper reports {number(published_difference(AREA_RATIO, row, base, column), 1, True)} on {column}"

@@ -13,7 +13,6 @@ from reports.ledger import ledger
 from reports.response import section
 from reports.tables import entries
 from reports.targets import of_targets
-from studies.records import Cell
 from studies.setting.asked import listed
 
 
@@ -97,8 +96,8 @@ def video_facts(evidence: Evidence) -> dict[str, Any] | None:
         return None
     found: dict[str, Any] = {name: about[name] for name in ("splits", "sets", "folds", "absent", "left_out", "left_out_counted")}
     found |= {"classes": None, "queries_without_class": None}
-    retrievals = {cell.stages.split()[0] for cell in evidence.records.cells if cell.stages and _of_retrieval(cell)}
-    for stage in retrievals:
+    asked = [cell for cell in evidence.records.cells if cell.stages and (cell.evaluation, cell.target) == ("retrieval", "A")]
+    for stage in {cell.stages.split()[0] for cell in asked}:
         result = next((result for number in evidence.replicates if (result := evidence.result(stage, number))), None)
         if result:
             notes = result.get("notes", {})
@@ -110,10 +109,6 @@ def video_facts(evidence: Evidence) -> dict[str, Any] | None:
         sum(one["splits"].values()) for one in about["sets"] if one["part"] != "source"
     )
     return found
-
-
-def _of_retrieval(cell: Cell) -> bool:
-    return cell.evaluation == "retrieval" and cell.target == "A"
 
 
 def runs(evidence: Evidence) -> dict[str, Any]:

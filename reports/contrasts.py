@@ -52,7 +52,7 @@ def contrasts(evidence: Evidence, study: Finding) -> tuple[list[dict[str, Any]],
             asked = gates(evidence, methods, evidence.shared)
             first = evidence.runs(rows[taken[0]].method, measure) if values else None
             best_ones = [place for (_, term), place in zip(contrast.terms, taken, strict=False) if isinstance(term, Best)]
-            line = {
+            line: dict[str, Any] = {
                 "contrast": contrast.name,
                 "chosen": [" ".join(place) for place in best_ones],
                 "measure": measure.label,

@@ -3,9 +3,6 @@
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-import numpy as np
-import pandas as pd
-
 from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
 from reports.evidence import Evidence, Side
 from reports.gate import gate
@@ -58,30 +55,26 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
     """Return the `headline` of report.json; None on real videos, which have no counterfactuals, or with given weights."""
     if evidence.about["real"] or evidence.about["pretrained"]:
         return None
-    found, control = (gains(evidence, name) for name in ("FAME", CONTROL))
-    decided = decision(evidence, found["deranged"], control["deranged"])
+    found = {name: gains(evidence, name) for name in (*METHODS, *CONTROLS)}
+    told = {
+        name: {
+            "text": name,
+            "levels": {measure: asdict(evidence.estimate(*_side(evidence, name, measure))) for measure in MEASURES},
+            "differences": {measure: asdict(one) for measure, one in of.items()},
+        }
+        for name, of in found.items()
+    }
+    decided = decision(evidence, found["FAME"]["deranged"], found[CONTROL]["deranged"])
     learnt = evidence.difference(*(_side(evidence, name, "balanced") for name in ("baseline", "random init")))
     return {
         "text": TEXT,
-        "levels": {name: _levels(evidence, name) for name in METHODS},
-        "differences": {key: asdict(one) for key, one in found.items()},
+        "levels": {name: told[name]["levels"] for name in METHODS},
+        "differences": told["FAME"]["differences"],
         "decision": asdict(decided),
-        "closed": _closed(evidence, found, decided),
+        "closed": _closed(evidence, found["FAME"], decided),
         "gate": {"points": GATE_POINTS, **asdict(learnt)},
-        "controls": [one for name in CONTROLS if (one := _control(evidence, name))],
+        "controls": [told[name] for name in CONTROLS if any(one.n for one in found[name].values())],
     }
-
-
-def _control(evidence: Evidence, name: str) -> dict[str, Any] | None:
-    found = gains(evidence, name)
-    if all(one.mean is None for one in found.values()):
-        return None
-    told = {key: asdict(one) for key, one in found.items()}
-    return {"text": name, "levels": _levels(evidence, name), "differences": told}
-
-
-def _levels(evidence: Evidence, name: str) -> dict[str, Any]:
-    return {measure: asdict(evidence.estimate(*_side(evidence, name, measure))) for measure in MEASURES}
 
 
 def gains(evidence: Evidence, name: str) -> dict[str, Estimate]:
@@ -103,12 +96,9 @@ def _closed(evidence: Evidence, gains: dict[str, Estimate], decided: Decision) -
     first, second = evidence.values(*base), evidence.values(*other)
     shared = [replicate for replicate in first if replicate in second]
     contrasts = gap_closed([first[r] for r in shared], [second[r] for r in shared])
-    runs: list[np.ndarray] = []
-    for replicate in shared:
-        low, high = evidence.sample(*base, replicate), evidence.sample(*other, replicate)
-        if low is not None and high is not None:
-            low, high = pd.Series.align(low, high, join="inner")
-            runs.append(gap_closed(low.tolist(), high.tolist()))
+    pairs = ((evidence.sample(*base, r), evidence.sample(*other, r)) for r in shared)
+    both = (low.align(high, join="inner") for low, high in pairs if low is not None and high is not None)
+    runs = [gap_closed(low.tolist(), high.tolist()) for low, high in both]
     found = estimate([float(value) for value in contrasts], runs)
     own, swapped = gains["own"].mean, gains["deranged"].mean
     verdict = "inconclusive"

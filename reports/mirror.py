@@ -7,8 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from fame.files import read_json
 from fame.processes import without_main
-from reports.page import DATA, content_of
+from reports.page import DATA
 from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
 from studies.mirrored import noted
@@ -52,7 +53,7 @@ def mirror_report(store: Store, mirror: Tracker, tell: Tell = silent) -> None:
     serves = {stage: one.studies for stage, one in records.listed.items()}
     mirror.mirror_runs(store, store.all(), serves, tell)
     folder = store.out / "report"
-    rows = content_of(folder / DATA).get("tables", {})
+    rows = read_json(folder / DATA).get("tables", {})
     about = {name: records.about[name] for name in ("scale", "dataset")}
     about |= {"protocol": said} if (said := records.about["protocol"]["said"]) else {}
     for study in records.about["studies"]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from fame.files import read_json
 from studies.harness.progress import Tell, silent
 from studies.harness.store import Store
 from studies.mirrored import noted
@@ -42,7 +43,7 @@ def build(
     from reports.writing import write_report
 
     with store.named_errors(), FileLock(store.out / LOCK):
-        before = content_of(folder / STAMP)
+        before = read_json(folder / STAMP)
         if _made(folder, stamp):  # by another process meanwhile
             return folder / PAGE
         for name in ("tables", "figures"):
@@ -58,7 +59,7 @@ def build(
 
 def _made(folder: Path, stamp: str) -> bool:
     """Return whether the report in `folder` bears the stamp and all its files are there."""
-    before = content_of(folder / STAMP)
+    before = read_json(folder / STAMP)
     return before.get("stamp") == stamp and all((folder / name).exists() for name in before["files"])
 
 
@@ -78,18 +79,9 @@ def fingerprint(store: Store, given: str) -> str:
     return digest.hexdigest()
 
 
-def content_of(path: Path) -> dict[str, Any]:
-    """Return what lies there as JSON; empty where nothing does or it cannot be read."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
 def answer_of(page: Path) -> str:
     """Return the report's sentence and its tally of verdicts, a line each; "" where report.json cannot be read."""
-    found = content_of(page.with_name(DATA)).get("answer")
+    found = read_json(page.with_name(DATA)).get("answer")
     if not found:
         return ""
     counted = [f"{count} {verdict}" for verdict, count in found["tally"].items()]

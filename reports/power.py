@@ -7,10 +7,10 @@ from typing import Any
 from scipy import optimize, stats
 
 from reports.statistics import ENOUGH, LEVEL
+from studies.paper.headline import TEXT
 
 POWER = 0.8
 OF_TARGET = 3.7  # points: sd of FAME minus baseline on one target, pooled over seven of three runs each (docs/results/real)
-HEADLINE = "FAME (beta 0.5, single) minus baseline, linear probe on A, deranged scenes"
 
 
 def half_width(sd: float, n: int) -> float:
@@ -43,7 +43,7 @@ def foretold(about: Mapping[str, Any], headline: bool = True) -> str:
         told = f"n = {few} shows numbers and decides no claim: a verdict needs {ENOUGH} replicates ({more})"
     if n < ENOUGH or not headline or (about["real"] and not targets):
         return told
-    compared = f"FAME minus baseline, linear, mean of {targets} targets" if targets else HEADLINE
+    compared = f"FAME minus baseline, linear, mean of {targets} targets" if targets else TEXT
     asked = (told and f"{told}; ") + f"smallest effect that n = {n} can detect ({compared})"
     if about["overrides"]:
         return f"{asked}: unknown: the scale's network, clip or epochs were changed"

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import uuid4
 
+from fame.files import read_json
 from studies.harness.hardware import commit
 from studies.harness.plan import kind_of, label, method_of
 from studies.harness.store import METRICS
@@ -164,8 +165,8 @@ def epochs(file: Path, otherwise: int) -> Iterator[Point]:
 
 def noted(out: Path) -> dict[str, str]:
     """Return each mirrored run by STAGE/REPLICATE: its address on a server, its MLflow id elsewhere; empty without a mirror."""
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        value = json.loads((out / NOTES).read_text(encoding="utf-8"))
+    with suppress(KeyError, TypeError):
+        value = read_json(out / NOTES)
         served = value["address"].startswith("http") and value.get("experiment")
         before = f"{value['address'].rstrip('/')}/#/experiments/{value['experiment']}/runs/" if served else ""
         return {key: f"{before}{run}" for key, run in value["runs"].items()}

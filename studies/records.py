@@ -8,14 +8,13 @@ import io
 import json
 import shutil
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
-from fame.files import write_atomically, write_json
+from fame.files import read_json, write_atomically, write_json
 from studies.study import MEAN, Measure, Method
 
 CELLS, STUDY = "cells.csv", "study.json"
@@ -139,7 +138,7 @@ class Records:
 def _put_aside(out: Path, command: str) -> Path | None:
     """Move OUT/report to OUT/earlier/NAME, with its records, where it was made by another command; None where there is none."""
     shutil.rmtree(out / EARLIER / _name(command), ignore_errors=True)  # what is made anew now
-    before = _command(out)
+    before = read_json(out / STUDY).get("command")
     if before in (None, command) or not (out / "report" / "index.html").exists():
         return None
     kept = out / EARLIER / _name(str(before))
@@ -155,22 +154,28 @@ def _name(command: str) -> str:
     return hashlib.sha256(command.encode()).hexdigest()[:8]
 
 
-def _command(folder: Path) -> str | None:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        return str(json.loads((folder / STUDY).read_text(encoding="utf-8"))["command"])
-    return None
-
-
 def earlier(out: Path) -> dict[str, str]:
     """Return the commands of the reports that were put aside in OUT, by their folder's name in OUT/earlier."""
-    return {folder.name: command for folder in sorted((out / EARLIER).glob("*")) if (command := _command(folder))}
+    return {
+        folder.name: str(command)
+        for folder in sorted((out / EARLIER).glob("*"))
+        if (command := read_json(folder / STUDY).get("command"))
+    }
+
+
+class Recorded(dict[str, Any]):
+    """Hold an object of study.json; FameError for a key that another version of the program has not written."""
+
+    def __missing__(self, key: str) -> Any:
+        mend = "type the study's command again, which records it anew and runs nothing twice"
+        raise FameError(f"{STUDY} has no {key!r}: it is of another version of this program; {mend}")
 
 
 def read(out: Path) -> Records:
     """Return what was recorded in OUT. FameError where nothing was run there, or a file is damaged."""
     known = {field.name for field in fields(Cell)}
     try:
-        about = dict(json.loads((out / STUDY).read_text(encoding="utf-8")))
+        about = Recorded(json.loads((out / STUDY).read_text(encoding="utf-8"), object_hook=Recorded))
         with (out / CELLS).open(newline="", encoding="utf-8") as file:  # columns of another version are passed over or empty
             lines = [{name: value or "" for name, value in line.items() if name in known} for line in csv.DictReader(file)]
         cells = tuple(Cell(**line) for line in lines)

@@ -7,7 +7,6 @@ MLFLOW_TRACKING_URI. OUT/mlflow.json notes what has been mirrored, as importing 
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import platform
@@ -22,7 +21,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from fame.files import write_json
+from filelock import FileLock
+
+from fame.files import read_json, write_json
 from studies.harness.plan import Task
 from studies.harness.progress import Tell, silent
 from studies.harness.status import state_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]  # stage id, replicate
 Serves = Mapping[str, Sequence[str]]  # the studies that look at a stage, by its id
+LOCK = ".mlflow.lock"  # held while mlflow.json is changed
 FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
@@ -83,7 +85,7 @@ class Tracker:
                 run_id, there = self.live.get(task.key) or (self._begin(run), 0)
                 self._log(run_id, run.points[there:])
                 self.live[task.key] = run_id, len(run.points)
-        return self._note({})
+        return self._note({})  # it tells the experiment
 
     @never_fails
     def end_run(self, store: Store, task: Task, status: str | None) -> bool:
@@ -109,9 +111,7 @@ class Tracker:
         """Show the runs that still go on as ended: the processes that were at them are stopped."""
         for key, (run_id, _) in [*self.live.items()]:
             _ = self.mirror_run(store, *key) or self._terminate(store, key, run_id, "KILLED")
-        if self.live and not self.failed:
-            self.live.clear()
-            self._note({})
+        self.live.clear()
 
     @never_fails
     def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = MappingProxyType({})) -> bool:
@@ -131,9 +131,10 @@ class Tracker:
     @never_fails
     def mirror_runs(self, store: Store, keys: Iterable[Key], serves: Serves = MappingProxyType({}), tell: Tell = silent) -> bool:
         """Mirror the finished runs among `keys` that are not there yet; a local database takes many at once."""
-        if self._noted.get("live") and self._runs:  # a command was killed, and its runs are told so
-            self._note({})
-        missing = [key for key in keys if _noted_as(key) not in self._noted["runs"] and store.finished(*key)]
+        absent = [key for key in keys if _noted_as(key) not in self._noted["runs"]]
+        missing = [key for key in absent if store.finished(*key)]
+        if any(state_of(store, *key)[0] == "broken off" for key in {*absent} - {*missing}):  # perhaps a command was killed
+            _ = self._runs  # which tells its runs
         below = {key: bool((store.result(*key) or {}).get("upstream")) for key in missing}
         parts = [[key for key in missing if below[key] == last] for last in (False, True)]  # parents first
         at_once = MANY if self.artifacts and len(missing) > FEW else 1
@@ -159,10 +160,15 @@ class Tracker:
             tags["mlflow.parentRunId"] = parent
         return replace(run, tags=tags)
 
-    def _note(self, found: Mapping[Key, str]) -> bool:
-        self._noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
-        self._noted["live"] = bool(self.live)
-        write_json(self.notes, self._noted)
+    def _note(self, found: Mapping[Key, str], studies: Mapping[str, str] = MappingProxyType({})) -> bool:
+        """Add to mlflow.json; what another command has added there meanwhile stays."""
+        noted = self._noted
+        with FileLock(self.out / LOCK):
+            there = read_json(self.notes)
+            noted |= there if there.get("address") == noted["address"] else {}
+            noted["runs"] |= {_noted_as(key): run_id for key, run_id in found.items()}
+            noted["studies"] |= studies
+            write_json(self.notes, noted)
         return True
 
     @never_fails
@@ -203,8 +209,7 @@ class Tracker:
             client.log_artifact(run_id, str(path), path.parent.name)
         client.log_text(run_id, "\n".join([*links, ""]), "runs.csv")
         client.set_terminated(run_id, end_time=kept.info.start_time)  # it takes no time of its own
-        self._noted["studies"][name] = state
-        return self._note({})
+        return self._note({}, {name: state})
 
     def _begin(self, run: Mirrored) -> str:
         """Create an MLflow run, RUNNING; what an earlier start of this OUT has left of the same run gives way to it."""
@@ -281,18 +286,17 @@ class Tracker:
 
     @cached_property
     def _noted(self) -> dict[str, Any]:
-        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}, "live": whether runs went on}."""
+        """Hold {"address", "runs": {"STAGE/REPLICATE": MLflow's run}, "studies": {NAME: digest}, "experiment": that of runs}."""
         nothing: dict[str, Any] = {"address": USER.sub("//", self.uri), "runs": {}, "studies": {}}
         database = self.out / "mlflow.db"
-        try:
-            noted = json.loads(self.notes.read_text(encoding="utf-8"))
+        with FileLock(self.out / LOCK):
+            noted = nothing | read_json(self.notes)
             if noted["address"] == nothing["address"] and (database.exists() or not self.artifacts):
                 return noted
-        except (OSError, ValueError, KeyError, TypeError):  # missing or torn
-            return nothing
-        if self.artifacts:  # OUT was moved or copied, and MLflow's paths are absolute; or its database was deleted
-            shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
-            database.unlink(missing_ok=True)
+            self.notes.unlink(missing_ok=True)
+            if self.artifacts:  # OUT was moved or copied, and MLflow's paths are absolute; or its database was deleted
+                shutil.rmtree(self.out / "mlartifacts", ignore_errors=True)
+                database.unlink(missing_ok=True)
         return nothing
 
 

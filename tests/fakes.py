@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from fame.config import Clip, MoCoObjective, Pretrain, StagedData, VideoData
+from fame.data.clips import VideoSet
 from fame.run import Run
 from fame.seeds import Seeds
 
@@ -19,7 +20,7 @@ DIRECTIONS = ((0, 1), (1, 0), (0, -1), (-1, 0))
 CONDITIONS = ("test", "test/deranged", "test/neutral", "test/scene_only", "test/figure_only")
 
 
-class FakeVideos:
+class FakeVideos(VideoSet):
     """`per_class` videos of each class in every split; every third is half as long, so that looping is met."""
 
     def __init__(
@@ -36,7 +37,7 @@ class FakeVideos:
         self.classes = [f"direction{index}" for index in range(classes)]
         self.videos: list[Tensor] = []
         self.masks: list[Tensor] = []
-        self._splits: list[str] = []
+        self._split: list[str] = []
         names = ("performance", "scene", "scene_action", "mask", "path")
         self._tags: dict[str, list[str]] = {name: [] for name in names}
         labels: list[int] = []
@@ -55,7 +56,7 @@ class FakeVideos:
                     video = video[:1].expand_as(video).clone()
                 self.videos.append(video)
                 self.masks.append(mask)
-                self._splits.append(split)
+                self._split.append(split)
                 labels.append(label)
                 family = "test" if split in tests else split
                 self._tags["performance"].append(f"{family}{index:04d}")
@@ -65,31 +66,24 @@ class FakeVideos:
                 self._tags["path"].append(f"{self.classes[label]}/{split.replace('/', '_')}_{index:04d}.mp4")
         self.labels = torch.tensor(labels)
         self.length = torch.tensor([len(video) for video in self.videos])
-        self.splits = list(dict.fromkeys(self._splits))  # names, in order of first appearance
+        self.splits = list(dict.fromkeys(self._split))
 
     def __len__(self) -> int:
         return len(self.videos)
 
-    def select(self, split: str) -> Tensor:
-        """Rows of one split, in order; empty where the set has none."""
-        return torch.tensor([row for row, name in enumerate(self._splits) if name == split], dtype=torch.long)
-
-    def folds(self) -> list[Tensor]:
-        return []
-
     def tag(self, name: str) -> list[str]:
         return list(self._tags.get(name, [""] * len(self)))
 
-    def _frames(self, rows: Tensor, starts: Tensor, clip: Clip) -> list[tuple[int, Tensor]]:
-        window = torch.arange(clip.frames) * clip.stride
-        return [(int(row), (int(start) + window) % int(self.length[row])) for row, start in zip(rows, starts, strict=True)]
-
     def clips(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
         """uint8 (B, T, H, W, 3); a video shorter than the window is looped."""
-        return torch.stack([self.videos[row][frames] for row, frames in self._frames(rows, starts, clip)])
+        return self._shown(self.videos, rows, starts, clip)
 
     def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
-        return torch.stack([self.masks[row][frames] for row, frames in self._frames(rows, starts, clip)])
+        return self._shown(self.masks, rows, starts, clip)
+
+    def _shown(self, of: list[Tensor], rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
+        numbers = self.frame_numbers(rows, starts, clip)
+        return torch.stack([of[row][frames] for row, frames in zip(rows.tolist(), numbers, strict=True)])
 
     def random_starts(self, rows: Tensor, clip: Clip, generator: torch.Generator) -> Tensor:
         last = (self.length[rows] - (clip.frames - 1) * clip.stride).clamp_min(1)

@@ -57,8 +57,8 @@ def move(videos: FakeVideos, old: str, new: str, only: int | None = None) -> Fak
     """The videos of split `old` (those of class `only`) counted to split `new`, in place."""
     for row in videos.select(old).tolist():
         if only is None or int(videos.labels[row]) == only:
-            videos._splits[row] = new
-    videos.splits = list(dict.fromkeys(videos._splits))
+            videos._split[row] = new
+    videos.splits = list(dict.fromkeys(videos._split))
     return videos
 
 

@@ -149,11 +149,9 @@ def _recall(memory: Path, root: Path) -> dict[str, tuple[list[Any], VideoInfo | 
     for line in memory.read_text(encoding="utf-8", errors="replace").splitlines() if memory.is_file() else ():
         try:
             value = json.loads(line)
-            path, key = value["path"], value["key"]
-            recalled[path] = (
-                key,
-                VideoInfo(**value["facts"]) if "facts" in value else VideoError(root / path, *value["fault"]),
-            )
+            path = value["path"]
+            found = VideoInfo(**value["facts"]) if "facts" in value else VideoError(root / path, *value["fault"])
+            recalled[path] = value["key"], found
         except (ValueError, KeyError, TypeError):
             continue
     return recalled

@@ -37,14 +37,14 @@ def tested_splits(videos: VideoSet, clip: Clip | None = None) -> dict[str, Tenso
     return {name: chosen for name, chosen in fits.items() if len(chosen)}
 
 
-def training_rows(videos: VideoSet, clip: Clip, split: str = "train") -> Tensor:
-    """Rows of a training split that `clip` fits into. FameError where there is none."""
-    rows = videos.select(split)
+def training_rows(videos: VideoSet, clip: Clip) -> Tensor:
+    """Rows of split `train` that `clip` fits into. FameError where there is none."""
+    rows = videos.select("train")
     if not len(rows):
-        raise FameError(f"the data set has no videos in split {split!r}, so no classifier can be trained; check its split files")
+        raise FameError("the data set has no videos in split 'train', so no classifier can be trained; check its split files")
     fits = fitting(videos, rows, clip)
     if not len(fits):
-        raise FameError(none_fits(len(rows), split, clip))
+        raise FameError(none_fits(len(rows), "train", clip))
     return fits
 
 

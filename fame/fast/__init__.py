@@ -21,10 +21,8 @@ TABLE: dict[str, dict[str, str]] = {
     "mask": {"cpu": "fame.fast.cpu.masks:keep_highest"},
     "crop": {"cpu": "fame.fast.cpu.crops:crop"},
     "jitter": {"cpu": "fame.fast.cpu.colour:jitter"},
-    "unit": {
-        "cpu": "fame.fast.cpu.unit:run",
-        "cuda": "fame.fast.gpu.unit:run",
-    },  # convolution, batch norm, residual, ReLU
+    # convolution, batch norm, residual, ReLU
+    "unit": {"cpu": "fame.fast.cpu.unit:run", "cuda": "fame.fast.gpu.unit:run"},
 }
 
 

@@ -16,10 +16,8 @@ class Bayes(NamedTuple):
     """
 
     prior: float = 0.5  # P(F), in (0, 1)
-    sampled: tuple[float, float] = (
-        0.5,
-        0.1,
-    )  # shares of the frame with most motion, for P(x|F), and least, for P(x|B)
+    # shares of the frame with most motion, for P(x|F), and least, for P(x|B)
+    sampled: tuple[float, float] = (0.5, 0.1)
 
     @property
     def odds(self) -> float:

@@ -39,10 +39,8 @@ class Views:
         purposes = ("starts", "source starts", "views", "merging", "control")
         streams = [run.seeds.generator(purpose, epoch, *rank) for purpose in purposes]
         self.starts, self.source_starts, self.views, self.merging, control = streams
-        self.reading, self.making = (
-            streams[:2],
-            streams[2:],
-        )  # what is drawn from as clips are read, and as views are made of them
+        # what is drawn from as clips are read, and as views are made of them
+        self.reading, self.making = streams[:2], streams[2:]
         merge = self.contrast.merge
         self.merge: ForegroundBackgroundMerge | None = merging_of(merge) if merge else None
         self.controlled = Controlled(merge, control)

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +25,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from fame.config import Pretrain
 from fame.errors import FameError, NotFinite
 from fame.plugins import loaded
+from fame.processes import termination_kept
 from fame.run import LOG, Run
 
 RESTARTS = 3
@@ -68,7 +67,7 @@ def launch(config: Pretrain, run: Run, root: Path) -> dict[str, float]:
         # else torch 2.15 does not tell the address of the first rank to a machine that comes back
         os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
         try:
-            with _termination_kept():
+            with termination_kept():
                 elastic_launch(asked, sys.executable)(*words)
         except ChildFailedError as error:
             raise refused(run.folder) or FameError(_told(*error.get_first_failure())) from None
@@ -119,14 +118,3 @@ def _meeting(endpoint: str) -> None:
     called.join(2 * ANSWER)
     if called.is_alive():
         raise FameError(f"{endpoint}: another program listens there; choose a free port, the same on each machine")
-
-
-@contextmanager
-def _termination_kept() -> Iterator[None]:
-    """Put back what this process does when told to end, which the launcher sets and leaves."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)

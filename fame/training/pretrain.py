@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from fame.backbones import Encoder, build_encoder, fast_layout
 from fame.backbones.given import load_encoder, save_encoder
-from fame.config import File, MoCoObjective, Objective, Pretrain, Random, Supervised
+from fame.config import File, MoCoObjective, Pretrain, Random, Supervised
 from fame.data.clips import VideoSet, standing_in, too_short
 from fame.distributed import average, here
 from fame.errors import FameError, NotFinite
@@ -59,8 +58,13 @@ def pretrain(config: Pretrain, run: Run) -> dict[str, Any]:
                 _batch(config, rows)
                 metrics = launch(config, run, videos.manifest.root)
                 return {"metrics": metrics, "artifacts": [ENCODER_FILE], "notes": notes}
-            train = TRAINING.get(type(objective)) or objective.train  # type: ignore[attr-defined]  # a plugin's
-            metrics = train(config, encoder, videos, rows, run)
+            if type(objective) is MoCoObjective:
+                metrics = _train_contrast(config, encoder, videos, rows, run)
+            elif type(objective) is Supervised:
+                model = Classifier(encoder, len(videos.classes), seed=run.seeds.of("head"))
+                metrics = train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
+            else:  # a plugin's
+                metrics = objective.train(config, encoder, videos, rows, run)  # type: ignore[attr-defined]
     if here().first:
         save_encoder(encoder, config.backbone, run.folder / ENCODER_FILE)
     if here().first and not config.stop:
@@ -81,11 +85,6 @@ def _training_videos(config: Pretrain, run: Run, notes: dict[str, Any]) -> tuple
     notes |= {"videos": len(rows), "batch": batch, "steps": config.epochs * (len(rows) // batch)}
     notes["precision"] = NAMES[resolve(config.precision, run.device)]
     return videos, rows
-
-
-def _train_labels(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: Tensor, run: Run) -> dict[str, float]:
-    model = Classifier(encoder, len(videos.classes), seed=run.seeds.of("head"))
-    return train_classifier(model, videos, rows, config, run, purpose="pretrain", keep=True)
 
 
 def _batch(config: Pretrain, rows: Tensor) -> int:
@@ -151,9 +150,3 @@ def _train_contrast(config: Pretrain, encoder: Encoder, videos: VideoSet, rows: 
         if ranks.first:
             state.save(epoch + 1, metrics, last=epoch + 1 == config.stop)
     return metrics
-
-
-TRAINING: dict[type[Objective], Callable[[Pretrain, Encoder, VideoSet, Tensor, Run], dict[str, float]]] = {
-    MoCoObjective: _train_contrast,
-    Supervised: _train_labels,
-}

@@ -55,10 +55,8 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
         line[0].set_ylabel(where, rotation=0, ha="right", va="center")
     for column, text in zip((0, 2, many + 3), ("query", *(f"nearest by {method}" for method in METHODS)), strict=True):
         axes[0, column].set_title(text, loc="left")
-    caption = (
-        f"Test videos, and of the training videos the {many} nearest by the cosine of frozen features of one replicate; a check "
-    )
-    caption += "marks the query's class. Queries are the first of different classes among evenly spaced ones, not chosen."
+    caption = f"Test videos, and of the training videos the {many} nearest by the cosine of frozen features of one replicate; a "
+    caption += "check marks the query's class. Queries are the first of different classes among evenly spaced ones, not chosen."
     return save(figure, folder, f"{name}_neighbours", "Retrieved videos", caption, table, name)
 
 

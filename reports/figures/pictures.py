@@ -68,9 +68,8 @@ def draw_maps(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> 
     bar = figure.colorbar(ScalarMappable(cmap=HEAT), ax=axes[1:], fraction=0.02, pad=0.01)
     bar.set_label("activation, share of\nthe clip's largest", fontsize=8)
     bar.ax.set_facecolor(MUTED)
-    caption = (
-        f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of replicate {replicate}, on one scale. "
-    )
+    caption = f"Where the features are active, in {FRAMES} frames of {len(clips)} test clips of replicate {replicate}, on one "
+    caption += "scale. "
     if lines:
         many = counted(entry["n"] for entry in means.values())
         caption += "The white line is the true figure, the number under a map its AUROC against it (0.5: chance), at the left the "

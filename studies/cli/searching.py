@@ -7,27 +7,13 @@ from typing import Any
 from fame.errors import FameError
 from studies.cli.session import Session, watching
 from studies.search.objective import OBJECTIVES, OWN
-from studies.search.search import PRUNERS, Search
+from studies.search.search import Search
 from studies.search.space import Space, parse
-from studies.search.workers import searched
-
-JOURNAL = "journal.log"
+from studies.search.workers import Place, searched
 
 
-def hunt(
-    session: Session,
-    *,
-    fields: list[str],
-    objective: str | None,
-    trials: int,
-    replicates: range,
-    storage: str | None,
-    seed: int,
-    pruner: str,
-    workers: int,
-    confirm: int,
-) -> dict[str, Any]:
-    """Search and return what search.json holds. FameError for wrong options, and as `studies.search.search.work`."""
+def space_of(session: Session, fields: list[str], objective: str | None) -> Space:
+    """Return what was typed as a space, by the first objective that the data has where none is named. FameError."""
     setting = session.asked.setting
     if setting.targets:
         raise FameError("--dataset targets: a search looks at validation videos, and targets have none; use --dataset folder")
@@ -42,13 +28,13 @@ def hunt(
     if name not in possible:
         why = f"{setting.dataset} lacks such videos" if name in OBJECTIVES else "there is none of that name"
         raise FameError(f"--objective {name}: {why}; choose {', '.join(possible)}")
-    if pruner not in PRUNERS:
-        raise FameError(f"--pruner {pruner}: choose {', '.join(PRUNERS)}")
     space = Space(setting, OBJECTIVES[name], parse(fields))
     space.check()
-    where = storage or str(session.store.out / "search" / JOURNAL)
-    search = Search(space, tuple(replicates), trials, where, seed, pruner)
+    return space
+
+
+def hunt(session: Session, search: Search, workers: int, confirm: int) -> dict[str, Any]:
+    """Search and return what search.json holds. FameError as `studies.search.search.work`."""
+    place = Place(session.store, session.workers, session.device, session.jobs)
     with watching() as watcher:
-        mirror = session.tracker(watcher.note)
-        options = {"jobs": session.jobs, "workers": workers, "fresh": confirm}
-        return searched(search, session.store, session.runtime, watcher, mirror, **options)
+        return searched(search, place, watcher, session.tracker(watcher.note), workers, confirm)

@@ -7,10 +7,11 @@ import logging
 import os
 import shlex
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -22,8 +23,9 @@ from rich.filesize import decimal
 from fame.errors import FameError
 from studies.harness.hardware import commit, cores, default_jobs, resolve_device, versions
 from studies.harness.plan import Plan, make_plan, show_plan
+from studies.harness.pool import LocalWorkers, Workers
 from studies.harness.progress import Bars, Lines
-from studies.harness.runner import Summary, run_stages
+from studies.harness.runner import Summary, run_missing
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
 from studies.paper.registry import ALL_FINDINGS, FINDINGS, FOR_CLAIMS, row_name, studies
@@ -61,6 +63,7 @@ VERSION = inspect.Parameter("version", inspect.Parameter.KEYWORD_ONLY, default=F
 
 def start(program: Callable[..., Any]) -> int:
     """Run a typer program; every error that a user can cause becomes one line. FAME_DEBUG=1 shows the traceback."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: workers end, and MLflow is told
     logging.getLogger().addHandler(logging.NullHandler())  # other packages' warnings are not the reader's concern
     warn = logging.StreamHandler(sys.stderr)
     warn.setFormatter(logging.Formatter("warning: %(message)s"))
@@ -219,8 +222,15 @@ class Session:
         return runtime_of(self.options, self.device)
 
     def plan(self) -> Plan:
-        asked = self.asked
-        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, asked.sizes, asked.has)
+        sizes, has = self.asked.sizes, self.asked.has
+        return make_plan(self.store, self.stages, self.replicates, self.jobs, self.device, sizes, has)
+
+    @property
+    def workers(self) -> Callable[[int | None], Workers]:
+        """Return what makes so many workers, here and, pickled, in another process: of this machine or on the Ray cluster."""
+        if self.cluster:
+            return partial(_ray().RayWorkers, self.store.out, runtime=self.runtime, cluster=self.cluster)
+        return partial(LocalWorkers, self.store.out, runtime=self.runtime)
 
     def run(self, plan: Plan) -> Summary:
         """Run what is missing."""
@@ -234,23 +244,12 @@ class Session:
                 need = f"about {decimal(plan.bytes)} are needed and {decimal(free)} are free"
                 raise FameError(f"{self.store.out}: {need}; make room or choose another folder with --out")
         self.begin()
-        workers = self.cluster and _ray().RayWorkers(self.store.out, self.cluster, self.runtime, self.options.jobs)
+        workers = self.workers(self.options.jobs if self.cluster else self.jobs)
         try:
             with watching() as watcher:
-                return run_stages(
-                    self.store,
-                    self.stages,
-                    self.replicates,
-                    jobs=self.jobs,
-                    runtime=self.runtime,
-                    watcher=watcher,
-                    mirror=self.tracker(watcher.note),
-                    plan=plan,
-                    executor=workers,
-                )
+                return run_missing(self.store, plan, workers, watcher, self.tracker(watcher.note), self.options.nnodes > 1)
         finally:
-            if workers:
-                workers.stop()
+            workers.stop()
 
     def begin(self) -> None:
         """Write what the study is: what `report`, `status` and a later start read."""

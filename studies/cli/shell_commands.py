@@ -7,9 +7,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from fame.errors import FameError
 from fame.plugins import load
-from studies.cli.session import Session, asking, complain, runtime_of, say
+from studies.cli.session import Session, asking, runtime_of, say
 from studies.harness.commands import keep_stages, run_one, shell_lines, slurm_script
 from studies.harness.hardware import resolve_device
 from studies.harness.pool import LocalWorkers
@@ -37,7 +36,7 @@ def commands(options: Options, form: Form = "lines") -> None:
 
 @asking(*PASSED)
 def run_one_line(options: Options, runs: Runs) -> None:
-    """What a line of `commands` executes: these runs, but for those that are finished. Exit code 1 where one fails."""
+    """What a line of `commands` executes: these runs and their upstream, where they are missing. Exit code 1 where one fails."""
     for file in options.plugin:
         load(file)
     store = Store(options.out).prepare()
@@ -45,14 +44,9 @@ def run_one_line(options: Options, runs: Runs) -> None:
     code = 0
     try:
         for name in runs:
-            try:
-                outcome = run_one(store, name, workers)
-            except FameError as error:
-                complain(f"error: {error}")
-                code = 1
-                continue
-            say(described(outcome) if outcome else f"{name}: was there")
-            code = code if outcome is None or outcome.status == "done" else 1
+            for outcome in run_one(store, name, workers):
+                say(described(outcome))
+                code = code if outcome.status == "done" else 1
     finally:
         workers.stop()
     raise typer.Exit(code)

@@ -25,6 +25,7 @@ from studies.setting.scales import staged_sizes
 
 TRAINING = 3  # forward and backward, in forward passes
 A_RUN = 0.2  # seconds that every run costs: files, hardware, the frame store
+HEADROOM = 1.5  # memory asked for a run, in what others of its kind took
 KEPT = {"jpeg": 0.085}  # of a raw frame's bytes (docs/datasets.md)
 NATIVE = 240  # pixels: the short side of UCF101's files, and about that of the others'
 
@@ -106,12 +107,13 @@ def work(stage: Stage, sizes: Sizes) -> float:
 
 @dataclass
 class Forecast:
-    """Estimate the seconds of a run by its work and by what finished runs of its kind took: work and seconds in `done`, `took`."""
+    """Estimate a run by what finished ones of its kind took: work and seconds in `done`, `took`, the most bytes in `held`."""
 
     device: str = "cpu"
     sizes: Sizes = staged_sizes
     done: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     took: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    held: dict[str, int] = field(default_factory=dict)
 
     def cost(self, stage: Stage) -> float:
         """Return the run's seconds; where no run was timed, its work, by which runs can be ordered."""
@@ -123,16 +125,25 @@ class Forecast:
         """Return the run's seconds; NaN where no run was timed."""
         return self.cost(stage) if self.done else math.nan
 
+    def memory(self, stage: Stage) -> int | None:
+        """Return the bytes to ask for a run, headroom included; None where none of its kind has finished on such a device."""
+        most = self.held.get(kind_of(stage))
+        return None if most is None else math.ceil(HEADROOM * most)
+
     def learn(self, stage: Stage, seconds: float) -> None:
         if done := work(stage, self.sizes):
             self.done[kind_of(stage)] += done
             self.took[kind_of(stage)] += seconds
 
     def learn_from(self, store: Store, tasks: Iterable[Task]) -> None:
-        """Read the times of finished runs that were computed on this machine in one go."""
+        """Read the memory of finished runs on such a device, and the times of those computed on this machine in one go."""
         for task in tasks:
             result = store.result(*task.key) or {}
-            here = result.get("hardware", {}).get("machine") == machine(self.device)
+            where, kind = result.get("hardware", {}), kind_of(task.stage)
+            alike = str(where.get("device")).partition(":")[0] == self.device.partition(":")[0]
+            if alike and (held := result.get("memory", {}).get("host")):
+                self.held[kind] = max(self.held.get(kind, 0), held)
+            here = where.get("machine") == machine(self.device)
             if here and not result.get("resumed") and "seconds" in result:
                 self.learn(task.stage, float(result["seconds"]))
 
@@ -192,18 +203,13 @@ def make_plan(
     sizes: Sizes = staged_sizes,
     has: Callable[[tuple[str, ...], int], bool] = lambda studies, replicate: True,
 ) -> Plan:
-    """Look at the store and count; `has`: whether these studies have a replicate.
-
-    FameError where a set that is to be evaluated on has no test video: before any run.
-    """
+    """Look at the store and count. FameError where a set that is to be evaluated on has no test video: before any run."""
     for stage, _ in stages.values():
         data: Any = getattr(stage.config, "data", None)
         counts = sizes(data) if data and not isinstance(stage.config, Pretrain) else {}
         if counts and not counts.get("test") and not any(map(is_fold, counts)):
             raise FameError(f"{data.kind}: there is no test video, so nothing can be evaluated; give some videos to the split test")
-    tasks = tuple(
-        Task(stage, replicate) for replicate in replicates for stage, studies in stages.values() if has(studies, replicate)
-    )
+    tasks = tuple(Task(stage, number) for number in replicates for stage, names in stages.values() if has(names, number))
     done = {task.key for task in tasks if store.finished(*task.key)}
     read = {upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())}
     done -= {key for key in read & done if not store.whole(*key)}

@@ -6,9 +6,8 @@ import multiprocessing
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -17,9 +16,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from fame.plugins import Plugin, load, loaded
-from fame.processes import without_main
+from fame.processes import end_with, without_main
 from fame.seeds import Seeds
-from studies.harness.plan import Task
+from studies.harness.plan import Plan, Task
 from studies.harness.store import DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of, open_once
 from studies.setting.cell import Stage
@@ -54,8 +53,8 @@ class Workers(Protocol):
     def free(self) -> int:
         """Return how many further tasks can be given now."""
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        """Make ready what all these tasks need. FameError where that is not possible."""
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        """Make ready what all runs to do need. FameError where that is not possible."""
 
     def submit(self, task: Task) -> None:
         """Take a task whose upstream is finished."""
@@ -64,7 +63,7 @@ class Workers(Protocol):
         """What has happened; an empty list after `timeout` seconds without anything."""
 
     def stop(self) -> None:
-        """End everything."""
+        """End everything; a second time, nothing."""
 
 
 @dataclass
@@ -90,12 +89,11 @@ class LocalWorkers:
     def free(self) -> int:
         return self.jobs - sum(worker.task is not None for worker in self.workers)
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        """Render or scan and decode every set that the tasks read, once, in `jobs` processes, before the workers need them."""
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        """Render or scan and decode every set that the runs read, once, in `jobs` processes, before the workers need them."""
         store = Store(self.out)
-        sets = {
-            (data.model_dump_json(), task.replicate): data for task in tasks if (data := getattr(task.stage.config, "data", None))
-        }
+        data_of = ((getattr(task.stage.config, "data", None), task.replicate) for task in plan.todo)
+        sets = {(data.model_dump_json(), replicate): data for data, replicate in data_of if data}
         for (_, replicate), data in sets.items():
             with store.named_errors():
                 tell = naming(f"{getattr(data, 'part', data.kind)} · {replicate}")
@@ -148,12 +146,12 @@ class LocalWorkers:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.out, self.runtime, loaded()), daemon=True)
         os.environ.update(ONE_THREAD | KEEP_MEMORY)
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker ignores Ctrl-C from its start on: the parent stops it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a worker inherits that: Ctrl-C is its parent's
         try:
             with without_main():
                 process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         there.close()
         worker = Worker(process, here)
         self.workers.append(worker)
@@ -174,22 +172,18 @@ class LocalWorkers:
 def serve(pipe: Connection, out: Path, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
     """A worker's life: take a run, execute it, answer; until the pipe closes. Ends the process."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # so that half-written neighbours of files are removed
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    code = 0
-    try:
-        _serve(pipe, Store(out), runtime, plugins)
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else 1
-    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
-
-
-def _serve(pipe: Connection, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> None:
+    end_with(os.getppid())  # a harness that is killed with -9 leaves no worker behind
+    code, store = 0, Store(out)
     with suppress(EOFError, OSError):  # the other end was closed
-        while True:
-            value, replicate = pipe.recv()
-            start = time.monotonic()
-            status, message = attempt(value, replicate, store, runtime, plugins)
-            pipe.send((status, time.monotonic() - start, message))
+        try:
+            while True:
+                value, replicate = pipe.recv()
+                start = time.monotonic()
+                status, message = attempt(value, replicate, store, runtime, plugins)
+                pipe.send((status, time.monotonic() - start, message))
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+    os._exit(code)  # all files are closed, and to take torch's modules down one by one would keep the parent waiting for seconds
 
 
 def attempt(value: dict[str, Any], replicate: int, store: Store, runtime: Runtime, plugins: tuple[Plugin, ...]) -> tuple[str, str]:
@@ -231,10 +225,3 @@ def _printing_to(path: Path) -> Iterator[None]:
         with suppress(OSError):
             if path.stat().st_size == 0:
                 path.unlink()
-
-
-def _end_with_parent() -> None:
-    """A harness that is killed with -9 leaves no worker behind."""
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os._exit(1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fame.errors import FameError
+from fame.processes import termination_kept
 from studies.harness.hardware import commit, cores, versions
 from studies.harness.plan import Task
 from studies.harness.pool import KEEP_MEMORY, ONE_THREAD
@@ -30,8 +31,7 @@ class Cluster:
     """Hold a connection. `device`: what runs compute on; `gpus`: of each rank; both good for this cluster. FameError where not."""
 
     def __init__(self, address: str | None, device: str = "auto", gpus: float | None = None, jobs: int | None = None) -> None:
-        self.address = address or os.environ.get("RAY_ADDRESS")
-        connect(self.address, jobs)
+        connect(address or os.environ.get("RAY_ADDRESS"), jobs)
         there = ray.cluster_resources().get("GPU", 0.0)
         self.device = ("cuda" if there else "cpu") if device == "auto" else device.partition(":")[0]
         self.gpus = (gpus or 1.0) if self.device == "cuda" else 0.0
@@ -55,10 +55,11 @@ class Cluster:
         several = resources.get("CPU", 0.0)
         return max(1, int(min(several, resources.get("GPU", 0.0) / self.gpus) if self.gpus else several))
 
-    def needs(self, task: Task) -> dict[str, float]:
-        """Return what Ray reserves for a run. Several ranks take a whole GPU each, as NCCL wants it."""
+    def needs(self, task: Task, memory: int | None = None) -> dict[str, float]:
+        """Return what Ray reserves for a run, of memory no more than a node has. Several ranks take a whole GPU each, for NCCL."""
         gpus = self.gpus if task.ranks == 1 or not self.gpus else task.ranks
-        return {"num_cpus": task.cores, "num_gpus": gpus}
+        largest = [node["Resources"].get("memory", 0) for node in self.nodes] if memory else []
+        return {"num_cpus": task.cores, "num_gpus": gpus, "memory": min(memory or 0, max(largest, default=0))}
 
     def check(self, tasks: Iterable[Task], roots: Sequence[Path]) -> None:
         """FameError where no node is large enough for a run, or a node lacks one of the folders `roots`."""
@@ -98,14 +99,15 @@ def connect(address: str | None, jobs: int | None) -> None:
         except OSError as error:
             raise FameError(f"--address {address}: nobody answers there ({error.strerror or error})") from None
     try:
-        ray.init(
-            address=address or "local",
-            num_cpus=None if address else jobs or cores(),
-            include_dashboard=None if address else False,
-            runtime_env={"env_vars": ONE_THREAD | KEEP_MEMORY},
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+        with termination_kept():
+            ray.init(
+                address=address or "local",
+                num_cpus=None if address else jobs or cores(),
+                include_dashboard=None if address else False,
+                runtime_env={"env_vars": ONE_THREAD | KEEP_MEMORY},
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
     except Exception as error:  # of many kinds, plain ones among them
         hint = "; one with a token, as `ray start` makes it, wants RAY_AUTH_MODE=token" if address else ""
         raise FameError(f"--executor ray: {address or 'no cluster could be started here'}: {message_of(error)}{hint}") from None

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from fame.errors import FameError
 from fame.files import sha256_of, write_atomically
 from fame.plugins import Plugin, loaded
-from studies.harness.plan import Task
+from studies.harness.plan import Forecast, Plan, Task
 from studies.harness.pool import PATIENCE, LocalWorkers, Naming, Outcome, attempt
 from studies.harness.ray_cluster import Cluster, identity, unfit
 from studies.harness.store import CHECKPOINT, LOCK, METRICS, RESULT, Store
@@ -71,8 +71,9 @@ class Attempt:
 class RayWorkers:
     """Up to `jobs` runs at a time, or as many as the cluster holds."""
 
-    def __init__(self, out: Path, cluster: Cluster, runtime: Runtime, jobs: int | None = None) -> None:
-        self.store, self.cluster, self.runtime, self.jobs = Store(out), cluster, runtime, jobs
+    def __init__(self, out: Path, jobs: int | None, runtime: Runtime, cluster: Cluster) -> None:
+        self.store, self.jobs, self.runtime, self.cluster = Store(out), jobs, runtime, cluster
+        self.forecast = Forecast(cluster.device)
         own = NodeAffinitySchedulingStrategy(cluster.here, soft=False)  # news shall not die with the node that sent them
         self.news = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": own})
         files = {plugin.sha256: (Path(plugin.path).name, Path(plugin.path).read_bytes()) for plugin in loaded()}
@@ -87,11 +88,12 @@ class RayWorkers:
     def free(self) -> int:
         return (self.jobs or self.cluster.slots) - len(self.attempts) - len(self.answered)
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
+    def prepare(self, plan: Plan, naming: Naming) -> None:
         """Check that the cluster can hold the runs. Each node makes the videos that its runs read, a single one now."""
-        self.cluster.check(tasks, list(self.runtime.roots.values()))
+        self.forecast = plan.forecast
+        self.cluster.check(plan.todo, list(self.runtime.roots.values()))
         if len(self.cluster.nodes) == 1:
-            LocalWorkers(self.store.out, self.cluster.slots, self.runtime).prepare(tasks, naming)
+            LocalWorkers(self.store.out, self.cluster.slots, self.runtime).prepare(plan, naming)
 
     def submit(self, task: Task) -> None:
         """Give a ready task to Ray, which finds a node for it."""
@@ -109,7 +111,8 @@ class RayWorkers:
             return
         self.store.begin(task.stage, task.replicate)
         self.count += 1
-        work = execute_there.options(name=task.name, **self.cluster.needs(task))
+        needs = self.cluster.needs(task, self.forecast.memory(task.stage))
+        work = execute_there.options(name=task.name, **needs)
         upstream = task.upstream()
         files = read(folder), read(self.store.folder(*upstream.key)) if upstream else {}
         answer = work.remote(self.given, task.stage.to_json(), task.replicate, *files, self.news, self.count)
@@ -129,7 +132,7 @@ class RayWorkers:
         return found + [self._end(answer) for answer in ready]
 
     def stop(self) -> None:
-        """Cancel what runs, whose last checkpoint is kept, and leave the cluster; one that was started here ends."""
+        """Cancel what runs, whose last checkpoint is kept."""
         for answer in self.attempts:
             ray.cancel(answer)
         if self.attempts:
@@ -138,7 +141,6 @@ class RayWorkers:
         for one in self.attempts.values():
             one.lock.release()
         self.attempts.clear()
-        ray.shutdown()
 
     def _end(self, answer: ray.ObjectRef) -> Outcome:
         """Take what a run has left into OUT, and return what became of it."""

@@ -6,18 +6,13 @@ A failed run takes down only what depends on it; a run that another process hold
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from rich.console import Console
-
 from studies.harness.mirroring import Mirroring
-from studies.harness.plan import Plan, Task, label, make_plan
-from studies.harness.pool import LocalWorkers, Outcome, Workers
+from studies.harness.plan import Plan, Task, label
+from studies.harness.pool import Outcome, Workers
 from studies.harness.progress import Lines
 from studies.harness.store import DiskFull, Store
-from studies.harness.worker import Runtime
-from studies.setting.cell import Stage
 from studies.tracking import Tracker
 
 Key = tuple[str, int]
@@ -39,47 +34,34 @@ class Summary:
         return not self.failed
 
 
-def run_stages(
-    store: Store,
-    stages: Mapping[str, tuple[Stage, tuple[str, ...]]],
-    replicates: Iterable[int],
-    *,
-    jobs: int,
-    runtime: Runtime,
-    watcher: Lines | None = None,
-    mirror: Tracker | None = None,
-    plan: Plan | None = None,
-    executor: Workers | None = None,
+def run_missing(
+    store: Store, plan: Plan, executor: Workers, watcher: Lines, mirror: Tracker | None = None, shared: bool = False
 ) -> Summary:
-    """Run what the store lacks of `stages` (as `all_stages` gives them).
+    """Run what is to do of a plan; `executor` is stopped if this is. `shared`: with other machines, which run it as well.
 
     Raises FameError where the data cannot be prepared, and DiskFull; a run that fails does not raise, see the summary.
     """
-    watcher = watcher or Lines(Console(quiet=True))
-    plan = plan or make_plan(store, stages, replicates, jobs, runtime.device)
     mirroring = Mirroring(store, mirror, plan.serves)
     mirroring.there(task.key for task in plan.tasks if task.key in plan.done)
-    workers = executor or LocalWorkers(store.out, jobs, runtime)
     stopped = True
     try:
         if plan.todo:
-            workers.prepare(plan.todo, watcher.naming)
-        schedule = Schedule(store, plan, workers, watcher, mirroring)
-        schedule.shared = runtime.nodes > 1
-        summary = schedule.run()
+            executor.prepare(plan, watcher.naming)
+        summary = Schedule(store, plan, executor, watcher, mirroring, shared).run()
         stopped = False
         return summary
     finally:
-        if executor is None:
-            workers.stop()
+        if stopped:
+            executor.stop()
         mirroring.stop(now=stopped)
 
 
 class Schedule:
     """Give ready tasks to workers until none is left, and tell of each. One per start."""
 
-    def __init__(self, store: Store, plan: Plan, workers: Workers, watcher: Lines, mirroring: Mirroring) -> None:
+    def __init__(self, store: Store, plan: Plan, workers: Workers, watcher: Lines, mirroring: Mirroring, shared: bool) -> None:
         self.store, self.plan, self.workers, self.watcher, self.mirroring = store, plan, workers, watcher, mirroring
+        self.shared = shared  # with other machines, which wait for this one at each pretraining
         self.finished: set[Key] = set(plan.done)
         self.waiting: dict[Key, Task] = {task.key: task for task in plan.todo}
         self.running: dict[Key, tuple[Task, float, float]] = {}  # since when, share done before
@@ -88,7 +70,6 @@ class Schedule:
         self.summary = Summary(already=len(plan.done))
         self.weight = self._weights()
         self.foretold = -TICK, 0.0  # when, and the seconds that remained then
-        self.shared = False  # with other machines, which wait for this one at each pretraining
 
     def run(self) -> Summary:
         self.watcher.begin(len(self.finished), len(self.plan.tasks))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 
@@ -18,13 +17,11 @@ STATES = ("finished", "running", "broken off", "failed", "not begun")
 def recall(store: Store) -> Asked:
     """Return what OUT/setting.json holds. FameError where there is none, or where it is damaged or of another version."""
     path, mend = store.out / SETTING, "delete it and start the study again"
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         why = f"nothing was run there yet (no {SETTING}); name the folder with --out, or run something"
-        raise FameError(f"{store.out}: {why}") from None
-    except (OSError, ValueError) as error:
-        raise FameError(f"{path}: damaged, or not to be read ({error}); {mend}") from None
+        raise FameError(f"{store.out}: {why}")
+    if not (value := store.setting()):
+        raise FameError(f"{path}: damaged, or not to be read; {mend}")
     return read_asked(value, str(path), mend)
 
 

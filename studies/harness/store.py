@@ -23,7 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from fame.errors import FameError
-from fame.files import sha256_of, write_json
+from fame.files import read_json, sha256_of, write_json
 from studies.setting.cell import Stage
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Store:
         """Return message, traceback and time of the last failure of a run that has not finished since."""
         if self.finished(stage_id, replicate):
             return None
-        return _read_json(self.folder(stage_id, replicate) / FAILURE)
+        return read_json(self.folder(stage_id, replicate) / FAILURE) or None
 
     def progress(self, stage_id: str, replicate: int) -> Step | None:
         """Return how far a run is by the last complete line of metrics.jsonl that tells it; a line being written is passed over."""
@@ -140,14 +140,13 @@ class Store:
     def stage(self, stage_id: str, replicate: int) -> Stage | None:
         """Return a run's configuration, from its config.json; None where this program has no such configuration (any more)."""
         try:
-            return Stage.from_json(_read_json(self.folder(stage_id, replicate) / CONFIG) or {})
+            return Stage.from_json(read_json(self.folder(stage_id, replicate) / CONFIG))
         except (ValidationError, KeyError, TypeError, AttributeError):
             return None
 
     def config(self, stage_id: str, replicate: int) -> dict[str, Any]:
         """The fields of a run's configuration as they were written; empty where it has none."""
-        value = _read_json(self.folder(stage_id, replicate) / CONFIG) or {}
-        return dict(value.get("config") or {})
+        return dict(read_json(self.folder(stage_id, replicate) / CONFIG).get("config") or {})
 
     def all(self) -> Iterator[tuple[str, int]]:
         """Yield (stage id, replicate) of every run folder, finished or not, in order."""
@@ -159,7 +158,7 @@ class Store:
 
     def setting(self) -> dict[str, Any] | None:
         """Return what was asked for last (setting.json); None in a new folder."""
-        return _read_json(self.out / SETTING)
+        return read_json(self.out / SETTING) or None
 
     def write_setting(self, value: dict[str, Any]) -> None:
         with self.named_errors():
@@ -235,14 +234,6 @@ class DiskFull(FameError):
 
     def __init__(self, out: Path) -> None:
         super().__init__(f"{out}: the disk is full; free some space and start again (finished runs are kept and not repeated)")
-
-
-def _read_json(path: Path) -> dict[str, Any] | None:
-    """Return the JSON object at `path`; None where it is missing or is none."""
-    with suppress(OSError, ValueError):
-        value = json.loads(path.read_text(encoding="utf-8"))
-        return value if isinstance(value, dict) else None
-    return None
 
 
 def _checksum(result: dict[str, Any]) -> str:

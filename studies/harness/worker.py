@@ -14,6 +14,8 @@ from filelock import FileLock, Timeout
 from fame.config import Pretrain
 from fame.errors import FameError, NotFinite
 from studies.harness.hardware import commit, hardware, resolve_device, versions
+from studies.harness.memory import forget_peak, peak
+from studies.harness.plan import Task
 from studies.harness.store import CHECKPOINT, ENCODER, LOCK, Store
 from studies.setting.cell import Stage
 
@@ -144,6 +146,7 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
     run = Run(folder, seeds, torch.device(device), videos, store.cache, False, runtime.pretrained, *at)
     resumed = (folder / CHECKPOINT).exists()
     compute = runtime.entry(stage.kind)  # its imports are no part of the run's time
+    forget_peak(run.device)
     start = time.monotonic()
     given_to = () if stage.kind == "pretrain" else (_encoder(stage, replicate, store),)
     found = compute(stage.config, *given_to, run)
@@ -157,6 +160,7 @@ def _run(stage: Stage, replicate: int, store: Store, runtime: Runtime) -> dict[s
         "notes": found.get("notes", {}),
         "data": used,
         "seconds": round(time.monotonic() - start, 3),
+        "memory": peak(run.device, Task(stage, replicate).ranks),
         "resumed": resumed,
         "finished": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "commit": commit(),

@@ -29,7 +29,6 @@ from studies.setting.cell import Stage
 POLL = 0.5  # seconds between two looks at what other workers do
 PATIENCE = 5.0  # seconds that another worker has to say which choice it was given
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
-PRUNERS = ("none", "median", "hyperband")
 Row = dict[str, Any]
 Execute = Callable[[list[Stage], Sequence[int]], None]
 

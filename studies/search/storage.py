@@ -13,6 +13,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+from weakref import finalize
 
 import optuna
 from filelock import FileLock, Timeout
@@ -55,6 +56,9 @@ class Journal(JournalStorage, BaseHeartbeat):
     def __init__(self, path: Path) -> None:
         self.path, self.worker, self.beating = path, uuid4().hex[:12], set[int]()
         self.held = self._lock(self.worker)
+        finalize(self, _free, self.held)
+        for left in path.parent.glob(".worker-*.lock"):
+            self._dead(left.name.removeprefix(".worker-").removesuffix(".lock"))
         super().__init__(JournalFileBackend(str(path), WholeLines(path)))
 
     def _lock(self, worker: str) -> FileLock:
@@ -74,7 +78,9 @@ class Journal(JournalStorage, BaseHeartbeat):
         return [trial for trial, worker in workers.items() if worker not in (None, self.worker) and self._dead(worker)]
 
     def _dead(self, worker: str) -> bool:
-        with suppress(Timeout), self._lock(worker).acquire(timeout=0):
+        """Return whether a worker's lock is free, and remove it then."""
+        with suppress(Timeout), (lock := self._lock(worker)).acquire(timeout=0):
+            Path(lock.lock_file).unlink()
             return True
         return False
 
@@ -83,6 +89,13 @@ class Journal(JournalStorage, BaseHeartbeat):
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[optuna.Study, optuna.trial.FrozenTrial], None] | None:
         return RetryHeartbeatStaleTrialCallback()
+
+
+def _free(lock: FileLock) -> None:
+    """Take a worker's lock away when it ends; what a killed one leaves, the next one removes."""
+    if lock.is_locked:
+        Path(lock.lock_file).unlink(missing_ok=True)
+        lock.release()
 
 
 def open_storage(where: str) -> BaseStorage:

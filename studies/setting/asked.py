@@ -19,8 +19,9 @@ from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
 from fame.seeds import SELECTION_REPLICATES
+from studies.findings.real_video import STUDY as REAL_VIDEO
 from studies.paper.headline import HEADLINE, apart, headline
-from studies.paper.registry import REAL_VIDEO, SELECTION, studies
+from studies.paper.registry import SELECTION, studies
 from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets, sets_of, wanted
@@ -136,10 +137,7 @@ def read_asked(value: Any, where: str, mend: str) -> Asked:
 
 
 def chosen(options: Options, pretrained: bool) -> tuple[Study, ...]:
-    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row.
-
-    Where the headline has more replicates than the scale, the others have the first few.
-    """
+    """Return the studies that options name, the headline as the scale has it; FameError for an unknown name or a wrong row."""
     own: tuple[str, ...] = ()
     if options.dataset == TARGETS:
         own = (REAL_VIDEO.name,)

@@ -32,7 +32,7 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
     monkeypatch.chdir(tmp_path)
     for kind, fake in FAKES.items():
         monkeypatch.setitem(STAGES, kind, fake)
-    monkeypatch.setattr("studies.harness.runner.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out), 2, runtime))
+    monkeypatch.setattr("studies.cli.session.LocalWorkers", lambda out, jobs, runtime: Here(Store(out), 2, runtime))
     for module in ("run_study", "studies.cli.session"):
         monkeypatch.setattr(f"{module}.Tracker", lambda *_: None)
     monkeypatch.delenv("FAME_DEBUG", raising=False)
@@ -42,11 +42,6 @@ def typed_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Typed:
         return run_study.start(program)  # type: ignore[arg-type]
 
     return call
-
-
-class Stopping(Here):
-    def stop(self) -> None:
-        """It has no process to end."""
 
 
 def test_run_status_and_a_second_run(typed: Typed, capfd: Captured) -> None:
@@ -101,7 +96,6 @@ def test_reproduce_paper_builds_the_report_and_tells_where_it_is(typed: Typed, c
 
 
 def test_search_uses_what_is_there_and_goes_on(typed: Typed, monkeypatch: pytest.MonkeyPatch, capfd: Captured) -> None:
-    monkeypatch.setattr("studies.search.workers.LocalWorkers", lambda out, jobs, runtime: Stopping(Store(out)))
     for _ in range(2):
         assert typed("search", "--scale", "smoke", "--trials", "1") == 0
     out = capfd.readouterr().out

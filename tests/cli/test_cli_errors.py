@@ -14,7 +14,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["plan", "no_such_study"], "unknown study no_such_study; the studies are area_ratio,"),
+        (["plan", "no_such_study"], "unknown study no_such_study; the studies are "),
         (["plan", "--scale", "huge"], "--scale huge: it must be 'smoke', 'quick', 'mini' or 'paper'"),
         (["plan", "--codec", "jpeg"], "--codec jpeg goes with a dataset on disk"),
         (["run", "--scale", "paper"], "--dataset paper: where are the videos? add --data-root DIR"),
@@ -38,7 +38,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
         (["no-such-verb"], "no-such-verb"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--size", "64"], "frames are of 48 pixels, smaller than"),
         (["plan", "--scale", "smoke", "--protocol", "official", "--frames", "32"], "fewer than the 64 of a clip"),
-        (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read ("),
+        (["status", "--out", "damaged"], "damaged/setting.json: damaged, or not to be read"),
         (
             ["status", "--out", "foreign"],
             "foreign/setting.json: damaged, or of another version of the program (options = 3: ",
@@ -51,7 +51,7 @@ from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixt
             ["search", "--scale", "smoke", "--objective", "test"],
             "--objective test: there is none of that name; choose balanced, own",
         ),
-        (["search", "--scale", "smoke", "--pruner", "some"], "--pruner some: choose none, median"),
+        (["search", "--scale", "smoke", "--pruner", "some"], "'some' is not one of 'none', 'median'"),
         (
             ["search", "--scale", "smoke", "--storage", "sqlite:///no/where/x.db"],
             "--storage sqlite:///no/where/x.db: it cannot be opened",

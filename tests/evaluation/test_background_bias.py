@@ -39,9 +39,8 @@ def test_gap_is_paired_by_performance_and_nameless_videos_do_not_count():
 
 
 def test_scene_following_counts_known_scenes_that_are_not_the_videos_own_action():
-    assert (
-        scene_following([1, 1, 2, 3], [0, 0, 0, 0], [1, 2, None, 0]) == 50
-    )  # the third is unknown, the fourth is its own action's
+    scenes = [1, 2, None, 0]  # the third is unknown, the fourth is its own action's
+    assert scene_following([1, 1, 2, 3], [0, 0, 0, 0], scenes) == 50
     assert math.isnan(scene_following([1], [0], [float("nan")]))
     assert math.isnan(scene_following([0], [0], [0]))
 

@@ -125,28 +125,16 @@ def test_whatever_the_numbers_depend_on_is_told_apart(tmp_path, videos, share, m
     assert len(files(tmp_path)) == len(changes) + 2
 
 
-def damage(file: Path, how: str) -> None:
-    whole = file.read_bytes()
-    match how:
-        case "empty":
-            file.write_bytes(b"")
-        case "cut":
-            file.write_bytes(whole[: len(whole) // 2])
-        case "flipped":  # a bit in the midst of the numbers
-            place = len(whole) // 3
-            file.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
-        case "foreign":
-            np.savez(file, features=np.zeros((12, 2, 14), np.float32), key=np.array("another"))
-        case "array":
-            with file.open("wb") as target:
-                np.save(target, np.zeros(3))
-
-
-@pytest.mark.parametrize("how", ["empty", "cut", "flipped", "foreign", "array"])
+@pytest.mark.parametrize("how", ["cut", "flipped", "foreign"])
 def test_a_damaged_or_foreign_file_is_made_again(tmp_path, share, how):
     right = share(Reader(1, 1))
     file = files(tmp_path)[0]
-    damage(file, how)
+    whole = file.read_bytes()
+    place = len(whole) // 3  # in the midst of the numbers
+    if how == "foreign":
+        np.savez(file, features=np.zeros((12, 2, 14), np.float32), key=np.array("another"))
+    else:
+        file.write_bytes(whole[:place] + (b"" if how == "cut" else bytes([whole[place] ^ 64]) + whole[place + 1 :]))
     assert torch.equal(share(Reader(1, 1)), right)
     assert torch.equal(share(Unused(1, 1)), right)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+import torch
 
 from fame.errors import FameError
 from studies.harness import commands
-from studies.harness.plan import make_plan
+from studies.harness.memory import forget_peak, peak
+from studies.harness.plan import HEADROOM, make_plan
 from studies.harness.store import Store
 from studies.setting.options import Options
-from tests.harness.test_runner import PROBE, STAGES, Here, empty_store, trouble  # noqa: F401 (a fixture)
+from tests.harness.test_runner import PROBE, STAGES, Here, empty_store, run, trouble  # noqa: F401 (a fixture)
 from tests.programs import ran
 
 SBATCH = """#!/bin/sh
@@ -27,25 +31,24 @@ wc -l < calls
 """
 
 
-def test_a_line_runs_once_after_its_upstream(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commands, "GRACE", 0.0)
+def test_a_line_runs_once_and_after_its_upstream(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(commands, "LOOK", 0.01)
     plan, workers = make_plan(store, STAGES, (0,), 1), Here(store)
     commands.keep_stages(store, plan.todo)
     commands.keep_stages(store, [])  # a later study keeps the lines of an earlier one
     names = [line.split()[1] for line in commands.shell_lines(plan, ["echo"], gpu=False)]
     assert sorted(names) == sorted(f"{task.stage.id}/0" for task in plan.tasks)
-    with pytest.raises(FameError, match=r"its upstream pretrain .* is not finished"):
-        commands.run_one(store, f"{PROBE.id}/0", workers)
     trouble(store, **{f"s{PROBE.id}": "fail"})
-    statuses = {name: outcome.status for name in names if (outcome := commands.run_one(store, name, workers))}
-    assert [name for name, status in statuses.items() if status != "done"] == [f"{PROBE.id}/0"]
+    workers.answers[PROBE.upstream.id, 0] = ["busy"]  # for a while, another process is at it
+    ended = [(one.task.stage, one.status) for one in commands.run_one(store, f"{PROBE.id}/0", workers)]
+    assert ended == [(PROBE.upstream, "done"), (PROBE, "failed")], "its upstream is made where it is missing"
+    ended = [(one.task.stage, one.status) for name in names for one in commands.run_one(store, name, workers)]
+    assert [stage for stage, status in ended if status != "done"] == [PROBE] and len(ended) == len(names) - 1
     trouble(store)
-    again = [name for name in names if commands.run_one(store, name, workers)]
-    assert again == [f"{PROBE.id}/0"]
+    assert [one.task.stage for name in names for one in commands.run_one(store, name, workers)] == [PROBE]
     for unknown in ("0123456789ab/0", PROBE.id):
         with pytest.raises(FameError, match="knows no such run"):
-            commands.run_one(store, unknown, workers)
+            next(commands.run_one(store, unknown, workers))
 
 
 def test_the_slurm_script_runs_every_run_after_its_upstream(store: Store, tmp_path: Path) -> None:
@@ -63,6 +66,29 @@ def test_the_slurm_script_runs_every_run_after_its_upstream(store: Store, tmp_pa
     for task in plan.tasks:
         if upstream := task.upstream():
             assert order.index(f"{upstream.stage.id}/{task.replicate}") < order.index(f"{task.stage.id}/{task.replicate}")
+
+
+def test_memory_is_asked_for_once_runs_of_the_kind_have_told_theirs(store: Store) -> None:
+    def said() -> tuple[list[str], list[str]]:
+        plan = make_plan(store, STAGES, (0, 1), 1)
+        return [*commands.shell_lines(plan, ["echo"], gpu=False)], commands.slurm_script(plan, ["echo"], gpu=False)
+
+    assert not any("memory" in line or "--mem" in line for lines in said() for line in lines)
+    run(store)
+    lines, script = said()
+    assert all(re.search(r"; memory [\d.]+ [MG]B$", line) for line in lines)
+    asked = [int(line.partition("--mem=")[2].partition("M")[0]) for line in script if "sbatch" in line and "--mem" in line]
+    took = [(store.result(stage, 0) or {})["memory"]["host"] / 2**20 for stage in STAGES]
+    assert len(asked) == 2 and max(asked) == math.ceil(HEADROOM * max(took))
+
+
+def test_a_peak_is_of_what_came_after_the_last_one() -> None:
+    device = torch.device("cpu")
+    forget_peak(device)
+    before = peak(device, 1)["host"]
+    assert len(b"x" * 300_000_000) and peak(device, 1)["host"] > before + 250_000_000
+    forget_peak(device)
+    assert peak(device, 1)["host"] < before + 50_000_000
 
 
 def test_what_is_not_of_this_machine_is_no_word_of_a_line() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,20 @@ import pytest
 
 from fame.errors import FameError
 from fame.plugins import load
+from fame.seeds import SELECTION_REPLICATES
 from studies.harness.hardware import cores
 from studies.harness.plan import Task, make_plan
-from studies.harness.runner import run_stages
+from studies.harness.pool import LocalWorkers
+from studies.harness.runner import run_missing
 from studies.harness.store import Store
 from studies.harness.worker import Runtime
+from studies.search.objective import OBJECTIVES
+from studies.search.search import Search
+from studies.search.space import Space, parse
+from studies.search.workers import Place, searched
 from studies.setting.cell import Stage
 from tests.fake_stages import FAKES
-from tests.harness.test_runner import PRETRAININGS, STAGES, empty_store  # noqa: F401 (a fixture)
+from tests.harness.test_runner import PRETRAININGS, QUIET, SETTING, STAGES, Here, empty_store  # noqa: F401 (a fixture)
 from tests.programs import ran, started, until
 
 ray = pytest.importorskip("ray")
@@ -66,16 +74,16 @@ def test_what_does_not_fit_is_refused_in_a_line(cluster: Any, monkeypatch: pytes
 def test_one_node_runs_a_study_and_writes_what_local_workers_write(store: Store, cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "plugin.py").write_text(PLUGIN)
     load(tmp_path / "plugin.py")
-    workers = ray_workers.RayWorkers(store.out, cluster, RUNTIME)
+    workers = ray_workers.RayWorkers(store.out, None, RUNTIME, cluster)
     first = Task(PRETRAININGS[0], 0)
     (store.begin(first.stage, 0) / "checkpoint.pt").write_text("2")  # of an earlier attempt
-    summary = run_stages(store, STAGES, (0,), jobs=2, runtime=RUNTIME, executor=workers)
+    summary = run_missing(store, make_plan(store, STAGES, (0,), 2), workers, QUIET)
     assert summary.ok and len(summary.done) == len(set(summary.done)) == len(STAGES)
     result = store.result(*first.key)
     assert result is not None and result["resumed"] and result["metrics"]["started_at"] == 2.0
     assert not (store.folder(*first.key) / "checkpoint.pt").exists()
     other = Store(tmp_path / "other").prepare()
-    run_stages(other, STAGES, (0,), jobs=1, runtime=Runtime(stages=FAKES))
+    run_missing(other, make_plan(other, STAGES, (0,), 1), Here(other), QUIET)
     for task in make_plan(store, STAGES, (0,), 1).tasks:
         ours, theirs = store.result(*task.key), other.result(*task.key)
         assert ours and theirs and (ours["files"], ours["data"]) == (theirs["files"], theirs["data"])
@@ -85,12 +93,30 @@ def test_one_node_runs_a_study_and_writes_what_local_workers_write(store: Store,
 @pytest.mark.long
 def test_a_thousand_runs_that_do_nothing_take_a_minute_at_most(cluster: Any, tmp_path: Path) -> None:
     replicates = range(-(-1000 // len(STAGES)))
-    for limit, workers in ((60, ray_workers.RayWorkers(tmp_path / "ray", cluster, RUNTIME)), (20, None)):
-        store = Store(tmp_path / ("ray" if workers else "local")).prepare()
+    on_ray = partial(ray_workers.RayWorkers, cluster=cluster)
+    for limit, made in ((60, on_ray), (20, LocalWorkers)):
+        store = Store(tmp_path / str(limit)).prepare()
         began = time.monotonic()
-        summary = run_stages(store, STAGES, replicates, jobs=2, runtime=Runtime(stages=FAKES), executor=workers)
+        workers = made(store.out, 2, RUNTIME)
+        summary = run_missing(store, make_plan(store, STAGES, replicates, 2), workers, QUIET)
+        workers.stop()
         assert summary.ok and len(summary.done) >= 1000
         assert time.monotonic() - began < limit * max(1.0, os.getloadavg()[0] / cores())
+
+
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+def test_a_search_makes_the_same_trials_as_on_this_machine(cluster: Any, tmp_path: Path) -> None:
+    space, found = Space(SETTING, OBJECTIVES["balanced"], parse([])), {}
+    for made in (LocalWorkers, partial(ray_workers.RayWorkers, cluster=cluster)):
+        store = Store(tmp_path / str(len(found))).prepare()
+        place = Place(store, partial(made, store.out, runtime=RUNTIME), "cpu", 2)
+        search = Search(space, (SELECTION_REPLICATES,), 3, str(store.out / "search" / "journal.log"))
+        trials = searched(search, place, QUIET, None, 2, 0)["trials"]
+        found[store] = [(one["params"], one["value"]) for one in sorted(trials, key=lambda one: str(one["params"]))]
+        gc.collect()
+        assert not list(store.out.glob("search/.worker-*"))
+    here, there = found.values()
+    assert here == there and len(here) == 3
 
 
 @pytest.mark.long

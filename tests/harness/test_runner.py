@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock, call
 
 import pytest
 from filelock import FileLock
+from rich.console import Console
 
 from fame.errors import FameError
-from studies.harness.plan import Forecast, Task
+from studies.harness.plan import Forecast, Plan, Task, make_plan
 from studies.harness.pool import LocalWorkers, Naming, Outcome
-from studies.harness.runner import Summary, run_stages
+from studies.harness.progress import Lines
+from studies.harness.runner import Summary, run_missing
 from studies.harness.store import LOCK, DiskFull, Store
 from studies.harness.worker import Busy, Runtime, execute, message_of
 from studies.paper.registry import studies
@@ -28,6 +29,7 @@ STAGES = all_stages(SETTING, studies(["background_source"]))
 PRETRAININGS = [stage for stage, _ in STAGES.values() if stage.kind == "pretrain"]
 PROBE = next(stage for stage, _ in STAGES.values() if stage.kind == "probe")
 RUNTIME = Runtime(stages=FAKES)
+QUIET = Lines(Console(quiet=True))
 
 
 @pytest.fixture(name="store")
@@ -53,8 +55,8 @@ class Here:
     def free(self) -> int:
         return self.slots - len(self.queue)
 
-    def prepare(self, tasks: Sequence[Task], naming: Naming) -> None:
-        LocalWorkers(self.store.out, 1, self.runtime).prepare(tasks, naming)
+    def prepare(self, plan: Plan, naming: Naming) -> None:
+        LocalWorkers(self.store.out, 1, self.runtime).prepare(plan, naming)
 
     def submit(self, task: Task) -> None:
         assert self.free > 0
@@ -77,12 +79,12 @@ class Here:
         return [Outcome(task, "done", 0.1)]
 
     def stop(self) -> None:
-        raise AssertionError("an executor that was given is its owner's to stop")
+        """It has no process to end."""
 
 
 def run(store: Store, executor: Here | None = None, replicates: tuple[int, ...] = (0,), **more: Any) -> tuple[Summary, Here]:
     executor = executor or Here(store)
-    return run_stages(store, STAGES, replicates, jobs=2, runtime=RUNTIME, executor=executor, **more), executor
+    return run_missing(store, make_plan(store, STAGES, replicates, 2), executor, **({"watcher": QUIET} | more)), executor
 
 
 def test_everything_runs_once_upstream_first_and_a_second_start_runs_nothing(store: Store) -> None:
@@ -111,7 +113,7 @@ def test_a_result_tells_where_it_comes_from_and_its_seeds_are_the_replicates(sto
 
 def test_the_longest_chain_starts_first(store: Store) -> None:
     executor = Here(store, slots=1)
-    run_stages(store, all_stages(SETTING, studies(["diving48"])), (0,), jobs=1, runtime=RUNTIME, executor=executor)
+    run_missing(store, make_plan(store, all_stages(SETTING, studies(["diving48"])), (0,), 1), executor, QUIET)
     costs = [Forecast().cost(task.stage) for task in executor.given if task.stage.upstream is None]
     assert costs[0] == max(costs) and costs[-1] == min(costs) < costs[0]
 
@@ -170,7 +172,7 @@ def test_a_failure_takes_down_what_depends_on_it_and_nothing_else(store: Store, 
 
 
 def test_a_full_disk_stops_at_once_with_one_line_and_keeps_what_is_done(store: Store) -> None:
-    run_stages(store, {PRETRAININGS[0].id: (PRETRAININGS[0], ())}, (0,), jobs=1, runtime=RUNTIME, executor=Here(store))
+    run_missing(store, make_plan(store, {PRETRAININGS[0].id: (PRETRAININGS[0], ())}, (0,), 1), Here(store), QUIET)
     trouble(store, **{f"s{stage.id}": "full" for stage in PRETRAININGS})
     executor = Here(store)
     with pytest.raises(FameError, match="disk is full") as caught:

@@ -81,7 +81,8 @@ def test_a_harness_that_is_killed_leaves_no_worker_behind(store: Store) -> None:
         "import sys; sys.path[:0] = ['tests', '.']\n"
         "from pathlib import Path\nfrom tests.harness.test_runner import *\n"
         "if __name__ == '__main__':\n"
-        f"    run_stages(Store(Path({str(store.out)!r})), STAGES, (0,), jobs=2, runtime=RUNTIME)\n"
+        f"    out = Path({str(store.out)!r})\n"
+        "    run_missing(Store(out), make_plan(Store(out), STAGES, (0,), 2), LocalWorkers(out, 2, RUNTIME), QUIET)\n"
     )
     script = store.out / "harness.py"
     script.write_text(code)

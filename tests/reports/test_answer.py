@@ -28,10 +28,10 @@ AREA = STUDIES[0]
     ("gains", "start", "said"),
     [
         ((6.0, 7.0, 8.0), 35.0, "Not decided (the baseline is +5.0 points of balanced accuracy from random init"),
-        ((6.0, 7.0, 8.0), 12.5, "Decided: FAME beat the baseline: the difference is +7.0 points, 95 % [+4.5, +9.5], n = 3"),
-        ((-6.0, -7.0, -8.0), 12.5, "Decided: FAME fell behind the baseline: the difference is \N{MINUS SIGN}7.0 points"),
-        ((5.0, -5.0, 1.0), 12.5, "Open: FAME did not clearly beat the baseline: the difference is +0.3 points"),
-        ((6.0, 7.0), 12.5, "Not decided (n = 2 of 3): the difference is +6.5 points"),
+        ((6.0, 7.0, 8.0), 12.5, "Decided, FAME gains: FAME minus the baseline is +7.0 points, 95 % [+4.5, +9.5], n = 3"),
+        ((-6.0, -7.0, -8.0), 12.5, "Decided, FAME loses: FAME minus the baseline is \N{MINUS SIGN}7.0 points"),
+        ((5.0, -5.0, 1.0), 12.5, "Open whether FAME gains: FAME minus the baseline is +0.3 points"),
+        ((6.0, 7.0), 12.5, "Not decided (n = 2 of 3): FAME minus the baseline is +6.5 points"),
         ((), 12.5, "FAME and its baseline have not both been run here"),
     ],
 )

@@ -61,7 +61,7 @@ def test_the_first_screen_answers(browser: Any, page_file: Path, size: tuple[int
         return str(page.locator(selector).first.text_content())
 
     answer = seen(".answer-line")
-    assert "beat the baseline" in answer
+    assert "FAME minus the baseline" in answer
     assert number(found["mean"], 1, True) in answer
     assert f"{interval(found['interval'], 1, True)}, n = 3" in answer
     assert "the paper reports +5.4" in answer

@@ -1,4 +1,4 @@
-"""The search in processes of its own: workers that are killed, a journal and a real PostgreSQL server."""
+"""The search in processes of its own: one that is killed, a journal and a real PostgreSQL server."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from studies.search.storage import open_storage
 from tests.programs import ran, started, until
 
 pytestmark = [pytest.mark.long, pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")]
-WORDS = ("search", "--scale", "smoke", "--trials", "16", "--workers", "4")
+WORDS = ("search", "--scale", "smoke", "--trials", "16", "--workers", "2")
 
 
 @pytest.fixture
@@ -50,35 +50,25 @@ def postgres() -> Iterator[str]:
             server.wait()
 
 
-def workers_of(pid: int) -> list[int]:
-    """Return the processes of a search that have one of their own, which runs what they take."""
-
-    def below(process: int) -> list[int]:
-        path = Path(f"/proc/{process}/task/{process}/children")
-        return [int(one) for one in path.read_text().split()] if path.exists() else []
-
-    return [process for process in below(pid) if below(process)]
-
-
 @pytest.mark.parametrize("where", ["journal", "postgres"])
-def test_four_workers_of_which_two_are_killed_try_sixteen_choices_once(
+def test_four_workers_two_of_which_are_killed_try_sixteen_choices_once(
     tmp_path: Path, request: pytest.FixtureRequest, where: str
 ) -> None:
     url = request.getfixturevalue("postgres") if where == "postgres" else str(tmp_path / "out" / "search" / "journal.log")
     words = (*WORDS, *(("--storage", url) if where == "postgres" else ()))
-    program = started(*words, cwd=tmp_path)
-    encoders = lambda: len(list((tmp_path / "out" / "runs").glob("*/*/encoder.pt")))  # noqa: E731
-    until(lambda: len(workers_of(program.pid)) == 4 and encoders() > 3, 600)
-    for process in workers_of(program.pid)[:2]:
-        os.kill(process, signal.SIGKILL)
+    program, killed = started(*words, cwd=tmp_path), started(*words, cwd=tmp_path)
+    study = lambda: optuna.load_study(study_name=None, storage=open_storage(url))  # noqa: E731
+    until(lambda: len(list((tmp_path / "out" / "runs").glob("*/*/encoder.pt"))) > 3, 600)
+    until(lambda: sum(trial.state == TrialState.RUNNING for trial in study().get_trials()) == 4, 600)
+    killed.kill()
     out, err = program.communicate(timeout=1200)
     assert program.returncode == 0, err
-    assert out.count("ended with code -9; the others take up its trial") == 2 and out.count("\ntrial ") == 16
+    assert 9 <= out.count("\ntrial ") <= 16 and not list((tmp_path / "out" / "search").glob(".worker-*"))
 
-    study = optuna.load_study(study_name=None, storage=open_storage(url))
-    whole = [trial for trial in study.get_trials() if trial.state == TrialState.COMPLETE]
+    trials = study().get_trials()
+    whole = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     assert len({trial.params["merge.beta"] for trial in whole}) == len(whole) == 16
-    assert {trial.state.name for trial in study.get_trials()} <= {"COMPLETE", "FAIL"}
+    assert {trial.state.name for trial in trials} <= {"COMPLETE", "FAIL"}
     assert all(trial.user_attrs["standard_error"] > 0 for trial in whole)
     probes = [
         path for path in (tmp_path / "out" / "runs").glob("*/*/result.json") if json.loads(path.read_text())["kind"] == "probe"

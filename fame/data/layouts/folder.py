@@ -148,10 +148,8 @@ def _listed_videos(root: Path) -> list[Named]:
     listed: dict[str, tuple[str, str]] = {}
     for line, row in rows:
         where = f"line {line} of {file}"
-        path, split = (
-            row["path"] and PurePosixPath(row["path"]).as_posix(),
-            row["split"],
-        )  # ./CLASS/NAME is CLASS/NAME
+        path, split = row["path"], row["split"]
+        path = path and PurePosixPath(path).as_posix()  # ./CLASS/NAME is CLASS/NAME
         if split not in SPLITS:
             raise FameError(f"folder: {where} has the split {split!r}; a split is train, val or test")
         if path in listed:

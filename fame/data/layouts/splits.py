@@ -61,7 +61,6 @@ def hold_out_sources(
     source: Naming,
     share: float = VAL_SHARE,
     most: float = 0.5,
-    seed: int | None = None,
 ) -> list[Entry]:
     """Move whole sources (a film, a competition), which have clips of several classes, from train to val, in order of hash.
 
@@ -76,7 +75,7 @@ def hold_out_sources(
     room = Counter({label: max(1 if count > 1 else 0, int(most * count + 1e-9)) for label, count in of_class.items()})
     left = int(share * len(train) + 0.5)
     held = set()
-    for name in by_hash(contents, fold, seed):
+    for name in by_hash(contents, fold):
         content = contents[name]
         if content.total() <= left and content <= room:
             held.add(name)

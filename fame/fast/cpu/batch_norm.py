@@ -182,11 +182,8 @@ def _backward(
 ):  # type: ignore[no-untyped-def]
     x, y, gradient = at(x_at, numbers, FLOAT), at(y_at, numbers, FLOAT), at(gradient_at, numbers, FLOAT)
     through, to_x = at(through_at, numbers, FLOAT), at(to_x_at, numbers, FLOAT)
-    weight, to_weight, to_bias = (
-        at(weight_at, channels, FLOAT),
-        at(to_weight_at, channels, FLOAT),
-        at(to_bias_at, channels, FLOAT),
-    )
+    weight = at(weight_at, channels, FLOAT)
+    to_weight, to_bias = at(to_weight_at, channels, FLOAT), at(to_bias_at, channels, FLOAT)
     mean, variance = at(found_at, channels, FLOAT), at(found_at + 4 * channels, channels, FLOAT)
     in_place = through_at == to_x_at
     middle = _tiled(mean)
@@ -208,11 +205,8 @@ def _backward(
                 plain[i] += value
                 product[i] += value * (part[i] - middle[i])
     sums_64 = _by_channel(partial, channels)
-    factors, slopes, terms = (
-        np.empty(channels, np.float64),
-        np.empty(channels, np.float64),
-        np.empty(channels, np.float64),
-    )
+    numbers_64 = np.empty((3, channels), np.float64)
+    factors, slopes, terms = numbers_64[0], numbers_64[1], numbers_64[2]
     for c in range(channels):
         scale = 1 / np.sqrt(variance[c] + eps)
         share = channels / x.shape[0]

@@ -68,10 +68,8 @@ class Handed:
 
     def __init__(self, tables: Tables, g: Geometry, backward: bool = False):
         self.tables = tables  # held: an address keeps nothing alive
-        steps = (
-            1,
-            prod(g.kernel) * g.channels,
-        )  # of the kernel, from one channel that is read to the next, from output to output
+        # of the kernel, from one channel that is read to the next, from output to output
+        steps = 1, prod(g.kernel) * g.channels
         step, g, steps = (g.channels, g.turned(), steps[::-1]) if backward else (g.channels, g, steps)
         chunks, places = g.batch // tables.chunk, prod(g.out)
         parts = max(1, min(PARTS, chunks, g.batch * places // TERMS))

@@ -25,18 +25,11 @@ ZERO, HALF, ONE, TWO, FOUR, SIX = (np.float32(number) for number in (0.0, 0.5, 1
 TINY = np.float32(1e-8)
 PI, TWO_PI, QUADRANTS = np.float32(math.pi), np.float32(2 * math.pi), np.float32(2 / math.pi)
 # pi / 2 as a sum, the first two with so few digits that their products with a quadrant's number are exact
-RIGHT_ANGLE = (
-    np.float32(1.5703125),
-    np.float32(4.8351287841796875e-4),
-    np.float32(math.pi / 2 - 1.5703125 - 4.8351287841796875e-4),
-)
+FIRST, SECOND = 1.5703125, 4.8351287841796875e-4
+RIGHT_ANGLE = np.float32(FIRST), np.float32(SECOND), np.float32(math.pi / 2 - FIRST - SECOND)
 TO_WHOLE = np.float32(1.5 * 2**23)  # added and taken off again, it rounds to whole numbers, half to even
-SINE = (
-    np.float32(-1 / 6),
-    np.float32(1 / 120),
-    np.float32(-1 / 5040),
-    np.float32(1 / 362880),
-)  # Taylor, enough up to pi / 4
+# Taylor, enough up to pi / 4
+SINE = np.float32(-1 / 6), np.float32(1 / 120), np.float32(-1 / 5040), np.float32(1 / 362880)
 COSINE = np.float32(-1 / 2), np.float32(1 / 24), np.float32(-1 / 720), np.float32(1 / 40320)
 STEPS, BASE, LAST = (np.float32(number) for number in (LEVELS - 1, LEVELS, COLOURS - 1))
 
@@ -76,12 +69,8 @@ def keep_kernel(  # type: ignore[no-untyped-def]
 ):
     pixels = height * width
     for part in prange(parts):
-        motion, blurred, posterior = (
-            np.empty(pixels, np.float32),
-            np.empty(pixels, np.float32),
-            np.empty(pixels, np.float32),
-        )
-        mean = np.empty((3, pixels), np.float32)
+        planes = np.empty((6, pixels), np.float32)
+        motion, blurred, posterior, mean = planes[0], planes[1], planes[2], planes[3:]
         colour = np.empty(pixels, np.uint16)
         foreground, moving = np.empty(pixels, np.bool_), np.empty(pixels, np.bool_)
         space = np.zeros((2, (height + weights.size) * (width + weights.size)), np.float32)
@@ -245,10 +234,8 @@ def weigh_colours(colour, foreground, moving, sampled, odds, posterior):  # type
         counts[(1 - foreground[p]) * (1 + moving[p]), colour[p]] += 1
     in_sample_f, in_sample_b = np.float32(sampled[0]), np.float32(sampled[1] + COLOURS)
     for c in range(COLOURS):
-        in_foreground, in_background = (
-            np.float32(counts[0, c]) / in_sample_f,
-            np.float32(counts[1, c] + 1) / in_sample_b,
-        )
+        in_foreground = np.float32(counts[0, c]) / in_sample_f
+        in_background = np.float32(counts[1, c] + 1) / in_sample_b
         table[c] = in_foreground / (in_foreground + odds * in_background)
     for p in range(colour.size):
         posterior[p] = table[colour[p]]
