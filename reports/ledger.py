@@ -1,6 +1,6 @@
 """The claims' verdicts, computed from the runs and from real video as measured: one entry a claim and kind, with every link."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ from fame.errors import FameError
 from reports.evidence import Evidence, Gain
 from reports.evidence import Side as Number
 from reports.gate import Gate, gates
-from reports.statistics import ENOUGH, LinkResult, judge_claim, judge_equality, judge_link
+from reports.statistics import ENOUGH, LinkResult, Pooled, judge_claim, judge_equality, judge_link, random_effects
 from studies.paper.claims import EQUAL_AT_MOST, GAIN, Claim, Link, Side, Test, claims_on
 from studies.paper.links import RealMask
 from studies.paper.registry import FOR_CLAIMS
 from studies.real_masks import SEQUENCES
-from studies.study import Measure, moco
+from studies.study import MEAN, Measure, moco
 
 MEASURE = "python -m studies.real_masks REAL OUT"
 COLUMNS = [
@@ -62,7 +62,7 @@ def _entry(evidence: Evidence, real: pd.DataFrame, claim: Claim, test: Test) -> 
         verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
     elif verdict != "inconclusive" and shut:
         verdict, reason = "inconclusive", shut
-    elif missing and verdict == "inconclusive":
+    elif missing:
         reason = f"{missing} of {len(results)} links have no runs"
     elif fewest < ENOUGH:
         reason = f"n = {fewest}; a verdict needs {ENOUGH} {units}"
@@ -88,8 +88,8 @@ def _entry(evidence: Evidence, real: pd.DataFrame, claim: Claim, test: Test) -> 
         "gates": [gate.to_json() for gate in asked],
         "supported": sum(result.verdict == "supported" for result in results),
         "margin": test.margin_of(test.links[weakest]),
-        "links": [_link_json(link, result, test) for link, result in zip(test.links, results, strict=True)],
-        "beside": [_link_json(link, result, test) for link, result in zip(test.beside, beside, strict=True)],
+        "links": [_link_json(evidence, link, result, test) for link, result in zip(test.links, results, strict=True)],
+        "beside": [_link_json(evidence, link, result, test) for link, result in zip(test.beside, beside, strict=True)],
     }
 
 
@@ -211,7 +211,21 @@ def _why_open(evidence: Evidence, results: list[LinkResult], test: Test) -> str:
     return f"{undecided} of {len(results)} links have intervals that are too wide to tell"
 
 
-def _link_json(link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
+def _between(evidence: Evidence, link: Link) -> Pooled | None:
+    """Return a link on the mean over targets as seen with these as a sample of targets; None for another link."""
+    measure = link.greater.measure
+    on_mean = isinstance(measure, Measure) and measure.target == MEAN
+    of_targets = []
+    for name in evidence.about["targets"] if on_mean else ():
+        high, low = (
+            _side(evidence, replace(side, measure=replace(_run(side), target=name))) for side in (link.greater, link.lesser)
+        )
+        of_targets.append(list(evidence.differences(high, low).values()))
+    return random_effects(of_targets)
+
+
+def _link_json(evidence: Evidence, link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
+    between = _between(evidence, link)
     return {
         "link": link.text,
         "verdict": result.verdict,
@@ -220,6 +234,7 @@ def _link_json(link: Link, result: LinkResult, test: Test) -> dict[str, Any]:
         "over": UNITS[test.source] if result.estimate.over == "replicates" else result.estimate.over,
         "n": result.estimate.n,
         "cell": result.estimate.cell,
+        "between": asdict(between) if between else None,
         "margin": test.margin_of(link),
         "no_gain": result.no_gain,
         "p_sign_flip": result.p_sign_flip,

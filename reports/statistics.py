@@ -17,6 +17,7 @@ from typing import Literal
 
 import numpy as np
 from scipy import special, stats
+from statsmodels.stats.meta_analysis import combine_effects
 
 from studies.findings.contrasts import State
 
@@ -48,6 +49,16 @@ class Estimate:
 
 
 NOTHING = Estimate(None, None, 0)
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Hold the mean over targets as a sample of such targets, and how far these differ: `tau`, their standard deviation, and I2."""
+
+    mean: float
+    interval: Interval
+    tau: float
+    i2: float  # share of the spread that replicates do not explain
 
 
 @dataclass(frozen=True)
@@ -127,6 +138,21 @@ def below(bound: float, n: float, mean: float, error: float) -> float:
 def outside(delta: float, n: float, mean: float, error: float) -> float:
     """Return the p of "the true mean lies within +-delta": both tails, as a mean far out on either side speaks against it."""
     return min(1.0, below(-delta, n, -abs(mean), error) + below(delta, n, -abs(mean), error))
+
+
+def random_effects(targets: Sequence[Sequence[float]]) -> Pooled | None:
+    """Pool targets, each a value a replicate: Paule and Mandel's tau, Hartung and Knapp's interval.
+
+    None under two targets, and where one has under three replicates or no spread.
+    """
+    found = [moments(values) for values in targets if len(values) >= ENOUGH]
+    means, errors = np.array([mean for _, mean, _ in found]), np.array([error for *_, error in found])
+    if len(found) < max(2, len(targets)) or not errors.all():
+        return None
+    with np.errstate(divide="ignore"):  # of I2, where all targets are equal
+        pooled = combine_effects(means, errors**2, method_re="iterated", use_t=True)
+    low, high = map(float, pooled.conf_int()[1])
+    return Pooled(float(pooled.mean_effect_re), (low, high), math.sqrt(max(pooled.tau2, 0.0)), max(float(pooled.i2), 0.0))
 
 
 def t_p(values: Sequence[float]) -> float | None:

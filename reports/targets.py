@@ -7,7 +7,7 @@ import numpy as np
 
 from reports.evidence import Evidence, Side
 from reports.power import half_width
-from reports.statistics import ENOUGH, Estimate, t_interval
+from reports.statistics import ENOUGH, Estimate, random_effects
 from studies.records import Runs
 from studies.study import FLOORS, Measure, Method, fame, floor, moco, random_init, top1
 
@@ -19,7 +19,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     """Return the `targets` of report.json; None where the study has none.
 
     `chance` is what always saying the largest class scores. `about_motion` names the targets where the frame difference tells more
-    than the mean frame; `gain` is the mean over them with an interval over replicates, and `between` the interval over targets.
+    than the mean frame; `gain` is the mean over them with an interval over replicates, `between` by random effects over targets.
     """
     names = evidence.about.get("targets", [])
     if not names:
@@ -29,12 +29,13 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     moving = [name for name, one in known.items() if one["frame_difference"] > one["mean_frame"]]
     merged, baseline = _over(evidence, fame(), moving), _over(evidence, moco(), moving)
     gain = evidence.difference(merged, baseline)
-    of_each = [found[name]["gain"]["mean"] for name in moving if found[name]["gain"]["mean"] is not None]
+    of_each = [evidence.differences(_side(evidence, fame(), name), _side(evidence, moco(), name)) for name in moving]
+    between = random_effects([list(values.values()) for values in of_each])
     return {
         "by_target": found,
         "about_motion": moving,
         "gain": asdict(gain),
-        "between": t_interval(of_each) if len(of_each) > 1 else None,
+        "between": asdict(between) if between else None,
         "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.awaited else None,
     }
 

@@ -19,7 +19,7 @@ from studies.paper.claims import CLAIMS
 from studies.paper.headline import HEADLINE
 from studies.paper.published import entries as published_entries
 from studies.paper.published import noise
-from studies.paper.registry import FINDINGS, REAL_VIDEO
+from studies.paper.registry import BEYOND
 from studies.records import Records, earlier
 from studies.study import PUBLISHED_NAMES
 
@@ -93,7 +93,7 @@ def render(evidence: Evidence, report: dict[str, Any], figures: list[Drawn]) -> 
     environment.globals["opened"] = {one["cell"] for one in report["cells"]}
     about = evidence.about
     shown = [_study(evidence, study, report, figures) for study in about["studies"]]
-    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (HEADLINE, *FINDINGS, REAL_VIDEO)})
+    papers = len({study["name"] for study in about["studies"]} - {study.name for study in (HEADLINE, *BEYOND)})
     placed = {figure.name for study in shown for figure in study["figures"]}
     facts = report["videos"]
     return environment.get_template("page.html.j2").render(

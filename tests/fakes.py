@@ -74,16 +74,16 @@ class FakeVideos(VideoSet):
     def tag(self, name: str) -> list[str]:
         return list(self._tags.get(name, [""] * len(self)))
 
-    def _frames(self, rows: Tensor, starts: Tensor, clip: Clip) -> list[tuple[int, Tensor]]:
-        window = torch.arange(clip.frames) * clip.stride
-        return [(int(row), (int(start) + window) % int(self.length[row])) for row, start in zip(rows, starts, strict=True)]
-
     def clips(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
         """uint8 (B, T, H, W, 3); a video shorter than the window is looped."""
-        return torch.stack([self.videos[row][frames] for row, frames in self._frames(rows, starts, clip)])
+        return self._shown(self.videos, rows, starts, clip)
 
     def true_masks(self, rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
-        return torch.stack([self.masks[row][frames] for row, frames in self._frames(rows, starts, clip)])
+        return self._shown(self.masks, rows, starts, clip)
+
+    def _shown(self, of: list[Tensor], rows: Tensor, starts: Tensor, clip: Clip) -> Tensor:
+        numbers = self.frame_numbers(rows, starts, clip)
+        return torch.stack([of[row][frames] for row, frames in zip(rows.tolist(), numbers, strict=True)])
 
     def random_starts(self, rows: Tensor, clip: Clip, generator: torch.Generator) -> Tensor:
         last = (self.length[rows] - (clip.frames - 1) * clip.stride).clamp_min(1)

@@ -6,11 +6,10 @@ from typing import Any
 from reports.evidence import Evidence
 from reports.figures import curves, effects, kernels, neighbours, pictures, training
 from reports.figures.style import Drawn
-from studies.paper.tables import ACTIVATION_MAPS, MASK_QUALITY, TEMPORAL_KERNELS
+from studies.paper.tables import ACTIVATION_MAPS, MASK_QUALITY
 
 PAPERS = (
     (ACTIVATION_MAPS, pictures.draw_maps),
-    (TEMPORAL_KERNELS, kernels.draw),
     (MASK_QUALITY, pictures.draw_masks),
 )
 
@@ -20,7 +19,7 @@ def draw_all(evidence: Evidence, tables: dict[str, list[dict[str, Any]]], folder
     drawn = [draw(evidence, tables[study.name], folder) for study, draw in PAPERS if study.name in tables]
     drawn += [
         draw(evidence, name, found, folder)
-        for draw in (effects.draw, curves.draw, neighbours.draw)
+        for draw in (kernels.draw, effects.draw, curves.draw, neighbours.draw)
         for name, found in tables.items()
     ]
     return [figure for figure in (*drawn, training.draw(evidence, folder)) if figure]

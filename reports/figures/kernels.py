@@ -15,39 +15,45 @@ from studies.paper.tables import LAYERS, TEMPORAL_KERNELS
 
 TAIL = 0.005  # of the weights, left out of the picture at either end
 BINS = 60
+METHODS = {row.method.text for row in TEMPORAL_KERNELS.rows if row.method}
 
 
-def draw(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
-    """Draw the weights of all replicates as violins, a panel a layer, over the shares of energy; None without weights."""
-    kept = files(evidence, TEMPORAL_KERNELS.name, "weights.npz")
+def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Path) -> Drawn | None:
+    """Draw the weights of all replicates as violins, a panel a layer, over the shares of energy; None without weights.
+
+    Of another study than figure 3's only rows of figure 3's methods.
+    """
+    own = name == TEMPORAL_KERNELS.name
+    cells = {
+        cell.row: cell for cell in evidence.records.table(name) if cell.evaluation == "kernels" and (own or cell.method in METHODS)
+    }
+    measured = {row: evidence.records.runs(cell.method, cell.evaluation, cell.target) for row, cell in cells.items()}
+    kept = {row: paths for row, paths in files(evidence, name, "weights.npz").items() if row in cells}
     weights = {row: [arrays(path) for path in paths.values()] for row, paths in kept.items()}
     layers = [layer for layer in LAYERS if all(layer in run for runs in weights.values() for run in runs)]
     if not weights or not layers:
         return None
-    measured = {(entry["row"], entry["metric"]): entry for entry in found}
-    methods = {cell.row: cell.method for cell in evidence.records.table(TEMPORAL_KERNELS.name)}
     size = (2.4 * len(layers) + 0.4, 5.2)
     figure, axes = canvas(2, len(layers), *size, sharex=True, sharey="row", height_ratios=[1.6, 1])
     lines: list[tuple] = []
     for above, below, layer in zip(*axes, layers, strict=True):
-        for place, (name, runs) in enumerate(weights.items()):
-            colour = colour_of(methods[name]) or INK
+        for place, (row, runs) in enumerate(weights.items()):
+            colour = colour_of(cells[row].method) or INK
             centres, density = outline(np.concatenate([run[layer] for run in runs]).astype(np.float64))
             half = 0.42 * density / density.max()
             above.fill_betweenx(centres, place - half, place + half, color=colour, alpha=0.55, linewidth=0)
-            lines += [(layer, name, "density", *point, np.nan, np.nan) for point in zip(centres, density, strict=True)]
+            lines += [(layer, row, "density", *point, np.nan, np.nan) for point in zip(centres, density, strict=True)]
             for axis, quantity in ((above, "spread"), (below, "energy")):
-                entry = measured[name, f"{quantity}/{layer}"]
-                low, high = entry["interval"] or (entry["mean"], entry["mean"])
-                lines.append((layer, name, quantity, np.nan, entry["mean"], *(entry["interval"] or (np.nan, np.nan))))
+                shown = evidence.estimate(measured[row], f"{quantity}/{layer}")
+                mean = float(shown.mean or 0.0)
+                low, high = shown.interval or (mean, mean)
+                lines.append((layer, row, quantity, np.nan, mean, *(shown.interval or (np.nan, np.nan))))
                 for sign in (1, -1) if axis is above else (1,):
-                    axis.hlines(
-                        sign * entry["mean"], place - 0.3, place + 0.3, color=INK if axis is above else colour, linewidth=1.4
-                    )
+                    axis.hlines(sign * mean, place - 0.3, place + 0.3, color=INK if axis is above else colour, linewidth=1.4)
                     axis.fill_between([place - 0.3, place + 0.3], sign * low, sign * high, color=colour, alpha=0.45, linewidth=0)
-                half_width = f"\n±{(high - low) / 2:.3f}" if entry["interval"] else ""
+                half_width = f"\n±{(high - low) / 2:.3f}" if shown.interval else ""
                 centred = {"transform": axis.get_xaxis_transform(), "ha": "center", "va": "top", "fontsize": 7.5}
-                axis.text(place, 1.0, f"{entry['mean']:.3f}{half_width}", **centred)
+                axis.text(place, 1.0, f"{mean:.3f}{half_width}", **centred)
         above.set_title(layer, loc="left", pad=8)
         above.axhline(0, color=MUTED, linewidth=0.6)
         below.set_xticks(range(len(weights)), list(weights), rotation=35, ha="right")
@@ -64,7 +70,7 @@ def draw(evidence: Evidence, found: list[dict[str, Any]], folder: Path) -> Drawn
     )
     table = pd.DataFrame(lines, columns=["layer", "method", "quantity", "weight", "value", "low", "high"])
     title = "Weights of the temporal kernels"
-    return save(figure, folder, "temporal_kernels_figure3", title, caption, table, TEMPORAL_KERNELS.name)
+    return save(figure, folder, f"{name}_figure3", title, caption, table, name)
 
 
 def outline(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -77,7 +77,9 @@ def gain(at: float) -> Side:
 
 def covers(metric: str, label: str) -> Link:
     """Return C11's link on the benchmark: FAME's mask above Seed's."""
-    greater, lesser = (Measure(f"{variant}/0.5/paper/{metric}", "masks", "A", label) for variant in ("fame", "seed"))
+    greater, lesser = (
+        Measure(f"{variant}/0.5/paper/{metric}", "masks", "A", label, kind="mechanism") for variant in ("fame", "seed")
+    )
     return Link(Side("FAME", None, greater), Side("Seed", None, lesser))
 
 
@@ -246,25 +248,25 @@ def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
     """Return the claims as they are judged on the user's targets: each by itself, then their mean; as above where there are none.
 
     C11, measured on real video, stays; what needs staged scenes, another source or a set without background cues does not.
+    Of C7 the share of energy is judged, too: kernels need no scene.
     """
     if not targets:
         return CLAIMS
     found = []
-    for claim in (claim for claim in CLAIMS if claim.id not in ("C4", "C6", "C10")):
+    for claim in (claim for claim in CLAIMS if claim.id != "C6"):
         tests = [test for test in claim.tests if test.kind == "real video"]
-        for test in (test for test in claim.tests if test.kind == "as published"):
+        for test in (test for test in claim.tests if test.kind != "real video"):
             by_target: dict[str, list[Link]] = {}
-            for link in test.links:
+            for link in (link for link in test.links if all(method.on == "A" for method in link.greater.encoders)):
                 assert isinstance(link.greater.measure, Measure)
                 for measure in on_targets(link.greater.measure, targets):
-                    greater, lesser = (replace(side, measure=measure) for side in (link.greater, link.lesser))
-                    by_target.setdefault(measure.label, []).append(replace(link, greater=greater, lesser=lesser))
-            whole = test.links[0].greater.measure
-            if isinstance(whole, Measure) and whole.protocol == "kernels":
-                by_target = {test.metric: [link for links in by_target.values() for link in links]}
+                    own = replace(measure, published="")  # A and B are the same targets here
+                    greater, lesser = (replace(side, measure=own) for side in (link.greater, link.lesser))
+                    label = test.metric if measure.protocol == "kernels" else measure.label
+                    by_target.setdefault(label, []).append(replace(link, greater=greater, lesser=lesser))
             tests += [
-                replace(test, kind="real video, small scale", metric=label, links=tuple(dict.fromkeys(own)))
-                for label, own in by_target.items()
+                replace(test, kind="real video, small scale", metric=label, links=tuple(dict.fromkeys(found_links)), beside=())
+                for label, found_links in by_target.items()
             ]
         if tests:
             found.append(replace(claim, tests=tuple(tests)))

@@ -13,7 +13,7 @@ from fame.config import MASKS, OBJECTIVES, PLUGGED
 from fame.errors import FameError
 from studies.findings import changes, controls
 from studies.findings.contrasts import Finding
-from studies.findings.real_video import STUDY as REAL_VIDEO
+from studies.findings.real_video import OF_TARGETS
 from studies.paper import tables
 from studies.paper.headline import HEADLINE
 from studies.paper.tables import SELECTION_WORLDS, STUDIES
@@ -35,6 +35,7 @@ FINDINGS: tuple[Finding, ...] = (
     controls.TRUE_MASK,
     changes.QUIRKS,
 )
+BEYOND: tuple[Study, ...] = (*FINDINGS, *OF_TARGETS)
 ALL_FINDINGS = "findings"  # the name that stands for all of them
 SELECTION = SELECTION_WORLDS.name  # what is fixed on selection worlds; neither a table nor a finding, so asked for alone
 FOR_CLAIMS = "claims"  # all that claims are judged and read by: the paper's studies, findings that test a claim, the controls
@@ -49,7 +50,7 @@ DOWNSTREAM: dict[str, Literal["A", "source"]] = {
 def paper_studies() -> tuple[Study, ...]:
     """Return the paper's studies with rows of plugins, then the plugins' own; FameError for a taken name or what is no study."""
     own = [study for module in plugins.modules() for study in _studies_of(module)]
-    names = Counter(study.name for study in (HEADLINE, *STUDIES, *FINDINGS, REAL_VIDEO, SELECTION_WORLDS, *own))
+    names = Counter(study.name for study in (HEADLINE, *STUDIES, *BEYOND, SELECTION_WORLDS, *own))
     if taken := next((study.name for study in own if names[study.name] > 1), None):
         raise FameError(f"a plugin's study {taken!r}: the name is taken")
     if odd := next((study.name for study in own if not re.fullmatch(r"[\w-]{1,200}", study.name, re.ASCII)), None):
@@ -90,7 +91,7 @@ def studies(names: list[str] | None = None, headline: Study = HEADLINE) -> tuple
         return (SELECTION_WORLDS,)
     of_claims = (*papers, *(study for study in FINDINGS if study.claims or study.with_claims))
     groups = {ALL_FINDINGS: FINDINGS, FOR_CLAIMS: of_claims}
-    known = {study.name: study for study in (headline, *papers, *FINDINGS, REAL_VIDEO)}
+    known = {study.name: study for study in (headline, *papers, *BEYOND)}
     whole = {study.name for name in names for study in groups.get(name, ())} | {name for name in names if name in known}
     of_rows = [name for name in names if name not in groups and name not in known]
     if unknown := sorted({name.partition("/")[0] for name in of_rows if "/" not in name or name.partition("/")[0] not in known}):
@@ -103,10 +104,7 @@ def studies(names: list[str] | None = None, headline: Study = HEADLINE) -> tuple
 
 def declared(name: str) -> Study | None:
     """Return the whole study of that name; None where this program, with the plugins that are loaded, declares none."""
-    return next(
-        (study for study in (HEADLINE, *paper_studies(), *FINDINGS, REAL_VIDEO, SELECTION_WORLDS) if study.name == name),
-        None,
-    )
+    return next((study for study in (HEADLINE, *paper_studies(), *BEYOND, SELECTION_WORLDS) if study.name == name), None)
 
 
 def row_name(study: Study, row: Row) -> str:

@@ -19,8 +19,9 @@ from fame.errors import FameError, explain
 from fame.files import sha256_of
 from fame.plugins import Plugin, load, loaded
 from fame.seeds import SELECTION_REPLICATES
+from studies.findings.real_video import STUDY as REAL_VIDEO
 from studies.paper.headline import HEADLINE, apart, headline
-from studies.paper.registry import REAL_VIDEO, SELECTION, studies
+from studies.paper.registry import SELECTION, studies
 from studies.setting.fields import changed, rows_study, typed_fields
 from studies.setting.options import Options
 from studies.setting.paper_sets import PAPER, absent, find_sets, sets_of, wanted

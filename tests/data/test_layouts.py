@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import re
 import shutil
 from collections import Counter
@@ -13,22 +11,17 @@ from typing import Any
 
 import pytest
 
-from fame.config import VideoData
 from fame.data.layouts import Entry, Kind, Listing, read_layout
 from fame.data.layouts.diving48 import broadcast_of
 from fame.data.layouts.hmdb51 import source_of
 from fame.data.layouts.kinetics import video_of
 from fame.data.layouts.official import OFFICIAL
 from fame.data.layouts.splits import group_of, hold_out_sources
-from fame.data.scan import scan
-from studies.setting.asked import resolve
-from studies.setting.options import Options
 from tests.miniatures import (
     DIVES,
     HMDB_CLASSES,
     counts,
     diving48,
-    folder,
     hmdb51,
     kinetics,
     kinetics_id,
@@ -44,9 +37,8 @@ MAKE: dict[Kind, Callable[..., Path]] = {
     "hmdb51": hmdb51,
     "kinetics400": kinetics,
     "diving48": diving48,
-    "folder": folder,
 }
-PUBLISHED: tuple[Kind, ...] = ("ucf101", "hmdb51", "kinetics400", "diving48")
+PUBLISHED = tuple(MAKE)
 CLASSES = {
     "ucf101": ["Diving", "Archery", "HandstandPushups"],
     "hmdb51": list(HMDB_CLASSES),
@@ -226,23 +218,6 @@ def test_diving48_without_a_vocabulary_and_with_lists_elsewhere(tmp_path: Path) 
         )
         (root / f"Diving48_V2_{split}.json").unlink()
     assert read(root, "diving48").classes == ["dive 00", "dive 01", "dive 02"]
-
-
-@pytest.mark.parametrize("kind", list(MAKE))
-def test_every_layout_is_scanned_and_becomes_a_setting(
-    kind: Kind, tmp_path: Path, clip: bytes, caplog: pytest.LogCaptureFixture
-) -> None:
-    root = MAKE[kind](tmp_path / "set", clip)
-    asked = resolve(Options(scale="paper", dataset=kind, data_root=root), tmp_path / "cache", 1)
-    assert asked.setting.sets["A"].kind == kind
-    assert asked.folds[0]["A"].counts == counts(read_layout(root, kind, 1, tmp_path / "cache" / "scan"))
-    told = [record.message for record in caplog.records if record.levelno == logging.WARNING]
-    assert any(line.startswith(kind) and " of " in line for line in told) == (kind != "folder")
-    caplog.clear()
-    manifest = scan(root, kind, 1, tmp_path / "cache" / "scan", 1)
-    assert manifest.digest() == asked.setting.sets["A"].manifest
-    assert not [record for record in caplog.records if record.levelno == logging.WARNING]  # told once
-    assert VideoData.model_validate_json(json.dumps(asked.setting.sets["A"].model_dump())) == asked.setting.sets["A"]
 
 
 @needs_real

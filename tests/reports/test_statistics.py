@@ -16,6 +16,7 @@ from reports.statistics import (
     judge_claim,
     judge_equality,
     judge_link,
+    random_effects,
     sign_flip_p,
     t_interval,
     video_interval,
@@ -26,6 +27,23 @@ def test_t_interval_known_answer() -> None:
     """By hand: mean 5.48, sum of squares 0.868, so sd / sqrt(5) = sqrt(0.217 / 5) = 0.20833; t(0.975, 4) = 2.77645 from a table."""
     half = 2.77645 * 0.208327
     assert t_interval([5.1, 4.9, 5.6, 5.8, 6.0]) == pytest.approx((5.48 - half, 5.48 + half), abs=1e-4)
+
+
+@given(st.lists(st.floats(-20, 20), min_size=2, max_size=8), st.floats(0.1, 5))
+def test_targets_of_equal_errors_pool_to_the_t_interval_of_their_means(means: list[float], spread: float) -> None:
+    found = random_effects([[mean - spread, mean, mean + spread] for mean in means])
+    error = spread / 3**0.5
+    assert found is not None and found.mean == pytest.approx(np.mean(means), abs=1e-6)
+    between = float(np.std(means, ddof=1))
+    half = stats.t.ppf(0.975, len(means) - 1) * max(between, error) / len(means) ** 0.5  # never below the targets' own errors
+    assert found.interval == pytest.approx((found.mean - half, found.mean + half), abs=1e-3)
+    assert found.tau**2 == pytest.approx(max(0, between**2 - error**2), abs=1e-3)
+
+
+def test_targets_without_replicates_or_spread_are_not_pooled() -> None:
+    assert random_effects([[1, 2, 3], [1, 2]]) is None
+    assert random_effects([[1, 2, 3], [4, 4, 4]]) is None
+    assert random_effects([[1, 2, 3]]) is None
 
 
 def test_video_interval_known_answers() -> None:

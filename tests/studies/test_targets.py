@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fame.config import VideoData
 from fame.data.layouts import read_layout
 from fame.data.layouts.listing import Entry
 from fame.data.layouts.splits import Rule, cross_validated
@@ -19,10 +21,15 @@ from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.targets import of_targets
 from reports.writing import finite
+from studies.findings.real_video import ABLATIONS
 from studies.harness.store import Store
+from studies.paper.claims import claims_on
 from studies.records import read
 from studies.setting.asked import resolve
 from studies.setting.options import Options
+from studies.setting.resolve import Setting, all_stages
+from studies.setting.scales import QUICK
+from studies.study import MEAN, Row, supervised
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
 from tests.programs import ran
 from tests.videos import moving_square, write_video
@@ -107,6 +114,20 @@ def test_what_is_no_target_is_named(pool: Path, tmp_path: Path, typed: Typed, ca
     assert "left holds videos itself" in capfd.readouterr().err
     with pytest.raises(FameError, match="one group"):
         cross_validated([Entry("a/p1_0.mp4", 0, "train")] * 3, Rule(group="/(p[0-9])_", folds=3), "here")
+
+
+def test_every_side_of_a_claim_is_run_by_the_ablations() -> None:
+    data = {part: VideoData(kind=kind, manifest="0" * 12) for part, kind in (("source", "pool"), ("f", "target"), ("g", "target"))}
+    setting = Setting(QUICK, data, "targets")
+    run = set(all_stages(setting, (ABLATIONS,)))
+    judged = [claim for claim in claims_on(setting.targets) if claim.id in ABLATIONS.claims]
+    assert {claim.id for claim in judged} == set(ABLATIONS.claims)
+    for link in (link for claim in judged for test in claim.tests for link in test.links):
+        for side in (link.greater, link.lesser):
+            names = setting.targets if side.measure.target == MEAN else (side.measure.target,)
+            stages = [setting.stage(Row("", side.method), replace(side.measure, target=name)) for name in names]
+            assert side.method == supervised() or {stage.id for stage in stages if stage} <= run
+            assert all(stages) == (side.method != supervised())
 
 
 def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> None:
