@@ -199,16 +199,20 @@ def recall_at(k: int, target: Part, condition: str = "") -> Measure:
     return Measure(metric, "retrieval", target, label, published, "mechanism" if condition else "as published")
 
 
+PICTURED = ("activation", "masks")  # protocols that keep pictures, and numbers where true masks are known
 MEAN = "targets"  # in a target's place: the mean over all targets of the user's
 
 
 def on_targets(measure: Measure, targets: Sequence[str]) -> tuple[Measure, ...]:
     """Return a measure on each of the user's targets and on their mean; itself where there are none.
 
-    Features stay frozen: a linear probe replaces finetuning. What needs counterfactual scenes or true masks is left out.
+    Features stay frozen: a linear probe replaces finetuning. What needs counterfactual scenes or true masks is left out, but
+    for the pictures of figures 1 and 4, on the first target.
     """
     if not targets:
         return (measure,)
+    if measure.protocol in PICTURED:
+        return (replace(measure, target=targets[0]),)
     if measure.protocol == "kernels":
         return (replace(measure, target="source"),)
     if measure.kind == "mechanism":

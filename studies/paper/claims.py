@@ -11,6 +11,7 @@ from studies.findings.contrasts import MASK_LIFT, SEED_LIFT
 from studies.paper.links import ALL_SUPPORTED, SHARE, Claim, Link, Named, RealMask, Relation, Side, Test, links
 from studies.paper.tables import AUROC, ENERGY, EXCHANGE, SPREAD
 from studies.study import (
+    PICTURED,
     Measure,
     background_erasing,
     deranged,
@@ -259,7 +260,7 @@ def claims_on(targets: Sequence[str]) -> tuple[Claim, ...]:
             by_target: dict[str, list[Link]] = {}
             for link in (link for link in test.links if all(method.on == "A" for method in link.greater.encoders)):
                 assert isinstance(link.greater.measure, Measure)
-                for measure in on_targets(link.greater.measure, targets):
+                for measure in on_targets(link.greater.measure, targets) if link.greater.measure.protocol not in PICTURED else ():
                     own = replace(measure, published="")  # A and B are the same targets here
                     greater, lesser = (replace(side, measure=own) for side in (link.greater, link.lesser))
                     label = test.metric if measure.protocol == "kernels" else measure.label

@@ -24,6 +24,7 @@ from reports.writing import finite
 from studies.findings.real_video import ABLATIONS
 from studies.harness.store import Store
 from studies.paper.claims import claims_on
+from studies.paper.tables import ACTIVATION_MAPS
 from studies.records import read
 from studies.setting.asked import resolve
 from studies.setting.options import Options
@@ -120,6 +121,7 @@ def test_every_side_of_a_claim_is_run_by_the_ablations() -> None:
     data = {part: VideoData(kind=kind, manifest="0" * 12) for part, kind in (("source", "pool"), ("f", "target"), ("g", "target"))}
     setting = Setting(QUICK, data, "targets")
     run = set(all_stages(setting, (ABLATIONS,)))
+    assert {measure.target for measure in setting.measures(ACTIVATION_MAPS)} == {"f"}  # for figure 1
     judged = [claim for claim in claims_on(setting.targets) if claim.id in ABLATIONS.claims]
     assert {claim.id for claim in judged} == set(ABLATIONS.claims)
     for link in (link for claim in judged for test in claim.tests for link in test.links):
