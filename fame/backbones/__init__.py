@@ -31,7 +31,7 @@ def build_encoder(backbone: Backbone, seed: int = 0) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if backbone.name == "r2plus1d_narrow":
-            return NarrowR2Plus1D(backbone.width)
+            return NarrowR2Plus1D(backbone)
         return PUBLISHED[backbone.name]()
 
 

@@ -10,6 +10,7 @@ from torchvision.models.video import r2plus1d_18, r3d_18
 from torchvision.models.video.resnet import BasicBlock, Conv2Plus1D
 
 from fame.backbones.encoder import Encoder
+from fame.config import Backbone
 
 LAYERS = ("layer1", "layer2", "layer3", "layer4")
 STAGES = {layer: (layer,) for layer in LAYERS}
@@ -42,27 +43,38 @@ class R2Plus1D(ResidualEncoder):
 
 
 class NarrowR2Plus1D(R2Plus1D):
-    """The same with `width`, 2, 4 and 8 `width` channels (64 is the published width); features have 8 `width` dimensions."""
+    """The same with `width`, 2, 4 and 8 `width` channels (64 is the published width); features have 8 `width` dimensions.
 
-    def __init__(self, width: int):
+    A small clip ends in few positions: 8 frames of 32 pixels in 1 x 1 x 1, where the published network keeps 2 x 7 x 7. Other
+    strides keep more.
+    """
+
+    def __init__(self, backbone: Backbone):
         Encoder.__init__(self)
+        width, blocks = backbone.width, backbone.blocks
         self.dim = 8 * width
-        self.stem = _stem(width)
-        self.layer1, self.layer2 = _layer(width, width, 1), _layer(width, 2 * width, 2)
-        self.layer3, self.layer4 = _layer(2 * width, 4 * width, 2), _layer(4 * width, 8 * width, 2)
+        self.stem = _stem(width, backbone.stem or max(4, 45 * width // 64))
+        self.layer1 = _layer(width, width, blocks)
+        strides = zip(backbone.time, backbone.space, strict=True)
+        for index, stride in enumerate(strides):
+            self.add_module(LAYERS[index + 1], _layer(width << index, width << (index + 1), blocks, stride))
         _initialise(self)
 
 
 class Factors(Conv2Plus1D):
-    """torchvision's pair with its middle channels (which match a 3 x 3 x 3 kernel's number of weights) rounded to vectors."""
+    """torchvision's pair with its middle channels (which match a 3 x 3 x 3 kernel's number of weights) rounded to vectors.
 
-    def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int = 1, padding: int = 1):
-        super().__init__(in_planes, out_planes, max(1, round(midplanes / VECTOR)) * VECTOR, stride, padding)
+    `stride` is that of both, or (along time, along a side).
+    """
+
+    def __init__(self, in_planes: int, out_planes: int, midplanes: int, stride: int | tuple[int, int] = 1, padding: int = 1):
+        super().__init__(in_planes, out_planes, max(1, round(midplanes / VECTOR)) * VECTOR, 1, padding)
+        time, side = (stride, stride) if isinstance(stride, int) else stride
+        self[0].stride, self[3].stride = (1, side, side), (time, 1, 1)
 
 
-def _stem(width: int) -> nn.Sequential:
-    """The published stem with its middle channels (45 for 64) in proportion, and spatial stride 4."""
-    middle = max(4, 45 * width // 64)
+def _stem(width: int, middle: int) -> nn.Sequential:
+    """The published stem with other channels, and spatial stride 4."""
     return nn.Sequential(
         nn.Conv3d(3, middle, (1, 7, 7), stride=(1, 4, 4), padding=(0, 3, 3), bias=False),
         nn.BatchNorm3d(middle),
@@ -73,12 +85,14 @@ def _stem(width: int) -> nn.Sequential:
     )
 
 
-def _layer(given: int, planes: int, stride: int) -> nn.Sequential:
-    """Two residual blocks; the first one halves time and space where `stride` is 2."""
+def _layer(given: int, planes: int, blocks: int, stride: tuple[int, int] = (1, 1)) -> nn.Sequential:
+    """Residual blocks; the first one divides time and sides by `stride`."""
     shortcut = None
-    if stride != 1:
-        shortcut = nn.Sequential(nn.Conv3d(given, planes, 1, stride, bias=False), nn.BatchNorm3d(planes))
-    return nn.Sequential(BasicBlock(given, planes, Factors, stride, shortcut), BasicBlock(planes, planes, Factors))
+    if given != planes:
+        time, side = stride
+        shortcut = nn.Sequential(nn.Conv3d(given, planes, 1, (time, side, side), bias=False), nn.BatchNorm3d(planes))
+    first = BasicBlock(given, planes, Factors, stride, shortcut)  # type: ignore[arg-type]
+    return nn.Sequential(first, *(BasicBlock(planes, planes, Factors) for _ in range(blocks - 1)))
 
 
 def _initialise(network: nn.Module) -> None:

@@ -147,7 +147,13 @@ class Backbone(Config):
     """Choose the network. Default: R(2+1)D-18, the paper's network of tables 5 and 6."""
 
     name: BackboneName = "r2plus1d_18"
-    width: int = Field(64, ge=4)  # channels of the narrow network's first stage; the other networks are as published
+    # of the narrow network, the others being as published: channels of its first layer, residual blocks in a layer, channels
+    # between the stem's convolutions (0: in proportion to the published 45), strides of layers 2 to 4 along a side and along time
+    width: int = Field(64, ge=4)
+    blocks: Literal[1, 2] = later(2)
+    stem: Annotated[int, Field(ge=0)] = later(0)
+    space: tuple[int, int, int] = later((2, 2, 2))
+    time: tuple[int, int, int] = later((2, 2, 2))
 
 
 class Optim(Config):

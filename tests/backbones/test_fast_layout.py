@@ -18,13 +18,15 @@ from fame.config import Backbone
 from fame.fast.cpu import unit as units
 
 torch.set_num_threads(1)
+SHALLOW = Backbone(name="r2plus1d_narrow", width=8, blocks=1, stem=12, space=(2, 1, 1), time=(1, 1, 2))
 NETWORKS = {  # frames, pixels
-    "r2plus1d_narrow": (8, 32),
-    "r3d_18": (4, 32),
-    "s3d": (16, 64),
-    "r2plus1d_18": (4, 32),
-    "i3d": (9, 40),
-    "c3d": (8, 16),
+    Backbone(name="r2plus1d_narrow", width=8): (8, 32),
+    SHALLOW: (8, 32),
+    Backbone(name="r3d_18"): (4, 32),
+    Backbone(name="s3d"): (16, 64),
+    Backbone(name="r2plus1d_18"): (4, 32),
+    Backbone(name="i3d"): (9, 40),
+    Backbone(name="c3d"): (8, 16),
 }
 KERNELS = ((1, 3, 3), (3, 1, 1), (1, 1, 1), (3, 3, 3), (1, 7, 7), (7, 1, 1))
 
@@ -93,9 +95,9 @@ def compare_networks(plain: nn.Module, ours: nn.Module, frames: int, pixels: int
             assert torch.allclose(found.double(), plain.eval()(clips.double()), rtol=1e-2, atol=1e-2)
 
 
-def uneven(name: str) -> nn.Module:
+def uneven(backbone: Backbone) -> nn.Module:
     """A network whose batch norms have other weights than ones and zeros."""
-    plain = build_encoder(Backbone(name=name, width=8), 1)
+    plain = build_encoder(backbone, 1)
     for weight in plain.parameters():
         if weight.dim() == 1:
             nn.init.uniform_(weight, 0.5, 1)
@@ -155,13 +157,19 @@ def test_what_is_no_chain_is_left_as_it_is():
     assert torch.allclose(biased(x), twin(x), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_keeps_its_outputs_gradients_and_statistics(name):
-    plain = uneven(name)
+@pytest.mark.parametrize("backbone", NETWORKS)
+def test_a_network_keeps_its_outputs_gradients_and_statistics(backbone):
+    plain = uneven(backbone)
     ours = fast_layout(copy.deepcopy(plain))
     held = sum(len(part.units) for part in ours.modules() if isinstance(part, Chain))
     assert held >= sum(isinstance(part, nn.Conv3d) for part in ours.modules())  # none is left to torch (nested chains count twice)
-    compare_networks(plain, ours, *NETWORKS[name])
+    compare_networks(plain, ours, *NETWORKS[backbone])
+
+
+def test_strides_say_how_many_positions_a_clip_ends_in():
+    clips = torch.randn(2, 3, 8, 32, 32)
+    assert build_encoder(SHALLOW).features(clips).shape == (2, 64, 4, 4, 4)
+    assert build_encoder(Backbone(name="r2plus1d_narrow", width=8)).features(clips).shape == (2, 64, 1, 1, 1)
 
 
 @pytest.mark.parametrize("fast", [False, True])

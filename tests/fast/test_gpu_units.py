@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from fame.backbones import fast_layout
+from fame.config import Backbone
 from tests.backbones.test_fast_layout import close, compare_networks, compare_unit, uneven
 
 gpu = pytest.importorskip("fame.fast.gpu.unit", exc_type=ImportError)  # where there is no Triton
@@ -82,7 +83,7 @@ SIZES += [
 @pytest.mark.parametrize(("name", "frames", "pixels"), SIZES)
 def test_a_network_keeps_its_outputs_gradients_and_statistics(on_kernels, repeatable, counted, name, frames, pixels, monkeypatch):
     torch.manual_seed(1)
-    plain = uneven(name)
+    plain = uneven(Backbone(name=name, width=8))
     ours = fast_layout(copy.deepcopy(plain)).to(on_kernels)
     if name == "r2plus1d_narrow":  # with empty channels behind the five of its stem
         monkeypatch.setattr(gpu, "filled", lambda channels, dtype: convolution.filled(channels, torch.bfloat16))
