@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Key = tuple[str, int]  # stage id, replicate
 Serves = Mapping[str, Sequence[str]]  # the studies that look at a stage, by its id
-LOCK = ".mlflow.lock"  # held while mlflow.json is changed
+LOCK = ".mlflow.lock"  # held while mlflow.json is changed, or a database or an experiment made
 FEW, MANY = 20, 100  # runs: from more than FEW on, MANY are written at once
 USER = re.compile(r"//[^/@\s]+@")  # of an address: name and password, which are told nobody
 
@@ -88,30 +88,21 @@ class Tracker:
         return self._note({})  # it tells the experiment
 
     @never_fails
-    def end_run(self, store: Store, task: Task, status: str | None) -> bool:
+    def end_run(self, store: Store, key: Key, status: str | None) -> bool:
         """Show a run that ended without a result as FAILED or KILLED; None: it is another process's, and not shown."""
-        if status == "FAILED":  # perhaps before it was seen
-            self.follow(store, [task])
-        if task.key in self.live:
-            run_id, _ = self.live.pop(task.key)
-            if status is None:
-                self.client.delete_run(run_id)
-            else:
-                self._terminate(store, task.key, run_id, status)
-        return True
-
-    @never_fails
-    def _terminate(self, store: Store, key: Key, run_id: str, status: str) -> bool:
-        if failure := store.failure(*key):
-            self.client.set_tag(run_id, "mlflow.note.content", str(failure["message"]))
-        self.client.set_terminated(run_id, status)
+        run_id, _ = self.live.pop(key, ("", 0))
+        if run_id and status is None:
+            self.client.delete_run(run_id)
+        elif run_id:
+            if failure := store.failure(*key):
+                self.client.set_tag(run_id, "mlflow.note.content", str(failure["message"]))
+            self.client.set_terminated(run_id, status)
         return True
 
     def end_all(self, store: Store) -> None:
         """Show the runs that still go on as ended: the processes that were at them are stopped."""
-        for key, (run_id, _) in [*self.live.items()]:
-            _ = self.mirror_run(store, *key) or self._terminate(store, key, run_id, "KILLED")
-        self.live.clear()
+        for key in [*self.live]:
+            _ = self.mirror_run(store, *key) or self.end_run(store, key, "KILLED")
 
     @never_fails
     def mirror_run(self, store: Store, stage_id: str, replicate: int, serves: Serves = MappingProxyType({})) -> bool:
@@ -261,15 +252,18 @@ class Tracker:
 
         for logger in ("mlflow", "alembic"):  # else making a database takes many lines
             logging.getLogger(logger).setLevel(logging.ERROR)
-        client = MlflowClient(self.uri)
+        with FileLock(self.out / LOCK):  # two commands would make the tables of a new database at once
+            client = MlflowClient(self.uri)
         if self.artifacts:
             with suppress(OSError):  # MLflow makes a folder by the escaped name
                 Path(self.uri.removeprefix("sqlite:///")).parent.rmdir()
         return client
 
     def _experiment(self, name: str) -> str:
-        found = self.client.get_experiment_by_name(name)
-        own = found.experiment_id if found else self.client.create_experiment(name, artifact_location=self.artifacts)
+        client = self.client
+        with FileLock(self.out / LOCK):
+            found = client.get_experiment_by_name(name)
+            own = found.experiment_id if found else client.create_experiment(name, artifact_location=self.artifacts)
         if name == "runs":
             self._noted["experiment"] = own
         return own

@@ -41,8 +41,10 @@ class Mirroring:
         if self.tracker and outcome.status == "done":
             self.thread.submit(self.tracker.mirror_run, self.store, *outcome.task.key, self.serves)
         elif self.tracker:
+            if outcome.status == "failed":  # perhaps before it was seen
+                self.thread.submit(self.tracker.follow, self.store, [outcome.task], self.serves)
             status = None if outcome.status == "busy" else "FAILED" if outcome.status == "failed" else "KILLED"
-            self.thread.submit(self.tracker.end_run, self.store, outcome.task, status)
+            self.thread.submit(self.tracker.end_run, self.store, outcome.task.key, status)
 
     def stop(self, now: bool = False) -> None:
         """Wait until all is told; `now`: only that the runs which went on were killed."""

@@ -139,7 +139,7 @@ def test_runs_are_mirrored_while_they_go_on_and_how_they_ended(store: Store, mon
     run(store, executor, mirror=mirror)
     followed = {task for one in mirror.follow.call_args_list for task in one.args[1]}
     assert followed <= {*executor.given} and followed
-    ends = {(one.args[1].key, one.args[2]) for one in mirror.end_run.call_args_list}
+    ends = {one.args[1:] for one in mirror.end_run.call_args_list}
     assert ends == {((lost.id, 0), None), ((lost.id, 0), "KILLED"), ((broken.id, 0), "FAILED")}
     assert mirror.mock_calls[-1] == call.end_all(store)
 

@@ -154,7 +154,7 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
 
     finish(store, PRETRAIN, {"loss": 0.1})
     store.fail(OTHER, 0, "it did not work")
-    assert tracker.end_run(store, tasks[1], "FAILED")
+    assert tracker.end_run(store, tasks[1].key, "FAILED")
     tracker.end_all(store)  # of the two that are left one has a result
     assert status() == ["FINISHED", "FAILED", "KILLED"]
     runs = runs_of(tracker.client)
@@ -163,13 +163,22 @@ def test_a_run_is_seen_while_it_goes_on_and_how_it_ended(tmp_path: Path) -> None
 
     assert tracker.follow(store, tasks[1:]), "both are tried again"
     assert status() == ["FINISHED", "RUNNING", "RUNNING"], "and are no second runs"
-    assert tracker.end_run(store, tasks[1], None), "another process had it"
+    assert tracker.end_run(store, tasks[1].key, None), "another process had it"
     assert OTHER.id not in runs_of(tracker.client)
     with FileLock(folders["killed"] / LOCK):
         assert Tracker(tmp_path).mirror_run(store, PROBE.id, 0) is False and Tracker(tmp_path)._runs
         assert runs_of(tracker.client)[ANOTHER.id].info.status == "RUNNING", "a process is at it"
     assert Tracker(tmp_path).mirror_runs(store, store.all())
     assert runs_of(tracker.client)[ANOTHER.id].info.status == "KILLED", "its command was ended by kill -9"
+
+
+def test_what_two_commands_note_is_kept(tmp_path: Path) -> None:
+    here, there = Tracker(tmp_path), Tracker(tmp_path)
+    assert not here._noted["runs"] and not there._noted["runs"]
+    for tracker, name in ((here, "a"), (there, "b"), (here, "c")):
+        tracker._note({(name, 0): f"run {name}"}, {name: "digest"})
+    noted = json.loads((tmp_path / "mlflow.json").read_text())
+    assert noted["runs"] == {"a/0": "run a", "b/0": "run b", "c/0": "run c"} and noted["studies"].keys() == {*"abc"}
 
 
 @settings(max_examples=60)
