@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -146,6 +147,7 @@ class LocalWorkers:
         here, there = context.Pipe()
         process = context.Process(target=serve, args=(there, self.out, self.runtime, loaded()), daemon=True)
         os.environ.update(ONE_THREAD | KEEP_MEMORY)
+        resource_tracker.ensure_running()  # first, since its start lets SIGINT through again
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a worker inherits that: Ctrl-C is its parent's
         try:
             with without_main():

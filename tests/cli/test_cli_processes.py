@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -54,6 +55,10 @@ def test_ctrl_c_names_the_command_that_resumes_and_it_does(tmp_path: Path) -> No
     words = [sys.executable, "driver.py", "run", "temporal_kernels", "--scale", "smoke", "--jobs", "2", "--device", "cpu"]
     program = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True)
     until(lambda: any(store.progress(stage_id, 0) for stage_id in held))
+    there = [Path("/proc", one) for one in living(program.pid)]
+    workers = [one for one in there if b"spawn_main" in (one / "cmdline").read_bytes()]
+    blocked = [re.search(r"SigBlk:\s*(\w+)", (one / "status").read_text()) for one in workers]
+    assert workers and all(mask and int(mask[1], 16) & 1 << signal.SIGINT - 1 for mask in blocked)  # Ctrl-C is the parent's
     os.killpg(program.pid, signal.SIGINT)
     _, err = program.communicate(timeout=60)
     assert program.returncode == 130 and "Traceback" not in err
