@@ -7,6 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from fame.data.parallel import live_with_parent
 from fame.files import read_json
 from fame.processes import without_main
 from reports.page import DATA
@@ -28,7 +29,7 @@ def mirroring_beside(store: Store, mirror: Tracker | None) -> Iterator[Callable[
     elif mirror.failed or sum(1 for _ in store.all()) - len(noted(store.out)) <= FEW:
         yield lambda tell: mirror_report(store, mirror, tell)
     else:
-        with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+        with ProcessPoolExecutor(1, get_context("spawn"), live_with_parent) as beside:
             with without_main():
                 runs = beside.submit(mirror_runs, store, mirror)
 

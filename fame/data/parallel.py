@@ -30,7 +30,7 @@ def each(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> It
     size = max(1, min(_LARGEST_CHUNK, len(items) // (4 * jobs)))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fame.data.store"])  # imported once, not once a process
-    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=_live_with_parent)
+    executor = ProcessPoolExecutor(jobs, mp_context=context, initializer=live_with_parent)
     try:
         with without_main():
             results = executor.map(work, items, chunksize=size)
@@ -66,7 +66,7 @@ def ahead(items: Iterable[Item], threaded: bool) -> Iterator[Item]:
             yield item[0]
 
 
-def _live_with_parent() -> None:
+def live_with_parent() -> None:
     """Ctrl-C is the parent's to handle; and a parent that is killed takes its processes with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
