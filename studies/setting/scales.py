@@ -76,10 +76,12 @@ ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32, epochs=20)
 # keys by running statistics: with their own batch's, one device cannot but tell a query its key (docs/benchmark.md)
 STAGED_MOCO = MoCo(dim=64, queue=128, momentum=0.99, temperature=0.1, key_norm="ema", symmetric=False)
 
+SMALL_MAP = "The network ends in one position; in one world, with one that ends in 4 x 4 x 4, FAME gained (docs/findings.md)."
+
 QUICK = Scale(
     name="quick",
     note="Quick scale: a narrow network at 32 px on the embedded benchmark, some minutes on two cores. "
-    "Orderings and effects, not levels.",
+    "Orderings and effects, not levels. " + SMALL_MAP,
     clip=Clip(frames=8, stride=2, size=32),
     augment=STAGED_AUGMENT,
     backbone=Backbone(name="r2plus1d_narrow", width=8),
@@ -122,7 +124,8 @@ SMOKE = replace(
 MINI = replace(
     QUICK,
     name="mini",
-    note="Mini scale: the embedded benchmark with schedules long enough for claims. Orderings and effects, not levels.",
+    note="Mini scale: the embedded benchmark with schedules long enough for claims. Orderings and effects, not levels. "
+    + SMALL_MAP,
     pretrain=ADAM.model_copy(update={"epochs": 128}),
     source_epochs=64,  # 2048 steps on either set
     finetune=ADAM.model_copy(update={"epochs": 20}),
