@@ -80,7 +80,7 @@ SMALL_MAP = "The network ends in one position; in one world, with one that ends 
 
 QUICK = Scale(
     name="quick",
-    note="Quick scale: a narrow network at 32 px on the embedded benchmark, some minutes on two cores. "
+    note="Quick scale: a narrow network at 32 px on the embedded benchmark, a quarter of an hour on two cores. "
     "Orderings and effects, not levels. " + SMALL_MAP,
     clip=Clip(frames=8, stride=2, size=32),
     augment=STAGED_AUGMENT,
