@@ -138,18 +138,18 @@ def _on_cpu(encoder: Encoder) -> dict[str, Tensor]:
 
 def _chosen(path: Path, content: dict[str, Any], weights: dict[str, Tensor], asked: Backbone | str | None) -> Backbone:
     """The backbone that is asked for, that the file tells or that it fits."""
-    if isinstance(asked, str):
-        if asked not in NAMES:
-            raise FameError(f"no backbone {asked!r}: there are {', '.join(NAMES)}")
-        asked = _named(asked, weights)
+    if isinstance(asked, str) and asked not in NAMES:
+        raise FameError(f"no backbone {asked!r}: there are {', '.join(NAMES)}")
     if content.get("format") == ENCODER_FORMAT:
         try:
             told = Backbone.model_validate(content["backbone"])
         except (KeyError, ValidationError):
             raise FameError(f"{path} is an encoder of this project without its backbone: it is damaged") from None
-        if asked is not None and described(asked) != described(told):
-            raise FameError(f"{path} holds the backbone {described(told)}, not {described(asked)}: ask for that, or for none")
+        wanted, there = (described(asked), described(told)) if isinstance(asked, Backbone) else (asked, told.name)
+        if wanted not in (None, there):
+            raise FameError(f"{path} holds the backbone {described(told)}, not {wanted}: ask for that, or for none")
         return told
+    asked = _named(asked, weights) if isinstance(asked, str) else asked
     found = [asked] if asked else fitting(weights)
     if len(found) != 1:
         which = " and ".join(map(described, found)) or "none"

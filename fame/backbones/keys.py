@@ -56,7 +56,10 @@ class Loaded:
 
 
 def described(backbone: Backbone) -> str:
-    return f"{backbone.name} of width {backbone.width}" if backbone.name == "r2plus1d_narrow" else backbone.name
+    if backbone.name != "r2plus1d_narrow":
+        return backbone.name
+    further = backbone.model_dump(exclude={"name", "width"}, exclude_defaults=True)
+    return ", ".join([f"{backbone.name} of width {backbone.width}", *(f"{name} {value}" for name, value in further.items())])
 
 
 def weights_in(content: Mapping[Any, object]) -> dict[str, Tensor]:

@@ -163,6 +163,16 @@ def test_a_file_of_ours_is_no_other_backbone(tmp_path: Path) -> None:
         fame.load_encoder(tmp_path / "encoder.pt", backbone="s3d")
 
 
+def test_an_encoder_of_other_depth_and_strides_is_no_narrow_one_of_its_width(tmp_path: Path) -> None:
+    shallow = Backbone(name="r2plus1d_narrow", width=4, blocks=1, stem=8, time=(1, 1, 2))
+    saved = build_encoder(shallow, 1)
+    save_encoder(saved, shallow, tmp_path / "encoder.pt")
+    for asked in (None, "r2plus1d_narrow", shallow):
+        assert equal(fame.load_encoder(tmp_path / "encoder.pt", asked), saved)
+    with pytest.raises(FameError, match="of width 4, blocks 1, stem 8, time"):
+        fame.load_encoder(tmp_path / "encoder.pt", NARROW)
+
+
 def test_unknown_keys_are_left_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     torch.save(SMALL | {"stem.9.weight": torch.zeros(2)}, tmp_path / "w.pt")
     assert fame.load_encoder(tmp_path / "w.pt").loaded.unknown == ["stem.9.weight"]
