@@ -156,7 +156,7 @@ PAPER = Scale(
 
 
 # ends in 4 x 4 x 4 positions at 64 pixels; with twice the blocks and 1 x 2 x 2 it hardly told clips apart (docs/results/real)
-SHALLOW = Backbone(name="r2plus1d_narrow", width=16, blocks=1, stem=32, space=(2, 2, 1), time=(1, 1, 2))
+SHALLOW = Backbone(name="r2plus1d_narrow", width=8, blocks=1, stem=16, space=(2, 2, 1), time=(1, 1, 2))
 
 
 def on_real_video(scale: Scale, clips: int) -> Scale:
