@@ -1,91 +1,93 @@
-"""Tell whether the baseline learnt anything where a comparison stands (docs/rules.md).
+"""Tell whether a world is fit for verdicts on what is learnt there (docs/rules.md).
 
-It has to be 10 points of balanced accuracy above random initialisation in every world of a claim and every setting of a finding.
+A perfect mask on empty scenes has to learn motion, 10 points of balanced accuracy more than random initialisation has, and the
+baseline has to follow the scene: its background gap is at least 10 points.
 """
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from reports.evidence import Evidence, Side
 from reports.statistics import NOTHING, Estimate
-from studies.paper import links
-from studies.paper.links import GATE_POINTS, gate_of
-from studies.study import UNCHANGED, Changes, Measure, Method
+from studies.paper.headline import GATE, MEASURES, methods
+from studies.paper.links import GATE_POINTS
+from studies.study import UNCHANGED, Changes, Method
 
-OWN = "the scale's own setting"
-TIMES = {"epochs_times": "epochs", "lr_times": "learning rate"}
+OWN = "the scale's own world"
+Status = Literal["failed", "not run", "interim", "passed", "not asked"]  # the first of two numbers' is the gate's
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Hold baseline - random init of one setting, in points, and why nothing learnt is judged there ("" where it may be).
+    """Hold the control - random init and the baseline's gap, in points, and why nothing learnt is judged there ("": it is).
 
     "not asked": real videos have no balanced split, one given encoder no baseline.
     """
 
     where: str
-    found: Estimate
-    status: Literal["passed", "failed", "interim", "not run", "not asked"]
+    control: Estimate
+    gap: Estimate
+    status: Status
     reason: str = ""
 
     def to_json(self) -> dict[str, Any]:
-        told = {"where": self.where, "status": self.status, "points": GATE_POINTS, "reason": self.reason}
-        return told | asdict(self.found)
+        return asdict(self) | {"points": GATE_POINTS}
 
 
 def gate(evidence: Evidence, changes: Changes = UNCHANGED, awaited: int | None = None) -> Gate:
-    """Return the gate of a setting; the mean alone decides. `awaited`: replicates that have to be there; None: as for a verdict."""
+    """Return the gate of a world; the means alone decide. `awaited`: replicates that have to be there; None: as for a verdict."""
     if evidence.about["real"] or evidence.about["pretrained"]:
-        return Gate(OWN, NOTHING, "not asked")
-    baseline, start = sides(evidence, changes)
-    own = (baseline, start) == sides(evidence, UNCHANGED)
-    where, there = (OWN, "") if own else (said(changes), f" at {said(changes)}")
-    found, planned = evidence.difference(baseline, start), evidence.awaited if awaited is None else awaited
+        return Gate(OWN, NOTHING, NOTHING, "not asked")
+    control, start, gap = asked = sides(evidence, changes)
+    where = OWN if asked == sides(evidence, UNCHANGED) else f"the world with {said(changes)}"
+    learnt, followed = evidence.difference(control, start), evidence.estimate(*gap)
+    planned = evidence.awaited if awaited is None else awaited
+    told = (
+        _told(learnt, f"a perfect mask's balanced accuracy above random init's in {where}", planned),
+        _told(followed, f"the baseline's background gap in {where}", planned),
+    )
+    status = min((status for status, _ in told), key=get_args(Status).index)
+    return Gate(where, learnt, followed, status, "; ".join(reason for _, reason in told if reason))
+
+
+def _told(found: Estimate, what: str, planned: int) -> tuple[Status, str]:
+    """Return the status of one of the gate's two numbers, and the reason where it is not passed."""
     if found.mean is None:
-        lacks = "its balanced accuracy beside random init's has not run"
-        return Gate(where, found, "not run", f"whether the baseline learnt anything{there} is unknown: {lacks}")
+        return "not run", f"{what} is unknown: it has not run"
     if found.mean < GATE_POINTS:
-        told = f"the baseline is {found.mean:+.1f} points of balanced accuracy from random init{there}"
-        return Gate(where, found, "failed", f"{told}, under the {GATE_POINTS:g} that verdicts require")
+        return "failed", f"{what} is {found.mean:+z.1f} points, under the {GATE_POINTS:g} that verdicts require"
     if found.n < planned:
-        short = f"is known of {found.n} of {planned} replicates"
-        return Gate(where, found, "interim", f"interim: whether the baseline learnt anything{there} {short}")
-    return Gate(where, found, "passed")
+        return "interim", f"interim: {what} is known of {found.n} of {planned} replicates"
+    return "passed", ""
 
 
-def gates(evidence: Evidence, methods: Iterable[Method], awaited: int | None = None) -> list[Gate]:
-    """Return the gates of the settings of these methods, each setting once, in order."""
-    settings: dict[tuple[Side, Side], Changes] = {}
-    for method in methods:
-        settings.setdefault(sides(evidence, method.changes), method.changes)
-    return [gate(evidence, changes, awaited) for changes in settings.values()]
+def gates(evidence: Evidence, encoders: Iterable[Method], awaited: int | None = None) -> list[Gate]:
+    """Return the gates of the worlds of these methods, each world once, in order."""
+    worlds: dict[tuple[Side, ...], Changes] = {}
+    for method in encoders:
+        worlds.setdefault(sides(evidence, method.changes), method.changes)
+    return [gate(evidence, changes, awaited) for changes in worlds.values()]
 
 
-def sides(evidence: Evidence, changes: Changes) -> tuple[Side, Side]:
-    """Return the baseline's number and random init's, as runs: equal ones are of one setting, however it is worded."""
-    link = gate_of(changes)
-    return _number(evidence, link.greater), _number(evidence, link.lesser)
+def sides(evidence: Evidence, changes: Changes) -> tuple[Side, ...]:
+    """Return the control's, random init's and the baseline's numbers in a world: equal ones are of one world, however worded."""
+    return tuple(side(evidence, name, measure, Changes(world=changes.world)) for name, measure in GATE)
 
 
-def _number(evidence: Evidence, side: links.Side) -> Side:
-    assert isinstance(side.measure, Measure)
-    return evidence.runs(side.method, side.measure), side.measure.metric
+def side(evidence: Evidence, name: str, measure: str, changes: Changes = UNCHANGED) -> Side:
+    """Return a number as runs and metric, by the names of studies/paper/headline.py: of the headline, or so changed."""
+    asked = MEASURES[measure]
+    text = methods(changes)[name].text if changes else evidence.about["headline"][name]
+    return evidence.records.runs(text, asked.protocol, asked.target), asked.metric
 
 
 def said(changes: Changes) -> str:
-    """Return a setting in words: `likeness 1`, `4x epochs`, `symmetric True`."""
-    pairs = (*changes.world, *changes.optim, *changes.moco, *changes.augment)
-    return ", ".join(
-        f"{value:.3g}x {TIMES[name]}" if name in TIMES else f"{name} {value:.3g}" if type(value) is float else f"{name} {value}"
-        for name, value in pairs
-    )
+    """Return a changed world in words: `likeness 1`."""
+    return ", ".join(f"{name} {value:.3g}" if type(value) is float else f"{name} {value}" for name, value in changes.world)
 
 
 def hollow(asked: Iterable[Gate]) -> str:
-    """Return a caption's sentence on the settings whose gate is not passed; "" where there is none."""
-    told = []
-    for gate in dict.fromkeys(asked):
-        mean = "" if gate.found.mean is None else f" ({gate.found.mean:+z.1f} points, n = {gate.found.n})"
-        told += [f"gate {gate.status} at {gate.where}{mean}"] if gate.reason else []
-    return f" Hollow points: that the baseline there learnt anything is not shown ({'; '.join(told)})." if told else ""
+    """Return a caption's sentence on the worlds whose gate is not passed; "" where there is none."""
+    told = [f"gate {gate.status}: {gate.reason}" for gate in dict.fromkeys(asked) if gate.reason]
+    return f" Hollow points: that their world is fit for verdicts is not shown ({'; '.join(told)})." if told else ""

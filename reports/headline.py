@@ -4,12 +4,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from fame.evaluation.analysis.background_bias import CLOSED, gap_closed
-from reports.evidence import Evidence, Side
-from reports.gate import gate
+from reports.evidence import Evidence
+from reports.gate import gate, side
 from reports.statistics import ENOUGH, NOTHING, Estimate, estimate
 from reports.texts import interval, number
 from studies.paper.headline import CONTROL, CONTROLS, MEASURES, METHODS, TEXT
-from studies.paper.links import GATE_POINTS, POINTS
+from studies.paper.links import POINTS
 
 NOT_WORSE = 3.0  # points of own-scene accuracy that a method may lose while it counts as closing the gap
 
@@ -59,20 +59,19 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
     told = {
         name: {
             "text": name,
-            "levels": {measure: asdict(evidence.estimate(*_side(evidence, name, measure))) for measure in MEASURES},
+            "levels": {measure: asdict(evidence.estimate(*side(evidence, name, measure))) for measure in MEASURES},
             "differences": {measure: asdict(one) for measure, one in of.items()},
         }
         for name, of in found.items()
     }
     decided = decision(evidence, found["FAME"]["deranged"], found[CONTROL]["deranged"])
-    learnt = evidence.difference(*(_side(evidence, name, "balanced") for name in ("baseline", "random init")))
     return {
         "text": TEXT,
         "levels": {name: told[name]["levels"] for name in METHODS},
         "differences": told["FAME"]["differences"],
         "decision": asdict(decided),
         "closed": _closed(evidence, found["FAME"], decided),
-        "gate": {"points": GATE_POINTS, **asdict(learnt)},
+        "gate": gate(evidence).to_json(),
         "controls": [told[name] for name in CONTROLS if any(one.n for one in found[name].values())],
     }
 
@@ -80,19 +79,13 @@ def headline(evidence: Evidence) -> dict[str, Any] | None:
 def gains(evidence: Evidence, name: str) -> dict[str, Estimate]:
     """Return a method minus the baseline, by each measure."""
     return {
-        measure: evidence.difference(_side(evidence, name, measure), _side(evidence, "baseline", measure)) for measure in MEASURES
+        measure: evidence.difference(side(evidence, name, measure), side(evidence, "baseline", measure)) for measure in MEASURES
     }
-
-
-def _side(evidence: Evidence, name: str, measure: str) -> Side:
-    """Return a number of the headline as runs and metric, by the names of studies/paper/headline.py."""
-    asked = MEASURES[measure]
-    return evidence.records.runs(evidence.about["headline"][name], asked.protocol, asked.target), asked.metric
 
 
 def _closed(evidence: Evidence, gains: dict[str, Estimate], decided: Decision) -> dict[str, Any]:
     """Return the contrast 2/3 gap(baseline) - gap(FAME), with a verdict where the headline decides something (docs/rules.md)."""
-    base, other = (_side(evidence, name, "gap") for name in ("baseline", "FAME"))
+    base, other = (side(evidence, name, "gap") for name in ("baseline", "FAME"))
     first, second = evidence.values(*base), evidence.values(*other)
     shared = [replicate for replicate in first if replicate in second]
     contrasts = gap_closed([first[r] for r in shared], [second[r] for r in shared])

@@ -155,7 +155,7 @@ def _selection_gains(evidence: Evidence, measure: Measure) -> list[float]:
 
 
 def gates_of(evidence: Evidence, test: Test) -> list[Gate]:
-    """The scale's own gate and that of every other world in which an encoder of the test's links stands; none where none does."""
+    """The gate of the scale's own world and of every other in which an encoder of the test's links stands; none where none does."""
     encoders = [method for link in test.links for side in (link.greater, link.lesser) for method in side.encoders]
     return gates(evidence, (moco(), *encoders)) if encoders else []
 

@@ -150,7 +150,7 @@ class Row:
     method: Method | None = None  # None: the masks study, which needs no encoder
     column: str = ""
     at: float | None = None  # place on the axis of `Finding.curve`
-    gate: bool = False  # random initialisation that only serves the gate (docs/rules.md)
+    gate: bool = False  # it only serves the gate (docs/rules.md)
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,7 @@ def draw(evidence: Evidence, name: str, found: list[dict[str, Any]], folder: Pat
 
 
 def gates_of(evidence: Evidence, study: Finding) -> dict[Changes, Gate]:
-    """Return the gate of every setting of a study's rows."""
+    """Return the gate of the world of every setting of a study's rows."""
     settings = dict.fromkeys(row.method.changes for row in study.rows if row.method and not row.gate)
     return {changes: gate(evidence, changes, evidence.shared) for changes in settings}
 

@@ -86,7 +86,7 @@ def _row(entry: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def _shut(evidence: Evidence, name: str) -> dict[tuple[str, str], Gate]:
-    """Return the gates that are not passed, by the rows of a finding that stand in their setting; none of the paper's studies."""
+    """Return the gates that are not passed, by the rows of a finding that stand in their world; none of the paper's studies."""
     study = declared(name)
     rows = study.rows if isinstance(study, Finding) else ()
     asked = {(row.label, row.column): gate(evidence, row.method.changes, evidence.shared) for row in rows if row.method}

@@ -34,7 +34,7 @@ SCHEDULES = Finding(
     name="schedules",
     title="Longer schedules: does the baseline catch up?",
     question="Does the baseline catch up?",
-    rows=(*in_schedules("epochs_times", EPOCHS), START),
+    rows=(*in_schedules("epochs_times", EPOCHS), *START),
     contrasts=(*gains(EPOCHS), Contrast(HALVED, less(times(0.5, gain(ONCE)), gain(LONG)))),
     note="Each schedule is a run of its own, annealed to its end.",
     curve="epochs, times the scale's",
@@ -60,7 +60,7 @@ LONGER_CONTROL = Finding(
                 Row(ALONE, fame(variant="true", background="empty", optim={"epochs_times": by}), column, by),
             )
         ),
-        START,
+        *START[:1],  # the control stands above
     ),
     contrasts=(
         *(Contrast(f"{row} - baseline at {LONG}", gain(LONG, row)) for row in (TRUE, FAME, ALONE)),
@@ -82,7 +82,7 @@ LEARNING_RATES = Finding(
     name="learning_rates",
     title="Learning rates: equal tuning per method",
     question="Was the learning rate kinder to one of the two?",
-    rows=(*in_schedules("lr_times", RATES), START),
+    rows=(*in_schedules("lr_times", RATES), *START),
     contrasts=(
         *gains(RATES),
         Contrast("FAME - baseline, each at its best rate", TUNED),
@@ -191,7 +191,7 @@ SAMPLING = Finding(
     name="sampling",
     title="Prior and samples of the colour posterior",
     question="Do the colour posterior's constants matter?",
-    rows=(Row(BASELINE, moco()), *(Row(label, method) for label, method in POSTERIORS.items()), START),
+    rows=(Row(BASELINE, moco()), *(Row(label, method) for label, method in POSTERIORS.items()), *START),
     contrasts=(
         Contrast(f"{PAPER} - baseline", difference((PAPER, ""), (BASELINE, ""))),
         *(Contrast(f"{other} - the paper's", difference((other, ""), (PAPER, ""))) for other in POSTERIORS if other != PAPER),
@@ -223,7 +223,7 @@ QUIRKS = Finding(
         ),
         *QUIRK_ROWS,
         Row(ALL, fame(flavour="official", moco=LOSSES[TWO]), TWO),
-        START,
+        *START,
     ),
     contrasts=(
         *(Contrast(quirk.label, difference((quirk.label, ONE), (FAME, ONE))) for quirk in QUIRK_ROWS),

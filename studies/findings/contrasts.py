@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from studies.study import Measure, Row, Study, balanced, deranged, fame, gap, moco, random_init, top1
+from studies.paper.headline import CONTROL, methods
+from studies.study import UNCHANGED, Changes, Measure, Row, Study, balanced, deranged, fame, gap, moco, top1
 
 Place = tuple[str, str]  # a row of the study: its label and its column
 State = Literal["above", "below", "negligible", "open", "withheld", "not run"]  # docs/rules.md
@@ -64,13 +65,20 @@ def times(factor: float, terms: Terms) -> Terms:
 
 
 BASELINE, FAME, RANDOM = "baseline", "FAME", "random init"  # rows; the setting is the column
-START = Row(RANDOM, random_init(), gate=True)  # of the scale's own world
 MASK_MEASURES = tuple(
     Measure(f"{variant}/0.5/paper/{measure}", "masks", "A", f"{word} mask, {said}", kind="mechanism")
     for variant, word in (("fame", "FAME"), ("seed", "Seed"))
     for measure, said in (("recall_lift", "recall lift"), ("auroc", "AUROC"))
 )
 MASK_LIFT, SEED_LIFT = MASK_MEASURES[0], MASK_MEASURES[2]
+
+
+def gate_rows(changes: Changes = UNCHANGED, column: str = "", at: float | None = None) -> tuple[Row, ...]:
+    """Return random initialisation and the positive control in a world, for its gate alone."""
+    return tuple(Row(name, methods(changes)[name], column, at, gate=True) for name in (RANDOM, CONTROL))
+
+
+START = gate_rows()  # of the scale's own world
 
 
 def in_worlds(field: str, columns: Mapping[str, float], betas: Mapping[str, float | None] = {FAME: None}) -> tuple[Row, ...]:
@@ -81,7 +89,7 @@ def in_worlds(field: str, columns: Mapping[str, float], betas: Mapping[str, floa
         for row in (
             Row(BASELINE, moco(world={field: value}), column, value),
             *(Row(label, fame(beta, world={field: value}), column, value) for label, beta in betas.items()),
-            Row(RANDOM, random_init(world={field: value}), column, value, gate=True),
+            *gate_rows(Changes.of(world={field: value}), column, value),
         )
     )
 

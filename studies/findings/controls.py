@@ -40,7 +40,7 @@ POSITIVE_CONTROL = Finding(
     name="positive_control",
     title="Positive control: FAME with a perfect mask",
     question="Can this benchmark show a gain at all?",
-    rows=(Row(BASELINE, moco()), Row(FAME, fame()), Row(TRUE, fame(variant="true")), START),
+    rows=(Row(BASELINE, moco()), Row(FAME, fame()), Row(TRUE, fame(variant="true")), *START),
     contrasts=(minus(TRUE, BASELINE), minus(FAME, BASELINE), minus(TRUE, FAME)),
     note=f"{OF_TRUTH} Crops and backgrounds are FAME's in every row.",
     with_claims=True,
@@ -59,7 +59,7 @@ TRUE_MASK = Finding(
         Row(GROWN, fame(variant="dilated")),
         Row(OTHER, fame(variant="other")),
         Row(BLOB, fame(variant="blob")),
-        START,
+        *START,
     ),
     contrasts=(
         *(minus(mask, BASELINE) for mask in (FAME, TRUE, GROWN, OTHER, BLOB)),
@@ -84,7 +84,7 @@ OTHER_FIGURE = Finding(
         Row(TRUE, fame(variant="true"), MOVING),
         Row(TRUE, fame(variant="true", background="still"), STILL),
         Row(TRUE, fame(variant="true", background="empty"), EMPTY),
-        START,
+        *START[:1],  # the control stands above
     ),
     contrasts=(
         *(gain(TRUE, behind) for behind in (MOVING, STILL, EMPTY)),
@@ -110,7 +110,7 @@ INPAINTED_BACKGROUND = Finding(
         Row(HALF, fame(0.5, background="inpainted"), INPAINTED),
         Row(NARROW, fame(0.3, background="inpainted"), INPAINTED),
         Row(HALF, fame(background="empty"), EMPTY),
-        START,
+        *START,
     ),
     contrasts=(
         *(gain(mask, INPAINTED) for mask in (HALF, NARROW)),
@@ -133,7 +133,7 @@ FILLED_ELSEWHERE = Finding(
         Row(NARROW, fame(0.3), MOVING),
         Row(NARROW, fame(0.3, background="inpainted"), INPAINTED),
         Row(NARROW, fame(0.3, background="elsewhere"), ELSEWHERE),
-        START,
+        *START,
     ),
     contrasts=(
         between(NARROW, INPAINTED, ELSEWHERE),

@@ -14,6 +14,7 @@ CONTROLS = {
     CONTROL: fame(variant="true", background="empty"),
 }
 MEASURES = {"own": top1("A", "probe"), "deranged": deranged("A"), "gap": gap("A"), "balanced": balanced("A")}
+GATE = ((CONTROL, "balanced"), ("random init", "balanced"), ("baseline", "gap"))  # the numbers that say whether a world is fit
 
 
 def methods(changes: Changes = UNCHANGED) -> dict[str, Method]:

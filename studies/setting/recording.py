@@ -11,14 +11,13 @@ from typing import Any
 from studies.findings.contrasts import DECIDING, Best, Finding
 from studies.paper.baseline import published_difference, reference, unit
 from studies.paper.claims import GAIN, claims_on
-from studies.paper.headline import MEASURES, apart, methods
-from studies.paper.links import gate_of
+from studies.paper.headline import GATE, MEASURES, apart, methods
 from studies.paper.published import published
 from studies.records import Cell, Records
 from studies.setting.asked import Asked, LeftOut
 from studies.setting.paper_sets import PAPER, absent
 from studies.setting.resolve import Setting
-from studies.study import MEAN, UNCHANGED, Measure, Method, Row, Study
+from studies.study import MEAN, UNCHANGED, Changes, Measure, Method, Row, Study
 
 Pair = tuple[Method | None, Measure]
 
@@ -129,9 +128,9 @@ def _looked_at(setting: Setting, studies: tuple[Study, ...]) -> Iterator[Pair]:
                 if link.relation == "equal":
                     yield from ((method, side.measure) for method in GAIN)
     yield from ((method, measure) for method in of_headline(setting, studies).values() for measure in MEASURES.values())
-    for changes in dict.fromkeys(method.changes for method in encoders):
-        link = gate_of(changes)
-        yield from ((side.method, side.measure) for side in (link.greater, link.lesser) if isinstance(side.measure, Measure))
+    for world in dict.fromkeys(method.changes.world for method in encoders if method.changes.world):
+        there = methods(Changes(world=world))
+        yield from ((there[name], MEASURES[measure]) for name, measure in GATE)
 
 
 def of_headline(setting: Setting, studies: tuple[Study, ...]) -> dict[str, Method]:

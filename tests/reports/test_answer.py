@@ -27,7 +27,7 @@ AREA = STUDIES[0]
 @pytest.mark.parametrize(
     ("gains", "start", "said"),
     [
-        ((6.0, 7.0, 8.0), 35.0, "Not decided (the baseline is +5.0 points of balanced accuracy from random init"),
+        ((6.0, 7.0, 8.0), 35.0, "Not decided (a perfect mask's balanced accuracy above random init's in the"),
         ((6.0, 7.0, 8.0), 12.5, "Decided, FAME gains: FAME minus the baseline is +7.0 points, 95 % [+4.5, +9.5], n = 3"),
         ((-6.0, -7.0, -8.0), 12.5, "Decided, FAME loses: FAME minus the baseline is \N{MINUS SIGN}7.0 points"),
         ((5.0, -5.0, 1.0), 12.5, "Open whether FAME gains: FAME minus the baseline is +0.3 points"),
@@ -38,10 +38,11 @@ AREA = STUDIES[0]
 def test_one_sentence_answers(tmp_path: Path, gains: tuple[float, ...], start: float, said: str) -> None:
     store, setting = Store(tmp_path).prepare(), Setting(QUICK)
     for replicate, gain in enumerate(gains):
-        for method, level, balanced in ((moco(), 20.0, 40.0), (fame(), 20.0 + gain, 40.0), (random_init(), 12.5, start)):
+        perfect = fame(variant="true", background="empty"), 40.0 - start + replicate / 10, 40.0
+        for method, level, balanced in ((moco(), 20.0, 40.0), (fame(), 20.0 + gain, 40.0), (random_init(), 12.5, start), perfect):
             stage = setting.stage(Row("", method), deranged("A"))
             assert stage is not None
-            metrics = {"top1/deranged": level, "balanced/top1/deranged": balanced}
+            metrics = {"top1/deranged": level, "balanced/top1/deranged": balanced, "background_gap": 60.0}
             store.finish(stage, replicate, result(stage, replicate, metrics, store.begin(stage, replicate)))
     found = sentence(seen(store, setting, range(max(1, len(gains))), (AREA,)))
     assert found.startswith(said)

@@ -28,6 +28,7 @@ from tests.filled import fill, reported, result, seen
 SETTING = Setting(QUICK)
 TUNED = "FAME - baseline, each at its best rate"
 SCENES, BALANCED, VALIDATED = "top1/deranged", "balanced/top1/deranged", "balanced/val/balanced/top1"
+GAP = "background_gap"
 Levels = Callable[[Row], float]  # accuracy in deranged scenes, either head
 RIPPLE = (0.0, 0.3, -0.3, 0.1)  # of every row but the baseline's, so that differences have a spread
 
@@ -41,22 +42,24 @@ def filled(
     planned: int = 4,
     ripple: float = 1.0,
     start: float | None = 10.0,
+    perfect: float = 40.0,
+    gap: float = 30.0,
     validated: Levels | None = None,
     lift: Levels = lambda row: 0.5,
     leave_out: frozenset[tuple[str, str, int]] = frozenset(),
     scale: Scale = QUICK,
 ) -> Evidence:
-    """Runs of one study, level(row) a row; `start` is random init's level, None leaves it out."""
-    store, setting = Store(out).prepare(), Setting(scale)
+    """Runs of one study, level(row) a row; of the gate: levels of random init (None: left out) and the control, every gap."""
+    store, setting, gates = Store(out).prepare(), Setting(scale), {contrasts.RANDOM: start, contrasts.CONTROL: perfect}
     for replicate in range(replicates):
         stages: dict[str, tuple] = {}
         for row, measure, stage in setting.cells(study):
-            if (row.label, row.column, replicate) in leave_out or (row.gate and start is None):
+            if (row.label, row.column, replicate) in leave_out or (row.gate and gates[row.label] is None):
                 continue
             assert stage is not None and row.method is not None
             noise = ripple * RIPPLE[replicate] if row.method.merge else 0.0
-            value = float(start or 0) if row.gate else level(row) + noise
-            metrics = {SCENES: value, BALANCED: value, VALIDATED: (validated or level)(row)}
+            value = gates[row.label] if row.gate else level(row) + noise
+            metrics = {SCENES: value, BALANCED: value, VALIDATED: validated(row) if validated else value, GAP: gap}
             if measure.protocol == "masks":
                 metrics = {measure.metric: lift(row) + 0.001 * RIPPLE[replicate]}
             stages.setdefault(stage.id, (stage, {}))[1].update(metrics)
@@ -131,49 +134,32 @@ def test_without_random_init_nothing_learnt_is_said(tmp_path: Path) -> None:
     assert {gate["status"] for gate in found["gates"]} == {"not run"}
 
 
-def test_a_setting_whose_baseline_learnt_nothing_is_left_out(tmp_path: Path) -> None:
-    """The shortest schedule's baseline is 4 points from random init: FAME's gain over it says nothing, the others' do."""
-
-    def level(row: Row) -> float:
-        short = row.column == "0.5x epochs"
-        return (14.0 if short else 40.0) + (10.0 if row.method and row.method.merge else 0.0)
-
-    evidence = filled(tmp_path, changes.SCHEDULES, level)
-    found = told(evidence, changes.SCHEDULES)
-    assert states(found)["FAME - baseline at 0.5x epochs"] == "withheld"
-    assert states(found)["FAME - baseline at 2x epochs"] == "above"
-    shut = next(one for one in found["contrasts"] if one["contrast"] == "FAME - baseline at 0.5x epochs")
-    assert "+4.0 points of balanced accuracy from random init at 0.5x epochs, under the 10" in shut["withheld"]
-    assert [(gate["where"], gate["status"]) for gate in found["gates"]] == [
-        ("0.5x epochs", "failed"),
-        ("the scale's own setting", "passed"),
-        ("2x epochs", "passed"),
-        ("4x epochs", "passed"),
-    ]
-    figure = curves.draw(evidence, "schedules", entries(evidence, "schedules"), tmp_path)
-    assert figure and "Hollow points" in figure.caption and "gate failed at 0.5x epochs" in figure.caption
-    drawn = pd.read_csv(figure.files[-1])
-    assert set(zip(drawn["at"], drawn["gate"], strict=True)) == {
-        (0.5, "failed"),
-        (1, "passed"),
-        (2, "passed"),
-        (4, "passed"),
-    }
+def test_a_schedule_asks_for_the_gate_of_its_world(tmp_path: Path) -> None:
+    """A baseline that has learnt nothing by itself, as the shortest schedule's, is compared like the others."""
+    level = lambda row: (14.0 if row.column == "0.5x epochs" else 40.0) + (10.0 if row.method.merge else 0.0)  # noqa: E731
+    for out, gap, status, state in ((tmp_path / "fit", 30.0, "passed", "above"), (tmp_path, 5.0, "failed", "withheld")):
+        evidence = filled(out, changes.SCHEDULES, level, gap=gap)
+        found = told(evidence, changes.SCHEDULES)
+        assert {states(found)[f"FAME - baseline at {column}"] for column in changes.EPOCHS} == {state}
+        assert [(gate["where"], gate["status"]) for gate in found["gates"]] == [("the scale's own world", status)]
+        figure = curves.draw(evidence, "schedules", entries(evidence, "schedules"), out)
+        assert figure and set(pd.read_csv(figure.files[-1])["gate"]) == {status}
+        assert ("Hollow points" in figure.caption) == (status == "failed")
 
 
 def test_every_world_of_a_finding_has_its_own_gate(tmp_path: Path) -> None:
-    """One world's random init is left out: contrasts that touch that world are withheld, the others are not."""
+    """One world's control is left out: contrasts that touch that world are withheld, the others are not."""
     level = lambda row: 40.0 + (5.0 if row.method and row.method.merge else 0.0)  # noqa: E731
-    gone = frozenset((contrasts.RANDOM, changes.UNBIASED, replicate) for replicate in range(4))
+    gone = frozenset((contrasts.CONTROL, changes.UNBIASED, replicate) for replicate in range(4))
     found = told(filled(tmp_path, changes.SHORTCUT, level, leave_out=gone), changes.SHORTCUT)
     withheld = {name for name, state in states(found).items() if state == "withheld"}
     assert withheld == {"FAME - baseline at rho 0.125", changes.GROWTH} and states(found)["FAME - baseline at rho 1"] == "above"
 
 
 def test_masks_ask_for_no_gate(tmp_path: Path) -> None:
-    """The mask falls below half of its lift from a drift of 1 on; the gain over a baseline that learnt nothing is withheld."""
+    """The mask falls below half of its lift from a drift of 1 on; gains in a world that is not fit are withheld."""
     lift = lambda row: 0.6 if row.at is not None and row.at < 1 else 0.2  # noqa: E731
-    evidence = filled(tmp_path, changes.CAMERA, lambda row: 15.0, lift=lift)
+    evidence = filled(tmp_path, changes.CAMERA, lambda row: 15.0, lift=lift, perfect=15.0)
     found = told(evidence, changes.CAMERA)
     lifts = states(found, contrasts.MASK_LIFT.label)
     assert [lifts[half.name] for half in changes.HALVES] == ["above", "above", "below", "below"]
@@ -241,7 +227,7 @@ def test_figures_say_what_was_not_run(tmp_path: Path) -> None:
     gone = frozenset((controls.BLOB, "", replicate) for replicate in range(4))
     evidence = filled(tmp_path, controls.TRUE_MASK, lambda row: 40.0, leave_out=gone, start=38.0)
     figure = effects.draw(evidence, "true_mask", entries(evidence, "true_mask"), tmp_path)
-    assert figure and "Hollow points" in figure.caption and "gate failed at the scale's own setting (+2.0 points" in figure.caption
+    assert figure and "Hollow points" in figure.caption and "in the scale's own world is +2.0 points" in figure.caption
     sound = filled(tmp_path / "sound", controls.TRUE_MASK, lambda row: 40.0)
     whole = effects.draw(sound, "true_mask", entries(sound, "true_mask"), tmp_path)
     assert whole and "Hollow points" not in whole.caption
@@ -254,7 +240,7 @@ def test_a_report_of_findings_shows_their_contrasts_and_no_other_claims(tmp_path
     html = reported(store, setting, (changes.SCHEDULES,), 3).read_text(encoding="utf-8")
     words = unescape(re.sub(r"<[^>]+>", "", html))
     assert "Does the baseline catch up?" in words and "10 comparisons were made; after Holm" in words
-    assert changes.HALVED in words and "Gate at 4x epochs: " in words and 'id="C1"' not in html
+    assert changes.HALVED in words and "Gate in the scale's own world: " in words and 'id="C1"' not in html
     told = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
     found = told["contrasts"]["schedules"]
     drawn = {figure["name"] for figure in told["figures"]}

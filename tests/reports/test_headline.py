@@ -19,11 +19,12 @@ from tests.filled import result, seen
 SETTING = Setting(QUICK)
 BASE = {"top1": 80.0, "top1/deranged": 20.0, "background_gap": 60.0, "balanced/top1/deranged": 40.0}
 MERGED = {"top1": 79.0, "top1/deranged": 45.0, "background_gap": 34.0, "balanced/top1/deranged": 50.0}
+PERFECT = fame(variant="true", background="empty")
 
 
 def closed(out: Path, merged: dict[str, float], start: float | None = 12.0, replicates: int = 4) -> dict:
     """The verdict of as many replicates, where random init's balanced head reads `start` (None: it has not run)."""
-    levels = [(moco(), BASE), (fame(), merged)]
+    levels = [(moco(), BASE), (fame(), merged), (PERFECT, BASE | {"top1/deranged": 35.0 - (start or 20.0)})]
     levels += [(random_init(), {**BASE, "balanced/top1/deranged": start})] if start is not None else []
     return shown(out, levels, replicates)["closed"]
 
@@ -61,7 +62,7 @@ def test_nothing_is_said_where_the_gate_is_shut_or_replicates_lack(tmp_path: Pat
 
 def test_the_positive_control_stands_beside_where_it_has_run(tmp_path: Path) -> None:
     perfect = BASE | {"top1/deranged": 30.0, "balanced/top1/deranged": 35.0}
-    both = [(moco(), BASE), (fame(variant="true"), perfect), (fame(variant="true", background="empty"), BASE)]
+    both = [(moco(), BASE), (fame(variant="true"), perfect), (PERFECT, BASE)]
     found, empty = shown(tmp_path / "run", both)["controls"]
     assert "perfect mask" in found["text"] and "empty scenes" in empty["text"]
     assert empty["differences"]["gap"]["mean"] != found["differences"]["gap"]["mean"]

@@ -13,7 +13,7 @@ from studies.paper.claims import CLAIMS
 from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import MINI, QUICK, SMOKE
-from studies.study import Row, moco, random_init, top1
+from studies.study import Row, fame, moco, random_init, top1
 from tests.filled import fill, put, seen
 
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
@@ -50,7 +50,7 @@ def test_the_gate_of_every_world_of_a_claim_is_run(tmp_path: Path) -> None:
             for link in test.links:
                 for method in (*link.greater.encoders, *link.lesser.encoders):
                     assert {stage.id for stage, _ in sides(evidence, method.changes) if stage} <= set(run)
-    assert wheres.pop(("C10", "mechanism")) == [OWN, "likeness 1"]
+    assert wheres.pop(("C10", "mechanism")) == [OWN, "the world with likeness 1"]
     assert wheres.pop(("C11", "mechanism")) == wheres.pop(("C11", "real video")) == []
     assert all(where == [OWN] for where in wheres.values())
 
@@ -69,15 +69,16 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
     for replicate in range(4):
         for row, _, stage in setting.cells(AREA[0]):
             level = 40.0 + replicate + (10 + replicate % 2 if row.method != moco() else 0)
-            put(store, stage, replicate, {measure.metric: level for measure in AREA[0].measures})
+            put(store, stage, replicate, {measure.metric: level for measure in AREA[0].measures} | {"background_gap": 40.0})
     evidence = seen(store, setting, range(4))
     assert "unknown" in gate(evidence).reason
     found = verdicts(evidence)
     assert found["C1", "mechanism"]["verdict"] == "inconclusive"
     assert "unknown" in found["C1", "mechanism"]["reason"]
-    start = setting.stage(Row("", random_init()), top1("A", "probe"))
-    for replicate in range(4):
-        put(store, start, replicate, {"balanced/top1/deranged": 20.0 + replicate})
+    for method, level in ((random_init(), 20.0), (fame(variant="true", background="empty"), 40.0)):
+        stage = setting.stage(Row("", method), top1("A", "probe"))
+        for replicate in range(4):
+            put(store, stage, replicate, {"balanced/top1/deranged": level + replicate})
     found = verdicts(seen(store, setting, range(4)))
     assert found["C1", "as published"]["verdict"] == "reproduced"
     assert found["C1", "mechanism"]["verdict"] == "reproduced"

@@ -67,6 +67,7 @@ def test_the_report_counts_each_study_by_its_own_replicates(tmp_path: Path) -> N
     found = content(Evidence(store, read(store.out)), "", None)
     assert found["headline"]["decision"]["state"] != "not decided"
     assert found["headline"]["differences"]["deranged"]["n"] == len(planned)
+    assert found["headline"]["gate"]["status"] == "passed" and found["headline"]["gate"]["control"]["n"] == len(planned)
     assert {entry["n"] for entry in found["tables"][HEADLINE.name]} == {len(planned)}
     assert {entry["n"] for entry in found["tables"]["temporal_kernels"]} == {1}
     assert CONTROL in {control["text"] for control in found["headline"]["controls"]}
