@@ -69,7 +69,7 @@ def world(train: int, source: int, small: int, test: int, val: int) -> StagedWor
     )
 
 
-# ends in 4 x 4 x 4 positions of a clip of 8 frames; with twice the blocks and one position it hardly tells clips apart (docs/benchmark.md)
+# ends in 4 x 4 x 4 positions; with twice the blocks and one position it hardly tells clips apart (docs/notebook/benchmark-log.md)
 SHALLOW = Backbone(name="r2plus1d_narrow", width=8, blocks=1, stem=16, space=(2, 1, 1), time=(1, 1, 2))
 
 # softer colours than the released code's: at 32 pixels those leave the baseline nothing to learn from in few steps
