@@ -71,7 +71,7 @@ LONGER_CONTROL = Finding(
     curve=SCHEDULES.curve,
 )
 
-# The scale's rate was chosen by the baseline alone. Equal tuning: the best rate of each method by the balanced head on its
+# The scale's rate was chosen without FAME. Equal tuning: the best rate of each method by the balanced head on its
 # validation videos, and the difference between those two rows. If it has another sign than that at the scale's rate, or
 # lies outside that one's interval, the latter is a matter of tuning.
 RATES = {f"{label}x learning rate": factor for label, factor in (("1/3", 1 / 3), ("1", 1.0), ("3", 3.0))}
