@@ -99,7 +99,7 @@ QUICK = Scale(
     short_side=64,
     precision="fp32",  # bfloat16 gains nothing at this width, and equal numbers on every processor are worth more
     # by spread and time on selection worlds (docs/benchmark.md)
-    decided_by=8,
+    decided_by=4,
     spread=0.72,
     headline=Changes.of(optim={"epochs_times": 2.5}, world={"A.test": 400, "A.conditions": ("deranged",)}),
 )
