@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from fame.config import MASKS
+from studies.paper.headline import CONTROL, CONTROLS
 from studies.study import (
     Measure,
     Row,
@@ -170,13 +171,13 @@ ACTIVATION_MAPS = Study(
     measures=(AUROC, EXCHANGE),
 )
 
-# What is fixed on worlds that no verdict looks at: the delta of "about equal". The spread that `plan` uses is the scale's.
+# What is fixed on worlds that no verdict looks at: the scale's settings, by the control, and the delta of "about equal".
 SELECTION_WORLDS = Study(
     name="selection",
     title="Selection worlds: what is fixed before the claims",
     paper="",
     claims=(),
-    rows=(Row("random init", random_init()), Row("baseline", moco()), Row("FAME 0.5", fame())),
+    rows=(Row("random init", random_init()), Row("baseline", moco()), Row("FAME 0.5", fame()), Row(CONTROL, CONTROLS[CONTROL])),
     measures=(top1("A"), top1("B"), deranged("A"), balanced("A")),
 )
 
