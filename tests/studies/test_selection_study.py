@@ -20,12 +20,13 @@ from studies.study import deranged, top1
 from tests.filled import fill, seen
 
 
-def test_it_has_worlds_of_its_own_and_no_cell_that_the_claims_lack(tmp_path: Path) -> None:
+def test_it_has_worlds_of_its_own_and_no_pretraining_that_the_claims_lack(tmp_path: Path) -> None:
     asked = resolve(Options(scale="mini", only=(SELECTION,)), tmp_path, 1)
     verdicts = resolve(Options(scale="mini", only=(FOR_CLAIMS,)), tmp_path, 1)
     assert asked.replicates == tuple(range(SELECTION_REPLICATES, SELECTION_REPLICATES + 5))
     assert not set(asked.replicates) & set(verdicts.replicates)
-    assert set(all_stages(asked.setting, asked.studies)) < set(all_stages(verdicts.setting, verdicts.studies))
+    own, claimed = (all_stages(one.setting, one.studies) for one in (asked, verdicts))
+    assert {own[cell][0].kind for cell in own.keys() - claimed.keys()} == {"finetune"}  # of the control, by the study's measures
     assert not {study.name for study in (*STUDIES, *verdicts.studies)} & {SELECTION}
     with pytest.raises(FameError, match="worlds of its own, so it is asked for alone"):
         studies([SELECTION, "area_ratio"])
