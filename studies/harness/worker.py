@@ -77,8 +77,8 @@ def open_once(
     jobs: int = 1,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> VideoSet:
-    """Call `fame.data.open_videos`, once a process for each set."""
-    key = (data.model_dump_json(), seeds.replicate, str(cache))
+    """Call `fame.data.open_videos`, once a process for each set: real videos, mapped as they are read, serve every replicate."""
+    key = (data.model_dump_json(), seeds.replicate if data.kind == "staged" else 0, str(cache))
     if key not in _opened:
         root = runtime.root_of(data)
         _opened[key] = runtime.entry("videos")(data, seeds, cache, root, jobs, progress, runtime.most_broken)

@@ -12,13 +12,15 @@ import pytest
 from filelock import FileLock
 from rich.console import Console
 
+from fame.config import VideoData
 from fame.errors import FameError
+from fame.seeds import Seeds
 from studies.harness.plan import Forecast, Plan, Task, make_plan
 from studies.harness.pool import LocalWorkers, Naming, Outcome
 from studies.harness.progress import Lines
 from studies.harness.runner import Summary, run_missing
 from studies.harness.store import LOCK, DiskFull, Store
-from studies.harness.worker import Busy, Runtime, execute, message_of
+from studies.harness.worker import Busy, Runtime, execute, message_of, open_once
 from studies.paper.registry import studies
 from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import SCALES
@@ -109,6 +111,12 @@ def test_a_result_tells_where_it_comes_from_and_its_seeds_are_the_replicates(sto
     assert one["hardware"]["cores"] >= 1 and one["versions"]["torch"] and one["commit"]
     assert (store.result(PROBE.upstream.id, 1) or {})["data"] == {"A": "fade00000000"}
     assert (one["metrics"]["replicate"], four["metrics"]["replicate"]) == (1.0, 4.0)
+
+
+def test_real_videos_are_opened_once_for_all_replicates_and_staged_ones_for_each(tmp_path: Path) -> None:
+    staged = SETTING.data("A")
+    for data, times in ((VideoData(kind="folder", manifest="0" * 12), 1), (staged, 2)):
+        assert len({id(open_once(data, Seeds(replicate), tmp_path, RUNTIME)) for replicate in (0, 1)}) == times
 
 
 def test_the_longest_chain_starts_first(store: Store) -> None:
