@@ -4,8 +4,8 @@ Compares how methods that were pretrained in both folders are ordered by a linea
 staged worlds by three measures. Agreement is Kendall's tau-b: 1 for the same order, -1 for the reversed one. Its 95 %
 interval resamples the replicates that all methods share (seeds, and staged worlds with them) on either side, and the
 targets where there are several. A single replicate or target is taken as it is, so that its chance is not in the
-interval. Settled beforehand: worlds are chosen with the targets fights and skateboard, and what was chosen is
-confirmed on interactions.
+interval. Settled beforehand: interactions confirms, and only fights and skateboard may serve to choose a world
+(version 4 was chosen without any).
 """
 
 from __future__ import annotations

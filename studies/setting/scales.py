@@ -74,8 +74,7 @@ SHALLOW = Backbone(name="r2plus1d_narrow", width=8, blocks=1, stem=16, space=(2,
 
 # softer colours than the released code's: at 32 pixels those leave the baseline nothing to learn from in few steps
 STAGED_AUGMENT = Augment(area=(0.4, 1.0), blur=0.0, grayscale=0.1, brightness=0.2, contrast=0.2, saturation=0.2, hue=0.05)
-ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32, epochs=20)
-SLOWER = ADAM.model_copy(update={"lr": 1e-3})
+ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32)
 
 # keys by running statistics: with their own batch's, one device cannot but tell a query its key (docs/benchmark.md)
 STAGED_MOCO = MoCo(dim=64, queue=128, momentum=0.99, temperature=0.1, key_norm="ema", symmetric=False)
@@ -89,7 +88,7 @@ QUICK = Scale(
     augment=STAGED_AUGMENT,
     backbone=SHALLOW,
     moco=STAGED_MOCO,
-    pretrain=SLOWER.model_copy(update={"epochs": 10}),
+    pretrain=ADAM.model_copy(update={"lr": 1e-3, "epochs": 10}),
     source_epochs=7,
     finetune=ADAM.model_copy(update={"epochs": 6}),
     dropout=0.2,
@@ -128,7 +127,7 @@ MINI = replace(
     QUICK,
     name="mini",
     note=f"Mini scale: the embedded benchmark with schedules long enough for claims. {LABORATORY}",
-    pretrain=SLOWER.model_copy(update={"epochs": 128}),
+    pretrain=QUICK.pretrain.model_copy(update={"epochs": 128}),
     source_epochs=64,  # 2048 steps on either set
     finetune=ADAM.model_copy(update={"epochs": 20}),
     analysed=128,

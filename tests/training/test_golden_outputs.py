@@ -23,6 +23,7 @@ from tests.small import config
 MOMENTS = [[27.85, 28.83], [29.99, 29.31], [27.41, 26.72]]  # of the stored clips: two staged ones and noise; column and row
 LOSSES = {"baseline": 3.0637, "fame": 3.2104}
 COLOURS = [[165.8, 74.4, 136.0], [129.7, 126.0, 126.5]]
+SPREADS = [[49.2, 49.9, 55.1], [19.8, 16.6, 13.0]]
 
 
 def test_paper_masks_are_what_they_were():
@@ -48,9 +49,11 @@ def test_pretraining_is_what_it_was(merge, tmp_path):
 
 
 def test_the_benchmark_is_what_it_was(tmp_path):
-    """Mean colour of the first training and the last test video of world 0, smoke scale, in 8-bit levels."""
+    """Mean colour and its spread, of the first training and the last test video of world 0, smoke scale, in 8-bit levels."""
     assert SMOKE.world is not None
     videos = open_videos(StagedData(part="A", world=SMOKE.world), Seeds(0), tmp_path)
     rows = torch.tensor([0, len(videos) - 1])
     clips = videos.clips(rows, torch.zeros(2, dtype=torch.long), Clip(frames=8, stride=2, size=32))
-    assert torch.as_tensor(clips).float().mean((1, 2, 3)).numpy() == pytest.approx(np.array(COLOURS), abs=1.5)
+    levels = torch.as_tensor(clips).float()
+    assert levels.mean((1, 2, 3)).numpy() == pytest.approx(np.array(COLOURS), abs=1.5)
+    assert levels.std((1, 2, 3)).numpy() == pytest.approx(np.array(SPREADS), abs=1.5)
