@@ -150,7 +150,8 @@ def random_effects(targets: Sequence[Sequence[float]]) -> Pooled | None:
     if len(found) < max(2, len(targets)) or not errors.all():
         return None
     with np.errstate(divide="ignore"):  # of I2, where all targets are equal
-        pooled = combine_effects(means, errors**2, method_re="iterated", use_t=True)
+        # its own tolerance, 1e-5, is seen in an interval's third decimal; a much smaller one would take rounding for a tau of 0
+        pooled = combine_effects(means, errors**2, method_re="iterated", use_t=True, atol=1e-6)
     low, high = map(float, pooled.conf_int()[1])
     return Pooled(float(pooled.mean_effect_re), (low, high), math.sqrt(max(pooled.tau2, 0.0)), max(float(pooled.i2), 0.0))
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -30,6 +30,7 @@ def test_t_interval_known_answer() -> None:
 
 
 @given(st.lists(st.floats(-20, 20), min_size=2, max_size=8), st.floats(0.1, 5))
+@example([0.0, 17.25], 0.1)
 def test_targets_of_equal_errors_pool_to_the_t_interval_of_their_means(means: list[float], spread: float) -> None:
     found = random_effects([[mean - spread, mean, mean + spread] for mean in means])
     error = spread / 3**0.5
