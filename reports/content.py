@@ -48,11 +48,11 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
 
 
 def standing(evidence: Evidence) -> dict[str, Any]:
-    """Return which replicates are `planned`, `done` (all runs finished) and `begun`, and the scale's own number, `fixed`.
+    """Return the replicates `planned`, `done` (all runs finished) and `begun`; `remarks`: these are not as fixed, or lack runs.
 
     `interim` are the words where some are missing, else ""; a single replicate is never interim.
     """
-    stages, numbers, fixed = evidence.records.listed, evidence.replicates, evidence.about["fixed"]
+    stages, numbers, fixed = evidence.records.listed, evidence.replicates, evidence.about["decided_by"]
     planned = {number: {stage for stage, one in stages.items() if number in one.replicates} for number in numbers}
     finished = {number: {stage for stage in planned[number] if evidence.result(stage, number)} for number in numbers}
     done = [number for number in numbers if finished[number] == planned[number]]
@@ -70,7 +70,6 @@ def standing(evidence: Evidence) -> dict[str, Any]:
         "planned": list(numbers),
         "done": done,
         "begun": begun,
-        "fixed": fixed,
         "interim": interim,
         "remarks": remarks,
     }

@@ -127,6 +127,11 @@ class Evidence:
         """Replicates a verdict waits for: those asked for, and at least as many as the scale fixed beforehand."""
         return max(self.shared, self.about["awaited"])
 
+    @property
+    def deciding(self) -> int:
+        """Replicates that the headline waits for."""
+        return max(len(self.replicates), self.about["decided_by"])
+
     def values(self, runs: Runs | None, metric: str, replicates: Sequence[int] | None = None) -> Values:
         """The metric of every finished replicate that has it: the mean over folds, where all of them have."""
         found: Values = {}

@@ -45,10 +45,9 @@ def shown(found: Estimate) -> str:
 
 def decision(evidence: Evidence, found: Estimate, control: Estimate = NOTHING) -> Decision:
     """Decide what FAME minus the baseline says here, beside a positive control minus the baseline, where one was run."""
-    awaited = max(len(evidence.replicates), evidence.about["decided_by"])
     if evidence.about["scale"] == "smoke":
         return Decision("not decided", "smoke scale, whose numbers mean nothing")
-    return decide(found, awaited, gate(evidence).reason, control)
+    return decide(found, evidence.deciding, gate(evidence).reason, control)
 
 
 def headline(evidence: Evidence) -> dict[str, Any] | None:

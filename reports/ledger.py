@@ -56,8 +56,8 @@ def _entry(evidence: Evidence, real: pd.DataFrame, claim: Claim, test: Test) -> 
     shut = "; ".join(gate.reason for gate in asked if gate.reason)
     if verdict == "not run":
         reason = _why_not_run(evidence, test)
-    elif test.source == "runs" and evidence.about["scale"] == "smoke":
-        verdict, reason = "inconclusive", "smoke scale: its numbers mean nothing"
+    elif test.source == "runs" and evidence.about["undecided"]:
+        verdict, reason = "inconclusive", evidence.about["undecided"]
     elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
         verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
     elif verdict != "inconclusive" and shut:

@@ -36,7 +36,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
         "about_motion": moving,
         "gain": asdict(gain),
         "between": asdict(between) if between else None,
-        "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.awaited else None,
+        "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.deciding else None,
     }
 
 

@@ -236,3 +236,4 @@ class Study:
     measures: tuple[Measure, ...]
     note: str = ""
     replicates: int = 0  # it has the first so many of those of all studies together; 0: all of them
+    leads: bool = False  # the headline is read off it, so it has as many replicates as that takes (Scale.decided_by)

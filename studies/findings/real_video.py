@@ -22,6 +22,7 @@ STUDY = Study(
         *NETWORKS,
     ),
     measures=MEASURES,
+    leads=True,
 )
 
 ABLATIONS = Study(

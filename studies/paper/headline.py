@@ -32,6 +32,7 @@ def headline(changes: Changes = UNCHANGED) -> Study:
         claims=(),
         rows=tuple(Row(name, found[name]) for name in (*METHODS, CONTROL)),
         measures=tuple(MEASURES.values()),
+        leads=True,
     )
 
 
@@ -40,4 +41,4 @@ HEADLINE = headline()
 
 def apart(studies: Iterable[Study]) -> bool:
     """Return whether the headline is among the studies, so that it is run in its own setting."""
-    return any(study.name == HEADLINE.name for study in studies)
+    return any(study.leads for study in studies)

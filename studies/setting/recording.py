@@ -146,16 +146,16 @@ def about(
 ) -> dict[str, Any]:
     """Return what is run on what, for study.json; `counts` are the videos per split of each part.
 
-    Some keys: fixed (replicates that the scale fixed), awaited (those that a verdict needs at least), decided_by (those that the
-    headline needs), spread (points, of the headline over selection worlds), headline (by name the text of each of its methods),
-    size (pixels), real (videos), classes (of staged A), splits (of A), targets (the user's), absent (a line on the paper's sets),
-    left_out (broken videos).
+    Some keys: undecided (why no claim gets a verdict), awaited (replicates that a verdict needs at least), decided_by (those that
+    the headline needs), spread (points, of the headline over selection worlds), headline (by name the text of each of its
+    methods), size (pixels), real (videos), classes (of staged A), splits (of A), targets (the user's), absent (a line on the
+    paper's sets), left_out (broken videos).
     """
     protocol = setting.protocol
     return {
         "scale": setting.scale.name,
         "note": setting.scale.note,
-        "fixed": setting.scale.replicates,
+        "undecided": setting.scale.undecided,
         "awaited": setting.scale.replicates,
         "decided_by": (apart(studies) and setting.scale.decided_by) or setting.scale.replicates,
         "spread": setting.scale.spread,

@@ -12,12 +12,13 @@ from studies.harness.store import Store
 from studies.paper.claims import CLAIMS
 from studies.paper.registry import FINDINGS, FOR_CLAIMS, STUDIES, studies
 from studies.setting.resolve import Setting, all_stages
-from studies.setting.scales import MINI, QUICK, SMOKE
+from studies.setting.scales import MINI, PAPER, QUICK, SMOKE, on_real_video
 from studies.study import Row, fame, moco, random_init, top1
 from tests.filled import fill, put, seen
 
 AREA = tuple(study for study in STUDIES if study.name == "area_ratio")
 MASKS = tuple(study for study in STUDIES if study.name == "mask_quality")
+JUDGED = replace(MINI, replicates=4, undecided="")
 
 
 def test_what_the_studies_say_they_test_is_a_claim() -> None:
@@ -65,7 +66,7 @@ def test_an_empty_store_runs_no_claim(tmp_path: Path) -> None:
 
 
 def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
-    store, setting = Store(tmp_path).prepare(), Setting(QUICK)
+    store, setting = Store(tmp_path).prepare(), Setting(JUDGED)
     for replicate in range(4):
         for row, _, stage in setting.cells(AREA[0]):
             level = 40.0 + replicate + (10 + replicate % 2 if row.method != moco() else 0)
@@ -89,7 +90,7 @@ def test_verdicts_of_four_replicates(tmp_path: Path) -> None:
 
 
 def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
-    store, setting = Store(tmp_path).prepare(), Setting(replace(MINI, replicates=4))
+    store, setting = Store(tmp_path).prepare(), Setting(JUDGED)
     _, _, stage = next(iter(setting.cells(MASKS[0])))
     for replicate in range(4):
         worse = {"fame": 0.01 * (replicate % 2), "seed": 0.1}
@@ -103,13 +104,23 @@ def test_a_harmful_merge_refutes(tmp_path: Path) -> None:
     entry = verdicts(seen(store, setting, range(4)))["C11", "mechanism"]
     assert entry["verdict"] == "not reproduced" and entry["effect"] < -0.08
     assert all(link["no_gain"] for link in entry["links"])
-    entry = verdicts(seen(store, Setting(MINI), range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
+    more = Setting(replace(JUDGED, replicates=8))
+    entry = verdicts(seen(store, more, range(4)))["C11", "mechanism"]  # whoever asks for four cannot stop there
     assert entry["verdict"] == "inconclusive"
-    assert f"4 of {MINI.replicates}" in entry["reason"]
+    assert "4 of 8" in entry["reason"]
+    entry = verdicts(seen(store, Setting(replace(JUDGED, undecided="a laboratory")), range(4)))["C11", "mechanism"]
+    assert (entry["verdict"], entry["reason"]) == ("inconclusive", "a laboratory")
+    assert [link["verdict"] for link in entry["links"]] == ["refuted", "refuted"]
+
+
+def test_verdicts_come_of_real_video_alone() -> None:
+    for scale in (SMOKE, QUICK, MINI):
+        assert scale.undecided and bool(on_real_video(scale, 300).undecided) == (scale is SMOKE)
+    assert not PAPER.undecided
 
 
 def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:
-    store, setting = fill(tmp_path / "one", studies=MASKS, scale=QUICK, performances=8)
+    store, setting = fill(tmp_path / "one", studies=MASKS, scale=JUDGED, performances=8)
     entry = verdicts(seen(store, setting, [0]))["C11", "mechanism"]
     assert entry["verdict"] == "inconclusive" and entry["n"] == 1
     assert entry["over"] == "videos" and entry["interval"] is not None

@@ -8,9 +8,9 @@ from studies.cli.session import Session, standing
 from studies.harness.parts import pack, unpack
 from studies.harness.store import Store
 from studies.paper.headline import CONTROL, HEADLINE
-from studies.paper.registry import FOR_CLAIMS
+from studies.paper.registry import FOR_CLAIMS, OF_TARGETS
 from studies.records import read
-from studies.setting.asked import Asked, resolve
+from studies.setting.asked import Asked, chosen, numbered, resolve
 from studies.setting.options import Options
 from studies.setting.recording import record
 from studies.setting.resolve import all_stages
@@ -40,6 +40,15 @@ def test_only_the_headline_is_run_again(tmp_path: Path) -> None:
     assert {HEADLINE.name in part.serves[task.stage.id] for task in part.tasks} == {True}
     alike = resolve(options.model_copy(update={"replicates": 2}), tmp_path, 1)
     assert alike.replicates == (0, 1) and all(alike.has([name], 1) for name in ONLY)
+
+
+def test_own_targets_have_more_replicates_of_the_headline_than_of_the_ablations(tmp_path: Path) -> None:
+    words = {"only": tuple(study.name for study in OF_TARGETS), "dataset": "targets", "data_root": tmp_path}
+    options = Options(scale="mini", **words)
+    scale, (lead, ablations) = options.sized(), chosen(options, False)
+    assert len(numbered(scale, (lead, ablations), None)) == scale.decided_by > scale.replicates
+    assert (lead.replicates, ablations.replicates) == (0, scale.replicates)
+    assert len(numbered(scale, (ablations,), None)) == scale.replicates
 
 
 def test_its_runs_are_its_own_at_quick_and_the_claims_at_mini(tmp_path: Path) -> None:

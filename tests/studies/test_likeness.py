@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from tests.filled import predictions, put, result, seen
 
 C10 = tuple(claim for claim in CLAIMS if claim.id == "C10")
 TEST = C10[0].tests[0]
-SETTING = Setting(QUICK)
+SETTING = Setting(replace(QUICK, undecided=""))
 BALANCED, GAP = "balanced/top1/deranged", "background_gap"  # what the gate looks at
 Levels = dict[tuple[str, float], float]  # (FAME or baseline or mask, likeness) -> mean
 SUFFERS: Levels = {
