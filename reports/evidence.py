@@ -127,6 +127,11 @@ class Evidence:
         """Replicates a verdict waits for: those asked for, and at least as many as the scale fixed beforehand."""
         return max(self.shared, self.about["awaited"])
 
+    def planned(self, runs: Runs | None) -> int:
+        """Return of how many replicates the runs are planned; 0 where none of their tables is among the studies."""
+        listed = (self.records.listed.get(stage) for stage in (runs.ids if runs else ()))
+        return max((len(one.replicates) for one in listed if one), default=0)
+
     @property
     def deciding(self) -> int:
         """Replicates that the headline waits for."""

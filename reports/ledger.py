@@ -59,7 +59,8 @@ def _entry(evidence: Evidence, real: pd.DataFrame, claim: Claim, test: Test) -> 
     elif test.source == "runs" and evidence.about["undecided"]:
         verdict, reason = "inconclusive", evidence.about["undecided"]
     elif any(_interim(evidence, link, result) for link, result in zip(test.links, results, strict=True)):
-        verdict, reason = "inconclusive", f"interim: {fewest} of {evidence.awaited} replicates; all are needed"
+        awaited = max(_awaited(evidence, link) for link in test.links)
+        verdict, reason = "inconclusive", f"interim: {fewest} of {awaited} replicates; all are needed"
     elif verdict != "inconclusive" and shut:
         verdict, reason = "inconclusive", shut
     elif missing:
@@ -127,7 +128,13 @@ def measured(path: Path = SEQUENCES) -> pd.DataFrame:
 
 def _interim(evidence: Evidence, link: Link, result: LinkResult) -> bool:
     """Return whether replicates of a link from runs are still missing: nothing is decided by those that happen to be there."""
-    return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < evidence.awaited
+    return isinstance(link.greater.measure, Measure) and 0 < result.estimate.n < _awaited(evidence, link)
+
+
+def _awaited(evidence: Evidence, link: Link) -> int:
+    """Return the replicates that all sides of a link are planned with, and at least those that a verdict waits for."""
+    sides = (part for side in (link.greater, link.lesser) for part in side.parts)
+    return max(evidence.awaited, min(evidence.planned(evidence.runs(part.method, _run(part))) for part in sides))
 
 
 def _side(evidence: Evidence, side: Side) -> Number | Gain:

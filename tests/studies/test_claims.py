@@ -119,6 +119,14 @@ def test_verdicts_come_of_real_video_alone() -> None:
     assert not PAPER.undecided
 
 
+def test_a_link_waits_for_all_replicates_that_its_sides_are_planned_with(tmp_path: Path) -> None:
+    few, more = replace(AREA[0], replicates=4), next(study for study in STUDIES if study.name == "retrieval")
+    store, setting = fill(tmp_path, studies=(few, more), scale=JUDGED, replicates=4, performances=8)
+    found = verdicts(seen(store, setting, range(6), (few, more)))
+    assert found["C9", "as published"]["reason"] == "interim: 4 of 6 replicates; all are needed"
+    assert not found["C1", "as published"]["reason"].startswith("interim")
+
+
 def test_one_replicate_and_smoke_never_give_a_verdict(tmp_path: Path) -> None:
     store, setting = fill(tmp_path / "one", studies=MASKS, scale=JUDGED, performances=8)
     entry = verdicts(seen(store, setting, [0]))["C11", "mechanism"]
