@@ -32,6 +32,7 @@ def content(evidence: Evidence, commit: str, typed: str | None) -> dict[str, Any
         "typed": typed,
         "made": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "note": about["note"],
+        "undecided": about["undecided"],
         "videos": videos,
         "too_short": too_short(evidence),
         "overrides": about["overrides"],

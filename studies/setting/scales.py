@@ -81,11 +81,11 @@ ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32)
 # keys by running statistics: with their own batch's, one device cannot but tell a query its key (docs/benchmark.md)
 STAGED_MOCO = MoCo(dim=64, queue=128, momentum=0.99, temperature=0.1, key_norm="ema", symmetric=False)
 
-LABORATORY = "a laboratory of the mechanism: that methods are ordered here as on real video is not shown (docs/findings.md)"
+LABORATORY = "that staged worlds order methods as real video does is not shown (docs/findings.md)"
 
 QUICK = Scale(
     name="quick",
-    note=f"Quick scale: a narrow network at 32 px on the embedded benchmark, a quarter of an hour on two cores, {LABORATORY}.",
+    note="Quick scale: a narrow network at 32 px on the embedded benchmark, a quarter of an hour on two cores.",
     undecided=LABORATORY,
     clip=Clip(frames=8, stride=2, size=32),
     augment=STAGED_AUGMENT,
@@ -130,7 +130,7 @@ SMOKE = replace(
 MINI = replace(
     QUICK,
     name="mini",
-    note=f"Mini scale: the embedded benchmark with schedules long enough to learn motion, {LABORATORY}.",
+    note="Mini scale: the embedded benchmark with schedules long enough to learn motion.",
     pretrain=QUICK.pretrain.model_copy(update={"epochs": 128}),
     source_epochs=64,  # 2048 steps on either set
     finetune=ADAM.model_copy(update={"epochs": 20}),
