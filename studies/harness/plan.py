@@ -214,7 +214,8 @@ def make_plan(
     read = {upstream.key for task in tasks if task.key not in done and (upstream := task.upstream())}
     done -= {key for key in read & done if not store.whole(*key)}
     forecast = Forecast(device, sizes)
-    forecast.learn_from(store, tasks)
+    # of all replicates, so that a part knows its time by the parts before it
+    forecast.learn_from(store, (Task(stages[stage][0], number) for stage, number in store.all() if stage in stages))
     serves = {stage_id: names for stage_id, (_, names) in stages.items()}
     todo = [task for task in tasks if task.key not in done]
     return Plan(tasks, serves, frozenset(done), forecast, jobs, _disk(todo, store.cache, sizes))

@@ -26,6 +26,8 @@ def test_a_plan_counts_what_is_done_and_what_is_not(store: Store) -> None:
     plan = make_plan(store, STAGES, (0, 1), jobs=2)
     assert plan.seconds > 0, "timed by the runs that are done"
     assert len(plan.todo) == len(STAGES)
+    part = make_plan(store, STAGES, (1,), jobs=2)
+    assert len(part.todo) == len(STAGES) and part.seconds > 0, "by another part's runs"
     run(store, replicates=(1,))
     done = make_plan(store, STAGES, (0, 1), jobs=2)
     assert (done.todo, done.seconds, done.bytes) == ((), 0.0, 0)
