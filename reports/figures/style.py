@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from reports.sheets import write_csv
 
 INK, MUTED, GRID, BAND = "#1b1f24", "#6b7280", "#e5e7eb", "#dbe1e8"
-BLUE, GREEN, PURPLE, VERMILION, YELLOW = "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#F0E442"
+BLUE, SKY, GREEN, PURPLE, VERMILION, YELLOW = "#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#D55E00", "#F0E442"
 WINE, TEAL, OLIVE, INDIGO, BROWN = "#882255", "#2A7F73", "#7A7A00", "#332288", "#6B4C2A"
 BETAS = LinearSegmentedColormap.from_list(
     "beta", [(0, "#A89C00"), (0.3, "#C98A00"), (0.5, VERMILION), (0.7, "#8C2D04"), (1, "#4A1500")]
@@ -23,6 +23,7 @@ BETAS = LinearSegmentedColormap.from_list(
 METHODS = (  # what a method's text contains, and its colour in all figures; FAME by its beta
     ("'empty'", BROWN),
     ("'still'", TEAL),
+    ("'inpainted'", SKY),
     ("'intra'", WINE),
     ("'gauss'", PURPLE),
     ("'seed'", OLIVE),
