@@ -85,8 +85,7 @@ def test_unpacked_into_an_empty_folder_the_tables_are_the_same(study: Study, par
         assert files[0] == files[1] and files[0]
     reports = [json.loads((page.parent / "report.json").read_text(encoding="utf-8")) for page in pages]
     assert all(reports[0][key] == reports[1][key] for key in reports[0] if key != "made")
-    said = pages[0].read_text(encoding="utf-8").partition("<body")[2].lower()
-    assert said.count("interim") == said.count("interim: 3 of 8 replicates; all are needed") > 0  # eight are fixed for this scale
+    assert {claim["verdict"] for claim in reports[0]["claims"]} <= {"inconclusive", "not run"}  # three of eight replicates
     times = {path: path.stat().st_mtime_ns for path in there.runs.rglob("*") if path.is_file() and path.suffix}
     again = unpack(parts, there)
     assert (again.runs, again.already, again.left_out) == (0, done.runs, [])
