@@ -81,12 +81,10 @@ ADAM = Optim(kind="adamw", lr=2e-3, weight_decay=1e-4, batch=32)
 # keys by running statistics: with their own batch's, one device cannot but tell a query its key (docs/benchmark.md)
 STAGED_MOCO = MoCo(dim=64, queue=128, momentum=0.99, temperature=0.1, key_norm="ema", symmetric=False)
 
-LABORATORY = "that staged worlds order methods as real video does is not shown (docs/findings.md)"
-
 QUICK = Scale(
     name="quick",
     note="Quick scale: a narrow network at 32 px on the embedded benchmark, a quarter of an hour on two cores.",
-    undecided=LABORATORY,
+    undecided="that staged worlds order methods as real video does is not shown (docs/findings.md)",
     clip=Clip(frames=8, stride=2, size=32),
     augment=STAGED_AUGMENT,
     backbone=SHALLOW,
