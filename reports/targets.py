@@ -12,6 +12,7 @@ from studies.records import Runs
 from studies.study import FLOORS, Measure, Method, fame, floor, moco, random_init, top1
 
 MOST = 200  # replicates that are worth naming
+TO = {"to_baseline": moco(), "to_FAME": fame()}
 NAMED = 3  # targets that a sentence can name
 
 
@@ -20,6 +21,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
 
     `chance` is what always saying the largest class scores. `about_motion` names the targets where the frame difference tells more
     than the mean frame; `gain` is the mean over them with an interval over replicates, `between` by random effects over targets.
+    `rows` are all encoders by the same mean.
     """
     names = evidence.about.get("targets", [])
     if not names:
@@ -27,7 +29,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     found = {name: _of_target(evidence, name) for name in names}
     known = {name: one for name, one in found.items() if None not in (one["frame_difference"], one["mean_frame"])}
     moving = [name for name, one in known.items() if one["frame_difference"] > one["mean_frame"]]
-    merged, baseline = _over(evidence, fame(), moving), _over(evidence, moco(), moving)
+    merged, baseline = (_over(evidence, method.text, moving) for method in (fame(), moco()))
     gain = evidence.difference(merged, baseline)
     of_each = [evidence.differences(_side(evidence, fame(), name), _side(evidence, moco(), name)) for name in moving]
     between = random_effects([list(values.values()) for values in of_each])
@@ -36,8 +38,27 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
         "about_motion": moving,
         "gain": asdict(gain),
         "between": asdict(between) if between else None,
+        "rows": _rows(evidence, moving),
         "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.deciding else None,
     }
+
+
+def _rows(evidence: Evidence, moving: list[str]) -> list[dict[str, Any]]:
+    """Return each encoder of the studies' tables once: its mean over `moving`, and that minus the baseline's and minus FAME's."""
+    floors = {floor(reads).text for reads in FLOORS}
+    found: dict[str, str] = {}
+    for cell in evidence.records.cells:
+        if cell.study and cell.evaluation == "probe" and cell.method not in floors:
+            found.setdefault(cell.method, f"{cell.row} {cell.column}".strip())
+    sides = {method: _over(evidence, method, moving) for method in dict.fromkeys((*found, moco().text, fame().text))}
+    return [
+        {"row": row, "level": asdict(evidence.estimate(*sides[method]))}
+        | {
+            name: None if method == other.text else asdict(evidence.difference(sides[method], sides[other.text]))
+            for name, other in TO.items()
+        }
+        for method, row in found.items()
+    ]
 
 
 def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:
@@ -63,9 +84,9 @@ def _side(evidence: Evidence, method: Method, name: str) -> Side:
     return evidence.runs(method, _measure(name)), "top1"
 
 
-def _over(evidence: Evidence, method: Method, names: list[str]) -> Side:
+def _over(evidence: Evidence, method: str, names: list[str]) -> Side:
     """Return the mean over some targets, as a side: of no one sample, so that its interval is over replicates."""
-    runs = [evidence.runs(method, _measure(name)) for name in names]
+    runs = [evidence.records.runs(method, "probe", name) for name in names]
     return Runs("", tuple(stage for one in runs if one for stage in one.ids)) if runs and all(runs) else None, "top1"
 
 

@@ -145,6 +145,11 @@ def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> No
     assert all(0 <= one[level] <= 100 for one in found.values() for level in levels)
     first = (tmp_path / "out" / "report" / "index.html").read_text().split('aria-label="Targets"')[1].split("</table>")[0]
     assert first.count('href="#cell-') == len(found) * (len(levels) + 1)  # the gain, too
+    moving, rows = report["targets"]["about_motion"], {one["row"]: one for one in report["targets"]["rows"]}
+    assert moving and rows.keys() == {"random init", "baseline", "FAME"}
+    for row, level in zip(rows, levels[-3:], strict=True):
+        assert rows[row]["level"]["mean"] == pytest.approx(sum(found[name][level] for name in moving) / len(moving))
+    assert rows["FAME"]["to_baseline"] == report["targets"]["gain"] and rows["FAME"]["to_FAME"] is None
     claims = {(claim["id"], claim["metric"]) for claim in report["claims"]}
     assert claims == {("C9", f"{name} R@1") for name in ("steps", "waves", "mean of targets,")}
     records = read(tmp_path / "out")
