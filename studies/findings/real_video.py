@@ -38,7 +38,6 @@ ABLATIONS = Study(
         Row("FAME, background of the same video", fame(background="intra")),
         Row("FAME, still background", fame(background="still")),
         Row("FAME, inpainted background", fame(background="inpainted")),
-        Row("FAME 0.3, inpainted background", fame(0.3, background="inpainted")),
         Row("Gauss", fame(variant="gauss")),
         Row("Seed", fame(variant="seed")),
         Row("Grid", fame(variant="grid")),
