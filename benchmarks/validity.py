@@ -17,11 +17,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
 
 from fame.errors import FameError
 from reports.evidence import Evidence, Values
-from reports.statistics import LEVEL, RESAMPLES, SEED, Estimate, Interval, estimate
+from reports.statistics import Estimate, agreement, estimate
 from reports.texts import interval, number
 from studies.harness.store import Store
 from studies.paper.headline import MEASURES
@@ -33,7 +32,6 @@ from studies.study import UNCHANGED, Method, fame, moco
 STAGED = {"deranged scenes": "deranged", "balanced head": "balanced", "own scenes": "own"}  # by the headline's measures
 ENOUGH = 10  # methods that a statement takes
 Numbers = NDArray[np.float64]
-Places = NDArray[np.intp]
 Found = dict[Method, dict[str, Values]]  # a value a replicate, by method and column: a target or a staged measure
 
 
@@ -73,24 +71,6 @@ def stacked(found: Found, methods: list[Method]) -> Numbers:
     if not shared:
         raise FameError("these methods have no replicate in common: " + ", ".join(method.text for method in methods))
     return np.array([[[values[r] for r in sorted(shared)] for values in found[method].values()] for method in methods])
-
-
-def agreement(real: Numbers, staged: Numbers) -> tuple[float, Interval]:
-    """Return tau and its interval of real (methods, targets, replicates) and staged (methods, replicates).
-
-    Resampling adds noise and so draws tau towards 0: where tau itself would lie outside, the interval is widened to it.
-    """
-
-    def tau(targets: Places, here: Places, there: Places) -> float:
-        order = real[:, targets][:, :, here].mean(axis=(1, 2)), staged[:, there].mean(axis=1)
-        return float(np.nan_to_num(kendalltau(*order).statistic))  # all methods tied: no order to agree with
-
-    every = [np.arange(size) for size in (*real.shape[1:], staged.shape[1])]
-    random = np.random.default_rng(SEED)
-    point = tau(*every)
-    drawn = [tau(*(random.choice(places, len(places)) for places in every)) for _ in range(RESAMPLES)]
-    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return point, (min(float(low), point), max(float(high), point))
 
 
 def gain(found: Found, columns: list[str]) -> Estimate:

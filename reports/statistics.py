@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special, stats
 from statsmodels.stats.meta_analysis import combine_effects
 
@@ -249,6 +250,24 @@ def judge_claim(links: Sequence[LinkResult]) -> Verdict:
     if any(link.verdict == "refuted" and p < ONE_SIDE for link, p in zip(links, adjusted, strict=True)):
         return "not reproduced"
     return "inconclusive"
+
+
+def agreement(ours: NDArray[np.float64], theirs: NDArray[np.float64]) -> tuple[float, Interval]:
+    """Return Kendall's tau-b of two orders and its interval: (methods, targets, replicates) against (methods, replicates).
+
+    Resampling adds noise and so draws tau towards 0: where tau itself would lie outside, the interval is widened to it.
+    """
+
+    def tau(targets: NDArray[np.intp], here: NDArray[np.intp], there: NDArray[np.intp]) -> float:
+        order = ours[:, targets][:, :, here].mean(axis=(1, 2)), theirs[:, there].mean(axis=1)
+        return float(np.nan_to_num(stats.kendalltau(*order).statistic))  # all methods tied: no order to agree with
+
+    every = [np.arange(size) for size in (*ours.shape[1:], theirs.shape[1])]
+    random = np.random.default_rng(SEED)
+    point = tau(*every)
+    drawn = [tau(*(random.choice(places, len(places)) for places in every)) for _ in range(RESAMPLES)]
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return point, (min(float(low), point), max(float(high), point))
 
 
 def judge_contrasts(found: Sequence[tuple[Sequence[float], float]]) -> list[ContrastResult]:

@@ -5,14 +5,19 @@ from typing import Any
 
 import numpy as np
 
+from fame.errors import FameError
 from reports.evidence import Evidence, Side
 from reports.power import half_width
-from reports.statistics import ENOUGH, Estimate, random_effects
+from reports.statistics import ENOUGH, Estimate, agreement, random_effects
+from studies.paper.baseline import published_gains
+from studies.paper.tables import STUDIES
 from studies.records import Runs
+from studies.setting.fields import method_of
 from studies.study import FLOORS, Measure, Method, fame, floor, moco, random_init, top1
 
 MOST = 200  # replicates that are worth naming
 TO = {"to_baseline": moco(), "to_FAME": fame()}
+ORDERED = 5  # rows that make an order
 NAMED = 3  # targets that a sentence can name
 
 
@@ -21,7 +26,7 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
 
     `chance` is what always saying the largest class scores. `about_motion` names the targets where the frame difference tells more
     than the mean frame; `gain` is the mean over them with an interval over replicates, `between` by random effects over targets.
-    `rows` are all encoders by the same mean.
+    `rows` are all encoders by the same mean, each with the paper's gain; `order` is Kendall's tau of the two, over replicates.
     """
     names = evidence.about.get("targets", [])
     if not names:
@@ -33,32 +38,50 @@ def of_targets(evidence: Evidence) -> dict[str, Any] | None:
     gain = evidence.difference(merged, baseline)
     of_each = [evidence.differences(_side(evidence, fame(), name), _side(evidence, moco(), name)) for name in moving]
     between = random_effects([list(values.values()) for values in of_each])
+    rows, order = _rows(evidence, moving)
     return {
         "by_target": found,
         "about_motion": moving,
         "gain": asdict(gain),
         "between": asdict(between) if between else None,
-        "rows": _rows(evidence, moving),
+        "rows": rows,
+        "order": order,
         "needed": _needed(gain, list(evidence.differences(merged, baseline).values())) if gain.n >= evidence.deciding else None,
     }
 
 
-def _rows(evidence: Evidence, moving: list[str]) -> list[dict[str, Any]]:
-    """Return each encoder of the studies' tables once: its mean over `moving`, and that minus the baseline's and minus FAME's."""
+def _rows(evidence: Evidence, moving: list[str]) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Return each encoder of the studies' tables once, by its mean over `moving`, and how far they come in the paper's order."""
     floors = {floor(reads).text for reads in FLOORS}
     found: dict[str, str] = {}
     for cell in evidence.records.cells:
         if cell.study and cell.evaluation == "probe" and cell.method not in floors:
             found.setdefault(cell.method, f"{cell.row} {cell.column}".strip())
     sides = {method: _over(evidence, method, moving) for method in dict.fromkeys((*found, moco().text, fame().text))}
-    return [
-        {"row": row, "level": asdict(evidence.estimate(*sides[method]))}
+    gains = {method: _published(method) for method in found}
+    rows = [
+        {"row": row, "level": asdict(evidence.estimate(*sides[method])), "published": gains[method]}
         | {
             name: None if method == other.text else asdict(evidence.difference(sides[method], sides[other.text]))
             for name, other in TO.items()
         }
         for method, row in found.items()
     ]
+    printed = {method: values for method in found if gains[method] is not None and (values := evidence.values(*sides[method]))}
+    shared = sorted(set.intersection(*map(set, printed.values()))) if printed else []
+    if len(printed) < ORDERED or len(shared) < ENOUGH:
+        return rows, None
+    ours = np.array([[[values[r] for r in shared]] for values in printed.values()])
+    tau, interval = agreement(ours, np.array([[gains[method]] for method in printed], dtype=float))
+    return rows, {"tau": tau, "interval": interval, "rows": len(printed), "n": len(shared)}
+
+
+def _published(method: str) -> float | None:
+    """Return the paper's own gain of a method; None where it prints none, as of a plugin's."""
+    try:
+        return published_gains(STUDIES).get(method_of(method))
+    except FameError:
+        return None
 
 
 def _of_target(evidence: Evidence, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -21,10 +22,11 @@ from reports.evidence import Evidence
 from reports.ledger import ledger
 from reports.targets import of_targets
 from reports.writing import finite
-from studies.findings.real_video import ABLATIONS
+from studies.findings.real_video import ABLATIONS, OF_TARGETS
 from studies.harness.store import Store
+from studies.paper.baseline import published_gains
 from studies.paper.claims import claims_on
-from studies.paper.tables import ACTIVATION_MAPS
+from studies.paper.tables import ACTIVATION_MAPS, STUDIES
 from studies.records import read
 from studies.setting.asked import resolve
 from studies.setting.options import Options
@@ -32,6 +34,7 @@ from studies.setting.resolve import Setting, all_stages
 from studies.setting.scales import QUICK
 from studies.study import MEAN, Row, supervised
 from tests.cli.test_cli import Captured, Typed, typed_here  # noqa: F401 (a fixture)
+from tests.filled import put, recorded
 from tests.programs import ran
 from tests.videos import moving_square, write_video
 
@@ -132,6 +135,24 @@ def test_every_side_of_a_claim_is_run_by_the_ablations() -> None:
             assert all(stages) == (side.method != supervised())
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_rows_that_gain_as_the_paper_prints_come_in_its_order(tmp_path: Path, sign: int) -> None:
+    data = {part: VideoData(kind=kind, manifest="0" * 12) for part, kind in (("source", "pool"), ("f", "target"), ("g", "target"))}
+    setting, gains, store = Setting(QUICK, data, "targets"), published_gains(STUDIES), Store(tmp_path).prepare()
+    records = recorded(setting, OF_TARGETS, (0, 1, 2))
+    about = {**records.about, "sets": [{"part": name, "classes": {"a": 1, "b": 1}} for name in setting.targets]}
+    for study, replicate in product(OF_TARGETS, (0, 1, 2)):
+        for row, measure, stage in setting.cells(study):
+            if stage and row.method and measure.metric == "top1":
+                level = 9.0 if row.label == "mean frame difference" else sign * gains.get(row.method, 0)
+                put(store, stage, replicate, {"top1": level + 20 + replicate})
+    found = of_targets(Evidence(store, replace(records, about=about)))
+    assert found and found["about_motion"] == ["f", "g"]
+    assert found["order"]["tau"] == pytest.approx(sign) and found["order"]["n"] == 3
+    assert found["order"]["rows"] == sum(row.method in gains for row in ABLATIONS.rows)
+    assert all(one["to_baseline"]["mean"] == pytest.approx(sign * one["published"]) for one in found["rows"] if one["published"])
+
+
 def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> None:
     words = ["--scale", "smoke", "--device", "cpu", "--dataset", "targets", "--data-root", str(pool), "--jobs", "1"]
     ran(*words, cwd=tmp_path)
@@ -150,6 +171,7 @@ def test_own_targets_from_videos_to_the_answer(pool: Path, tmp_path: Path) -> No
     for row, level in zip(rows, levels[-3:], strict=True):
         assert rows[row]["level"]["mean"] == pytest.approx(sum(found[name][level] for name in moving) / len(moving))
     assert rows["FAME"]["to_baseline"] == report["targets"]["gain"] and rows["FAME"]["to_FAME"] is None
+    assert {row: one["published"] for row, one in rows.items()} == {"random init": None, "baseline": 0, "FAME": 5.4}
     claims = {(claim["id"], claim["metric"]) for claim in report["claims"]}
     assert claims == {("C9", f"{name} R@1") for name in ("steps", "waves", "mean of targets,")}
     records = read(tmp_path / "out")
