@@ -84,7 +84,7 @@ STAGED_MOCO = MoCo(dim=64, queue=128, momentum=0.99, temperature=0.1, key_norm="
 QUICK = Scale(
     name="quick",
     note="Quick scale: a narrow network at 32 px on the embedded benchmark, a quarter of an hour on two cores.",
-    undecided="that staged worlds order methods as real video does is not shown (docs/findings.md)",
+    undecided="that staged worlds order methods as real video does is shown for one of three real sets only (docs/findings.md)",
     clip=Clip(frames=8, stride=2, size=32),
     augment=STAGED_AUGMENT,
     backbone=SHALLOW,
