@@ -58,7 +58,8 @@ def _rows(evidence: Evidence, moving: list[str]) -> tuple[list[dict[str, Any]], 
         if cell.study and cell.evaluation == "probe" and cell.method not in floors:
             found.setdefault(cell.method, f"{cell.row} {cell.column}".strip())
     sides = {method: _over(evidence, method, moving) for method in dict.fromkeys((*found, moco().text, fame().text))}
-    gains = {method: _published(method) for method in found}
+    known = published_gains(STUDIES)
+    gains = {text: known.get(method) if (method := _method(text)) else None for text in found}
     rows = [
         {"row": row, "level": asdict(evidence.estimate(*sides[method])), "published": gains[method]}
         | {
@@ -76,10 +77,10 @@ def _rows(evidence: Evidence, moving: list[str]) -> tuple[list[dict[str, Any]], 
     return rows, {"tau": tau, "interval": interval, "rows": len(printed), "n": len(shared)}
 
 
-def _published(method: str) -> float | None:
-    """Return the paper's own gain of a method; None where it prints none, as of a plugin's."""
+def _method(text: str) -> Method | None:
+    """Return the method that a row declares; None of what no paper prints, as a plugin's that is not here."""
     try:
-        return published_gains(STUDIES).get(method_of(method))
+        return method_of(text)
     except FameError:
         return None
 
